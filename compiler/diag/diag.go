@@ -1,0 +1,110 @@
+// Package diag holds what meshc says about what the user wrote: a Diagnostic
+// with a stable code and a range in the user's file, and a List of them.
+// It is a leaf: every compiler package may import it, it imports none.
+package diag
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
+
+// Severity orders diagnostics; only Error makes vet answer "no".
+type Severity uint8
+
+// Severities, least first.
+const (
+	Info Severity = iota
+	Warning
+	Error
+)
+
+// String gives the word printed before the code: "info", "warning", "error".
+func (s Severity) String() string {
+	switch s {
+	case Info:
+		return "info"
+	case Warning:
+		return "warning"
+	default:
+		return "error"
+	}
+}
+
+// Pos is a place in a file of the mesh. Line and Col count from 1, Col in
+// bytes. The zero Pos means "no place".
+type Pos struct {
+	Line int `json:"line"`
+	Col  int `json:"col"`
+}
+
+// Range is a half-open stretch of one file: from Start up to, not including,
+// End. File is slash-separated and relative to the module root. The zero Range
+// means "no place is known".
+type Range struct {
+	File  string `json:"file"`
+	Start Pos    `json:"start"`
+	End   Pos    `json:"end"`
+}
+
+// IsZero says that no place is known.
+func (r Range) IsZero() bool { return r == Range{} }
+
+// String gives "file:line:col", or "" for the zero Range.
+func (r Range) String() string {
+	if r.IsZero() {
+		return ""
+	}
+	return fmt.Sprintf("%s:%d:%d", r.File, r.Start.Line, r.Start.Col)
+}
+
+// Compare orders ranges by file, then line, then column.
+func (r Range) Compare(o Range) int {
+	return cmp.Or(
+		cmp.Compare(r.File, o.File),
+		cmp.Compare(r.Start.Line, o.Start.Line),
+		cmp.Compare(r.Start.Col, o.Start.Col),
+		cmp.Compare(r.End.Line, o.End.Line),
+		cmp.Compare(r.End.Col, o.End.Col),
+	)
+}
+
+// Related points at a second place that helps to understand a Diagnostic.
+type Related struct {
+	Range   Range  `json:"range"`
+	Message string `json:"message"`
+}
+
+// Diagnostic is one finding about what the user wrote. Message says what is
+// wrong, lower-case, without a full stop; Help says how to mend it.
+type Diagnostic struct {
+	Code     Code      `json:"code"`
+	Severity Severity  `json:"-"`
+	Range    Range     `json:"range"`
+	Message  string    `json:"message"`
+	Why      string    `json:"why,omitempty"`
+	Help     string    `json:"help,omitempty"`
+	Witness  string    `json:"witness,omitempty"` // a request that shows it
+	Related  []Related `json:"related,omitempty"`
+}
+
+// List collects diagnostics. The zero List is ready to use.
+type List []Diagnostic
+
+// Add appends d.
+func (l *List) Add(d Diagnostic) { *l = append(*l, d) }
+
+// Sort orders by place, then code, then message, so that output is stable.
+func (l List) Sort() {
+	slices.SortStableFunc(l, func(a, b Diagnostic) int {
+		return cmp.Or(a.Range.Compare(b.Range), cmp.Compare(a.Code, b.Code), cmp.Compare(a.Message, b.Message))
+	})
+}
+
+// HasErrors says whether any diagnostic is an Error.
+func (l List) HasErrors() bool {
+	return slices.ContainsFunc(l, func(d Diagnostic) bool { return d.Severity == Error })
+}
+
+// Code is "MSHnnnn"; the blocks are in docs/ARCHITECTURE.md.
+type Code string

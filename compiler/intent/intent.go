@@ -1,0 +1,229 @@
+// Package intent is what the user wrote, as Go data: every node carries the
+// range it came from, nothing is defaulted and nothing is resolved. load
+// produces it, check judges it, lower consumes it.
+package intent
+
+import "github.com/meshc/meshc/compiler/diag"
+
+// Value is a scalar with the place it was written at.
+type Value[T any] struct {
+	V  T
+	At diag.Range
+}
+
+// Mesh is one mesh directory. Lists are in source order: by file, then by
+// position in the file.
+type Mesh struct {
+	Config    Config
+	Services  []*Service
+	Gateways  []*Gateway
+	Externals []*External
+}
+
+// Config is the top-level `mesh:` struct. A nil field was not written.
+type Config struct {
+	Name        *Value[string]
+	TrustDomain *Value[string]
+	MTLS        *Value[string] // strict | permissive | disable
+	At          diag.Range
+}
+
+// Service is one entry of `service:`, evaluated in its home directory.
+type Service struct {
+	Name           Value[string]
+	Home           string // directory of the home instance, relative to the module root, "." for the root
+	Namespace      *Value[string]
+	Owner          *Value[string]
+	Host           *Value[string]
+	ServiceAccount *Value[string]
+	Ports          []*Port
+	Versions       []*Version
+	Uses           []*Use
+	Routes         []*Route
+	Faults         []*Fault
+	Security       *Security
+	At             diag.Range // the label
+}
+
+// Port is one named port.
+type Port struct {
+	Name     Value[string]
+	Number   Value[int]
+	Protocol Value[string] // http | grpc | tcp
+	At       diag.Range
+}
+
+// Version is one deployable version and the labels that select it.
+type Version struct {
+	Name   Value[string]
+	Labels []*KV // nil: default {version: <name>}
+	At     diag.Range
+}
+
+// KV is one key of a user-written map, with its value.
+type KV struct {
+	Key   Value[string]
+	Value Value[string]
+}
+
+// Use declares a dependency: an edge of the call graph. Ref is "name" (same
+// namespace) or "namespace/name" of a service or an external.
+type Use struct {
+	Ref Value[string]
+	At  diag.Range
+}
+
+// Route sends the requests that any of Match accepts (all, when empty) to
+// versions by weight.
+type Route struct {
+	Name            Value[string]
+	Port            *Value[string] // name of a port; nil: every HTTP-family port
+	Match           []*Match
+	To              []*Weight
+	Timeout         *Value[string] // Go-like duration, "0s" = none
+	Retries         *Retries
+	RequestHeaders  *HeaderOps
+	ResponseHeaders *HeaderOps
+	Before          []Value[string]
+	After           []Value[string]
+	At              diag.Range
+}
+
+// Weight is one destination of a split. Percent is the literal as written
+// ("90", "0.5"), so that lower can parse it as a decimal and never as a float.
+type Weight struct {
+	Version Value[string]
+	Percent Value[string]
+}
+
+// Match accepts a request when every condition in it holds.
+type Match struct {
+	Path    *PathMatch
+	Methods []Value[string]
+	Headers []*NamedMatch
+	Query   []*NamedMatch
+	Cookies []*NamedMatch
+	At      diag.Range
+}
+
+// PathMatch has one of kind "exact", "prefix", "segmentPrefix", "regex". It
+// matches the path without the query string. regex is RE2 and matches in full.
+type PathMatch struct {
+	Kind  Value[string]
+	Value Value[string]
+	At    diag.Range
+}
+
+// NamedMatch is a condition on one header, query key or cookie. Kind is one
+// of "exact", "prefix", "suffix", "contains", "regex", "present"; for present
+// the value is "true" or "false". Not negates (headers only).
+type NamedMatch struct {
+	Name  Value[string]
+	Kind  Value[string]
+	Value Value[string]
+	Not   *Value[bool]
+	At    diag.Range
+}
+
+// Retries as written.
+type Retries struct {
+	Attempts Value[int]
+	On       []Value[string] // connect-failure, refused-stream, reset, reset-before-request, gateway-error, 5xx, retriable-4xx, or a status code
+	PerTry   *Value[string]
+	Methods  []Value[string] // nil: the idempotent methods
+	At       diag.Range
+}
+
+// HeaderOps changes headers of a request or a response.
+type HeaderOps struct {
+	Set    []*KV
+	Add    []*KV
+	Remove []Value[string]
+	At     diag.Range
+}
+
+// Fault injects a delay, an abort or both into the requests of one route.
+type Fault struct {
+	Name  Value[string]
+	On    Value[string] // route name
+	Delay *Delay
+	Abort *Abort
+	Until Value[string] // RFC 3339
+	At    diag.Range
+}
+
+// Delay holds a fixed delay for a share of requests.
+type Delay struct {
+	Fixed   Value[string]
+	Percent Value[string]
+	At      diag.Range
+}
+
+// Abort answers a share of requests with a status.
+type Abort struct {
+	Status  Value[int]
+	Percent Value[string]
+	At      diag.Range
+}
+
+// Security says who may call and how. A nil Allow is derived from `uses`.
+type Security struct {
+	MTLS     *Value[string]
+	Allow    []*Allow
+	HasAllow bool
+	At       diag.Range
+}
+
+// Allow lets the services named in From (or "*") call.
+type Allow struct {
+	From    []Value[string]
+	Methods []Value[string]
+	Paths   []*PathMatch
+	At      diag.Range
+}
+
+// Gateway is one entry of `gateway:`.
+type Gateway struct {
+	Name           Value[string]
+	Home           string
+	Namespace      *Value[string]
+	ServiceAccount *Value[string]
+	Listeners      []*GatewayListener
+	Routes         []*GatewayRoute
+	At             diag.Range
+}
+
+// GatewayListener is one port that a gateway opens.
+type GatewayListener struct {
+	Name     Value[string]
+	Port     Value[int]
+	Protocol Value[string] // http
+	Hosts    []Value[string]
+	At       diag.Range
+}
+
+// GatewayRoute hands the requests that it matches to a service, whose own
+// routes then choose the version.
+type GatewayRoute struct {
+	Name     Value[string]
+	Listener *Value[string]  // nil: every listener
+	Hosts    []Value[string] // nil: the hosts of the listener
+	Match    []*Match
+	To       Value[string] // service reference
+	Port     *Value[string]
+	Before   []Value[string]
+	After    []Value[string]
+	At       diag.Range
+}
+
+// External is a service outside the mesh, one entry of `external:`.
+type External struct {
+	Name      Value[string]
+	Home      string
+	Namespace *Value[string]
+	Host      Value[string] // DNS name
+	Ports     []*Port
+	Endpoints []Value[string] // "ip:port"; nil: resolve Host by DNS
+	Timeout   *Value[string]
+	At        diag.Range
+}

@@ -1,0 +1,249 @@
+// Package model is the resolved mesh: every name looked up, every default
+// filled, every list in its final order. It holds plain data, free of CUE,
+// Envoy and Kubernetes types. lower produces it; check (second list), emit,
+// route and diff consume it.
+package model
+
+import (
+	"time"
+
+	"github.com/meshc/meshc/compiler/diag"
+)
+
+// Ref names a service, gateway or external: names are unique per namespace
+// over services and externals together.
+type Ref struct {
+	Namespace string `json:"namespace"`
+	Name      string `json:"name"`
+}
+
+// String gives "namespace/name".
+func (r Ref) String() string { return r.Namespace + "/" + r.Name }
+
+// Origin is where a thing was written; its zero value means a built-in default.
+type Origin = diag.Range
+
+// Mesh is one whole mesh. Services, Gateways and Externals are sorted by Ref.
+type Mesh struct {
+	Name        string
+	TrustDomain string
+	Services    []*Service
+	Gateways    []*Gateway
+	Externals   []*External
+}
+
+// MTLSMode says what an inbound port accepts.
+type MTLSMode string
+
+// Modes: strict takes mutual TLS only, permissive both, disable plaintext only.
+const (
+	MTLSStrict     MTLSMode = "strict"
+	MTLSPermissive MTLSMode = "permissive"
+	MTLSDisable    MTLSMode = "disable"
+)
+
+// Protocol of a port, declared and never sniffed.
+type Protocol string
+
+// Protocols that this version routes.
+const (
+	HTTP Protocol = "http"
+	GRPC Protocol = "grpc"
+	TCP  Protocol = "tcp"
+)
+
+// Service is one service of the mesh.
+type Service struct {
+	Ref
+	Owner          string
+	Host           string // fully qualified DNS name
+	ServiceAccount string
+	SPIFFEID       string // spiffe://<trust-domain>/ns/<ns>/sa/<sa>
+	Ports          []Port // by number
+	Versions       []Version
+	Uses           []Ref    // services and externals, sorted
+	Routes         []*Route // in match order; the first whose Match and Port accept wins
+	MTLS           MTLSMode
+	Allow          []Allow // any-of; none = nobody
+	Origin         Origin
+}
+
+// Port is one port of a service or external.
+type Port struct {
+	Name     string
+	Number   uint16
+	Protocol Protocol
+	Origin   Origin
+}
+
+// Version is one deployable version; sorted by name.
+type Version struct {
+	Name   string
+	Labels map[string]string
+	Origin Origin
+}
+
+// Route is one rule of a service. A request that no rule takes gets 404.
+type Route struct {
+	Name            string
+	Ports           []uint16      // service ports it applies to, sorted
+	Match           []Match       // any-of; empty = every request
+	Split           []Split       // basis points sum to 10,000; zero-weight versions are kept out
+	Timeout         time.Duration // whole request, 0 = no limit
+	TimeoutOrigin   Origin        // zero: built-in default
+	Retry           *Retry        // nil: none
+	RequestHeaders  HeaderOps
+	ResponseHeaders HeaderOps
+	Delay           *Delay
+	Abort           *Abort
+	Origin          Origin
+}
+
+// BasisPointsWhole is 100 %.
+const BasisPointsWhole = 10_000
+
+// Split is one destination of a route.
+type Split struct {
+	Version     string
+	BasisPoints uint32 // hundredths of a percent
+	Origin      Origin
+}
+
+// Match accepts a request when all of its conditions hold. Paths is a
+// conjunction (more than one only where a gateway's and a service's condition
+// meet and do not reduce to one).
+type Match struct {
+	Paths   []PathMatch
+	Methods []string // any-of, sorted; empty = every method
+	Headers []NamedMatch
+	Query   []NamedMatch
+	Cookies []NamedMatch
+	Origin  Origin
+}
+
+// MatchKind of a string condition.
+type MatchKind string
+
+// Kinds. SegmentPrefix is for paths only: "/a" accepts "/a" and "/a/b", not
+// "/ab". Prefix on a path is a plain string prefix. Present and Absent are not
+// for paths.
+const (
+	Exact         MatchKind = "exact"
+	Prefix        MatchKind = "prefix"
+	SegmentPrefix MatchKind = "segmentPrefix"
+	Suffix        MatchKind = "suffix"
+	Contains      MatchKind = "contains"
+	Regex         MatchKind = "regex" // RE2, whole string
+	Present       MatchKind = "present"
+	Absent        MatchKind = "absent"
+)
+
+// PathMatch is a condition on the path without the query string.
+type PathMatch struct {
+	Kind  MatchKind
+	Value string
+}
+
+// NamedMatch is a condition on one header (name in lower case), query key or
+// cookie. A missing value satisfies only Absent and a negated condition.
+type NamedMatch struct {
+	Name  string
+	Kind  MatchKind
+	Value string
+	Not   bool
+}
+
+// Retry of a route. Attempts counts retries, not the first try.
+type Retry struct {
+	Attempts uint32
+	On       []string      // Envoy's words, sorted; status codes apart
+	Statuses []uint32      // retriable status codes, sorted
+	PerTry   time.Duration // 0 = bounded by the route's timeout only
+	Methods  []string      // retried only for these; empty = every method
+	Origin   Origin        // zero: built-in default
+}
+
+// HeaderOps are applied in the order remove, set, add. Names are lower case,
+// lists sorted by name.
+type HeaderOps struct {
+	Set    []Header
+	Add    []Header
+	Remove []string
+}
+
+// Header is one name and value.
+type Header struct{ Name, Value string }
+
+// Delay holds a share of requests for a fixed time.
+type Delay struct {
+	Name        string // of the fault
+	Fixed       time.Duration
+	BasisPoints uint32
+	Until       time.Time
+	Origin      Origin
+}
+
+// Abort answers a share of requests with Status.
+type Abort struct {
+	Name        string
+	Status      uint32
+	BasisPoints uint32
+	Until       time.Time
+	Origin      Origin
+}
+
+// Allow lets callers in. Any takes everybody, even without identity;
+// otherwise the caller's SPIFFE ID must be one of Principals, or, with
+// Authenticated, any of the trust domain.
+type Allow struct {
+	Any           bool
+	Authenticated bool
+	Principals    []string    // SPIFFE IDs, sorted
+	Methods       []string    // empty = every method
+	Paths         []PathMatch // any-of; empty = every path
+	Origin        Origin      // zero: derived from `uses`
+}
+
+// Gateway is one ingress gateway.
+type Gateway struct {
+	Ref
+	ServiceAccount string
+	SPIFFEID       string
+	Listeners      []GatewayListener // by port
+	Origin         Origin
+}
+
+// GatewayListener is one open port and its hosts' routes.
+type GatewayListener struct {
+	Name   string
+	Port   uint16
+	Hosts  []GatewayHost
+	Origin Origin
+}
+
+// GatewayHost is the route table of one host pattern ("*", "*.example.com" or
+// an exact name).
+type GatewayHost struct {
+	Host   string
+	Routes []*GatewayRoute // in match order
+}
+
+// GatewayRoute is a gateway's rule met with one rule of the service it names:
+// Route already holds the conjunction of both matches.
+type GatewayRoute struct {
+	Name    string // "<gateway route>/<service route>"
+	Service Ref
+	Port    uint16
+	Route   *Route
+	Origin  Origin
+}
+
+// External is a service outside the mesh.
+type External struct {
+	Ref
+	Host      string
+	Ports     []Port
+	Endpoints []string // "ip:port", sorted; empty = DNS on Host
+	Timeout   time.Duration
+	Origin    Origin
+}

@@ -1,0 +1,50 @@
+// Package filter is the contract between the engine and the HTTP filters that
+// judge a request before it is forwarded. One filter kind, one subpackage.
+package filter
+
+import (
+	"time"
+
+	"github.com/meshc/meshc/dataplane/message"
+	"github.com/meshc/meshc/dataplane/route"
+)
+
+// Peer is what is known of the other side of the downstream connection.
+type Peer struct {
+	TLS      bool
+	SPIFFEID string // URI SAN of the verified client certificate, or ""
+	Remote   string // "ip:port"
+	Local    string // "ip:port"
+}
+
+// Stream is one request on its way through the filters. Route is nil when no
+// route matched. Random is one value per stream, shared by every draw that
+// Envoy makes from its stream id; Draw gives a fresh, independent value.
+type Stream struct {
+	Request *message.Request
+	Route   *route.Entry
+	Peer    Peer
+	Random  uint64
+	Draw    func() uint64
+}
+
+// Verdict is what a filter says: wait Delay, then go on (Status 0) or answer
+// with a local reply. Flag is Envoy's response flag ("DI", "FI", "UAEX", …),
+// Details its response code details.
+type Verdict struct {
+	Delay      time.Duration
+	DelayFlag  string
+	Status     int
+	Body       string
+	Flag       string
+	Details    string
+	Connection string // "close" to end the downstream connection after the reply
+}
+
+// HTTP judges request heads. OnRequest runs on the event loop: it must not
+// block, keep the Stream, or be called by two goroutines at once for the same
+// Stream; one HTTP value serves many connections concurrently.
+type HTTP interface {
+	Name() string
+	OnRequest(*Stream) Verdict
+}

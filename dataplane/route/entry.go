@@ -1,0 +1,110 @@
+// Package route holds route tables: from a request head to the Entry that says
+// where it goes and how. Tables are immutable and safe for concurrent use.
+package route
+
+import "time"
+
+// Entry is one matched route, in terms the engine acts on.
+type Entry struct {
+	Name     string // route name, for logs
+	Clusters []WeightedCluster
+	Total    uint64 // sum of weights
+	// Direct answers without an upstream when Status is not 0.
+	Direct DirectResponse
+
+	Timeout time.Duration // whole request, 0 = none
+	Idle    time.Duration // stream idle, 0 = the connection manager's
+	Retry   *Retry        // nil: none
+
+	// Request and Response are applied in order: remove, then the appends.
+	Request  HeaderMutations
+	Response HeaderMutations
+
+	// PerFilter is the typed per-route config of each filter, by filter name.
+	PerFilter map[string]any
+	// Metadata is the route's meshc.dev filter metadata (source, commit).
+	Metadata map[string]string
+}
+
+// WeightedCluster is one destination of a split.
+type WeightedCluster struct {
+	Name     string
+	Weight   uint64
+	Request  HeaderMutations
+	Response HeaderMutations
+}
+
+// DirectResponse is a reply made by the proxy.
+type DirectResponse struct {
+	Status int
+	Body   string
+}
+
+// Retry is Envoy's retry policy, decoded.
+type Retry struct {
+	On             RetryOn
+	Statuses       []int // retriable_status_codes
+	Attempts       int   // number of retries after the first try
+	PerTry         time.Duration
+	BackoffBase    time.Duration            // default 25 ms
+	BackoffMax     time.Duration            // default 10 × base
+	RequestMatches func(method string) bool // nil: every method
+}
+
+// RetryOn is a set of retry conditions.
+type RetryOn uint32
+
+// Conditions, named as in x-envoy-retry-on.
+const (
+	RetryConnectFailure RetryOn = 1 << iota
+	RetryRefusedStream
+	RetryReset
+	RetryResetBeforeRequest
+	RetryGatewayError
+	Retry5xx
+	RetryRetriable4xx
+	RetryRetriableStatusCodes
+)
+
+// HeaderMutations change header fields: first Remove, then each of Mutate in
+// order.
+type HeaderMutations struct {
+	Remove []string
+	Mutate []HeaderMutation
+}
+
+// HeaderMutation appends or overwrites one field (Envoy's append_action).
+type HeaderMutation struct {
+	Name, Value string
+	Action      AppendAction
+}
+
+// AppendAction as in Envoy's HeaderValueOption.
+type AppendAction uint8
+
+// Actions.
+const (
+	AppendIfExistsOrAdd AppendAction = iota
+	AddIfAbsent
+	OverwriteIfExistsOrAdd
+	OverwriteIfExists
+)
+
+// Pick chooses a destination by the stream's random value, as Envoy does:
+// random % total, then the running sum.
+func (e *Entry) Pick(random uint64) *WeightedCluster {
+	if len(e.Clusters) == 1 {
+		return &e.Clusters[0]
+	}
+	if e.Total == 0 {
+		return nil
+	}
+	v := random % e.Total
+	for i := range e.Clusters {
+		if v < e.Clusters[i].Weight {
+			return &e.Clusters[i]
+		}
+		v -= e.Clusters[i].Weight
+	}
+	return nil
+}

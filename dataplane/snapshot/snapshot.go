@@ -1,0 +1,117 @@
+// Package snapshot is one complete, immutable configuration of the proxy. The
+// decoders build it; the engine swaps it in with one atomic store, so that no
+// request ever sees half an update.
+package snapshot
+
+import (
+	"crypto/tls"
+	"net/netip"
+	"time"
+
+	"github.com/meshc/meshc/dataplane/filter"
+	"github.com/meshc/meshc/dataplane/route"
+)
+
+// Config is everything the engine needs. Maps are keyed by xDS name and are
+// never changed after the Config is handed over.
+type Config struct {
+	Digest    string // of the resources it was built from
+	Listeners map[string]*Listener
+	Clusters  map[string]*Cluster
+}
+
+// Listener is one bound address.
+type Listener struct {
+	Name string
+	Addr netip.AddrPort
+	// InspectTLS: peek at the first bytes to choose a chain by transport
+	// protocol (Envoy's tls_inspector).
+	InspectTLS bool
+	Chains     []*Chain
+	// InspectTimeout bounds the peek; 0 = 15 s.
+	InspectTimeout time.Duration
+}
+
+// Chain is one filter chain. The first whose TransportProtocol fits is taken.
+type Chain struct {
+	Name              string
+	TransportProtocol string      // "", "tls" or "raw_buffer"
+	TLS               *tls.Config // nil: plaintext
+	HandshakeTimeout  time.Duration
+	HTTP              *HTTP
+}
+
+// HTTP is a connection manager: exactly one per chain for now.
+type HTTP struct {
+	StatPrefix string
+	Direction  string // "inbound", "outbound" or ""
+	Routes     *route.Table
+	Filters    []filter.HTTP // in order, the router left out
+	AccessLogs []AccessLog
+
+	ServerName            string        // "" = leave the upstream's Server header
+	IdleTimeout           time.Duration // of a keep-alive connection, 0 = 1 h
+	RequestHeadersTimeout time.Duration // from first byte to end of head, 0 = 10 s
+	StreamIdleTimeout     time.Duration // 0 = 5 min
+	DrainTimeout          time.Duration
+	MaxRequestHeadersKiB  int // 0 = 60
+	MaxHeaders            int // 0 = 100
+
+	// ForwardClientCert is Envoy's forward_client_cert_details.
+	ForwardClientCert ForwardClientCert
+	GenerateRequestID bool
+	UseRemoteAddress  bool // edge: x-forwarded-for gets the peer's address
+}
+
+// ForwardClientCert says what happens to x-forwarded-client-cert.
+type ForwardClientCert uint8
+
+// Modes. SanitizeSet replaces it by "By=<own URI>;Hash=…;URI=<peer URI>" as configured.
+const (
+	SanitizeXFCC ForwardClientCert = iota
+	ForwardOnlyXFCC
+	AppendForwardXFCC
+	SanitizeSetXFCC
+	AlwaysForwardOnlyXFCC
+)
+
+// AccessLog is one sink. Format is compiled by the telemetry package.
+type AccessLog struct {
+	Path       string // "/dev/stdout" or a file
+	TextFormat string // Envoy's command operators; "" = JSON
+	JSONFormat map[string]string
+}
+
+// LBPolicy of a cluster.
+type LBPolicy uint8
+
+// Policies.
+const (
+	RoundRobin LBPolicy = iota
+	LeastRequest
+	Random
+)
+
+// Cluster is one upstream. Two Clusters with equal Digest are the same for
+// connection pools: a swap keeps the pool.
+type Cluster struct {
+	Name           string
+	Digest         string        // of everything but Endpoints
+	ConnectTimeout time.Duration // 0 = 5 s
+	IdleTimeout    time.Duration // of a pooled connection, 0 = 1 h
+	TLS            *tls.Config   // nil: plaintext
+	LB             LBPolicy
+	Endpoints      []Endpoint
+
+	// Circuit breaker of the default priority; 0 = Envoy's default
+	// (1024, 1024, 1024, 3).
+	MaxConnections, MaxPending, MaxRequests, MaxRetries uint32
+}
+
+// Endpoint is one address of a cluster.
+type Endpoint struct {
+	Addr    netip.AddrPort
+	Weight  uint32 // ≥ 1
+	Healthy bool
+	Zone    string
+}
