@@ -16,7 +16,8 @@ type Entry struct {
 	Idle    time.Duration // stream idle, 0 = the connection manager's
 	Retry   *Retry        // nil: none
 
-	// Request and Response are applied in order: remove, then the appends.
+	// Request and Response are applied in order: remove, then the appends
+	// (HeaderMutations.Apply). The chosen WeightedCluster's come before them.
 	Request  HeaderMutations
 	Response HeaderMutations
 
@@ -71,6 +72,9 @@ const (
 type HeaderMutations struct {
 	Remove []string
 	Mutate []HeaderMutation
+	// Then is the next, less specific level (virtual host, then route
+	// configuration); Apply runs the whole chain.
+	Then *HeaderMutations
 }
 
 // HeaderMutation appends or overwrites one field (Envoy's append_action).
