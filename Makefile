@@ -23,7 +23,7 @@ tools: ## bring Envoy, cue and staticcheck into the tool cache
 	@tools/install.sh "$(MESHC_TOOLS)" "$(ENVOY_VERSION)" "$(STATICCHECK_VERSION)" "$(CUE_VERSION)"
 
 build: ## build the commands into bin/
-	go build -trimpath -o bin/ ./cmd/...
+	go build -trimpath -o bin/ ./cmd/... ./examples/bookinfo/...
 
 demo: build ## run Bookinfo on this machine from a fresh Git repository; Ctrl-C ends it
 	@go run ./tools/demo
