@@ -1,0 +1,145 @@
+package route
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
+
+	"github.com/meshc/meshc/dataplane/message"
+)
+
+// condition is one part of a route's match; all parts must hold.
+type condition func(*message.Request) bool
+
+func compileMatch(m *routev3.RouteMatch) (func(*message.Request, uint64) bool, error) {
+	path, err := pathCondition(m)
+	if err != nil {
+		return nil, err
+	}
+	var all []condition
+	if path != nil {
+		all = append(all, path)
+	}
+	for _, h := range m.GetHeaders() {
+		c, err := CompileHeader(h)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, c)
+	}
+	for _, q := range m.GetQueryParameters() {
+		c, err := queryCondition(q)
+		if err != nil {
+			return nil, fmt.Errorf("query parameter %q: %w", q.GetName(), err)
+		}
+		all = append(all, c)
+	}
+	for _, ck := range m.GetCookies() {
+		c, err := cookieCondition(ck)
+		if err != nil {
+			return nil, fmt.Errorf("cookie %q: %w", ck.GetName(), err)
+		}
+		all = append(all, c)
+	}
+	return withFraction(m, all)
+}
+
+func withFraction(m *routev3.RouteMatch, all []condition) (func(*message.Request, uint64) bool, error) {
+	every := conjunction(all)
+	if m.GetRuntimeFraction() == nil {
+		if every == nil {
+			return nil, nil
+		}
+		return func(req *message.Request, _ uint64) bool { return every(req) }, nil
+	}
+	fraction, err := NewFraction(m.GetRuntimeFraction().GetDefaultValue())
+	if err != nil {
+		return nil, fmt.Errorf("runtime_fraction: %w", err)
+	}
+	return func(req *message.Request, random uint64) bool {
+		return fraction.Takes(random) && (every == nil || every(req))
+	}, nil
+}
+
+func conjunction(all []condition) condition {
+	switch len(all) {
+	case 0:
+		return nil
+	case 1:
+		return all[0]
+	}
+	return func(req *message.Request) bool {
+		for _, c := range all {
+			if !c(req) {
+				return false
+			}
+		}
+		return true
+	}
+}
+
+// PathOf is the target up to its query or fragment: what paths are matched on.
+func PathOf(req *message.Request) string {
+	if i := strings.IndexAny(req.Target, "?#"); i >= 0 {
+		return req.Target[:i]
+	}
+	return req.Target
+}
+
+// pathCondition gives nil for the prefixes that every target has.
+func pathCondition(m *routev3.RouteMatch) (condition, error) {
+	fold := m.GetCaseSensitive() != nil && !m.GetCaseSensitive().GetValue()
+	switch p := m.GetPathSpecifier().(type) {
+	case *routev3.RouteMatch_Prefix:
+		if p.Prefix == "" {
+			return nil, nil
+		}
+		return onPath(prefixMatch(p.Prefix, fold)), nil
+	case *routev3.RouteMatch_Path:
+		return onPath(exactMatch(p.Path, fold)), nil
+	case *routev3.RouteMatch_PathSeparatedPrefix:
+		return onPath(segmentPrefixMatch(p.PathSeparatedPrefix, fold)), nil
+	case *routev3.RouteMatch_SafeRegex:
+		re, err := regexMatch(p.SafeRegex.GetRegex())
+		if err != nil {
+			return nil, err
+		}
+		return onPath(re), nil
+	}
+	return nil, errors.New("needs prefix, path, safe_regex or path_separated_prefix")
+}
+
+func onPath(judge func(string) bool) condition {
+	return func(req *message.Request) bool { return judge(PathOf(req)) }
+}
+
+// Fraction is a share of random values.
+type Fraction struct{ numerator, denominator uint64 }
+
+// NewFraction decodes a percentage. A nil one is 0.
+func NewFraction(p *typev3.FractionalPercent) (Fraction, error) {
+	f := Fraction{numerator: uint64(p.GetNumerator())}
+	switch p.GetDenominator() {
+	case typev3.FractionalPercent_HUNDRED:
+		f.denominator = 100
+	case typev3.FractionalPercent_TEN_THOUSAND:
+		f.denominator = 10_000
+	case typev3.FractionalPercent_MILLION:
+		f.denominator = 1_000_000
+	default:
+		return f, fmt.Errorf("denominator %v is not supported", p.GetDenominator())
+	}
+	return f, nil
+}
+
+// Takes says whether random falls into the share: random % denominator <
+// numerator, as Envoy's evaluateFractionalPercent.
+func (f Fraction) Takes(random uint64) bool {
+	return f.denominator != 0 && random%f.denominator < f.numerator
+}
+
+// Zero says that Takes is never true.
+func (f Fraction) Zero() bool { return f.numerator == 0 || f.denominator == 0 }

@@ -1,0 +1,115 @@
+package route
+
+import "github.com/meshc/meshc/dataplane/resource/support"
+
+// Supported lists the messages that Compile understands.
+var Supported = []support.Message{
+	{Name: "envoy.config.route.v3.RouteConfiguration", Fields: append([]support.Field{
+		support.F("name", ""),
+		support.F("virtual_hosts", ""),
+		support.Only("validate_clusters", "a route to a cluster that is not there answers 503 NC", "false"),
+		support.F("ignore_port_in_host_matching", ""),
+		support.F("most_specific_header_mutations_wins", ""),
+		support.F("typed_per_filter_config", "fault and RBAC"),
+	}, mutationFields...)},
+	{Name: "envoy.config.route.v3.VirtualHost", Fields: append([]support.Field{
+		support.F("name", ""),
+		support.F("domains", "exact, `*.suffix`, `prefix.*` and `*`; compared with the port, without regard to ASCII case"),
+		support.F("routes", "the first that matches is taken"),
+		support.Only("require_tls", "", "NONE"),
+		support.F("typed_per_filter_config", "fault and RBAC"),
+	}, mutationFields...)},
+	{Name: "envoy.config.route.v3.Route", Fields: append([]support.Field{
+		support.F("name", ""),
+		support.F("match", ""),
+		support.F("route", ""),
+		support.F("direct_response", ""),
+		support.F("metadata", "namespace `meshc.dev` only"),
+		support.F("typed_per_filter_config", "fault and RBAC"),
+	}, mutationFields...)},
+	{Name: "envoy.config.route.v3.RouteMatch", Fields: []support.Field{
+		support.F("prefix", "of the path without its query"),
+		support.F("path", "the whole path without its query"),
+		support.F("safe_regex", "RE2, the whole path without its query"),
+		support.F("path_separated_prefix", ""),
+		support.F("case_sensitive", "not for `safe_regex`"),
+		support.F("runtime_fraction", "drawn from the stream's random value; `runtime_key` is not read"),
+		support.F("headers", ""),
+		support.F("query_parameters", "the first value of a key, not decoded"),
+		support.F("cookies", "the first value of a name"),
+	}},
+	{Name: "envoy.config.route.v3.HeaderMatcher", Fields: []support.Field{
+		support.F("name", "`:method`, `:path`, `:authority` and `:scheme` too; several values are joined by a comma"),
+		support.F("string_match", ""),
+		support.F("present_match", ""),
+		support.F("range_match", ""),
+		support.F("invert_match", ""),
+		support.F("treat_missing_header_as_empty", "not with `present_match`"),
+	}},
+	{Name: "envoy.config.route.v3.QueryParameterMatcher", Fields: []support.Field{
+		support.F("name", ""), support.F("string_match", ""), support.F("present_match", ""),
+	}},
+	{Name: "envoy.config.route.v3.CookieMatcher", Fields: []support.Field{
+		support.F("name", ""), support.F("string_match", ""), support.F("invert_match", ""),
+	}},
+	{Name: "envoy.type.matcher.v3.StringMatcher", Fields: []support.Field{
+		support.F("exact", ""), support.F("prefix", ""), support.F("suffix", ""), support.F("contains", ""),
+		support.F("safe_regex", "RE2, the whole value"),
+		support.F("ignore_case", "not for `safe_regex`"),
+	}},
+	{Name: "envoy.type.matcher.v3.RegexMatcher", Fields: []support.Field{support.F("regex", "")}},
+	{Name: "envoy.type.matcher.v3.PathMatcher", Fields: []support.Field{support.F("path", "without its query")}},
+	{Name: "envoy.type.v3.Int64Range", Fields: []support.Field{
+		support.F("start", "included"), support.F("end", "excluded"),
+	}},
+	{Name: "envoy.config.core.v3.RuntimeFractionalPercent", Fields: []support.Field{support.F("default_value", "")}},
+	{Name: "envoy.type.v3.FractionalPercent", Fields: []support.Field{
+		support.F("numerator", ""), support.F("denominator", ""),
+	}},
+	{Name: "envoy.config.route.v3.RouteAction", Fields: []support.Field{
+		support.F("cluster", ""),
+		support.F("weighted_clusters", ""),
+		support.Only("cluster_not_found_response_code", "", "SERVICE_UNAVAILABLE"),
+		support.F("timeout", "15 s when absent, 0 is none"),
+		support.F("idle_timeout", "above 0"),
+		support.F("retry_policy", ""),
+	}},
+	{Name: "envoy.config.route.v3.WeightedCluster", Fields: []support.Field{support.F("clusters", "")}},
+	{Name: "envoy.config.route.v3.WeightedCluster.ClusterWeight", Fields: append([]support.Field{
+		support.F("name", ""), support.F("weight", "required"),
+	}, mutationFields...)},
+	{Name: "envoy.config.route.v3.RetryPolicy", Fields: []support.Field{
+		support.F("retry_on", "`connect-failure`, `refused-stream`, `reset`, `reset-before-request`, `gateway-error`, `5xx`, `retriable-4xx`, `retriable-status-codes`"),
+		support.F("num_retries", "1 when absent"),
+		support.F("per_try_timeout", ""),
+		support.F("retriable_status_codes", ""),
+		support.F("retry_back_off", ""),
+		support.F("retriable_request_headers", "`:method` only"),
+	}},
+	{Name: "envoy.config.route.v3.RetryPolicy.RetryBackOff", Fields: []support.Field{
+		support.F("base_interval", ""), support.F("max_interval", ""),
+	}},
+	{Name: "envoy.config.route.v3.DirectResponseAction", Fields: []support.Field{
+		support.F("status", ""), support.F("body", "inline, up to 4,096 bytes"),
+	}},
+	{Name: "envoy.config.core.v3.DataSource", Fields: []support.Field{
+		support.F("inline_string", ""), support.F("inline_bytes", ""), support.F("filename", "of certificates and bundles only"),
+	}},
+	{Name: "envoy.config.core.v3.HeaderValueOption", Fields: []support.Field{
+		support.F("header", ""), support.F("append_action", ""), support.F("keep_empty_value", ""),
+	}},
+	{Name: "envoy.config.core.v3.HeaderValue", Fields: []support.Field{
+		support.F("key", "not a pseudo header and not `host`"),
+		support.F("value", "plain text, `%%` for a percent sign; no command operators"),
+	}},
+	{Name: "envoy.config.core.v3.Metadata", Fields: []support.Field{
+		support.F("filter_metadata", "namespace `meshc.dev` only"),
+	}},
+}
+
+var mutationFields = []support.Field{
+	support.F("request_headers_to_add", ""),
+	support.F("request_headers_to_remove", ""),
+	support.F("response_headers_to_add", ""),
+	support.F("response_headers_to_remove", ""),
+}
