@@ -1,0 +1,140 @@
+// Command bench measures what forwarding one HTTP/1.1 request costs: CPU time
+// of the proxy's process per request, for meshc-proxy beside HAProxy, nginx and
+// Envoy, one worker each, in plaintext and over mutual TLS, in one run. The load
+// comes from wrk, the backend is nginx. Raw output is kept below docs/evidence/bench.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func main() {
+	duration := flag.Duration("duration", 6*time.Second, "how long one measurement lasts")
+	rounds := flag.Int("rounds", 3, "measurements of each proxy, taken in turns")
+	conns := flag.Int("connections", 64, "connections of the load")
+	evidence := flag.String("evidence", "docs/evidence/bench", "directory for the raw output")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	b := &bench{duration: *duration, rounds: *rounds, conns: *conns}
+	if err := b.run(ctx, *evidence); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// bench is one run.
+type bench struct {
+	duration time.Duration
+	rounds   int
+	conns    int
+
+	dir     string
+	paths   paths
+	backend string
+	raw     strings.Builder
+}
+
+// paths of the programs that are measured or needed.
+type paths struct{ meshc, haproxy, nginx, envoy, wrk string }
+
+func findPaths() (paths, error) {
+	p := paths{meshc: filepath.Join("bin", "meshc-proxy")}
+	if _, err := os.Stat(p.meshc); err != nil {
+		return p, fmt.Errorf("%s is not there: run make build", p.meshc)
+	}
+	cache := os.Getenv("MESHC_TOOLS")
+	if cache == "" {
+		cache = filepath.Join(os.Getenv("HOME"), ".cache", "meshc", "tools")
+	}
+	p.envoy = filepath.Join(cache, "bin", "envoy")
+	if _, err := os.Stat(p.envoy); err != nil {
+		return p, fmt.Errorf("envoy is not in the tool cache: run make tools")
+	}
+	for name, dst := range map[string]*string{"haproxy": &p.haproxy, "nginx": &p.nginx, "wrk": &p.wrk} {
+		path, err := exec.LookPath(name)
+		if err != nil {
+			return p, fmt.Errorf("%s is not installed (Debian package %s): %w", name, name, err)
+		}
+		*dst = path
+	}
+	return p, nil
+}
+
+func (b *bench) run(ctx context.Context, evidence string) error {
+	var err error
+	if b.paths, err = findPaths(); err != nil {
+		return err
+	}
+	if b.dir, err = os.MkdirTemp("", "meshc-bench-"); err != nil {
+		return err
+	}
+	defer os.RemoveAll(b.dir)
+	b.note("%s", machine())
+	stop, err := b.startBackend(ctx)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	var tables []string
+	for _, s := range []scenario{plaintext, mutualTLS} {
+		t, err := b.measureAll(ctx, s)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		tables = append(tables, t)
+	}
+	out := strings.Join(tables, "\n")
+	fmt.Print(out)
+	return b.keep(evidence, out)
+}
+
+// note adds a line to the raw output.
+func (b *bench) note(format string, args ...any) {
+	fmt.Fprintf(&b.raw, format+"\n", args...)
+}
+
+// keep writes the raw output down, named after the commit.
+func (b *bench) keep(dir, summary string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	name := filepath.Join(dir, commit()+".txt")
+	if err := os.WriteFile(name, []byte(b.raw.String()+"\n"+summary), 0o644); err != nil {
+		return err
+	}
+	fmt.Println("raw output:", name)
+	return nil
+}
+
+func commit() string {
+	out, err := exec.Command("git", "rev-parse", "--short=12", "HEAD").Output()
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// machine says where the figures come from.
+func machine() string {
+	out, _ := exec.Command("uname", "-srm").Output()
+	cpu := "unknown CPU"
+	raw, _ := os.ReadFile("/proc/cpuinfo")
+	cores := 0
+	for line := range strings.Lines(string(raw)) {
+		if k, v, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(k) == "model name" {
+			cpu = strings.TrimSpace(v)
+			cores++
+		}
+	}
+	return fmt.Sprintf("commit %s, %s, %d × %s", commit(), strings.TrimSpace(string(out)), cores, cpu)
+}
