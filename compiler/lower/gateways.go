@@ -1,0 +1,147 @@
+package lower
+
+import (
+	"slices"
+
+	"github.com/meshc/meshc/compiler/diag"
+	"github.com/meshc/meshc/compiler/intent"
+	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/compiler/reach"
+	"github.com/meshc/meshc/compiler/scope"
+)
+
+func (l *lowering) gateways() {
+	for _, g := range l.intent.Gateways {
+		ref := scope.GatewayRef(g)
+		out := &model.Gateway{
+			Ref:            ref,
+			ServiceAccount: scope.Or(g.ServiceAccount, ref.Name),
+			SPIFFEID:       l.scope.GatewayID(g),
+			Origin:         g.At,
+		}
+		rules := l.gatewayRules(g)
+		for _, gl := range g.Listeners {
+			out.Listeners = append(out.Listeners, listener(gl, rules))
+		}
+		sortListeners(out.Listeners)
+		l.mesh.Gateways = append(l.mesh.Gateways, out)
+	}
+}
+
+// gatewayRule is one rule of a gateway with what it expands to.
+type gatewayRule struct {
+	intent    *intent.GatewayRoute
+	match     []model.Match
+	listeners map[string][]string // listener name → host patterns there
+	expanded  []*model.GatewayRoute
+}
+
+// gatewayRules gives the rules of g in match order, each met with the rules of
+// its service.
+func (l *lowering) gatewayRules(g *intent.Gateway) []*gatewayRule {
+	var rules []ordered[*gatewayRule]
+	for _, r := range g.Routes {
+		rule := &gatewayRule{intent: r, match: matches(r.Match), listeners: map[string][]string{}}
+		for _, gl := range g.Listeners {
+			if r.Listener == nil || r.Listener.V == gl.Name.V {
+				rule.listeners[gl.Name.V] = meetHosts(listenerHosts(gl), r.Hosts)
+			}
+		}
+		l.expand(g, rule)
+		rules = append(rules, ordered[*gatewayRule]{name: r.Name, before: r.Before, after: r.After, at: r.At, it: rule})
+	}
+	return order(rules, gatewayRulesDisjoint, &l.diags)
+}
+
+func gatewayRulesDisjoint(a, b *gatewayRule) bool {
+	for name, hosts := range a.listeners {
+		if !hostsDisjoint(hosts, b.listeners[name]) {
+			return reach.AllDisjoint(a.match, b.match)
+		}
+	}
+	return true
+}
+
+// expand meets a gateway's rule with each rule of its service, in order.
+func (l *lowering) expand(g *intent.Gateway, rule *gatewayRule) {
+	svc := l.mesh.Services[slices.Index(l.intent.Services, l.scope.Backend(g, rule.intent))]
+	port := uint16(scope.BackendPort(l.scope.Backend(g, rule.intent), rule.intent).Number.V)
+	for _, r := range svc.Routes {
+		if !slices.Contains(r.Ports, port) {
+			continue
+		}
+		met, ok := meetAll(rule.match, r.Match)
+		if !ok {
+			continue
+		}
+		joint := *r
+		joint.Match, joint.Ports = met, []uint16{port}
+		rule.expanded = append(rule.expanded, &model.GatewayRoute{
+			Name:    rule.intent.Name.V + "/" + r.Name,
+			Service: svc.Ref,
+			Port:    port,
+			Route:   &joint,
+			Origin:  rule.intent.At,
+		})
+	}
+	if len(rule.expanded) == 0 && len(svc.Routes) > 0 {
+		l.reportNeverMeets(rule.intent, svc)
+	}
+}
+
+func (l *lowering) reportNeverMeets(r *intent.GatewayRoute, svc *model.Service) {
+	d := diag.New(diag.NeverMatches, r.Name.At,
+		"gateway route %q takes no request that a route of service %q takes", r.Name.V, svc.Ref)
+	d.Help = "let a route of the service take these requests, or take this one away"
+	l.diags.Add(d)
+}
+
+// meetAll is the conjunction of two any-of lists, where an empty list accepts
+// every request. Conjunctions that another one covers are left out.
+func meetAll(as, bs []model.Match) (met []model.Match, ok bool) {
+	if len(as) == 0 {
+		return bs, true
+	}
+	if len(bs) == 0 {
+		return as, true
+	}
+	for _, a := range as {
+		for _, b := range bs {
+			m, ok := reach.Meet(a, b)
+			covered := slices.ContainsFunc(met, func(o model.Match) bool { return reach.Covers(o, m) })
+			if ok && !covered {
+				met = append(met, m)
+			}
+		}
+	}
+	return met, len(met) > 0
+}
+
+// listener builds the tables of one port. A proxy asks only the most specific
+// pattern that accepts a host, so each table holds every rule whose patterns
+// cover its own, in match order.
+func listener(gl *intent.GatewayListener, rules []*gatewayRule) model.GatewayListener {
+	out := model.GatewayListener{Name: gl.Name.V, Port: uint16(gl.Port.V), Origin: gl.At}
+	for _, host := range patternsOf(gl, rules) {
+		table := model.GatewayHost{Host: host}
+		for _, rule := range rules {
+			covers := func(p string) bool { return model.HostCovers(p, host) }
+			if slices.ContainsFunc(rule.listeners[gl.Name.V], covers) {
+				table.Routes = append(table.Routes, rule.expanded...)
+			}
+		}
+		if len(table.Routes) > 0 {
+			out.Hosts = append(out.Hosts, table)
+		}
+	}
+	return out
+}
+
+func patternsOf(gl *intent.GatewayListener, rules []*gatewayRule) []string {
+	var all []string
+	for _, rule := range rules {
+		all = append(all, rule.listeners[gl.Name.V]...)
+	}
+	slices.SortFunc(all, model.CompareHosts)
+	return slices.Compact(all)
+}

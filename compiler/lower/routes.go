@@ -1,0 +1,105 @@
+package lower
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/meshc/meshc/compiler/diag"
+	"github.com/meshc/meshc/compiler/intent"
+	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/compiler/scope"
+)
+
+func (l *lowering) routes() {
+	for i, s := range l.intent.Services {
+		out := l.mesh.Services[i]
+		if len(s.Routes) == 0 {
+			out.Routes = defaultRoutes(s)
+			continue
+		}
+		var lowered []ordered[*model.Route]
+		for _, r := range s.Routes {
+			lowered = append(lowered, ordered[*model.Route]{
+				name: r.Name, before: r.Before, after: r.After, at: r.At, it: route(s, r),
+			})
+		}
+		out.Routes = order(lowered, routesDisjoint, &l.diags)
+	}
+}
+
+// defaultRoutes sends everything to the only version. A service without
+// versions has none; check.Intent refuses several versions without routes.
+func defaultRoutes(s *intent.Service) []*model.Route {
+	numbers := httpPorts(s)
+	if len(s.Versions) != 1 || len(numbers) == 0 {
+		return nil
+	}
+	return []*model.Route{{
+		Name:    DefaultRoute,
+		Ports:   numbers,
+		Split:   []model.Split{{Version: s.Versions[0].Name.V, BasisPoints: model.BasisPointsWhole}},
+		Timeout: DefaultTimeout,
+		Retry:   retry(nil),
+	}}
+}
+
+func route(s *intent.Service, r *intent.Route) *model.Route {
+	out := &model.Route{
+		Name:            r.Name.V,
+		Ports:           routePorts(s, r),
+		Match:           matches(r.Match),
+		Split:           split(r.To),
+		Timeout:         durationOr(r.Timeout, DefaultTimeout),
+		Retry:           retry(r.Retries),
+		RequestHeaders:  headerOps(r.RequestHeaders),
+		ResponseHeaders: headerOps(r.ResponseHeaders),
+		Origin:          r.At,
+	}
+	if r.Timeout != nil {
+		out.TimeoutOrigin = r.Timeout.At
+	}
+	return out
+}
+
+func routePorts(s *intent.Service, r *intent.Route) []uint16 {
+	if r.Port == nil {
+		return httpPorts(s)
+	}
+	p := scope.Port(s.Ports, r.Port.V)
+	if p == nil {
+		panic("lower: intent was not checked: route " + r.Name.V + " names an unknown port")
+	}
+	return []uint16{uint16(p.Number.V)}
+}
+
+func httpPorts(s *intent.Service) []uint16 {
+	var out []uint16
+	for _, p := range s.Ports {
+		if scope.IsHTTP(p) {
+			out = append(out, uint16(p.Number.V))
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// split keeps versions without weight out: they get no traffic.
+func split(ws []*intent.Weight) []model.Split {
+	var out []model.Split
+	for _, w := range ws {
+		if bp := percent(w.Percent); bp > 0 {
+			out = append(out, model.Split{Version: w.Version.V, BasisPoints: bp, Origin: span(w.Version.At, w.Percent.At)})
+		}
+	}
+	slices.SortStableFunc(out, func(a, b model.Split) int { return cmp.Compare(a.Version, b.Version) })
+	return out
+}
+
+// span reaches from the start of a to the end of b, where both are known and
+// in one file; otherwise it is a.
+func span(a, b diag.Range) diag.Range {
+	if a.IsZero() || b.IsZero() || a.File != b.File {
+		return a
+	}
+	return diag.Range{File: a.File, Start: a.Start, End: b.End}
+}

@@ -1,0 +1,85 @@
+package lower
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/meshc/meshc/compiler/intent"
+	"github.com/meshc/meshc/compiler/literal"
+	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/compiler/scope"
+)
+
+func (l *lowering) services() {
+	for _, s := range l.intent.Services {
+		ref := scope.ServiceRef(s)
+		l.mesh.Services = append(l.mesh.Services, &model.Service{
+			Ref:            ref,
+			Owner:          scope.Or(s.Owner, ""),
+			Host:           strings.ToLower(scope.Host(s)),
+			ServiceAccount: scope.Or(s.ServiceAccount, ref.Name),
+			SPIFFEID:       l.scope.ServiceID(s),
+			Ports:          ports(s.Ports),
+			Versions:       versions(s.Versions),
+			Uses:           uses(s.Uses, ref.Namespace),
+			MTLS:           l.scope.Mode(s),
+			Origin:         s.At,
+		})
+	}
+}
+
+func (l *lowering) externals() {
+	for _, e := range l.intent.Externals {
+		endpoints := texts(e.Endpoints)
+		slices.Sort(endpoints)
+		l.mesh.Externals = append(l.mesh.Externals, &model.External{
+			Ref:       scope.ExternalRef(e),
+			Host:      strings.ToLower(e.Host.V),
+			Ports:     ports(e.Ports),
+			Endpoints: slices.Compact(endpoints),
+			Timeout:   durationOr(e.Timeout, DefaultTimeout),
+			Origin:    e.At,
+		})
+	}
+}
+
+func ports(ps []*intent.Port) []model.Port {
+	var out []model.Port
+	for _, p := range ps {
+		out = append(out, model.Port{
+			Name: p.Name.V, Number: uint16(p.Number.V), Protocol: model.Protocol(p.Protocol.V), Origin: p.At,
+		})
+	}
+	slices.SortStableFunc(out, func(a, b model.Port) int { return cmp.Compare(a.Number, b.Number) })
+	return out
+}
+
+func versions(vs []*intent.Version) []model.Version {
+	var out []model.Version
+	for _, v := range vs {
+		out = append(out, model.Version{Name: v.Name.V, Labels: labels(v), Origin: v.At})
+	}
+	slices.SortStableFunc(out, func(a, b model.Version) int { return cmp.Compare(a.Name, b.Name) })
+	return out
+}
+
+func labels(v *intent.Version) map[string]string {
+	if v.Labels == nil {
+		return map[string]string{"version": v.Name.V}
+	}
+	m := make(map[string]string, len(v.Labels))
+	for _, kv := range v.Labels {
+		m[kv.Key.V] = kv.Value.V
+	}
+	return m
+}
+
+func uses(us []*intent.Use, namespace string) []model.Ref {
+	var out []model.Ref
+	for _, u := range us {
+		out = append(out, literal.Ref(u.Ref.V, namespace))
+	}
+	slices.SortFunc(out, model.Ref.Compare)
+	return slices.Compact(out)
+}

@@ -1,0 +1,66 @@
+package model
+
+import (
+	"slices"
+)
+
+// Service finds a service by name, or nil.
+func (m *Mesh) Service(r Ref) *Service {
+	i, ok := slices.BinarySearchFunc(m.Services, r, func(s *Service, r Ref) int { return s.Ref.Compare(r) })
+	if !ok {
+		return nil
+	}
+	return m.Services[i]
+}
+
+// Gateway finds a gateway by name, or nil.
+func (m *Mesh) Gateway(r Ref) *Gateway {
+	i, ok := slices.BinarySearchFunc(m.Gateways, r, func(g *Gateway, r Ref) int { return g.Ref.Compare(r) })
+	if !ok {
+		return nil
+	}
+	return m.Gateways[i]
+}
+
+// External finds an external by name, or nil.
+func (m *Mesh) External(r Ref) *External {
+	i, ok := slices.BinarySearchFunc(m.Externals, r, func(e *External, r Ref) int { return e.Ref.Compare(r) })
+	if !ok {
+		return nil
+	}
+	return m.Externals[i]
+}
+
+// Port finds a port of the service by number, or nil.
+func (s *Service) Port(number uint16) *Port { return portByNumber(s.Ports, number) }
+
+// Port finds a port of the external by number, or nil.
+func (e *External) Port(number uint16) *Port { return portByNumber(e.Ports, number) }
+
+func portByNumber(ports []Port, number uint16) *Port {
+	for i := range ports {
+		if ports[i].Number == number {
+			return &ports[i]
+		}
+	}
+	return nil
+}
+
+// Version finds a version by name, or nil.
+func (s *Service) Version(name string) *Version {
+	for i := range s.Versions {
+		if s.Versions[i].Name == name {
+			return &s.Versions[i]
+		}
+	}
+	return nil
+}
+
+// ServicesByID groups the services by SPIFFE ID; one ID usually has one.
+func (m *Mesh) ServicesByID() map[string][]*Service {
+	byID := make(map[string][]*Service, len(m.Services))
+	for _, s := range m.Services {
+		byID[s.SPIFFEID] = append(byID[s.SPIFFEID], s)
+	}
+	return byID
+}

@@ -1,0 +1,35 @@
+package model
+
+import (
+	"cmp"
+	"strconv"
+)
+
+// Compare orders refs by namespace, then name.
+func (r Ref) Compare(o Ref) int {
+	return cmp.Or(cmp.Compare(r.Namespace, o.Namespace), cmp.Compare(r.Name, o.Name))
+}
+
+// SPIFFEID is the identity of a service account
+// (docs/ARCHITECTURE.md: spiffe://<trust-domain>/ns/<ns>/sa/<sa>).
+func SPIFFEID(trustDomain, namespace, account string) string {
+	return "spiffe://" + trustDomain + "/ns/" + namespace + "/sa/" + account
+}
+
+// ClusterName is "outbound|<port>|<version>|<host>"; an external has no
+// version.
+func ClusterName(port uint16, version, host string) string {
+	return "outbound|" + strconv.Itoa(int(port)) + "|" + version + "|" + host
+}
+
+// OutboundName is the listener, and the route configuration, of one used
+// service port: "outbound|<port>||<host>".
+func OutboundName(port uint16, host string) string { return ClusterName(port, "", host) }
+
+// InboundName is the listener, route configuration and cluster of one port on
+// the server's side: "inbound|<port>".
+func InboundName(port uint16) string { return "inbound|" + strconv.Itoa(int(port)) }
+
+// GatewayName is the listener and route configuration of one gateway port:
+// "gateway|<port>".
+func GatewayName(port uint16) string { return "gateway|" + strconv.Itoa(int(port)) }

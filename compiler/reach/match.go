@@ -1,0 +1,110 @@
+package reach
+
+import (
+	"slices"
+
+	"github.com/meshc/meshc/compiler/model"
+)
+
+// Covers says that whatever request b accepts, a accepts too.
+func Covers(a, b model.Match) bool {
+	for _, p := range a.Paths {
+		if !slices.ContainsFunc(b.Paths, func(q model.PathMatch) bool { return PathCovers(p, q) }) {
+			return false
+		}
+	}
+	return methodsCover(a.Methods, b.Methods) &&
+		eachCovers(a.Headers, b.Headers) && eachCovers(a.Query, b.Query) && eachCovers(a.Cookies, b.Cookies)
+}
+
+func methodsCover(a, b []string) bool {
+	if len(a) == 0 {
+		return true
+	}
+	return len(b) > 0 && !slices.ContainsFunc(b, func(m string) bool { return !slices.Contains(a, m) })
+}
+
+// Disjoint says that no request is accepted by both.
+func Disjoint(a, b model.Match) bool {
+	for _, p := range a.Paths {
+		if slices.ContainsFunc(b.Paths, func(q model.PathMatch) bool { return PathsDisjoint(p, q) }) {
+			return true
+		}
+	}
+	return methodsDisjoint(a.Methods, b.Methods) ||
+		anyDisjoint(a.Headers, b.Headers) || anyDisjoint(a.Query, b.Query) || anyDisjoint(a.Cookies, b.Cookies)
+}
+
+func methodsDisjoint(a, b []string) bool {
+	if len(a) == 0 || len(b) == 0 {
+		return false
+	}
+	return !slices.ContainsFunc(b, func(m string) bool { return slices.Contains(a, m) })
+}
+
+// Empty says that no request meets all conditions of m.
+func Empty(m model.Match) bool {
+	if _, ok := MeetPaths(m.Paths); !ok {
+		return true
+	}
+	return anyDisjoint(m.Headers, m.Headers) || anyDisjoint(m.Query, m.Query) || anyDisjoint(m.Cookies, m.Cookies)
+}
+
+// AllDisjoint says that no request is accepted by one of as and one of bs,
+// where an empty list accepts every request.
+func AllDisjoint(as, bs []model.Match) bool {
+	for _, a := range orEvery(as) {
+		for _, b := range orEvery(bs) {
+			if !Disjoint(a, b) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func orEvery(ms []model.Match) []model.Match {
+	if len(ms) == 0 {
+		return []model.Match{{}}
+	}
+	return ms
+}
+
+// Meet is the conjunction of a and b, with conditions that the other implies
+// left out; ok is false when no request meets both. Origin is a's.
+func Meet(a, b model.Match) (met model.Match, ok bool) {
+	if Disjoint(a, b) {
+		return model.Match{}, false
+	}
+	paths, ok := MeetPaths(slices.Concat(a.Paths, b.Paths))
+	if !ok {
+		return model.Match{}, false
+	}
+	met = model.Match{
+		Paths:   paths,
+		Methods: meetMethods(a.Methods, b.Methods),
+		Headers: meetNamed(a.Headers, b.Headers),
+		Query:   meetNamed(a.Query, b.Query),
+		Cookies: meetNamed(a.Cookies, b.Cookies),
+		Origin:  a.Origin,
+	}
+	if met.Origin.IsZero() {
+		met.Origin = b.Origin
+	}
+	return met, !Empty(met)
+}
+
+func meetMethods(a, b []string) []string {
+	if len(a) == 0 || len(b) == 0 {
+		return slices.Concat(a, b)
+	}
+	return slices.DeleteFunc(slices.Clone(a), func(m string) bool { return !slices.Contains(b, m) })
+}
+
+// meetNamed joins two conjunctions; two conditions on one name both stay
+// unless they are the same.
+func meetNamed(a, b []model.NamedMatch) []model.NamedMatch {
+	met := slices.Concat(a, b)
+	slices.SortStableFunc(met, CompareNamed)
+	return slices.Compact(met)
+}

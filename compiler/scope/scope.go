@@ -1,0 +1,151 @@
+// Package scope resolves the names of one mesh: it takes intent and answers
+// what a reference means. Rules are those of the design: a namespace that is
+// not written is "default", a service account is the service's name, and a
+// reference without a namespace stays in its own.
+package scope
+
+import (
+	"github.com/meshc/meshc/compiler/intent"
+	"github.com/meshc/meshc/compiler/literal"
+	"github.com/meshc/meshc/compiler/model"
+)
+
+// Built-in defaults of names.
+const (
+	DefaultNamespace   = "default"
+	DefaultTrustDomain = "cluster.local"
+)
+
+// Scope finds things by name. Where two things claim one name, the first in
+// source order has it.
+type Scope struct {
+	TrustDomain string
+	MTLS        model.MTLSMode // of the mesh
+	services    map[model.Ref]*intent.Service
+	gateways    map[model.Ref]*intent.Gateway
+	externals   map[model.Ref]*intent.External
+}
+
+// New indexes m.
+func New(m *intent.Mesh) *Scope {
+	s := &Scope{
+		TrustDomain: Or(m.Config.TrustDomain, DefaultTrustDomain),
+		MTLS:        model.MTLSMode(Or(m.Config.MTLS, string(model.MTLSStrict))),
+		services:    index(m.Services, ServiceRef),
+		gateways:    index(m.Gateways, GatewayRef),
+		externals:   index(m.Externals, ExternalRef),
+	}
+	return s
+}
+
+func index[T any](list []*T, ref func(*T) model.Ref) map[model.Ref]*T {
+	m := make(map[model.Ref]*T, len(list))
+	for _, x := range list {
+		if _, taken := m[ref(x)]; !taken {
+			m[ref(x)] = x
+		}
+	}
+	return m
+}
+
+// Or gives what was written, or def.
+func Or[T any](v *intent.Value[T], def T) T {
+	if v == nil {
+		return def
+	}
+	return v.V
+}
+
+// ServiceRef names a service.
+func ServiceRef(s *intent.Service) model.Ref {
+	return model.Ref{Namespace: Or(s.Namespace, DefaultNamespace), Name: s.Name.V}
+}
+
+// GatewayRef names a gateway.
+func GatewayRef(g *intent.Gateway) model.Ref {
+	return model.Ref{Namespace: Or(g.Namespace, DefaultNamespace), Name: g.Name.V}
+}
+
+// ExternalRef names an external.
+func ExternalRef(e *intent.External) model.Ref {
+	return model.Ref{Namespace: Or(e.Namespace, DefaultNamespace), Name: e.Name.V}
+}
+
+// Service finds a service, or nil.
+func (s *Scope) Service(r model.Ref) *intent.Service { return s.services[r] }
+
+// Gateway finds a gateway, or nil.
+func (s *Scope) Gateway(r model.Ref) *intent.Gateway { return s.gateways[r] }
+
+// External finds an external, or nil.
+func (s *Scope) External(r model.Ref) *intent.External { return s.externals[r] }
+
+// Host is the DNS name of a service.
+func Host(svc *intent.Service) string {
+	ref := ServiceRef(svc)
+	return Or(svc.Host, ref.Name+"."+ref.Namespace+".svc.cluster.local")
+}
+
+// Mode is the mTLS mode of a service's ports: its own, else the mesh's.
+func (s *Scope) Mode(svc *intent.Service) model.MTLSMode {
+	if svc.Security != nil && svc.Security.MTLS != nil {
+		return model.MTLSMode(svc.Security.MTLS.V)
+	}
+	return s.MTLS
+}
+
+// ServiceID is the SPIFFE ID of a service.
+func (s *Scope) ServiceID(svc *intent.Service) string {
+	ref := ServiceRef(svc)
+	return model.SPIFFEID(s.TrustDomain, ref.Namespace, Or(svc.ServiceAccount, ref.Name))
+}
+
+// GatewayID is the SPIFFE ID of a gateway.
+func (s *Scope) GatewayID(g *intent.Gateway) string {
+	ref := GatewayRef(g)
+	return model.SPIFFEID(s.TrustDomain, ref.Namespace, Or(g.ServiceAccount, ref.Name))
+}
+
+// CallerID is the SPIFFE ID of the service or gateway called r.
+func (s *Scope) CallerID(r model.Ref) (string, bool) {
+	if svc := s.Service(r); svc != nil {
+		return s.ServiceID(svc), true
+	}
+	if g := s.Gateway(r); g != nil {
+		return s.GatewayID(g), true
+	}
+	return "", false
+}
+
+// IsHTTP says whether this version routes a port's protocol.
+func IsHTTP(p *intent.Port) bool {
+	return p.Protocol.V == string(model.HTTP) || p.Protocol.V == string(model.GRPC)
+}
+
+// Port finds a port by name, or nil.
+func Port(ports []*intent.Port, name string) *intent.Port {
+	for _, p := range ports {
+		if p.Name.V == name {
+			return p
+		}
+	}
+	return nil
+}
+
+// BackendPort is the port of svc that a gateway route goes to: the one it
+// names, else the only one. Nil means that there is no such port, or that a
+// name is needed.
+func BackendPort(svc *intent.Service, r *intent.GatewayRoute) *intent.Port {
+	if r.Port != nil {
+		return Port(svc.Ports, r.Port.V)
+	}
+	if len(svc.Ports) == 1 {
+		return svc.Ports[0]
+	}
+	return nil
+}
+
+// Backend resolves the service that a gateway route names.
+func (s *Scope) Backend(g *intent.Gateway, r *intent.GatewayRoute) *intent.Service {
+	return s.Service(literal.Ref(r.To.V, GatewayRef(g).Namespace))
+}
