@@ -1,0 +1,133 @@
+package ca
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/spiffe/go-spiffe/v2/spiffeid"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	"github.com/meshc/meshc/ca/api"
+	"github.com/meshc/meshc/ca/attest"
+	"github.com/meshc/meshc/ca/validate"
+)
+
+// Register adds the signing service to a gRPC server, which should listen with
+// ServerTLS.
+func (a *Authority) Register(r grpc.ServiceRegistrar) {
+	api.RegisterIstioCertificateServiceServer(r, &service{a: a})
+}
+
+type service struct {
+	api.UnimplementedIstioCertificateServiceServer
+	a *Authority
+}
+
+// CreateCertificate authenticates before it reads anything of the request, and
+// uses up a join token only when nothing but the signature is left to do.
+func (s *service) CreateCertificate(ctx context.Context, req *api.IstioCertificateRequest) (*api.IstioCertificateResponse, error) {
+	caller, err := s.a.tokens.Identify(ctx, s.verify)
+	if err != nil {
+		return nil, s.refuse(ctx, caller, codes.Unauthenticated, err)
+	}
+	if !s.a.limiter.allow(caller.ID.String()) {
+		return nil, s.refuse(ctx, caller, codes.ResourceExhausted, errors.New("too many requests of this identity"))
+	}
+	if err := checkMetadata(req.GetMetadata()); err != nil {
+		return nil, s.refuse(ctx, caller, codes.InvalidArgument, err)
+	}
+	ttl, err := lifetime(req.GetValidityDuration())
+	if err != nil {
+		return nil, s.refuse(ctx, caller, codes.InvalidArgument, err)
+	}
+	pub, err := validate.CSR([]byte(req.GetCsr()))
+	if err != nil {
+		return nil, s.refuse(ctx, caller, codes.InvalidArgument, err)
+	}
+	if err := s.a.tokens.Confirm(caller); err != nil {
+		return nil, s.refuse(ctx, caller, codes.Unauthenticated, err)
+	}
+	chain, err := s.a.Issue(caller.ID.String(), pub, ttl)
+	if err != nil {
+		return nil, s.refuse(ctx, caller, codes.Internal, err)
+	}
+	s.audit(ctx, caller, chain[0])
+	return &api.IstioCertificateResponse{CertChain: s.a.encode(chain)}, nil
+}
+
+func (s *service) verify(chain []*x509.Certificate) (spiffeid.ID, error) {
+	return validate.SVID(chain, s.a.roots, s.a.cfg.Now())
+}
+
+func (s *service) audit(ctx context.Context, c attest.Caller, leaf *x509.Certificate) {
+	s.a.cfg.Log.InfoContext(ctx, "certificate issued",
+		"spiffeID", c.ID.String(), "workload", c.Workload, "method", string(c.Method), "peer", address(ctx),
+		"serial", leaf.SerialNumber.Text(16), "notAfter", leaf.NotAfter)
+}
+
+// refuse logs the reason. A caller without identity is told only that.
+func (s *service) refuse(ctx context.Context, c attest.Caller, code codes.Code, reason error) error {
+	s.a.cfg.Log.WarnContext(ctx, "certificate refused",
+		"spiffeID", c.ID.String(), "method", string(c.Method), "peer", address(ctx), "code", code.String(), "reason", reason)
+	if code == codes.Internal {
+		return status.Error(code, "the certificate could not be made")
+	}
+	return status.Error(code, reason.Error())
+}
+
+func address(ctx context.Context) string {
+	if p, ok := peer.FromContext(ctx); ok && p.Addr != nil {
+		return p.Addr.String()
+	}
+	return ""
+}
+
+// encode is the wire form of a chain: one PEM text per certificate, and last
+// the whole trust bundle in one text, where clients of the protocol look for
+// the root.
+func (a *Authority) encode(chain []*x509.Certificate) []string {
+	out := make([]string, 0, len(chain)+1)
+	for _, c := range chain {
+		out = append(out, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})))
+	}
+	return append(out, string(a.BundlePEM()))
+}
+
+// lifetime reads validity_duration; values that a Duration cannot hold mean
+// "as long as allowed".
+func lifetime(seconds int64) (time.Duration, error) {
+	if seconds < 0 {
+		return 0, errors.New("validity_duration is negative")
+	}
+	if seconds > math.MaxInt64/int64(time.Second) {
+		return math.MaxInt64, nil
+	}
+	return time.Duration(seconds) * time.Second, nil
+}
+
+// checkMetadata refuses hints that a caller could believe to have an effect,
+// such as an identity to impersonate. Clients of the protocol send empty
+// values freely.
+func checkMetadata(md *structpb.Struct) error {
+	var names []string
+	for name, v := range md.GetFields() {
+		_, null := v.GetKind().(*structpb.Value_NullValue)
+		if s, text := v.GetKind().(*structpb.Value_StringValue); null || (text && s.StringValue == "") {
+			continue
+		}
+		names = append(names, name)
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return errors.New("metadata is not supported: " + slices.Min(names))
+}
