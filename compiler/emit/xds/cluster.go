@@ -1,0 +1,122 @@
+package xds
+
+import (
+	"fmt"
+	"time"
+
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+
+	"github.com/meshc/meshc/compiler/model"
+)
+
+// connectTimeout bounds TCP connect and TLS handshake: Envoy's own default,
+// written out so that every data plane uses the same.
+const connectTimeout = 5 * time.Second
+
+// serviceClusters adds one cluster per version of s at port. Versions that no
+// route names yet are there too: a later split finds its clusters warm.
+func (e *emitter) serviceClusters(s *model.Service, port uint16) error {
+	for i := range s.Versions {
+		if err := e.versionCluster(s, s.Versions[i].Name, port); err != nil {
+			return fmt.Errorf("service %s version %s: %w", s.Ref, s.Versions[i].Name, err)
+		}
+	}
+	return nil
+}
+
+func (e *emitter) versionCluster(s *model.Service, version string, port uint16) error {
+	name := ClusterName(port, version, s.Host)
+	socket, err := e.upstreamSocket(s)
+	if err != nil {
+		return err
+	}
+	ends, err := e.endpoints(name, s, version, port)
+	if err != nil {
+		return err
+	}
+	c := newCluster(name)
+	c.TransportSocket = socket
+	if e.opts.Static {
+		inline(c, clusterv3.Cluster_STATIC, ends)
+	} else {
+		c.ClusterDiscoveryType = &clusterv3.Cluster_Type{Type: clusterv3.Cluster_EDS}
+		c.EdsClusterConfig = &clusterv3.Cluster_EdsClusterConfig{EdsConfig: overADS(), ServiceName: name}
+		e.out.Endpoints = append(e.out.Endpoints, ends)
+	}
+	e.out.Clusters = append(e.out.Clusters, c)
+	return nil
+}
+
+// upstreamSocket is nil for plaintext. A permissive server is asked for TLS:
+// every client of the mesh has an identity.
+func (e *emitter) upstreamSocket(s *model.Service) (*corev3.TransportSocket, error) {
+	switch {
+	case s.MTLS == model.MTLSDisable:
+		return nil, nil
+	case e.self.Role == model.RoleGRPC:
+		return grpcTLS(s.SPIFFEID)
+	default:
+		return e.clientTLS(s.SPIFFEID, s.Host)
+	}
+}
+
+// externalCluster has no identity to check and is reached in plaintext.
+func (e *emitter) externalCluster(x *model.External, port uint16) error {
+	name := ClusterName(port, "", x.Host)
+	c := newCluster(name)
+	if len(x.Endpoints) == 0 {
+		inline(c, clusterv3.Cluster_STRICT_DNS, assignment(name, socketAddress(x.Host, port)))
+		c.DnsLookupFamily = clusterv3.Cluster_V4_PREFERRED
+	} else {
+		addrs, err := addresses(x.Endpoints)
+		if err != nil {
+			return fmt.Errorf("external %s: %w", x.Ref, err)
+		}
+		inline(c, clusterv3.Cluster_STATIC, assignment(name, addrs...))
+	}
+	e.out.Clusters = append(e.out.Clusters, c)
+	return nil
+}
+
+func addresses(list []string) ([]*corev3.Address, error) {
+	out := make([]*corev3.Address, 0, len(list))
+	for _, s := range list {
+		a, err := address(s)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, a)
+	}
+	return out, nil
+}
+
+// inboundCluster is the application beside the proxy.
+func (e *emitter) inboundCluster(port uint16) error {
+	at := e.self.App[port]
+	if at == "" {
+		return fmt.Errorf("no application address for port %d", port)
+	}
+	a, err := address(at)
+	if err != nil {
+		return fmt.Errorf("application port %d: %w", port, err)
+	}
+	c := newCluster(InboundName(port))
+	inline(c, clusterv3.Cluster_STATIC, assignment(c.Name, a))
+	e.out.Clusters = append(e.out.Clusters, c)
+	return nil
+}
+
+func newCluster(name string) *clusterv3.Cluster {
+	return &clusterv3.Cluster{
+		Name:           name,
+		ConnectTimeout: duration(connectTimeout),
+		LbPolicy:       clusterv3.Cluster_ROUND_ROBIN,
+	}
+}
+
+func inline(c *clusterv3.Cluster, kind clusterv3.Cluster_DiscoveryType, ends *endpointv3.ClusterLoadAssignment) {
+	c.ClusterDiscoveryType = &clusterv3.Cluster_Type{Type: kind}
+	c.LoadAssignment = ends
+}

@@ -1,0 +1,112 @@
+package xds
+
+import (
+	"fmt"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+
+	"github.com/meshc/meshc/compiler/model"
+)
+
+// gateway gives an ingress gateway its ports and the services behind them.
+func (e *emitter) gateway() error {
+	g := e.gateways[e.self.Service]
+	if g == nil {
+		return fmt.Errorf("no gateway %s in the mesh", e.self.Service)
+	}
+	for i := range g.Listeners {
+		if err := e.gatewayListener(&g.Listeners[i]); err != nil {
+			return err
+		}
+	}
+	return e.gatewayClusters(g)
+}
+
+func (e *emitter) gatewayListener(l *model.GatewayListener) error {
+	at := e.self.Inbound[l.Port]
+	if at == "" {
+		return fmt.Errorf("no address for gateway port %d", l.Port)
+	}
+	rc, err := e.gatewayRoutes(l)
+	if err != nil {
+		return err
+	}
+	fault, err := faultHTTPFilter()
+	if err != nil {
+		return err
+	}
+	hcm, err := e.connectionManager(edgeSide, rc, fault)
+	if err != nil {
+		return err
+	}
+	out, err := plainListener(rc.Name, at, corev3.TrafficDirection_INBOUND, hcm)
+	if err != nil {
+		return err
+	}
+	e.addListener(out)
+	return nil
+}
+
+// gatewayRoutes has one virtual host per host pattern. A client names the
+// gateway's port in Host or not, as it likes.
+func (e *emitter) gatewayRoutes(l *model.GatewayListener) (*routev3.RouteConfiguration, error) {
+	rc := &routev3.RouteConfiguration{Name: GatewayName(l.Port), IgnorePortInHostMatching: true}
+	for _, h := range l.Hosts {
+		vhost := virtualHost(h.Host, []string{h.Host}, nil)
+		for _, r := range h.Routes {
+			s, err := e.service(r.Service)
+			if err != nil {
+				return nil, fmt.Errorf("gateway route %q: %w", r.Name, err)
+			}
+			list, err := e.routes(r.Name, s, r.Route, r.Port)
+			if err != nil {
+				return nil, err
+			}
+			vhost.Routes = append(vhost.Routes, list...)
+		}
+		rc.VirtualHosts = append(rc.VirtualHosts, vhost)
+	}
+	return rc, nil
+}
+
+// gatewayClusters adds each service port that a route leads to, once.
+func (e *emitter) gatewayClusters(g *model.Gateway) error {
+	type target struct {
+		service model.Ref
+		port    uint16
+	}
+	done := make(map[target]bool)
+	for _, l := range g.Listeners {
+		for _, h := range l.Hosts {
+			for _, r := range h.Routes {
+				t := target{r.Service, r.Port}
+				if done[t] {
+					continue
+				}
+				done[t] = true
+				if err := e.gatewayTarget(r); err != nil {
+					return fmt.Errorf("gateway route %q: %w", r.Name, err)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (e *emitter) gatewayTarget(r *model.GatewayRoute) error {
+	s, err := e.service(r.Service)
+	if err != nil {
+		return err
+	}
+	for _, p := range s.Ports {
+		if p.Number != r.Port {
+			continue
+		}
+		if err := http1(s.Ref, p); err != nil {
+			return err
+		}
+		return e.serviceClusters(s, p.Number)
+	}
+	return fmt.Errorf("service %s has no port %d", s.Ref, r.Port)
+}

@@ -1,0 +1,137 @@
+package xds
+
+import (
+	"time"
+
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	faultv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/fault/v3"
+	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	"google.golang.org/protobuf/proto"
+)
+
+// Names of the filters, as Envoy registers them.
+const (
+	hcmFilter    = "envoy.filters.network.http_connection_manager"
+	faultFilter  = "envoy.filters.http.fault"
+	rbacFilter   = "envoy.filters.http.rbac"
+	routerFilter = "envoy.filters.http.router"
+)
+
+// Bounds of a connection manager, written out so that they do not depend on
+// the data plane's own defaults.
+const (
+	streamIdleTimeout     = 5 * time.Minute
+	requestHeadersTimeout = 10 * time.Second
+	idleTimeout           = time.Hour
+)
+
+// side is where a connection manager stands: beside the server, beside the
+// client, or at the edge of the mesh.
+type side uint8
+
+const (
+	inboundSide side = iota
+	outboundSide
+	edgeSide
+)
+
+// connectionManager serves rc on one side with filters in front of the router.
+func (e *emitter) connectionManager(at side, rc *routev3.RouteConfiguration, filters ...*hcmv3.HttpFilter) (*listenerv3.Filter, error) {
+	router, err := httpFilter(routerFilter, &routerv3.Router{})
+	if err != nil {
+		return nil, err
+	}
+	log, err := accessLog()
+	if err != nil {
+		return nil, err
+	}
+	hcm := &hcmv3.HttpConnectionManager{
+		StatPrefix: rc.Name,
+		// Ports declare their protocol: nothing is sniffed, and this version's
+		// data planes agree on HTTP/1.1.
+		CodecType:                 hcmv3.HttpConnectionManager_HTTP1,
+		HttpFilters:               append(filters, router),
+		AccessLog:                 log,
+		StreamIdleTimeout:         duration(streamIdleTimeout),
+		RequestHeadersTimeout:     duration(requestHeadersTimeout),
+		CommonHttpProtocolOptions: commonOptions(),
+		NormalizePath:             boolValue(true),
+		UseRemoteAddress:          boolValue(at == edgeSide),
+	}
+	if at == edgeSide {
+		// No peer is trusted for being on a private address.
+		hcm.InternalAddressConfig = &hcmv3.HttpConnectionManager_InternalAddressConfig{}
+	}
+	e.setRoutes(hcm, rc)
+	harden(hcm, at)
+	packed, err := toAny(hcm)
+	if err != nil {
+		return nil, err
+	}
+	return &listenerv3.Filter{Name: hcmFilter, ConfigType: &listenerv3.Filter_TypedConfig{TypedConfig: packed}}, nil
+}
+
+// setRoutes refers to rc by RDS, or holds it in a static bootstrap.
+func (e *emitter) setRoutes(hcm *hcmv3.HttpConnectionManager, rc *routev3.RouteConfiguration) {
+	if e.opts.Static {
+		hcm.RouteSpecifier = &hcmv3.HttpConnectionManager_RouteConfig{RouteConfig: rc}
+		return
+	}
+	e.addRoutes(rc)
+	hcm.RouteSpecifier = &hcmv3.HttpConnectionManager_Rds{Rds: rds(rc.Name)}
+}
+
+func rds(name string) *hcmv3.Rds {
+	return &hcmv3.Rds{RouteConfigName: name, ConfigSource: overADS()}
+}
+
+// harden sets what a side does with what its peer claims. Only the server's
+// side knows the client's certificate; escaped slashes are refused wherever
+// the path decides who may do what.
+func harden(hcm *hcmv3.HttpConnectionManager, at side) {
+	hcm.ForwardClientCertDetails = hcmv3.HttpConnectionManager_SANITIZE
+	if at == inboundSide {
+		hcm.ForwardClientCertDetails = hcmv3.HttpConnectionManager_SANITIZE_SET
+		hcm.SetCurrentClientCertDetails = &hcmv3.HttpConnectionManager_SetCurrentClientCertDetails{Uri: true}
+	}
+	if at != outboundSide {
+		hcm.PathWithEscapedSlashesAction = hcmv3.HttpConnectionManager_REJECT_REQUEST
+	}
+}
+
+// apiListener is the connection manager that grpc-go reads: routes and client
+// filters only.
+func apiListener(rc string) (*listenerv3.ApiListener, error) {
+	fault, err := faultHTTPFilter()
+	if err != nil {
+		return nil, err
+	}
+	router, err := httpFilter(routerFilter, &routerv3.Router{})
+	if err != nil {
+		return nil, err
+	}
+	packed, err := toAny(&hcmv3.HttpConnectionManager{
+		StatPrefix:     rc,
+		RouteSpecifier: &hcmv3.HttpConnectionManager_Rds{Rds: rds(rc)},
+		HttpFilters:    []*hcmv3.HttpFilter{fault, router},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &listenerv3.ApiListener{ApiListener: packed}, nil
+}
+
+// faultHTTPFilter does nothing by itself: routes bring their own config.
+func faultHTTPFilter() (*hcmv3.HttpFilter, error) {
+	return httpFilter(faultFilter, &faultv3.HTTPFault{})
+}
+
+func httpFilter(name string, config proto.Message) (*hcmv3.HttpFilter, error) {
+	packed, err := toAny(config)
+	if err != nil {
+		return nil, err
+	}
+	return &hcmv3.HttpFilter{Name: name, ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: packed}}, nil
+}

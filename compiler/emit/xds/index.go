@@ -1,0 +1,71 @@
+package xds
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/meshc/meshc/compiler/model"
+)
+
+// instance selects the workloads of one version of a service.
+type instance struct {
+	service model.Ref
+	version string
+}
+
+// index answers look-ups in a mesh and its workloads.
+type index struct {
+	mesh      *model.Mesh
+	services  map[model.Ref]*model.Service
+	gateways  map[model.Ref]*model.Gateway
+	externals map[model.Ref]*model.External
+	workloads map[instance][]*model.Workload // sorted by ID, gateways left out
+}
+
+func newIndex(m *model.Mesh, all []*model.Workload) (*index, error) {
+	ix := &index{
+		mesh:      m,
+		services:  make(map[model.Ref]*model.Service, len(m.Services)),
+		gateways:  make(map[model.Ref]*model.Gateway, len(m.Gateways)),
+		externals: make(map[model.Ref]*model.External, len(m.Externals)),
+		workloads: make(map[instance][]*model.Workload),
+	}
+	for _, s := range m.Services {
+		ix.services[s.Ref] = s
+	}
+	for _, g := range m.Gateways {
+		ix.gateways[g.Ref] = g
+	}
+	for _, x := range m.Externals {
+		ix.externals[x.Ref] = x
+	}
+	return ix, ix.place(all)
+}
+
+func (ix *index) place(all []*model.Workload) error {
+	seen := make(map[string]bool, len(all))
+	for _, w := range all {
+		if id := w.NodeID(); seen[id] {
+			return fmt.Errorf("two workloads are called %s", id)
+		} else {
+			seen[id] = true
+		}
+		if w.Role == model.RoleGateway {
+			continue
+		}
+		k := instance{w.Service, w.Version}
+		ix.workloads[k] = append(ix.workloads[k], w)
+	}
+	for _, list := range ix.workloads {
+		slices.SortFunc(list, func(a, b *model.Workload) int { return cmp.Compare(a.ID, b.ID) })
+	}
+	return nil
+}
+
+func (ix *index) service(r model.Ref) (*model.Service, error) {
+	if s := ix.services[r]; s != nil {
+		return s, nil
+	}
+	return nil, fmt.Errorf("no service %s in the mesh", r)
+}

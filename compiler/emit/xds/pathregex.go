@@ -1,0 +1,75 @@
+package xds
+
+import (
+	"regexp"
+	"regexp/syntax"
+	"strings"
+
+	"github.com/meshc/meshc/compiler/model"
+)
+
+// pathPattern says a path condition as RE2 over the path without its query.
+func pathPattern(p model.PathMatch) string {
+	quoted := regexp.QuoteMeta(p.Value)
+	switch p.Kind {
+	case model.Prefix:
+		return quoted + ".*"
+	case model.SegmentPrefix:
+		return regexp.QuoteMeta(strings.TrimRight(p.Value, "/")) + "(?:/.*)?"
+	case model.Regex:
+		return "(?:" + p.Value + ")"
+	default:
+		return quoted
+	}
+}
+
+// targetPattern says a path condition as RE2 over Envoy's :path header, which
+// is the path and its query. The pattern must not reach over the '?': "/a.*b"
+// does not accept "/a?b", so '?' is taken out of what it can match.
+func targetPattern(p model.PathMatch) (string, error) {
+	tree, err := syntax.Parse(pathPattern(p), syntax.Perl)
+	if err != nil {
+		return "", err
+	}
+	return "(?:" + withoutQuestionMark(tree).String() + `)(?:\?.*)?`, nil
+}
+
+// withoutQuestionMark changes tree so that it matches exactly those of its
+// strings that have no '?'.
+func withoutQuestionMark(tree *syntax.Regexp) *syntax.Regexp {
+	switch tree.Op {
+	case syntax.OpLiteral:
+		if strings.ContainsRune(string(tree.Rune), '?') {
+			return &syntax.Regexp{Op: syntax.OpNoMatch}
+		}
+	case syntax.OpAnyChar:
+		return &syntax.Regexp{Op: syntax.OpCharClass, Rune: []rune{0, '?' - 1, '?' + 1, 0x10FFFF}}
+	case syntax.OpAnyCharNotNL:
+		return &syntax.Regexp{Op: syntax.OpCharClass, Rune: []rune{0, '\n' - 1, '\n' + 1, '?' - 1, '?' + 1, 0x10FFFF}}
+	case syntax.OpCharClass:
+		return &syntax.Regexp{Op: syntax.OpCharClass, Rune: cutRune(tree.Rune, '?'), Flags: tree.Flags}
+	}
+	for i := range tree.Sub {
+		tree.Sub[i] = withoutQuestionMark(tree.Sub[i])
+	}
+	return tree
+}
+
+// cutRune takes r out of a class, a list of pairs lo, hi.
+func cutRune(class []rune, r rune) []rune {
+	out := make([]rune, 0, len(class)+2)
+	for i := 0; i+1 < len(class); i += 2 {
+		lo, hi := class[i], class[i+1]
+		if r < lo || hi < r {
+			out = append(out, lo, hi)
+			continue
+		}
+		if lo < r {
+			out = append(out, lo, r-1)
+		}
+		if r < hi {
+			out = append(out, r+1, hi)
+		}
+	}
+	return out
+}

@@ -1,0 +1,160 @@
+package xds
+
+import (
+	"fmt"
+	"strconv"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	"github.com/meshc/meshc/compiler/model"
+)
+
+// weightUnit makes basis points into cluster weights whose sum, 4,294,810,000,
+// is just below Envoy's limit of 2^32-1. Envoy takes the weighted pick and
+// other fractions of a stream from one random value: with a small sum they
+// would be the same draw.
+const weightUnit = 429_481
+
+// routes says one rule for the port that the connection is for: one Envoy
+// route per match, all with the same name and action.
+func (e *emitter) routes(name string, s *model.Service, r *model.Route, port uint16) ([]*routev3.Route, error) {
+	matches, err := routeMatches(r.Match)
+	if err != nil {
+		return nil, fmt.Errorf("route %q of %s: %w", name, s.Ref, err)
+	}
+	proto, err := e.route(name, s, r, port)
+	if err != nil {
+		return nil, fmt.Errorf("route %q of %s: %w", name, s.Ref, err)
+	}
+	out := make([]*routev3.Route, len(matches))
+	for i, m := range matches {
+		out[i] = &routev3.Route{
+			Name:                    proto.Name,
+			Match:                   m,
+			Action:                  proto.Action,
+			Metadata:                proto.Metadata,
+			TypedPerFilterConfig:    proto.TypedPerFilterConfig,
+			RequestHeadersToAdd:     proto.RequestHeadersToAdd,
+			RequestHeadersToRemove:  proto.RequestHeadersToRemove,
+			ResponseHeadersToAdd:    proto.ResponseHeadersToAdd,
+			ResponseHeadersToRemove: proto.ResponseHeadersToRemove,
+		}
+	}
+	return out, nil
+}
+
+// route says everything of a rule but its match.
+func (e *emitter) route(name string, s *model.Service, r *model.Route, port uint16) (*routev3.Route, error) {
+	action, err := routeAction(s, r, port)
+	if err != nil {
+		return nil, err
+	}
+	request, err := headerOptions(r.RequestHeaders)
+	if err != nil {
+		return nil, err
+	}
+	response, err := headerOptions(r.ResponseHeaders)
+	if err != nil {
+		return nil, err
+	}
+	perFilter, err := e.perFilter(r)
+	if err != nil {
+		return nil, err
+	}
+	return &routev3.Route{
+		Name:                    name,
+		Action:                  &routev3.Route_Route{Route: action},
+		Metadata:                e.metadata(r.Origin),
+		TypedPerFilterConfig:    perFilter,
+		RequestHeadersToAdd:     request,
+		RequestHeadersToRemove:  r.RequestHeaders.Remove,
+		ResponseHeadersToAdd:    response,
+		ResponseHeadersToRemove: r.ResponseHeaders.Remove,
+	}, nil
+}
+
+func routeAction(s *model.Service, r *model.Route, port uint16) (*routev3.RouteAction, error) {
+	out := &routev3.RouteAction{
+		// Said even when it is 0: unsaid, Envoy takes 15 s.
+		Timeout:     duration(r.Timeout),
+		RetryPolicy: retryPolicy(r.Retry),
+	}
+	return out, setDestination(out, s, r.Split, port)
+}
+
+func setDestination(out *routev3.RouteAction, s *model.Service, split []model.Split, port uint16) error {
+	var sum uint64
+	weighted := &routev3.WeightedCluster{}
+	for _, d := range split {
+		sum += uint64(d.BasisPoints)
+		if !hasVersion(s, d.Version) {
+			return fmt.Errorf("it has no version %q", d.Version)
+		}
+		if d.BasisPoints == 0 {
+			continue
+		}
+		weighted.Clusters = append(weighted.Clusters, &routev3.WeightedCluster_ClusterWeight{
+			Name:   ClusterName(port, d.Version, s.Host),
+			Weight: uint32Value(d.BasisPoints * weightUnit),
+		})
+	}
+	if sum != model.BasisPointsWhole {
+		return fmt.Errorf("weights sum to %d basis points, not %d", sum, model.BasisPointsWhole)
+	}
+	if len(weighted.Clusters) == 1 {
+		out.ClusterSpecifier = &routev3.RouteAction_Cluster{Cluster: weighted.Clusters[0].Name}
+		return nil
+	}
+	out.ClusterSpecifier = &routev3.RouteAction_WeightedClusters{WeightedClusters: weighted}
+	return nil
+}
+
+func hasVersion(s *model.Service, name string) bool {
+	for i := range s.Versions {
+		if s.Versions[i].Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+func (e *emitter) perFilter(r *model.Route) (map[string]*anypb.Any, error) {
+	fault, err := faultConfig(r, e.opts.Now)
+	if fault == nil || err != nil {
+		return nil, err
+	}
+	return map[string]*anypb.Any{faultFilter: fault}, nil
+}
+
+// metadata says where a route was written, for those who read a config dump.
+func (e *emitter) metadata(o model.Origin) *corev3.Metadata {
+	fields := make(map[string]string)
+	if !o.IsZero() {
+		fields["source"] = o.File + ":" + strconv.Itoa(o.Start.Line)
+	}
+	if e.opts.Commit != "" {
+		fields["commit"] = e.opts.Commit
+	}
+	if len(fields) == 0 {
+		return nil
+	}
+	return &corev3.Metadata{FilterMetadata: map[string]*structpb.Struct{MetadataNamespace: stringStruct(fields)}}
+}
+
+// virtualHost takes every host of a listener that is for one service.
+func virtualHost(name string, domains []string, routes []*routev3.Route) *routev3.VirtualHost {
+	return &routev3.VirtualHost{Name: name, Domains: domains, Routes: routes}
+}
+
+// everything is one route to one cluster, however the request looks.
+func everything(name, cluster string, action *routev3.RouteAction) *routev3.Route {
+	action.ClusterSpecifier = &routev3.RouteAction_Cluster{Cluster: cluster}
+	return &routev3.Route{
+		Name:   name,
+		Match:  &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: "/"}},
+		Action: &routev3.Route_Route{Route: action},
+	}
+}

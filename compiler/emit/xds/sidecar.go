@@ -1,0 +1,176 @@
+package xds
+
+import (
+	"fmt"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+
+	"github.com/meshc/meshc/compiler/model"
+)
+
+// sidecar gives a service's workload its own ports and those that it uses.
+func (e *emitter) sidecar() error {
+	s, err := e.ownService()
+	if err != nil {
+		return err
+	}
+	for _, p := range s.Ports {
+		if err := e.inbound(s, p); err != nil {
+			return err
+		}
+	}
+	for _, ref := range s.Uses {
+		if err := e.outbound(ref); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *emitter) ownService() (*model.Service, error) {
+	s, err := e.service(e.self.Service)
+	if err != nil {
+		return nil, err
+	}
+	if !hasVersion(s, e.self.Version) {
+		return nil, fmt.Errorf("service %s has no version %q", s.Ref, e.self.Version)
+	}
+	return s, nil
+}
+
+// http1 refuses a port that a proxy of this version cannot carry.
+func http1(owner model.Ref, p model.Port) error {
+	if p.Protocol == model.HTTP {
+		return nil
+	}
+	return fmt.Errorf("port %q (%d) of %s is %s: proxies of this version carry http only, and clients of role grpc reach grpc ports themselves",
+		p.Name, p.Number, owner, p.Protocol)
+}
+
+func (e *emitter) inbound(s *model.Service, p model.Port) error {
+	if err := http1(s.Ref, p); err != nil {
+		return err
+	}
+	at := e.self.Inbound[p.Number]
+	if at == "" {
+		return fmt.Errorf("no inbound address for port %d", p.Number)
+	}
+	name := InboundName(p.Number)
+	// The client's side has the timeout; the server's must not cut it short.
+	route := everything("inbound", name, &routev3.RouteAction{Timeout: duration(0)})
+	rc := &routev3.RouteConfiguration{
+		Name:         name,
+		VirtualHosts: []*routev3.VirtualHost{virtualHost(name, []string{"*"}, []*routev3.Route{route})},
+	}
+	rbac, err := e.rbacHTTPFilter(s)
+	if err != nil {
+		return err
+	}
+	hcm, err := e.connectionManager(inboundSide, rc, rbac)
+	if err != nil {
+		return err
+	}
+	l, err := e.inboundListener(name, at, s.MTLS, hcm)
+	if err != nil {
+		return err
+	}
+	e.addListener(l)
+	return e.inboundCluster(p.Number)
+}
+
+func (e *emitter) outbound(ref model.Ref) error {
+	if x := e.externals[ref]; x != nil {
+		return e.outboundExternal(x)
+	}
+	s, err := e.service(ref)
+	if err != nil {
+		return err
+	}
+	for _, p := range s.Ports {
+		if err := http1(s.Ref, p); err != nil {
+			return err
+		}
+		rc, err := e.serviceRoutes(s, p.Number)
+		if err != nil {
+			return err
+		}
+		if err := e.outboundListener(s.Ref, p.Number, rc); err != nil {
+			return err
+		}
+		if err := e.serviceClusters(s, p.Number); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// serviceRoutes is the route table of one service port.
+func (e *emitter) serviceRoutes(s *model.Service, port uint16) (*routev3.RouteConfiguration, error) {
+	name := OutboundName(port, s.Host)
+	vhost := virtualHost(name, []string{"*"}, nil)
+	for _, r := range s.Routes {
+		if !appliesTo(r, port) {
+			continue
+		}
+		list, err := e.routes(r.Name, s, r, port)
+		if err != nil {
+			return nil, err
+		}
+		vhost.Routes = append(vhost.Routes, list...)
+	}
+	return &routev3.RouteConfiguration{Name: name, VirtualHosts: []*routev3.VirtualHost{vhost}}, nil
+}
+
+func appliesTo(r *model.Route, port uint16) bool {
+	for _, p := range r.Ports {
+		if p == port {
+			return true
+		}
+	}
+	return false
+}
+
+func (e *emitter) outboundListener(ref model.Ref, port uint16, rc *routev3.RouteConfiguration) error {
+	key := model.OutboundKey(ref, port)
+	at := e.self.Outbound[key]
+	if at == "" {
+		return fmt.Errorf("no outbound address for %s", key)
+	}
+	fault, err := faultHTTPFilter()
+	if err != nil {
+		return err
+	}
+	hcm, err := e.connectionManager(outboundSide, rc, fault)
+	if err != nil {
+		return err
+	}
+	l, err := plainListener(rc.Name, at, corev3.TrafficDirection_OUTBOUND, hcm)
+	if err != nil {
+		return err
+	}
+	e.addListener(l)
+	return nil
+}
+
+func (e *emitter) outboundExternal(x *model.External) error {
+	for _, p := range x.Ports {
+		if err := http1(x.Ref, p); err != nil {
+			return err
+		}
+		name := OutboundName(p.Number, x.Host)
+		route := everything("external", name, &routev3.RouteAction{Timeout: duration(x.Timeout)})
+		route.Metadata = e.metadata(x.Origin)
+		rc := &routev3.RouteConfiguration{
+			Name:         name,
+			VirtualHosts: []*routev3.VirtualHost{virtualHost(name, []string{"*"}, []*routev3.Route{route})},
+		}
+		if err := e.outboundListener(x.Ref, p.Number, rc); err != nil {
+			return err
+		}
+		if err := e.externalCluster(x, p.Number); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,86 @@
+package xds
+
+import (
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+	"google.golang.org/protobuf/proto"
+)
+
+const tlsSocket = "envoy.transport_sockets.tls"
+
+// alpn is all that a proxy of this version speaks inside TLS.
+var alpn = []string{"http/1.1"}
+
+// bundle says where the trust bundle comes from.
+func (e *emitter) bundle() *tlsv3.SdsSecretConfig {
+	if e.opts.Static {
+		return agentSecret(RootSecret)
+	}
+	name := BundleName(e.mesh.TrustDomain)
+	e.useBundle(name)
+	return &tlsv3.SdsSecretConfig{Name: name, SdsConfig: overADS()}
+}
+
+// mutualTLS presents the workload's identity and accepts a peer whose
+// certificate chains to bundle and holds a URI SAN that peer matches.
+func mutualTLS(bundle *tlsv3.SdsSecretConfig, peer *matcherv3.StringMatcher, protocols []string) *tlsv3.CommonTlsContext {
+	return &tlsv3.CommonTlsContext{
+		TlsParams:                      &tlsv3.TlsParameters{TlsMinimumProtocolVersion: tlsv3.TlsParameters_TLSv1_2},
+		AlpnProtocols:                  protocols,
+		TlsCertificateSdsSecretConfigs: []*tlsv3.SdsSecretConfig{agentSecret(IdentitySecret)},
+		ValidationContextType: &tlsv3.CommonTlsContext_CombinedValidationContext{
+			CombinedValidationContext: &tlsv3.CommonTlsContext_CombinedCertificateValidationContext{
+				DefaultValidationContext: &tlsv3.CertificateValidationContext{
+					MatchTypedSubjectAltNames: []*tlsv3.SubjectAltNameMatcher{{
+						SanType: tlsv3.SubjectAltNameMatcher_URI,
+						Matcher: peer,
+					}},
+				},
+				ValidationContextSdsSecretConfig: bundle,
+			},
+		},
+	}
+}
+
+// clientTLS reaches a server that is spiffeID and no other.
+func (e *emitter) clientTLS(spiffeID, sni string) (*corev3.TransportSocket, error) {
+	return transportSocket(&tlsv3.UpstreamTlsContext{
+		CommonTlsContext: mutualTLS(e.bundle(), exactly(spiffeID), alpn),
+		Sni:              sni,
+	})
+}
+
+// serverTLS takes clients of the mesh's own trust domain. Which of them may
+// do what is the RBAC filter's business.
+func (e *emitter) serverTLS() (*corev3.TransportSocket, error) {
+	return transportSocket(&tlsv3.DownstreamTlsContext{
+		CommonTlsContext:         mutualTLS(e.bundle(), startsWith("spiffe://"+e.mesh.TrustDomain+"/"), alpn),
+		RequireClientCertificate: boolValue(true),
+	})
+}
+
+// grpcTLS is what grpc-go reads of a TLS context (gRFC A29): certificate
+// providers by name instead of SDS, no tls_params, and only the untyped SAN
+// list, which it compares with URI SANs too.
+func grpcTLS(spiffeID string) (*corev3.TransportSocket, error) {
+	provider := &tlsv3.CertificateProviderPluginInstance{InstanceName: GRPCProvider}
+	validation := &tlsv3.CertificateValidationContext{CaCertificateProviderInstance: provider}
+	//lint:ignore SA1019 grpc-go v1.85 does not read match_typed_subject_alt_names
+	validation.MatchSubjectAltNames = []*matcherv3.StringMatcher{exactly(spiffeID)}
+	return transportSocket(&tlsv3.UpstreamTlsContext{CommonTlsContext: &tlsv3.CommonTlsContext{
+		TlsCertificateProviderInstance: provider,
+		ValidationContextType:          &tlsv3.CommonTlsContext_ValidationContext{ValidationContext: validation},
+	}})
+}
+
+func transportSocket(ctx proto.Message) (*corev3.TransportSocket, error) {
+	packed, err := toAny(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &corev3.TransportSocket{
+		Name:       tlsSocket,
+		ConfigType: &corev3.TransportSocket_TypedConfig{TypedConfig: packed},
+	}, nil
+}

@@ -1,0 +1,138 @@
+package xds
+
+import (
+	"encoding/binary"
+	"hash/fnv"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/meshc/meshc/compiler/model"
+)
+
+// DefaultWorkloads places one ready workload per version of each service and
+// one per gateway, for when no discovery says where they run. Each address is
+// the port that it stands for at an address in 127.64.0.0/10 that depends on
+// the names alone, so that adding a service moves nobody else. Two names whose
+// hashes meet (one pair in four million) are told apart by their order. The
+// order is by node id.
+func DefaultWorkloads(m *model.Mesh) []*model.Workload {
+	var out []*model.Workload
+	ports := portsByRef(m)
+	for _, s := range m.Services {
+		for i := range s.Versions {
+			out = append(out, serviceWorkload(s, s.Versions[i].Name))
+		}
+	}
+	for _, g := range m.Gateways {
+		out = append(out, &model.Workload{ID: g.Name + "-0", Role: model.RoleGateway, Service: g.Ref, Ready: true})
+	}
+	slices.SortFunc(out, func(a, b *model.Workload) int { return strings.Compare(a.NodeID(), b.NodeID()) })
+	p := &placer{taken: make(map[netip.AddrPort]bool)}
+	for _, w := range out {
+		p.place(m, w, ports)
+	}
+	return out
+}
+
+func serviceWorkload(s *model.Service, version string) *model.Workload {
+	return &model.Workload{
+		ID:      s.Name + "-" + version + "-0",
+		Role:    defaultRole(s),
+		Service: s.Ref,
+		Version: version,
+		Ready:   true,
+	}
+}
+
+// defaultRole: proxies of this version do not carry grpc, so a service that
+// speaks nothing else reads xDS itself.
+func defaultRole(s *model.Service) model.Role {
+	for _, p := range s.Ports {
+		if p.Protocol != model.GRPC {
+			return model.RoleSidecar
+		}
+	}
+	if len(s.Ports) == 0 {
+		return model.RoleSidecar
+	}
+	return model.RoleGRPC
+}
+
+func portsByRef(m *model.Mesh) map[model.Ref][]model.Port {
+	out := make(map[model.Ref][]model.Port, len(m.Services)+len(m.Externals))
+	for _, s := range m.Services {
+		out[s.Ref] = s.Ports
+	}
+	for _, x := range m.Externals {
+		out[x.Ref] = x.Ports
+	}
+	return out
+}
+
+// placer hands out addresses, none twice.
+type placer struct{ taken map[netip.AddrPort]bool }
+
+func (p *placer) place(m *model.Mesh, w *model.Workload, ports map[model.Ref][]model.Port) {
+	w.Inbound = make(map[uint16]string)
+	if w.Role == model.RoleGateway {
+		p.placeGateway(m, w)
+		return
+	}
+	for _, port := range ports[w.Service] {
+		w.Inbound[port.Number] = p.address(port.Number, "inbound", w.NodeID())
+	}
+	if w.Role == model.RoleGRPC {
+		return
+	}
+	w.App = make(map[uint16]string)
+	for _, port := range ports[w.Service] {
+		w.App[port.Number] = p.address(port.Number, "app", w.NodeID())
+	}
+	w.Outbound = make(map[string]string)
+	for _, s := range m.Services {
+		if s.Ref != w.Service {
+			continue
+		}
+		for _, used := range s.Uses {
+			for _, port := range ports[used] {
+				w.Outbound[model.OutboundKey(used, port.Number)] = p.address(port.Number, "outbound", w.NodeID(), used.String())
+			}
+		}
+	}
+}
+
+func (p *placer) placeGateway(m *model.Mesh, w *model.Workload) {
+	for _, g := range m.Gateways {
+		if g.Ref != w.Service {
+			continue
+		}
+		for _, l := range g.Listeners {
+			w.Inbound[l.Port] = p.address(l.Port, "inbound", w.NodeID())
+		}
+	}
+}
+
+// address gives the first free address from the hash of names on.
+func (p *placer) address(port uint16, names ...string) string {
+	h := fnv.New32a()
+	for _, n := range names {
+		h.Write([]byte(n))
+		h.Write([]byte{0})
+	}
+	for n := h.Sum32(); ; n++ {
+		at := netip.AddrPortFrom(loopback(n), port)
+		if !p.taken[at] {
+			p.taken[at] = true
+			return at.String()
+		}
+	}
+}
+
+// loopback puts the upper bits of n, which a hash mixes best, into the 22 host
+// bits of 127.64.0.0/10.
+func loopback(n uint32) netip.Addr {
+	var b [4]byte
+	binary.BigEndian.PutUint32(b[:], 127<<24|64<<16|(n^n>>22)&(1<<22-1))
+	return netip.AddrFrom4(b)
+}

@@ -1,0 +1,113 @@
+// Package xds turns the model of a mesh and the workloads that run it into the
+// Envoy v3 resources of one proxy: listeners, route configurations, clusters
+// and endpoints. Same input, same bytes: every list is sorted, every message
+// inside an Any is marshalled deterministically.
+package xds
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+
+	"github.com/meshc/meshc/compiler/model"
+)
+
+// Options say what a set of resources is for.
+type Options struct {
+	// Now decides which faults are still on: those whose Until is after it.
+	Now time.Time
+	// Commit goes to the route metadata meshc.dev; empty is left out.
+	Commit string
+	// Static makes resources for a bootstrap that has no ADS: routes and
+	// endpoints are inline, the trust bundle comes from meshc-agent.
+	Static bool
+}
+
+// Resources of one proxy, each list sorted by name.
+type Resources struct {
+	Listeners []*listenerv3.Listener
+	Routes    []*routev3.RouteConfiguration
+	Clusters  []*clusterv3.Cluster
+	Endpoints []*endpointv3.ClusterLoadAssignment
+	// Bundles names the trust bundle secrets that the resources refer to; the
+	// server that pushes them fills these in.
+	Bundles []string
+}
+
+// Emit gives the resources of w, a workload of m; all lists every workload of
+// the mesh, for endpoints. An error names the workload, service or route that
+// cannot be said in xDS, or that no proxy of this version serves.
+func Emit(m *model.Mesh, w *model.Workload, all []*model.Workload, o Options) (*Resources, error) {
+	e, err := newEmitter(m, w, all, o)
+	if err != nil {
+		return nil, err
+	}
+	switch w.Role {
+	case model.RoleSidecar:
+		err = e.sidecar()
+	case model.RoleGateway:
+		err = e.gateway()
+	case model.RoleGRPC:
+		err = e.grpc()
+	default:
+		err = fmt.Errorf("unknown role %q", w.Role)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("workload %s/%s: %w", w.Service.Namespace, w.ID, err)
+	}
+	e.out.sort()
+	return e.out, nil
+}
+
+// emitter collects the resources of one proxy.
+type emitter struct {
+	*index
+	self     *model.Workload
+	opts     Options
+	identity string // SPIFFE ID of self
+	out      *Resources
+}
+
+func newEmitter(m *model.Mesh, w *model.Workload, all []*model.Workload, o Options) (*emitter, error) {
+	ix, err := newIndex(m, all)
+	if err != nil {
+		return nil, err
+	}
+	return &emitter{index: ix, self: w, opts: o, out: &Resources{}}, nil
+}
+
+// addRoutes hands rc over to RDS; a static bootstrap has it inline instead.
+func (e *emitter) addRoutes(rc *routev3.RouteConfiguration) {
+	if !e.opts.Static {
+		e.out.Routes = append(e.out.Routes, rc)
+	}
+}
+
+func (e *emitter) addListener(l *listenerv3.Listener) {
+	e.out.Listeners = append(e.out.Listeners, l)
+}
+
+// useBundle notes that a resource refers to the trust bundle over ADS.
+func (e *emitter) useBundle(name string) {
+	if !slices.Contains(e.out.Bundles, name) {
+		e.out.Bundles = append(e.out.Bundles, name)
+	}
+}
+
+func (r *Resources) sort() {
+	sortByName(r.Listeners, (*listenerv3.Listener).GetName)
+	sortByName(r.Routes, (*routev3.RouteConfiguration).GetName)
+	sortByName(r.Clusters, (*clusterv3.Cluster).GetName)
+	sortByName(r.Endpoints, (*endpointv3.ClusterLoadAssignment).GetClusterName)
+	slices.Sort(r.Bundles)
+}
+
+func sortByName[T any](list []T, name func(T) string) {
+	slices.SortFunc(list, func(a, b T) int { return strings.Compare(name(a), name(b)) })
+}
