@@ -18,26 +18,27 @@ import (
 // order is by node id.
 func DefaultWorkloads(m *model.Mesh) []*model.Workload {
 	var out []*model.Workload
-	ports := portsByRef(m)
+	p := newPlacer(m)
 	for _, s := range m.Services {
 		for i := range s.Versions {
-			out = append(out, serviceWorkload(s, s.Versions[i].Name))
+			w := serviceWorkload(s, s.Versions[i].Name)
+			p.place(w)
+			out = append(out, w)
 		}
 	}
 	for _, g := range m.Gateways {
-		out = append(out, &model.Workload{ID: g.Name + "-0", Role: model.RoleGateway, Service: g.Ref, Ready: true})
+		w := &model.Workload{ID: g.Name + "-0", Role: model.RoleGateway, Service: g.Ref, Ready: true}
+		p.placeGateway(w, g)
+		out = append(out, w)
 	}
 	slices.SortFunc(out, func(a, b *model.Workload) int { return strings.Compare(a.NodeID(), b.NodeID()) })
-	p := &placer{taken: make(map[netip.AddrPort]bool)}
-	for _, w := range out {
-		p.place(m, w, ports)
-	}
 	return out
 }
 
 func serviceWorkload(s *model.Service, version string) *model.Workload {
 	return &model.Workload{
-		ID:      s.Name + "-" + version + "-0",
+		// A service's name holds no dot: no two pairs give one ID.
+		ID:      s.Name + "." + version + "-0",
 		Role:    defaultRole(s),
 		Service: s.Ref,
 		Version: version,
@@ -59,56 +60,59 @@ func defaultRole(s *model.Service) model.Role {
 	return model.RoleGRPC
 }
 
-func portsByRef(m *model.Mesh) map[model.Ref][]model.Port {
-	out := make(map[model.Ref][]model.Port, len(m.Services)+len(m.Externals))
+// placer hands out addresses, none twice.
+type placer struct {
+	uses  map[model.Ref][]model.Ref
+	ports map[model.Ref][]uint16 // of services and externals
+	taken map[netip.AddrPort]bool
+}
+
+func newPlacer(m *model.Mesh) *placer {
+	p := &placer{
+		uses:  make(map[model.Ref][]model.Ref),
+		ports: make(map[model.Ref][]uint16),
+		taken: make(map[netip.AddrPort]bool),
+	}
 	for _, s := range m.Services {
-		out[s.Ref] = s.Ports
+		p.uses[s.Ref], p.ports[s.Ref] = s.Uses, numbers(s.Ports)
 	}
 	for _, x := range m.Externals {
-		out[x.Ref] = x.Ports
+		p.ports[x.Ref] = numbers(x.Ports)
+	}
+	return p
+}
+
+func numbers(ports []model.Port) []uint16 {
+	out := make([]uint16, len(ports))
+	for i, p := range ports {
+		out[i] = p.Number
 	}
 	return out
 }
 
-// placer hands out addresses, none twice.
-type placer struct{ taken map[netip.AddrPort]bool }
-
-func (p *placer) place(m *model.Mesh, w *model.Workload, ports map[model.Ref][]model.Port) {
+func (p *placer) placeGateway(w *model.Workload, g *model.Gateway) {
 	w.Inbound = make(map[uint16]string)
-	if w.Role == model.RoleGateway {
-		p.placeGateway(m, w)
-		return
+	for _, l := range g.Listeners {
+		w.Inbound[l.Port] = p.address(l.Port, "inbound", w.NodeID())
 	}
-	for _, port := range ports[w.Service] {
-		w.Inbound[port.Number] = p.address(port.Number, "inbound", w.NodeID())
+}
+
+func (p *placer) place(w *model.Workload) {
+	w.Inbound = make(map[uint16]string)
+	for _, port := range p.ports[w.Service] {
+		w.Inbound[port] = p.address(port, "inbound", w.NodeID())
 	}
 	if w.Role == model.RoleGRPC {
 		return
 	}
 	w.App = make(map[uint16]string)
-	for _, port := range ports[w.Service] {
-		w.App[port.Number] = p.address(port.Number, "app", w.NodeID())
+	for _, port := range p.ports[w.Service] {
+		w.App[port] = p.address(port, "app", w.NodeID())
 	}
 	w.Outbound = make(map[string]string)
-	for _, s := range m.Services {
-		if s.Ref != w.Service {
-			continue
-		}
-		for _, used := range s.Uses {
-			for _, port := range ports[used] {
-				w.Outbound[model.OutboundKey(used, port.Number)] = p.address(port.Number, "outbound", w.NodeID(), used.String())
-			}
-		}
-	}
-}
-
-func (p *placer) placeGateway(m *model.Mesh, w *model.Workload) {
-	for _, g := range m.Gateways {
-		if g.Ref != w.Service {
-			continue
-		}
-		for _, l := range g.Listeners {
-			w.Inbound[l.Port] = p.address(l.Port, "inbound", w.NodeID())
+	for _, used := range p.uses[w.Service] {
+		for _, port := range p.ports[used] {
+			w.Outbound[model.OutboundKey(used, port)] = p.address(port, "outbound", w.NodeID(), used.String())
 		}
 	}
 }
