@@ -1,0 +1,246 @@
+package resource
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+	httpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/meshc/meshc/dataplane/snapshot"
+)
+
+// Discovery says where a cluster's endpoints come from.
+type Discovery uint8
+
+// Discovery types.
+const (
+	Static Discovery = iota
+	EDS
+	StrictDNS
+)
+
+// Cluster is a decoded Cluster: Template is a snapshot.Cluster that still
+// lacks its TLS configuration and its endpoints.
+type Cluster struct {
+	Template  snapshot.Cluster
+	Discovery Discovery
+	Family    Family                    // of StrictDNS
+	Endpoints *Endpoints                // of Static and StrictDNS
+	EDSName   string                    // of EDS
+	TLS       *tlsv3.UpstreamTlsContext // nil: plaintext
+	HTTP2     bool                      // asked for by http2_protocol_options
+}
+
+// ResourceName implements Resource.
+func (c *Cluster) ResourceName() string { return c.Template.Name }
+
+// Secrets lists what the cluster's TLS context refers to.
+func (c *Cluster) Secrets() []SecretRef { return secretRefs(c.TLS.GetCommonTlsContext()) }
+
+// Family says which addresses of a name are used.
+type Family uint8
+
+// Families. Auto takes IPv6 addresses if there are any, else IPv4.
+const (
+	Auto Family = iota
+	V4Only
+	V6Only
+	V4Preferred
+	All
+)
+
+var families = map[clusterv3.Cluster_DnsLookupFamily]Family{
+	clusterv3.Cluster_AUTO:         Auto,
+	clusterv3.Cluster_V4_ONLY:      V4Only,
+	clusterv3.Cluster_V6_ONLY:      V6Only,
+	clusterv3.Cluster_V4_PREFERRED: V4Preferred,
+	clusterv3.Cluster_ALL:          All,
+}
+
+var policies = map[clusterv3.Cluster_LbPolicy]snapshot.LBPolicy{
+	clusterv3.Cluster_ROUND_ROBIN:   snapshot.RoundRobin,
+	clusterv3.Cluster_LEAST_REQUEST: snapshot.LeastRequest,
+	clusterv3.Cluster_RANDOM:        snapshot.Random,
+}
+
+func decodeCluster(m *clusterv3.Cluster) (Resource, error) {
+	c, err := clusterOf(m)
+	if err != nil {
+		return nil, err
+	}
+	if c.HTTP2 {
+		return nil, errors.New("http2_protocol_options: HTTP/2 upstreams are not supported")
+	}
+	return c, nil
+}
+
+func clusterOf(m *clusterv3.Cluster) (*Cluster, error) {
+	c := &Cluster{Template: snapshot.Cluster{
+		Name:           m.GetName(),
+		ConnectTimeout: m.GetConnectTimeout().AsDuration(),
+		LB:             policies[m.GetLbPolicy()],
+	}}
+	if err := c.discovery(m); err != nil {
+		return nil, err
+	}
+	if err := c.options(m); err != nil {
+		return nil, err
+	}
+	c.breaker(m.GetCircuitBreakers())
+	var err error
+	if c.TLS, err = upstreamTLS(m.GetTransportSocket()); err != nil {
+		return nil, fmt.Errorf("transport_socket: %w", err)
+	}
+	c.Template.Digest, err = clusterDigest(m)
+	return c, err
+}
+
+func (c *Cluster) discovery(m *clusterv3.Cluster) error {
+	switch m.GetType() {
+	case clusterv3.Cluster_STATIC, clusterv3.Cluster_STRICT_DNS:
+		return c.inlineEndpoints(m)
+	case clusterv3.Cluster_EDS:
+		c.Discovery = EDS
+		if m.GetLoadAssignment() != nil {
+			return errors.New("load_assignment: not for an EDS cluster")
+		}
+		if err := overADS(m.GetEdsClusterConfig().GetEdsConfig()); err != nil {
+			return fmt.Errorf("eds_cluster_config: eds_config: %w", err)
+		}
+		if c.EDSName = m.GetEdsClusterConfig().GetServiceName(); c.EDSName == "" {
+			c.EDSName = m.GetName()
+		}
+		return nil
+	}
+	return fmt.Errorf("type: %v is not supported", m.GetType())
+}
+
+func (c *Cluster) inlineEndpoints(m *clusterv3.Cluster) (err error) {
+	if m.GetEdsClusterConfig() != nil {
+		return errors.New("eds_cluster_config: only for an EDS cluster")
+	}
+	dns := m.GetType() == clusterv3.Cluster_STRICT_DNS
+	if dns {
+		c.Discovery = StrictDNS
+		c.Family = families[m.GetDnsLookupFamily()]
+	}
+	if c.Endpoints, err = endpointsOf(m.GetLoadAssignment(), dns); err != nil {
+		return fmt.Errorf("load_assignment: %w", err)
+	}
+	return nil
+}
+
+// options reads the upstream HTTP protocol options, whatever their key: the
+// type decides.
+func (c *Cluster) options(m *clusterv3.Cluster) error {
+	for key, packed := range m.GetTypedExtensionProtocolOptions() {
+		o := new(httpv3.HttpProtocolOptions)
+		if err := packed.UnmarshalTo(o); err != nil {
+			return fmt.Errorf("typed_extension_protocol_options[%q]: %w", key, err)
+		}
+		if o.GetExplicitHttpConfig() == nil {
+			return fmt.Errorf("typed_extension_protocol_options[%q]: needs explicit_http_config", key)
+		}
+		c.HTTP2 = o.GetExplicitHttpConfig().GetHttp2ProtocolOptions() != nil
+		if d := o.GetCommonHttpProtocolOptions().GetIdleTimeout(); d != nil {
+			if c.Template.IdleTimeout = d.AsDuration(); c.Template.IdleTimeout <= 0 {
+				return fmt.Errorf("typed_extension_protocol_options[%q]: idle_timeout: only values above 0 are supported", key)
+			}
+		}
+		if o.GetCommonHttpProtocolOptions().GetMaxHeadersCount() != nil {
+			return fmt.Errorf("typed_extension_protocol_options[%q]: max_headers_count is not supported", key)
+		}
+	}
+	return nil
+}
+
+func (c *Cluster) breaker(b *clusterv3.CircuitBreakers) {
+	for _, t := range b.GetThresholds() {
+		c.Template.MaxConnections = t.GetMaxConnections().GetValue()
+		c.Template.MaxPending = t.GetMaxPendingRequests().GetValue()
+		c.Template.MaxRequests = t.GetMaxRequests().GetValue()
+		c.Template.MaxRetries = t.GetMaxRetries().GetValue()
+	}
+}
+
+// clusterDigest covers everything but endpoints: pools survive what leaves it equal.
+func clusterDigest(m *clusterv3.Cluster) (string, error) {
+	bare := proto.Clone(m).(*clusterv3.Cluster)
+	bare.LoadAssignment = nil
+	raw, err := proto.MarshalOptions{Deterministic: true}.Marshal(bare)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:]), nil
+}
+
+// ControlCluster is a static cluster of the bootstrap that serves gRPC to the
+// proxy itself.
+type ControlCluster struct {
+	Name    string
+	Network string   // "tcp" or "unix"
+	Targets []string // "host:port", or one socket path
+	TLS     *tlsv3.UpstreamTlsContext
+}
+
+// DecodeControlCluster reads the ADS or agent cluster of a bootstrap, which
+// unlike others may be reached over a unix socket and speaks HTTP/2.
+func DecodeControlCluster(m *clusterv3.Cluster) (*ControlCluster, error) {
+	if err := Supported.Check(m); err != nil {
+		return nil, fmt.Errorf("cluster %q: %w", m.GetName(), err)
+	}
+	c, err := controlCluster(m)
+	if err != nil {
+		return nil, fmt.Errorf("cluster %q: %w", m.GetName(), err)
+	}
+	return c, nil
+}
+
+func controlCluster(m *clusterv3.Cluster) (*ControlCluster, error) {
+	c := &ControlCluster{Name: m.GetName(), Network: "tcp"}
+	probe := proto.Clone(m).(*clusterv3.Cluster)
+	probe.LoadAssignment = nil
+	probe.ClusterDiscoveryType = &clusterv3.Cluster_Type{Type: clusterv3.Cluster_STATIC}
+	decoded, err := clusterOf(probe)
+	if err != nil {
+		return nil, err
+	}
+	if !decoded.HTTP2 {
+		return nil, errors.New("a gRPC cluster needs http2_protocol_options")
+	}
+	c.TLS = decoded.TLS
+	for _, group := range m.GetLoadAssignment().GetEndpoints() {
+		for _, e := range group.GetLbEndpoints() {
+			if err := c.target(e.GetEndpoint().GetAddress()); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if len(c.Targets) == 0 {
+		return nil, errors.New("load_assignment: no address")
+	}
+	return c, nil
+}
+
+func (c *ControlCluster) target(a *corev3.Address) error {
+	if pipe := a.GetPipe(); pipe != nil {
+		if len(c.Targets) > 0 {
+			return errors.New("load_assignment: a pipe must be the only address")
+		}
+		c.Network, c.Targets = "unix", []string{pipe.GetPath()}
+		return nil
+	}
+	s := a.GetSocketAddress()
+	if s == nil || c.Network == "unix" {
+		return errors.New("load_assignment: only socket_address, or one pipe, is supported")
+	}
+	c.Targets = append(c.Targets, hostPort(s))
+	return nil
+}

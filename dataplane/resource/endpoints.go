@@ -1,0 +1,97 @@
+package resource
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+
+	"github.com/meshc/meshc/dataplane/snapshot"
+)
+
+// Endpoints is a decoded ClusterLoadAssignment.
+type Endpoints struct {
+	Name string
+	List []snapshot.Endpoint // IP addresses
+	DNS  []Host              // names, of STRICT_DNS clusters only
+}
+
+// Host is one name to resolve; every address of it becomes an endpoint like
+// Like.
+type Host struct {
+	Name string
+	Port uint16
+	Like snapshot.Endpoint
+}
+
+// ResourceName implements Resource.
+func (e *Endpoints) ResourceName() string { return e.Name }
+
+func decodeEndpoints(m *endpointv3.ClusterLoadAssignment) (Resource, error) {
+	return endpointsOf(m, false)
+}
+
+func endpointsOf(m *endpointv3.ClusterLoadAssignment, dns bool) (*Endpoints, error) {
+	out := &Endpoints{Name: m.GetClusterName()}
+	seen := make(map[string]bool)
+	for i, group := range m.GetEndpoints() {
+		for j, e := range group.GetLbEndpoints() {
+			if err := out.add(group, e, seen, dns); err != nil {
+				return nil, fmt.Errorf("endpoints[%d].lb_endpoints[%d]: %w", i, j, err)
+			}
+		}
+	}
+	return out, nil
+}
+
+func (e *Endpoints) add(group *endpointv3.LocalityLbEndpoints, m *endpointv3.LbEndpoint, seen map[string]bool, dns bool) error {
+	s := m.GetEndpoint().GetAddress().GetSocketAddress()
+	if s == nil {
+		return errors.New("needs an endpoint with a socket_address")
+	}
+	if s.GetPortValue() == 0 || s.GetPortValue() > 65535 {
+		return fmt.Errorf("port %d is outside 1 to 65535", s.GetPortValue())
+	}
+	if at := hostPort(s); seen[at] {
+		return fmt.Errorf("address %s is there twice", at)
+	} else {
+		seen[at] = true
+	}
+	healthy, err := health(m.GetHealthStatus())
+	if err != nil {
+		return err
+	}
+	like := snapshot.Endpoint{Weight: 1, Healthy: healthy, Zone: group.GetLocality().GetZone()}
+	if w := m.GetLoadBalancingWeight(); w != nil {
+		like.Weight = w.GetValue()
+	}
+	ip, err := netip.ParseAddr(s.GetAddress())
+	switch {
+	case err == nil:
+		like.Addr = netip.AddrPortFrom(ip, uint16(s.GetPortValue()))
+		e.List = append(e.List, like)
+	case dns && s.GetAddress() != "":
+		e.DNS = append(e.DNS, Host{Name: s.GetAddress(), Port: uint16(s.GetPortValue()), Like: like})
+	default:
+		return fmt.Errorf("%q is not an IP address", s.GetAddress())
+	}
+	return nil
+}
+
+func health(s corev3.HealthStatus) (bool, error) {
+	switch s {
+	case corev3.HealthStatus_UNKNOWN, corev3.HealthStatus_HEALTHY:
+		return true, nil
+	case corev3.HealthStatus_UNHEALTHY, corev3.HealthStatus_DRAINING, corev3.HealthStatus_TIMEOUT:
+		return false, nil
+	}
+	return false, fmt.Errorf("health_status: %v is not supported", s)
+}
+
+func hostPort(s *corev3.SocketAddress) string {
+	return net.JoinHostPort(s.GetAddress(), strconv.Itoa(int(s.GetPortValue())))
+}

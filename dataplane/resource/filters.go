@@ -1,0 +1,89 @@
+package resource
+
+import (
+	"fmt"
+
+	faultv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/fault/v3"
+	rbacv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rbac/v3"
+	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/meshc/meshc/dataplane/filter"
+	"github.com/meshc/meshc/dataplane/filter/fault"
+	"github.com/meshc/meshc/dataplane/filter/rbac"
+)
+
+// httpFilter decodes the config of one HTTP filter in a connection manager.
+// The router gives nil: it is the engine itself.
+func httpFilter(name string, config proto.Message) (filter.HTTP, error) {
+	switch m := config.(type) {
+	case *routerv3.Router:
+		return nil, nil
+	case *faultv3.HTTPFault:
+		c, err := fault.Decode(m)
+		if err != nil {
+			return nil, err
+		}
+		return fault.New(name, c), nil
+	case *rbacv3.RBAC:
+		c, err := rbac.Decode(m)
+		if err != nil {
+			return nil, err
+		}
+		return rbac.New(name, c), nil
+	}
+	return nil, fmt.Errorf("%s is not an HTTP filter of this proxy", config.ProtoReflect().Descriptor().FullName())
+}
+
+// perRouteConfig decodes one typed_per_filter_config. A config under a name
+// that no connection manager uses has no effect, as in Envoy.
+func perRouteConfig(_ string, packed *anypb.Any) (any, error) {
+	config, err := packed.UnmarshalNew()
+	if err != nil {
+		return nil, err
+	}
+	switch m := config.(type) {
+	case *faultv3.HTTPFault:
+		return fault.Decode(m)
+	case *rbacv3.RBACPerRoute:
+		return rbac.DecodePerRoute(m)
+	}
+	return nil, fmt.Errorf("%s is not a per-route config of this proxy", config.ProtoReflect().Descriptor().FullName())
+}
+
+// httpFilters decodes the chain. The router must be there once, as the last.
+func httpFilters(list []*hcmv3.HttpFilter) ([]filter.HTTP, error) {
+	var out []filter.HTTP
+	seen := make(map[string]bool)
+	for i, f := range list {
+		at := fmt.Sprintf("http_filters[%d] %q", i, f.GetName())
+		if seen[f.GetName()] {
+			return nil, fmt.Errorf("%s: a filter of that name is already in the chain", at)
+		}
+		seen[f.GetName()] = true
+		if f.GetTypedConfig() == nil {
+			return nil, fmt.Errorf("%s: needs a typed_config", at)
+		}
+		config, err := f.GetTypedConfig().UnmarshalNew()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", at, err)
+		}
+		decoded, err := httpFilter(f.GetName(), config)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", at, err)
+		}
+		last := i == len(list)-1
+		if router := decoded == nil; router != last {
+			return nil, fmt.Errorf("%s: the router, and only it, ends the chain", at)
+		}
+		if decoded != nil {
+			out = append(out, decoded)
+		}
+	}
+	if len(list) == 0 {
+		return nil, fmt.Errorf("http_filters: the router is missing")
+	}
+	return out, nil
+}

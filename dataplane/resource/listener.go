@@ -1,0 +1,164 @@
+package resource
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+
+	"github.com/meshc/meshc/dataplane/snapshot"
+)
+
+// Listener is a decoded Listener: a snapshot.Listener that still lacks TLS
+// configurations and, where they come by RDS, route tables.
+type Listener struct {
+	Name           string
+	Addr           netip.AddrPort
+	InspectTLS     bool
+	InspectTimeout time.Duration
+	Chains         []*Chain // the order in which they are tried
+}
+
+// Chain is one decoded filter chain.
+type Chain struct {
+	Name              string
+	TransportProtocol string
+	TLS               *tlsv3.DownstreamTlsContext // nil: plaintext
+	HandshakeTimeout  time.Duration
+	HTTP              *HTTP
+}
+
+// HTTP is a decoded HTTP connection manager. HTTP.Routes is nil when the route
+// configuration comes by RDS, under the name RouteConfig.
+type HTTP struct {
+	snapshot.HTTP
+	RouteConfig string
+}
+
+// ResourceName implements Resource.
+func (l *Listener) ResourceName() string { return l.Name }
+
+// RouteConfigs names the route configurations to ask RDS for.
+func (l *Listener) RouteConfigs() []string {
+	var names []string
+	for _, c := range l.Chains {
+		if c.HTTP.RouteConfig != "" {
+			names = append(names, c.HTTP.RouteConfig)
+		}
+	}
+	return unique(names)
+}
+
+// Secrets lists what the listener's TLS contexts refer to.
+func (l *Listener) Secrets() []SecretRef {
+	var refs []SecretRef
+	for _, c := range l.Chains {
+		refs = append(refs, secretRefs(c.TLS.GetCommonTlsContext())...)
+	}
+	return refs
+}
+
+func unique(names []string) []string {
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func decodeListener(m *listenerv3.Listener) (*Listener, error) {
+	addr, err := listenAddress(m.GetAddress())
+	if err != nil {
+		return nil, fmt.Errorf("address: %w", err)
+	}
+	l := &Listener{Name: m.GetName(), Addr: addr, InspectTimeout: m.GetListenerFiltersTimeout().AsDuration()}
+	for i, f := range m.GetListenerFilters() {
+		if f.GetTypedConfig() == nil {
+			return nil, fmt.Errorf("listener_filters[%d] %q: needs a typed_config", i, f.GetName())
+		}
+		l.InspectTLS = true // support.Table lets no other listener filter pass
+	}
+	if len(m.GetFilterChains()) == 0 {
+		return nil, errors.New("filter_chains: at least one is needed")
+	}
+	for i, c := range m.GetFilterChains() {
+		chain, err := decodeChain(c, direction(m.GetTrafficDirection()))
+		if err != nil {
+			return nil, fmt.Errorf("filter_chains[%d]: %w", i, err)
+		}
+		l.Chains = append(l.Chains, chain)
+	}
+	return l, l.orderChains()
+}
+
+// orderChains puts the more specific chains first, which is how Envoy chooses,
+// and refuses two chains that want the same connections.
+func (l *Listener) orderChains() error {
+	seen := make(map[string]bool)
+	for _, c := range l.Chains {
+		if seen[c.TransportProtocol] {
+			return fmt.Errorf("filter_chains: two chains match transport_protocol %q", c.TransportProtocol)
+		}
+		seen[c.TransportProtocol] = true
+	}
+	if seen["tls"] && !l.InspectTLS {
+		return errors.New("filter_chains: matching transport_protocol \"tls\" needs the tls_inspector listener filter")
+	}
+	slices.SortStableFunc(l.Chains, func(a, b *Chain) int {
+		return len(b.TransportProtocol) - len(a.TransportProtocol)
+	})
+	return nil
+}
+
+func direction(d corev3.TrafficDirection) string {
+	switch d {
+	case corev3.TrafficDirection_INBOUND:
+		return "inbound"
+	case corev3.TrafficDirection_OUTBOUND:
+		return "outbound"
+	}
+	return ""
+}
+
+func decodeChain(m *listenerv3.FilterChain, direction string) (*Chain, error) {
+	c := &Chain{
+		Name:              m.GetName(),
+		TransportProtocol: m.GetFilterChainMatch().GetTransportProtocol(),
+		HandshakeTimeout:  m.GetTransportSocketConnectTimeout().AsDuration(),
+	}
+	tls, err := downstreamTLS(m.GetTransportSocket())
+	if err != nil {
+		return nil, fmt.Errorf("transport_socket: %w", err)
+	}
+	c.TLS = tls
+	if len(m.GetFilters()) != 1 {
+		return nil, fmt.Errorf("filters: %d where exactly one HTTP connection manager is supported", len(m.GetFilters()))
+	}
+	manager := new(hcmv3.HttpConnectionManager)
+	if err := m.GetFilters()[0].GetTypedConfig().UnmarshalTo(manager); err != nil {
+		return nil, fmt.Errorf("filters[0]: an HTTP connection manager is needed: %w", err)
+	}
+	if c.HTTP, err = decodeManager(manager, direction); err != nil {
+		return nil, fmt.Errorf("filters[0]: %w", err)
+	}
+	return c, nil
+}
+
+// listenAddress takes IP literals: a listener does not resolve names.
+func listenAddress(a *corev3.Address) (netip.AddrPort, error) {
+	s := a.GetSocketAddress()
+	if s == nil {
+		return netip.AddrPort{}, errors.New("needs a socket_address")
+	}
+	ip, err := netip.ParseAddr(s.GetAddress())
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("%q is not an IP address", s.GetAddress())
+	}
+	if s.GetPortValue() > 65535 {
+		return netip.AddrPort{}, fmt.Errorf("port %d is above 65535", s.GetPortValue())
+	}
+	return netip.AddrPortFrom(ip, uint16(s.GetPortValue())), nil
+}

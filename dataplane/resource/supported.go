@@ -1,0 +1,106 @@
+package resource
+
+import (
+	"github.com/meshc/meshc/dataplane/filter/fault"
+	"github.com/meshc/meshc/dataplane/filter/rbac"
+	"github.com/meshc/meshc/dataplane/resource/support"
+	"github.com/meshc/meshc/dataplane/route"
+)
+
+// Supported is everything that the proxy takes from xDS and from a bootstrap.
+var Supported = support.New(
+	listenerMessages, managerMessages, route.Supported, fault.Supported, rbac.Supported,
+	clusterMessages, tlsMessages, sourceMessages, bootstrapMessages,
+)
+
+var listenerMessages = []support.Message{
+	{Name: "envoy.config.listener.v3.Listener", Fields: []support.Field{
+		support.F("name", "required"),
+		support.F("address", "an IP address and TCP port"),
+		support.F("stat_prefix", "the listener's name in statistics is its name"),
+		support.F("filter_chains", ""),
+		support.F("listener_filters", "the TLS inspector"),
+		support.F("listener_filters_timeout", "15 s when absent"),
+		support.F("traffic_direction", ""),
+		support.Only("bind_to_port", "", "true"),
+		support.Only("enable_reuse_port", "the engine decides per worker", "true"),
+	}},
+	{Name: "envoy.config.listener.v3.FilterChain", Fields: []support.Field{
+		support.F("name", ""),
+		support.F("filter_chain_match", ""),
+		support.F("filters", "exactly one HTTP connection manager"),
+		support.F("transport_socket", "TLS or raw buffer"),
+		support.F("transport_socket_connect_timeout", "of the TLS handshake"),
+	}},
+	{Name: "envoy.config.listener.v3.FilterChainMatch", Fields: []support.Field{
+		support.Only("transport_protocol", "the more specific chain wins", "tls", "raw_buffer"),
+	}},
+	{Name: "envoy.config.listener.v3.ListenerFilter", Fields: []support.Field{
+		support.F("name", ""), support.F("typed_config", ""),
+	}},
+	{Name: "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"},
+	{Name: "envoy.config.listener.v3.Filter", Fields: []support.Field{
+		support.F("name", ""), support.F("typed_config", ""),
+	}},
+	{Name: "envoy.config.core.v3.Address", Fields: []support.Field{
+		support.F("socket_address", ""), support.F("pipe", "of the admin endpoint and of gRPC clusters in the bootstrap"),
+	}},
+	{Name: "envoy.config.core.v3.SocketAddress", Fields: []support.Field{
+		support.Only("protocol", "", "TCP"), support.F("address", ""), support.F("port_value", ""),
+	}},
+	{Name: "envoy.config.core.v3.Pipe", Fields: []support.Field{support.F("path", "")}},
+	{Name: "envoy.config.core.v3.TransportSocket", Fields: []support.Field{
+		support.F("name", ""), support.F("typed_config", ""),
+	}},
+}
+
+const p = "envoy.extensions.filters.network.http_connection_manager.v3."
+
+var managerMessages = []support.Message{
+	{Name: p + "HttpConnectionManager", Fields: []support.Field{
+		support.Only("codec_type", "HTTP/1.1 is spoken", "AUTO", "HTTP1"),
+		support.F("stat_prefix", ""),
+		support.F("rds", ""),
+		support.F("route_config", ""),
+		support.F("http_filters", "fault, RBAC; the router last"),
+		support.F("access_log", ""),
+		support.F("common_http_protocol_options", ""),
+		support.F("request_headers_timeout", "above 0; 10 s when absent"),
+		support.F("stream_idle_timeout", "above 0; 5 min when absent"),
+		support.F("drain_timeout", ""),
+		support.F("max_request_headers_kb", "60 when absent"),
+		support.F("server_name", ""),
+		support.Only("server_header_transformation", "", "OVERWRITE", "PASS_THROUGH"),
+		support.F("forward_client_cert_details", ""),
+		support.F("set_current_client_cert_details", ""),
+		support.F("generate_request_id", ""),
+		support.F("use_remote_address", ""),
+		support.F("internal_address_config", "empty: no address is internal"),
+		support.F("normalize_path", ""),
+		support.Only("path_with_escaped_slashes_action", "", "IMPLEMENTATION_SPECIFIC_DEFAULT", "KEEP_UNCHANGED", "REJECT_REQUEST"),
+	}},
+	{Name: p + "Rds", Fields: []support.Field{
+		support.F("config_source", "ADS"), support.F("route_config_name", ""),
+	}},
+	{Name: p + "HttpFilter", Fields: []support.Field{support.F("name", ""), support.F("typed_config", "")}},
+	{Name: p + "HttpConnectionManager.SetCurrentClientCertDetails", Fields: []support.Field{
+		support.F("uri", "required where the header is written"),
+	}},
+	{Name: p + "HttpConnectionManager.InternalAddressConfig"},
+	{Name: "envoy.extensions.filters.http.router.v3.Router"},
+	{Name: "envoy.config.core.v3.HttpProtocolOptions", Fields: []support.Field{
+		support.F("idle_timeout", "above 0"), support.F("max_headers_count", "100 when absent; of listeners only"),
+	}},
+	{Name: "envoy.config.accesslog.v3.AccessLog", Fields: []support.Field{
+		support.F("name", ""), support.F("typed_config", ""),
+	}},
+	{Name: "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog", Fields: []support.Field{support.F("log_format", "")}},
+	{Name: "envoy.extensions.access_loggers.stream.v3.StderrAccessLog", Fields: []support.Field{support.F("log_format", "")}},
+	{Name: "envoy.extensions.access_loggers.file.v3.FileAccessLog", Fields: []support.Field{
+		support.F("path", ""), support.F("log_format", ""),
+	}},
+	{Name: "envoy.config.core.v3.SubstitutionFormatString", Fields: []support.Field{
+		support.F("text_format_source", "inline_string"),
+		support.F("json_format", "an object of strings"),
+	}},
+}

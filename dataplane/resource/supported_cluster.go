@@ -1,0 +1,130 @@
+package resource
+
+import "github.com/meshc/meshc/dataplane/resource/support"
+
+var clusterMessages = []support.Message{
+	{Name: "envoy.config.cluster.v3.Cluster", Fields: []support.Field{
+		support.F("name", "required"),
+		support.Only("type", "", "STATIC", "STRICT_DNS", "EDS"),
+		support.F("eds_cluster_config", ""),
+		support.F("connect_timeout", "5 s when absent"),
+		support.Only("lb_policy", "", "ROUND_ROBIN", "LEAST_REQUEST", "RANDOM"),
+		support.F("load_assignment", ""),
+		support.F("circuit_breakers", ""),
+		support.F("typed_extension_protocol_options", ""),
+		support.F("transport_socket", "TLS or raw buffer"),
+		support.F("dns_lookup_family", ""),
+	}},
+	{Name: "envoy.config.cluster.v3.Cluster.EdsClusterConfig", Fields: []support.Field{
+		support.F("eds_config", "ADS"), support.F("service_name", "the cluster's name when absent"),
+	}},
+	{Name: "envoy.config.cluster.v3.CircuitBreakers", Fields: []support.Field{support.F("thresholds", "")}},
+	{Name: "envoy.config.cluster.v3.CircuitBreakers.Thresholds", Fields: []support.Field{
+		support.Only("priority", "", "DEFAULT"),
+		support.F("max_connections", ""), support.F("max_pending_requests", ""),
+		support.F("max_requests", ""), support.F("max_retries", ""),
+	}},
+	{Name: "envoy.extensions.upstreams.http.v3.HttpProtocolOptions", Fields: []support.Field{
+		support.F("common_http_protocol_options", "idle_timeout"),
+		support.F("explicit_http_config", ""),
+	}},
+	{Name: "envoy.extensions.upstreams.http.v3.HttpProtocolOptions.ExplicitHttpConfig", Fields: []support.Field{
+		support.F("http_protocol_options", ""),
+		support.F("http2_protocol_options", "of gRPC clusters in the bootstrap only"),
+	}},
+	{Name: "envoy.config.core.v3.Http1ProtocolOptions"},
+	{Name: "envoy.config.core.v3.Http2ProtocolOptions"},
+	{Name: "envoy.config.endpoint.v3.ClusterLoadAssignment", Fields: []support.Field{
+		support.F("cluster_name", ""), support.F("endpoints", ""),
+	}},
+	{Name: "envoy.config.endpoint.v3.LocalityLbEndpoints", Fields: []support.Field{
+		support.F("locality", ""),
+		support.F("lb_endpoints", ""),
+		support.F("load_balancing_weight", "as in Envoy without locality weighted balancing, endpoints are weighed over all localities"),
+	}},
+	{Name: "envoy.config.core.v3.Locality", Fields: []support.Field{
+		support.F("region", ""), support.F("zone", ""), support.F("sub_zone", ""),
+	}},
+	{Name: "envoy.config.endpoint.v3.LbEndpoint", Fields: []support.Field{
+		support.F("endpoint", ""),
+		support.Only("health_status", "the last three take no traffic", "UNKNOWN", "HEALTHY", "UNHEALTHY", "DRAINING", "TIMEOUT"),
+		support.F("load_balancing_weight", "1 when absent"),
+	}},
+	{Name: "envoy.config.endpoint.v3.Endpoint", Fields: []support.Field{support.F("address", "an IP address; a name in STRICT_DNS clusters")}},
+}
+
+const t = "envoy.extensions.transport_sockets.tls.v3."
+
+var tlsMessages = []support.Message{
+	{Name: t + "DownstreamTlsContext", Fields: []support.Field{
+		support.F("common_tls_context", ""), support.F("require_client_certificate", ""), support.F("require_sni", ""),
+		support.F("disable_stateless_session_resumption", "always so"), support.F("disable_stateful_session_resumption", "always so"),
+	}},
+	{Name: t + "UpstreamTlsContext", Fields: []support.Field{
+		support.F("common_tls_context", ""), support.F("sni", ""), support.Only("max_session_keys", "sessions are never resumed", "0"),
+	}},
+	{Name: t + "CommonTlsContext", Fields: []support.Field{
+		support.F("tls_params", ""),
+		support.F("tls_certificate_sds_secret_configs", "`default` from `meshc-agent`: the proxy's own identity"),
+		support.F("validation_context", ""),
+		support.F("validation_context_sds_secret_config", "`ROOTCA` from `meshc-agent`, or any name over ADS"),
+		support.F("combined_validation_context", ""),
+		support.F("alpn_protocols", ""),
+	}},
+	{Name: t + "TlsParameters", Fields: []support.Field{
+		support.Only("tls_minimum_protocol_version", "", "TLS_AUTO", "TLSv1_2", "TLSv1_3"),
+		support.Only("tls_maximum_protocol_version", "", "TLS_AUTO", "TLSv1_2", "TLSv1_3"),
+		support.F("cipher_suites", "of TLS 1.2, with forward secrecy and AEAD"), support.F("ecdh_curves", ""),
+	}},
+	{Name: t + "CommonTlsContext.CombinedCertificateValidationContext", Fields: []support.Field{
+		support.F("default_validation_context", ""), support.F("validation_context_sds_secret_config", ""),
+	}},
+	{Name: t + "CertificateValidationContext", Fields: []support.Field{
+		support.F("trusted_ca", ""), support.F("match_typed_subject_alt_names", "required in a client's context"),
+		support.F("suppress_client_ca_list", "always so"),
+	}},
+	{Name: t + "SubjectAltNameMatcher", Fields: []support.Field{
+		support.Only("san_type", "", "URI"), support.F("matcher", ""),
+	}},
+	{Name: t + "SdsSecretConfig", Fields: []support.Field{
+		support.F("name", ""), support.F("sds_config", "ADS, or gRPC from `meshc-agent`"),
+	}},
+	{Name: t + "Secret", Fields: []support.Field{
+		support.F("name", "required"), support.F("validation_context", "trusted_ca; a private key never comes over xDS"),
+	}},
+	{Name: "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer"},
+}
+
+var sourceMessages = []support.Message{
+	{Name: "envoy.config.core.v3.ConfigSource", Fields: []support.Field{
+		support.F("ads", ""),
+		support.F("api_config_source", "of secrets from `meshc-agent`"),
+		support.Only("resource_api_version", "", "V3"),
+		support.F("initial_fetch_timeout", "a resource warms until it is complete"),
+	}},
+	{Name: "envoy.config.core.v3.AggregatedConfigSource"},
+	{Name: "envoy.config.core.v3.ApiConfigSource", Fields: []support.Field{
+		support.Only("api_type", "", "GRPC", "DELTA_GRPC"),
+		support.Only("transport_api_version", "", "V3"),
+		support.F("grpc_services", "one"),
+		support.F("set_node_on_first_message_only", "always so"),
+	}},
+	{Name: "envoy.config.core.v3.GrpcService", Fields: []support.Field{support.F("envoy_grpc", "")}},
+	{Name: "envoy.config.core.v3.GrpcService.EnvoyGrpc", Fields: []support.Field{support.F("cluster_name", "")}},
+}
+
+var bootstrapMessages = []support.Message{
+	{Name: "envoy.config.bootstrap.v3.Bootstrap", Fields: []support.Field{
+		support.F("node", ""), support.F("static_resources", ""), support.F("dynamic_resources", ""), support.F("admin", ""),
+	}},
+	{Name: "envoy.config.core.v3.Node", Fields: []support.Field{
+		support.F("id", ""), support.F("cluster", ""), support.F("metadata", "sent to the control plane"), support.F("locality", ""),
+	}},
+	{Name: "envoy.config.bootstrap.v3.Bootstrap.StaticResources", Fields: []support.Field{
+		support.F("listeners", ""), support.F("clusters", ""), support.F("secrets", "trust bundles, for contexts that name them"),
+	}},
+	{Name: "envoy.config.bootstrap.v3.Bootstrap.DynamicResources", Fields: []support.Field{
+		support.F("lds_config", "ADS"), support.F("cds_config", "ADS"), support.F("ads_config", "DELTA_GRPC"),
+	}},
+	{Name: "envoy.config.bootstrap.v3.Admin", Fields: []support.Field{support.F("address", "an address or a pipe")}},
+}
