@@ -94,6 +94,21 @@ func TestEnvoyAcceptsBookinfo(t *testing.T) {
 	}
 }
 
+// TestEnvoyAcceptsRandomMeshes covers what the model can say and no CUE does:
+// several conditions on one path, and conditions that meet the same header.
+func TestEnvoyAcceptsRandomMeshes(t *testing.T) {
+	envoy := envoyBinary(t)
+	for seed := range uint64(12) {
+		m := newDice(seed, false).mesh()
+		all := xds.DefaultWorkloads(m)
+		w := all[int(seed)%len(all)]
+		if w.Role == model.RoleGRPC || reachesGRPC(m, w) {
+			continue
+		}
+		envoyAccepts(t, envoy, w.NodeID(), staticJSON(t, m, w, all))
+	}
+}
+
 func TestEnvoyAcceptsDynamicBootstrap(t *testing.T) {
 	envoy := envoyBinary(t)
 	for _, controller := range []string{"127.0.0.1:15010", "localhost:15010"} {

@@ -1,6 +1,7 @@
 package xds
 
 import (
+	"cmp"
 	"fmt"
 
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
@@ -17,9 +18,9 @@ func startsWith(s string) *matcherv3.StringMatcher {
 }
 
 // regex matches the whole string by RE2, which is Envoy's only engine; the
-// engine_type field is deprecated and left out.
+// engine_type field is deprecated and left out. Envoy refuses an empty pattern.
 func regex(pattern string) *matcherv3.RegexMatcher {
-	return &matcherv3.RegexMatcher{Regex: pattern}
+	return &matcherv3.RegexMatcher{Regex: cmp.Or(pattern, "(?:)")}
 }
 
 func matchesRegex(pattern string) *matcherv3.StringMatcher {
