@@ -104,3 +104,38 @@ func ingress() *model.Gateway {
 		}}}},
 	}
 }
+
+// roles has a permissive service that uses an external, and a grpc service
+// that is used by a client of role grpc.
+func roles() *model.Mesh {
+	legacy := newService("legacy", "v1")
+	legacy.MTLS = model.MTLSPermissive
+	legacy.Uses = []model.Ref{shop("weather")}
+	legacy.Allow = []model.Allow{
+		{Any: true, Paths: []model.PathMatch{{Kind: model.SegmentPrefix, Value: "/public"}}, Methods: []string{"GET", "HEAD"}},
+		{Authenticated: true},
+	}
+	greeter, client := newService("greeter", "v1", "v2"), newService("client", "v1")
+	for _, s := range []*model.Service{greeter, client} {
+		s.Ports[0] = model.Port{Name: "grpc", Number: 9080, Protocol: model.GRPC}
+	}
+	client.Uses = []model.Ref{shop("greeter")}
+	beta := newRoute("beta", "shop/greeter.cue", "v2")
+	beta.Match = []model.Match{{
+		Paths:   []model.PathMatch{{Kind: model.SegmentPrefix, Value: "/hello.Greeter"}},
+		Headers: []model.NamedMatch{{Name: "x-beta", Kind: model.Exact, Value: "no", Not: true}},
+	}}
+	beta.Retry = &model.Retry{Attempts: 1, On: []string{"reset"}, Methods: []string{"POST"}}
+	never := newRoute("never", "shop/greeter.cue", "v2")
+	never.Match = []model.Match{{Methods: []string{"GET"}}, {Query: []model.NamedMatch{{Name: "debug", Kind: model.Present}}}}
+	greeter.Routes = []*model.Route{beta, never, greeter.Routes[0]}
+	return &model.Mesh{
+		Name:        "roles",
+		TrustDomain: domain,
+		Services:    []*model.Service{client, greeter, legacy},
+		Externals: []*model.External{{
+			Ref: shop("weather"), Host: "weather.example.com", Timeout: 2 * time.Second,
+			Ports: []model.Port{{Name: "http", Number: 80, Protocol: model.HTTP}}, Origin: at("shop/weather.cue", 1),
+		}},
+	}
+}
