@@ -126,3 +126,12 @@ func RetryOn(s string) (word string, status uint32, err error) {
 	}
 	return "", 0, fmt.Errorf("%q is not a retry condition", s)
 }
+
+// Clip shortens foreign text for a message.
+func Clip(s string) string {
+	const most = 60
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "..."
+}

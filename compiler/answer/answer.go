@@ -1,0 +1,150 @@
+package answer
+
+import (
+	"time"
+
+	"github.com/meshc/meshc/compiler/diag"
+	"github.com/meshc/meshc/compiler/model"
+)
+
+// Outcome of a request, in one word.
+type Outcome string
+
+// Outcomes. Only Allowed is a yes.
+const (
+	Allowed     Outcome = "allowed"
+	Denied      Outcome = "denied"           // the server's proxy answers 403
+	NoRoute     Outcome = "no-route"         // the client's proxy answers 404
+	UnknownHost Outcome = "unknown-host"     // nothing in the mesh has this host and port
+	NotDeclared Outcome = "not-declared"     // the caller's `uses` does not name the service
+	NoListener  Outcome = "no-listener"      // the gateway does not listen on this port
+	NoHost      Outcome = "no-host"          // no table of the gateway accepts the host
+	OutsideMesh Outcome = "outside-the-mesh" // an external takes it; nobody here judges
+)
+
+// Good says that the request goes somewhere and is let in.
+func (o Outcome) Good() bool { return o == Allowed || o == OutsideMesh }
+
+// Answer is everything that happens to one request, by the model.
+type Answer struct {
+	Outcome       Outcome        `json:"outcome"`
+	Why           string         `json:"why"`
+	Caller        Caller         `json:"caller"`
+	Request       Request        `json:"request"`
+	Listener      string         `json:"listener,omitempty"`
+	HostPattern   string         `json:"hostPattern,omitempty"` // gateways only
+	Service       *model.Ref     `json:"service,omitempty"`
+	Rules         []Rule         `json:"rules,omitempty"` // considered, in order; the last one took it if Route is set
+	Route         *Taken         `json:"route,omitempty"`
+	Connection    *Connection    `json:"connection,omitempty"`
+	Authorization *Authorization `json:"authorization,omitempty"`
+}
+
+// Caller is who asks.
+type Caller struct {
+	model.Ref
+	Kind     string `json:"kind"` // service or gateway
+	SPIFFEID string `json:"spiffeID"`
+}
+
+// Rule is one rule that was considered. Without Alternatives it takes every
+// request on its ports.
+type Rule struct {
+	Name         string        `json:"name"`
+	At           string        `json:"at,omitempty"`
+	Took         bool          `json:"took"`
+	Why          string        `json:"why,omitempty"` // set when the rule is on other ports
+	Alternatives []Alternative `json:"alternatives,omitempty"`
+}
+
+// Alternative is one entry of a rule's match; any one suffices.
+type Alternative struct {
+	At         string      `json:"at,omitempty"`
+	Holds      bool        `json:"holds"`
+	Conditions []Condition `json:"conditions"`
+}
+
+// Taken is what the rule that took the request does with it.
+type Taken struct {
+	Name            string          `json:"name"`
+	At              string          `json:"at,omitempty"` // "" is the built-in default
+	Split           []Destination   `json:"split"`
+	Timeout         string          `json:"timeout"`
+	TimeoutAt       string          `json:"timeoutAt,omitempty"`
+	Retry           *Retry          `json:"retry,omitempty"`
+	Faults          []Fault         `json:"faults,omitempty"`
+	RequestHeaders  model.HeaderOps `json:"requestHeaders,omitzero"`
+	ResponseHeaders model.HeaderOps `json:"responseHeaders,omitzero"`
+}
+
+// Destination is one part of the split.
+type Destination struct {
+	Version string `json:"version,omitempty"`
+	Percent string `json:"percent"`
+	Cluster string `json:"cluster"`
+	At      string `json:"at,omitempty"`
+}
+
+// Retry policy as it applies to this request.
+type Retry struct {
+	Attempts uint32   `json:"attempts"`
+	On       []string `json:"on"`
+	PerTry   string   `json:"perTry,omitempty"`
+	Applies  bool     `json:"applies"` // false: not for this method
+	At       string   `json:"at,omitempty"`
+}
+
+// Fault that may be injected.
+type Fault struct {
+	Name    string `json:"name"`
+	What    string `json:"what"` // "delay 7s" or "abort 500"
+	Percent string `json:"percent"`
+	Until   string `json:"until"`
+	Active  bool   `json:"active"` // its end has not passed
+	At      string `json:"at,omitempty"`
+}
+
+// Connection to the server.
+type Connection struct {
+	MTLS   model.MTLSMode `json:"mtls"`
+	Server string         `json:"server,omitempty"` // the SPIFFE ID that the client insists on
+}
+
+// Authorization by the server's proxy.
+type Authorization struct {
+	Allowed bool   `json:"allowed"`
+	Caller  string `json:"caller"` // SPIFFE ID that the server sees, "" in plaintext
+	Rule    string `json:"rule"`
+	At      string `json:"at,omitempty"` // "" is derived from `uses`
+}
+
+// asking is one question on its way to an answer.
+type asking struct {
+	mesh *model.Mesh
+	now  time.Time
+	req  *Request
+	out  *Answer
+}
+
+// Ask says what happens when the service or gateway called from sends req at
+// the time now; ok is false when there is no such caller. For a gateway, req is
+// what a client sends to the gateway itself.
+func Ask(m *model.Mesh, from model.Ref, req *Request, now time.Time) (out *Answer, ok bool) {
+	a := &asking{mesh: m, now: now, req: req, out: &Answer{Request: *req}}
+	if g := m.Gateway(from); g != nil {
+		a.out.Caller = Caller{Ref: from, Kind: "gateway", SPIFFEID: g.SPIFFEID}
+		a.throughGateway(g)
+		return a.out, true
+	}
+	if s := m.Service(from); s != nil {
+		a.out.Caller = Caller{Ref: from, Kind: "service", SPIFFEID: s.SPIFFEID}
+		a.throughSidecar(s)
+		return a.out, true
+	}
+	return nil, false
+}
+
+func (a *asking) end(o Outcome, why string) { a.out.Outcome, a.out.Why = o, why }
+
+// place writes an origin; the built-in default has none.
+func place(o diag.Range) string { return o.String() }

@@ -1,0 +1,163 @@
+package answer
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/meshc/meshc/compiler/literal"
+	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/compiler/reach"
+)
+
+// finish describes what the rule does and asks the server whether it lets the
+// request in.
+func (a *asking) finish(s *model.Service, port uint16, rule *model.Route) {
+	if rule == nil {
+		a.end(NoRoute, "no route takes this request; the proxy answers 404")
+		return
+	}
+	a.out.Route = a.taken(s, port, rule)
+	a.out.Connection = &Connection{MTLS: s.MTLS}
+	caller := ""
+	if s.MTLS != model.MTLSDisable {
+		a.out.Connection.Server = s.SPIFFEID
+		caller = a.out.Caller.SPIFFEID
+	}
+	a.out.Authorization = Authorize(s, caller, a.req)
+	if !a.out.Authorization.Allowed {
+		a.end(Denied, fmt.Sprintf("%s; the server's proxy answers 403", a.out.Authorization.Rule))
+		return
+	}
+	a.end(Allowed, fmt.Sprintf("route %q takes it to %s", rule.Name, splitText(rule.Split)))
+}
+
+func (a *asking) taken(s *model.Service, port uint16, rule *model.Route) *Taken {
+	out := &Taken{
+		Name:            rule.Name,
+		At:              place(rule.Origin),
+		Timeout:         timeoutText(rule.Timeout),
+		TimeoutAt:       place(rule.TimeoutOrigin),
+		Retry:           a.retry(rule.Retry),
+		RequestHeaders:  rule.RequestHeaders,
+		ResponseHeaders: rule.ResponseHeaders,
+	}
+	for _, d := range rule.Split {
+		out.Split = append(out.Split, Destination{
+			Version: d.Version,
+			Percent: literal.FormatPercent(d.BasisPoints),
+			Cluster: model.ClusterName(port, d.Version, s.Host),
+			At:      place(d.Origin),
+		})
+	}
+	if d := rule.Delay; d != nil {
+		out.Faults = append(out.Faults, a.fault(d.Name, "delay "+d.Fixed.String(), d.BasisPoints, d.Until, place(d.Origin)))
+	}
+	if b := rule.Abort; b != nil {
+		out.Faults = append(out.Faults, a.fault(b.Name, fmt.Sprintf("abort %d", b.Status), b.BasisPoints, b.Until, place(b.Origin)))
+	}
+	return out
+}
+
+func (a *asking) fault(name, what string, bp uint32, until time.Time, at string) Fault {
+	return Fault{
+		Name: name, What: what, Percent: literal.FormatPercent(bp), At: at,
+		Until: until.Format(time.RFC3339), Active: a.now.Before(until),
+	}
+}
+
+func (a *asking) retry(r *model.Retry) *Retry {
+	if r == nil {
+		return nil
+	}
+	out := &Retry{
+		Attempts: r.Attempts,
+		On:       RetryOnText(r),
+		Applies:  len(r.Methods) == 0 || slices.Contains(r.Methods, a.req.Method),
+		At:       place(r.Origin),
+	}
+	if r.PerTry > 0 {
+		out.PerTry = r.PerTry.String()
+	}
+	return out
+}
+
+// RetryOnText lists the conditions as a user writes them: words, then codes.
+func RetryOnText(r *model.Retry) []string {
+	out := slices.Clone(r.On)
+	for _, code := range r.Statuses {
+		out = append(out, strconv.Itoa(int(code)))
+	}
+	return out
+}
+
+// Authorize asks the allow list of s whether it lets a caller's request in.
+// caller is the SPIFFE ID that the server has verified, "" for none. It is
+// Envoy's RBAC with action ALLOW: any rule that accepts suffices, and none
+// means no.
+func Authorize(s *model.Service, caller string, r *Request) *Authorization {
+	for i := range s.Allow {
+		rule := &s.Allow[i]
+		if allows(s, rule, caller, r) {
+			return &Authorization{Allowed: true, Caller: caller, Rule: allowText(rule), At: place(rule.Origin)}
+		}
+	}
+	who := caller
+	if who == "" {
+		who = "a caller without identity"
+	}
+	out := &Authorization{Caller: caller, Rule: fmt.Sprintf("no allow rule of %s accepts %s", s.Ref, who)}
+	if len(s.Allow) == 0 {
+		out.Rule = fmt.Sprintf("%s lets nobody in", s.Ref)
+	}
+	return out
+}
+
+func allows(s *model.Service, rule *model.Allow, caller string, r *Request) bool {
+	switch {
+	case rule.Any:
+	case caller == "":
+		return false
+	case rule.Authenticated:
+		domain, _, _ := strings.Cut(strings.TrimPrefix(s.SPIFFEID, "spiffe://"), "/")
+		if !strings.HasPrefix(caller, "spiffe://"+domain+"/") {
+			return false
+		}
+	case !slices.Contains(rule.Principals, caller):
+		return false
+	}
+	if len(rule.Methods) > 0 && !slices.Contains(rule.Methods, r.Method) {
+		return false
+	}
+	return len(rule.Paths) == 0 ||
+		slices.ContainsFunc(rule.Paths, func(p model.PathMatch) bool { return reach.AcceptsPath(p, r.Path()) })
+}
+
+func allowText(rule *model.Allow) string {
+	switch {
+	case rule.Any:
+		return "everybody is allowed"
+	case rule.Authenticated:
+		return "every authenticated identity is allowed"
+	case rule.Origin.IsZero():
+		return "allowed because the caller declares to use it"
+	}
+	return "the caller is named"
+}
+
+func timeoutText(d time.Duration) string {
+	if d == 0 {
+		return "none"
+	}
+	return d.String()
+}
+
+func splitText(split []model.Split) string {
+	var parts []string
+	for _, d := range split {
+		parts = append(parts, fmt.Sprintf("%s %s %%", d.Version, literal.FormatPercent(d.BasisPoints)))
+	}
+	return strings.Join(parts, ", ")
+}

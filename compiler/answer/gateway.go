@@ -1,0 +1,54 @@
+package answer
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/meshc/meshc/compiler/model"
+)
+
+// throughGateway follows a request that a client sends to a gateway: its port
+// chooses the listener, its host the most specific table.
+func (a *asking) throughGateway(g *model.Gateway) {
+	var listener *model.GatewayListener
+	for i := range g.Listeners {
+		if g.Listeners[i].Port == a.req.Port {
+			listener = &g.Listeners[i]
+		}
+	}
+	if listener == nil {
+		a.end(NoListener, fmt.Sprintf("gateway %s does not listen on port %d", g.Ref, a.req.Port))
+		return
+	}
+	a.out.Listener = model.GatewayName(listener.Port)
+	table := hostTable(listener, a.req.Host)
+	if table == nil {
+		a.end(NoHost, fmt.Sprintf("no route of listener %q is for host %s", listener.Name, a.req.Host))
+		return
+	}
+	a.out.HostPattern = table.Host
+	for _, r := range table.Routes {
+		noted := Rule{Name: r.Name, At: place(r.Origin)}
+		a.alternatives(&noted, r.Route)
+		a.out.Rules = append(a.out.Rules, noted)
+		if noted.Took {
+			service := a.mesh.Service(r.Service)
+			a.out.Service = &r.Service
+			a.finish(service, r.Port, r.Route)
+			return
+		}
+	}
+	a.finish(nil, 0, nil)
+}
+
+// hostTable picks the table of a host: they are sorted from the most specific
+// pattern.
+func hostTable(l *model.GatewayListener, host string) *model.GatewayHost {
+	host = strings.ToLower(host)
+	for i := range l.Hosts {
+		if model.HostAccepts(l.Hosts[i].Host, host) {
+			return &l.Hosts[i]
+		}
+	}
+	return nil
+}

@@ -1,0 +1,86 @@
+package answer
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/compiler/reach"
+)
+
+// Accepts says whether all conditions of m hold for r.
+func Accepts(m *model.Match, r *Request) bool {
+	return !slices.ContainsFunc(Conditions(m, r), func(c Condition) bool { return !c.Holds })
+}
+
+// Takes says whether a rule takes r: it is on the port, and has no match or one
+// that accepts.
+func Takes(rule *model.Route, port uint16, r *Request) bool {
+	if !slices.Contains(rule.Ports, port) {
+		return false
+	}
+	return len(rule.Match) == 0 || slices.ContainsFunc(rule.Match, func(m model.Match) bool { return Accepts(&m, r) })
+}
+
+// Route gives the rule of s that takes r on r.Port, or nil.
+func Route(s *model.Service, r *Request) *model.Route {
+	for _, rule := range s.Routes {
+		if Takes(rule, r.Port, r) {
+			return rule
+		}
+	}
+	return nil
+}
+
+// Condition is one condition of a match and whether it held.
+type Condition struct {
+	Text  string `json:"text"`
+	Holds bool   `json:"holds"`
+	Got   string `json:"got,omitempty"` // what the request has there
+}
+
+// Conditions evaluates every condition of m.
+func Conditions(m *model.Match, r *Request) []Condition {
+	var out []Condition
+	for _, p := range m.Paths {
+		out = append(out, Condition{
+			Text: fmt.Sprintf("path %s %q", p.Kind, p.Value), Holds: reach.AcceptsPath(p, r.Path()), Got: r.Path(),
+		})
+	}
+	if len(m.Methods) > 0 {
+		out = append(out, Condition{
+			Text: "method " + strings.Join(m.Methods, "|"), Holds: slices.Contains(m.Methods, r.Method), Got: r.Method,
+		})
+	}
+	out = append(out, named("header", m.Headers, r.Header)...)
+	out = append(out, named("query", m.Query, r.Query)...)
+	return append(out, named("cookie", m.Cookies, r.Cookie)...)
+}
+
+func named(kind string, conditions []model.NamedMatch, get func(string) (string, bool)) []Condition {
+	var out []Condition
+	for _, c := range conditions {
+		value, present := get(c.Name)
+		got := "absent"
+		if present {
+			got = fmt.Sprintf("%q", value)
+		}
+		out = append(out, Condition{
+			Text: kind + " " + NamedText(c), Holds: reach.AcceptsValue(c, value, present), Got: got,
+		})
+	}
+	return out
+}
+
+// NamedText writes a condition on a header, query key or cookie in words.
+func NamedText(c model.NamedMatch) string {
+	text := fmt.Sprintf("%s %s", c.Name, c.Kind)
+	if c.Kind != model.Present && c.Kind != model.Absent {
+		text += fmt.Sprintf(" %q", c.Value)
+	}
+	if c.Not {
+		return "not " + text
+	}
+	return text
+}

@@ -1,0 +1,83 @@
+// Package answer evaluates one request against the model: which rule takes it,
+// where it goes and whether it is let in. Conditions mean what they mean to
+// Envoy; the comments name the rule.
+package answer
+
+import (
+	"strings"
+
+	"github.com/meshc/meshc/compiler/model"
+)
+
+// Request is one request as a proxy sees it.
+type Request struct {
+	Method  string         `json:"method"`
+	Host    string         `json:"host"` // without port
+	Port    uint16         `json:"port"`
+	Target  string         `json:"target"` // path and query as sent
+	Headers []model.Header `json:"-"`      // in the order of the wire, names in any case
+}
+
+// Path is the target without the query string.
+func (r *Request) Path() string {
+	path, _, _ := strings.Cut(r.Target, "?")
+	return path
+}
+
+// Query gives the first value of a query key. Keys and values are compared as
+// sent, without percent-decoding; a key without "=" has the empty value
+// (Envoy: QueryParamsMulti::parseQueryString, getFirstValue).
+func (r *Request) Query(key string) (string, bool) {
+	_, query, _ := strings.Cut(r.Target, "?")
+	for query != "" {
+		var pair string
+		pair, query, _ = strings.Cut(query, "&")
+		name, value, _ := strings.Cut(pair, "=")
+		if name == key {
+			return value, true
+		}
+	}
+	return "", false
+}
+
+// Header gives a header's value; several are joined by "," without space, and
+// cookies by "; " (Envoy: HeaderUtility::getAllOfHeaderAsString, and the
+// delimiter of the inline cookie header).
+func (r *Request) Header(name string) (string, bool) {
+	var values []string
+	for _, h := range r.Headers {
+		if strings.EqualFold(h.Name, name) {
+			values = append(values, h.Value)
+		}
+	}
+	separator := ","
+	if strings.EqualFold(name, "cookie") {
+		separator = "; "
+	}
+	return strings.Join(values, separator), len(values) > 0
+}
+
+// Cookie gives the first value of a cookie. Only spaces before the name are
+// taken away, a part without "=" is passed over, and one pair of double quotes
+// around the value is dropped (Envoy: Utility::parseCookies).
+func (r *Request) Cookie(name string) (string, bool) {
+	for _, h := range r.Headers {
+		if !strings.EqualFold(h.Name, "cookie") {
+			continue
+		}
+		for part := range strings.SplitSeq(h.Value, ";") {
+			key, value, ok := strings.Cut(strings.TrimLeft(part, " "), "=")
+			if ok && key == name {
+				return unquote(value), true
+			}
+		}
+	}
+	return "", false
+}
+
+func unquote(v string) string {
+	if len(v) >= 2 && v[0] == '"' && v[len(v)-1] == '"' {
+		return v[1 : len(v)-1]
+	}
+	return v
+}

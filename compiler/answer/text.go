@@ -1,0 +1,132 @@
+package answer
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/meshc/meshc/compiler/model"
+)
+
+// builtIn stands where no line of the mesh says it.
+const builtIn = "built-in default"
+
+// Text writes the answer for a reader.
+func (a *Answer) Text(w io.Writer) error {
+	var b strings.Builder
+	line := func(label, format string, args ...any) {
+		fmt.Fprintf(&b, "%-15s%s\n", label, fmt.Sprintf(format, args...))
+	}
+	line("client", "%s %s  %s", a.Caller.Kind, a.Caller.Ref, a.Caller.SPIFFEID)
+	line("request", "%s http://%s:%d%s", a.Request.Method, a.Request.Host, a.Request.Port, a.Request.Target)
+	if a.Listener != "" {
+		line("listener", "%s", a.Listener)
+	}
+	if a.HostPattern != "" {
+		line("host", "%s", a.HostPattern)
+	}
+	for _, r := range a.Rules {
+		a.ruleText(line, r)
+	}
+	if a.Route != nil {
+		a.Route.text(line)
+	}
+	if c := a.Connection; c != nil && c.Server != "" {
+		line("connection", "mTLS, peer must be %s (server: %s)", c.Server, c.MTLS)
+	} else if c != nil {
+		line("connection", "plaintext (server: %s)", c.MTLS)
+	}
+	if z := a.Authorization; z != nil {
+		verdict := map[bool]string{true: "ALLOW", false: "DENY"}[z.Allowed]
+		line("authorization", "%s  %s%s", verdict, z.Rule, in(z.At))
+	}
+	line("answer", "%s: %s", a.Outcome, a.Why)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+type printer func(label, format string, args ...any)
+
+func (a *Answer) ruleText(line printer, r Rule) {
+	verdict := "passes"
+	if r.Took {
+		verdict = "TAKES"
+	}
+	line("rule", "%q %s%s%s", r.Name, verdict, in(or(r.At, builtIn)), note(r.Why))
+	for _, alt := range r.Alternatives {
+		for _, c := range alt.Conditions {
+			mark := "ok  "
+			if !c.Holds {
+				mark = "FAIL"
+			}
+			line("", "  %s %s  (got %s)", mark, c.Text, c.Got)
+		}
+		if len(alt.Conditions) == 0 {
+			line("", "  ok   every request")
+		}
+	}
+}
+
+func (t *Taken) text(line printer) {
+	for _, d := range t.Split {
+		line("destination", "%s %% %s  %s%s", d.Percent, or(d.Version, "(external)"), d.Cluster, in(d.At))
+	}
+	line("timeout", "%s%s", t.Timeout, in(or(t.TimeoutAt, builtIn)))
+	switch {
+	case t.Retry == nil:
+		line("retries", "none")
+	case !t.Retry.Applies:
+		line("retries", "none for this method%s", in(or(t.Retry.At, builtIn)))
+	default:
+		line("retries", "%d on %s%s%s", t.Retry.Attempts, strings.Join(t.Retry.On, ", "), perTry(t.Retry.PerTry), in(or(t.Retry.At, builtIn)))
+	}
+	for _, f := range t.Faults {
+		state := "until " + f.Until
+		if !f.Active {
+			state = "ended " + f.Until
+		}
+		line("fault", "%q %s for %s %%, %s%s", f.Name, f.What, f.Percent, state, in(f.At))
+	}
+	headerText(line, "request", t.RequestHeaders)
+	headerText(line, "response", t.ResponseHeaders)
+}
+
+func headerText(line printer, which string, h model.HeaderOps) {
+	for _, name := range h.Remove {
+		line(which, "remove header %s", name)
+	}
+	for _, kv := range h.Set {
+		line(which, "set header %s: %s", kv.Name, kv.Value)
+	}
+	for _, kv := range h.Add {
+		line(which, "add header %s: %s", kv.Name, kv.Value)
+	}
+}
+
+func perTry(d string) string {
+	if d == "" {
+		return ""
+	}
+	return ", " + d + " each"
+}
+
+func in(at string) string {
+	if at == "" {
+		return ""
+	}
+	return "  [" + at + "]"
+}
+
+func note(why string) string {
+	if why == "" {
+		return ""
+	}
+	return "  (" + why + ")"
+}
+
+func or(s, def string) string {
+	if s == "" {
+		return def
+	}
+	return s
+}

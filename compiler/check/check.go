@@ -1,0 +1,84 @@
+// Package check judges a mesh: it takes intent, or the model made of it, and
+// gives diagnostics. It changes nothing. Everything here is about how fields
+// and services fit together; the shape of each is the schema's and load's.
+package check
+
+import (
+	"time"
+
+	"github.com/meshc/meshc/compiler/diag"
+	"github.com/meshc/meshc/compiler/intent"
+	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/compiler/scope"
+)
+
+// overIntent is what the passes over intent share.
+type overIntent struct {
+	mesh  *intent.Mesh
+	scope *scope.Scope
+	diags diag.List
+}
+
+// intentPasses in the order in which they run. A pass stays silent about what
+// an earlier one has refused: one mistake, one diagnostic.
+var intentPasses = []func(*overIntent){
+	(*overIntent).names,      // one thing per name and per host: every later look-up relies on it
+	(*overIntent).ports,      // numbers once per owner, protocols that this version routes
+	(*overIntent).identities, // account and domain parts that make a valid SPIFFE ID
+	(*overIntent).uses,       // edges of the call graph end somewhere
+	(*overIntent).routes,     // destinations, weights, ports, order constraints
+	(*overIntent).matches,    // conditions that a proxy can evaluate
+	(*overIntent).headers,    // header changes that a proxy may make
+	(*overIntent).resilience, // durations, retries and their arithmetic
+	(*overIntent).faults,     // known route, real effect, an end
+	(*overIntent).security,   // callers exist and can be known
+	(*overIntent).callers,    // `uses` and gateway routes against explicit allow lists
+	(*overIntent).gateways,   // listeners, hosts, backends
+}
+
+// Intent judges what the user wrote. Only without errors may it be lowered.
+func Intent(m *intent.Mesh) diag.List {
+	c := &overIntent{mesh: m, scope: scope.New(m)}
+	for _, pass := range intentPasses {
+		pass(c)
+	}
+	c.diags.Sort()
+	return c.diags
+}
+
+// overModel is what the passes over the model share.
+type overModel struct {
+	mesh  *model.Mesh
+	now   time.Time
+	diags diag.List
+}
+
+// modelPasses in the order in which they run.
+var modelPasses = []func(*overModel){
+	(*overModel).sharedIdentities, // two services that nobody can tell apart
+	(*overModel).shadowed,         // rules that earlier rules leave nothing
+	(*overModel).shadowedGateway,  // the same for the rules of gateways
+	(*overModel).uncovered,        // requests that no rule takes
+	(*overModel).expiredFaults,    // faults whose end has passed
+}
+
+// Model judges a lowered mesh at the time now.
+func Model(m *model.Mesh, now time.Time) diag.List {
+	c := &overModel{mesh: m, now: now}
+	for _, pass := range modelPasses {
+		pass(c)
+	}
+	c.diags.Sort()
+	return c.diags
+}
+
+// report adds a diagnostic of the registry and gives it for its details.
+func (c *overIntent) report(code diag.Code, at diag.Range, format string, args ...any) *diag.Diagnostic {
+	c.diags.Add(diag.New(code, at, format, args...))
+	return &c.diags[len(c.diags)-1]
+}
+
+func (c *overModel) report(code diag.Code, at diag.Range, format string, args ...any) *diag.Diagnostic {
+	c.diags.Add(diag.New(code, at, format, args...))
+	return &c.diags[len(c.diags)-1]
+}

@@ -1,0 +1,108 @@
+package check
+
+import (
+	"time"
+
+	"github.com/meshc/meshc/compiler/diag"
+	"github.com/meshc/meshc/compiler/intent"
+	"github.com/meshc/meshc/compiler/literal"
+	"github.com/meshc/meshc/compiler/lower"
+)
+
+func (c *overIntent) faults() {
+	for _, s := range c.mesh.Services {
+		delayed, aborted := map[string]claim{}, map[string]claim{}
+		for _, f := range s.Faults {
+			known := c.faultRoute(s, f)
+			if f.Delay == nil && f.Abort == nil {
+				c.report(diag.FaultDoesNothing, f.Name.At, "fault %q injects neither delay nor abort", f.Name.V)
+			}
+			c.delay(f)
+			c.abort(f)
+			if _, err := literal.Time(f.Until.V); err != nil {
+				c.report(diag.BadTime, f.Until.At, "fault %q: %s", f.Name.V, err)
+			}
+			if known && f.Delay != nil {
+				c.onceOnRoute(delayed, f, "delays")
+			}
+			if known && f.Abort != nil {
+				c.onceOnRoute(aborted, f, "aborts")
+			}
+		}
+	}
+}
+
+func (c *overIntent) faultRoute(s *intent.Service, f *intent.Fault) bool {
+	var names []string
+	for _, r := range s.Routes {
+		names = append(names, r.Name.V)
+	}
+	if len(s.Routes) == 0 && len(s.Versions) == 1 && len(s.Ports) > 0 {
+		names = []string{lower.DefaultRoute}
+	}
+	for _, n := range names {
+		if n == f.On.V {
+			return true
+		}
+	}
+	if len(s.Routes) == 0 && len(names) == 0 {
+		return false // that the service has no routes is said already
+	}
+	d := c.report(diag.UnknownFaultRoute, f.On.At, "fault %q is on route %q, which service %q does not have", f.Name.V, f.On.V, s.Name.V)
+	d.Help = meant(f.On.V, names)
+	return false
+}
+
+func (c *overIntent) onceOnRoute(taken map[string]claim, f *intent.Fault, verb string) {
+	first, clash := taken[f.On.V]
+	if !clash {
+		taken[f.On.V] = claim{f.Name.V, f.Name.At}
+		return
+	}
+	d := c.report(diag.DuplicateFault, f.Name.At, "fault %q %s route %q, and so does fault %q", f.Name.V, verb, f.On.V, first.what)
+	d.Related = []diag.Related{{Range: first.at, Message: "the other fault"}}
+}
+
+// maxDelay keeps an injected delay a delay.
+const maxDelay = time.Hour
+
+func (c *overIntent) delay(f *intent.Fault) {
+	if f.Delay == nil {
+		return
+	}
+	fixed, err := literal.Duration(f.Delay.Fixed.V)
+	switch {
+	case err != nil:
+		c.report(diag.BadDuration, f.Delay.Fixed.At, "fault %q: %s", f.Name.V, err)
+	case fixed == 0:
+		c.report(diag.FaultDoesNothing, f.Delay.Fixed.At, "fault %q delays by nothing", f.Name.V)
+	case fixed > maxDelay:
+		c.report(diag.BadDuration, f.Delay.Fixed.At, "fault %q: a delay of %s is over %s", f.Name.V, fixed, maxDelay)
+	}
+	c.share(f, f.Delay.Percent, f.Delay.At)
+}
+
+func (c *overIntent) abort(f *intent.Fault) {
+	if f.Abort == nil {
+		return
+	}
+	// Envoy's FaultAbort takes 200 to 599.
+	if status := f.Abort.Status; status.V < 200 || status.V > 599 {
+		c.report(diag.WrongValue, status.At, "fault %q: status %d is not between 200 and 599", f.Name.V, status.V)
+	}
+	c.share(f, f.Abort.Percent, f.Abort.At)
+}
+
+func (c *overIntent) share(f *intent.Fault, percent intent.Value[string], around diag.Range) {
+	at := percent.At
+	if at.IsZero() {
+		at = around
+	}
+	bp, err := literal.Percent(percent.V)
+	switch {
+	case err != nil:
+		c.report(diag.BadPercent, at, "fault %q: percentage %q %s", f.Name.V, percent.V, err)
+	case bp == 0:
+		c.report(diag.BadPercent, at, "fault %q concerns 0 %% of the requests", f.Name.V).Help = "take the fault away"
+	}
+}

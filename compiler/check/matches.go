@@ -1,0 +1,143 @@
+package check
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/meshc/meshc/compiler/diag"
+	"github.com/meshc/meshc/compiler/intent"
+	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/compiler/reach"
+)
+
+func (c *overIntent) matches() {
+	for _, s := range c.mesh.Services {
+		for _, r := range s.Routes {
+			c.matchList(r.Match)
+		}
+		if s.Security == nil {
+			continue
+		}
+		for _, a := range s.Security.Allow {
+			c.methods(a.Methods)
+			for _, p := range a.Paths {
+				c.path(p)
+			}
+		}
+	}
+	for _, g := range c.mesh.Gateways {
+		for _, r := range g.Routes {
+			c.matchList(r.Match)
+		}
+	}
+}
+
+func (c *overIntent) matchList(ms []*intent.Match) {
+	for _, m := range ms {
+		if m.Path != nil {
+			c.path(m.Path)
+		}
+		c.methods(m.Methods)
+		c.headerConditions(m.Headers)
+		c.conditions("query key", m.Query)
+		c.conditions("cookie", m.Cookies)
+	}
+}
+
+// path follows Envoy: the path is compared without the query string, and a
+// segment prefix (path_separated_prefix) holds no "?" or "#" and does not end
+// with "/".
+func (c *overIntent) path(p *intent.PathMatch) {
+	value, at := p.Value.V, p.Value.At
+	if p.Kind.V == string(model.Regex) {
+		c.regex(p.Value)
+		return
+	}
+	switch {
+	case !strings.HasPrefix(value, "/"):
+		c.report(diag.BadPath, at, "path %q does not begin with \"/\"", value).Help = "every path of a request begins with \"/\""
+	case strings.ContainsAny(value, "?#"):
+		c.report(diag.BadPath, at, "path %q holds a query string or a fragment", value).Help = "use `query` for conditions on the query string"
+	case strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r == 0x7f }):
+		c.report(diag.BadPath, at, "path %q holds a space or a control character", value).Help = "write it percent-encoded, as it is sent"
+	case p.Kind.V == string(model.SegmentPrefix) && strings.HasSuffix(value, "/"):
+		help := fmt.Sprintf("write %q", strings.TrimRight(value, "/"))
+		if value == "/" {
+			help = "write `prefix: \"/\"`"
+		}
+		c.report(diag.BadPath, at, "segment prefix %q ends with \"/\"", value).Help = help
+	}
+}
+
+var methodName = regexp.MustCompile(`^[A-Z][A-Z0-9!#$%&'*+.^_|~-]*$`)
+
+func (c *overIntent) methods(ms []intent.Value[string]) {
+	for _, m := range ms {
+		switch {
+		case m.V == "CONNECT":
+			c.report(diag.BadMethod, m.At, "method CONNECT is not routed").Help = "a CONNECT request has no path to route by"
+		case !methodName.MatchString(m.V):
+			c.report(diag.BadMethod, m.At, "%q is not an HTTP method", m.V).Help = "methods are written in upper case"
+		}
+	}
+}
+
+func (c *overIntent) headerConditions(ns []*intent.NamedMatch) {
+	seen := map[string]bool{}
+	for _, n := range ns {
+		name := strings.ToLower(n.Name.V)
+		if seen[name] {
+			c.report(diag.DuplicateCondition, n.Name.At, "header %q is matched twice", name)
+			continue
+		}
+		seen[name] = true
+		if why := unusableHeader(name); why != "" {
+			c.report(diag.BadHeader, n.Name.At, "header %q cannot be matched: %s", n.Name.V, why)
+			continue
+		}
+		c.condition("header", n)
+		c.negation(n)
+	}
+}
+
+func (c *overIntent) conditions(kind string, ns []*intent.NamedMatch) {
+	for _, n := range ns {
+		switch {
+		case n.Not != nil && n.Not.V:
+			c.report(diag.NotUnsupported, n.Not.At, "a condition on a %s cannot be negated", kind).Help = "use `present: false` for absence"
+		case n.Name.V == "":
+			c.report(diag.WrongValue, n.Name.At, "a %s has no name", kind)
+		default:
+			c.condition(kind, n)
+		}
+	}
+}
+
+// condition refuses what Envoy's StringMatcher refuses: empty prefix, suffix
+// and contains.
+func (c *overIntent) condition(kind string, n *intent.NamedMatch) {
+	switch model.MatchKind(n.Kind.V) {
+	case model.Regex:
+		c.regex(n.Value)
+	case model.Prefix, model.Suffix, model.Contains:
+		if n.Value.V == "" {
+			d := c.report(diag.WrongValue, n.Value.At, "%s %q: an empty %s holds for every value", kind, n.Name.V, n.Kind.V)
+			d.Help = "write `present: true`"
+		}
+	}
+}
+
+// negation refuses a negated condition that accepts the empty value: Envoy
+// reads a missing header as an empty one there, and the model does not.
+func (c *overIntent) negation(n *intent.NamedMatch) {
+	if n.Not == nil || !n.Not.V || n.Kind.V == string(model.Present) {
+		return
+	}
+	positive := model.NamedMatch{Kind: model.MatchKind(n.Kind.V), Value: n.Value.V}
+	emptyText := positive.Kind == model.Prefix || positive.Kind == model.Suffix || positive.Kind == model.Contains
+	if !emptyText && reach.AcceptsValue(positive, "", true) { // condition has refused the empty texts
+		c.report(diag.NotAndAbsent, n.Value.At, "header %q: the negated condition also speaks of the empty value", n.Name.V).
+			Help = "write `present: true`, or a condition that the empty value does not meet"
+	}
+}

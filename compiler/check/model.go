@@ -1,0 +1,95 @@
+package check
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/meshc/meshc/compiler/answer"
+	"github.com/meshc/meshc/compiler/diag"
+	"github.com/meshc/meshc/compiler/model"
+)
+
+func (c *overModel) sharedIdentities() {
+	first := map[string]claim{}
+	for _, s := range c.mesh.Services {
+		c.claimID(first, s.SPIFFEID, claim{fmt.Sprintf("service %q", s.Ref), s.Origin})
+	}
+	for _, g := range c.mesh.Gateways {
+		c.claimID(first, g.SPIFFEID, claim{fmt.Sprintf("gateway %q", g.Ref), g.Origin})
+	}
+}
+
+func (c *overModel) claimID(first map[string]claim, id string, by claim) {
+	other, shared := first[id]
+	if !shared {
+		first[id] = by
+		return
+	}
+	d := c.report(diag.SharedAccount, by.at, "%s has the same identity as %s: %s", by.what, other.what, id)
+	d.Help = "give one of them its own `serviceAccount`"
+	d.Related = []diag.Related{{Range: other.at, Message: "the other one"}}
+}
+
+// probes are requests that carry nothing special. One that no route takes
+// shows that the routes leave a gap; that all are taken proves nothing.
+var probes = []answer.Request{
+	{Method: "GET", Target: "/"},
+	{Method: "GET", Target: "/any/other-path"},
+	{Method: "POST", Target: "/"},
+}
+
+// uncovered reports each service once, with a request as witness.
+func (c *overModel) uncovered() {
+	for _, s := range c.mesh.Services {
+		if len(s.Routes) == 0 {
+			continue
+		}
+		if method, url := gap(s); url != "" {
+			d := c.report(diag.NotCovered, s.Origin, "service %q: some requests match no route and get 404", s.Name)
+			d.Witness = method + " " + url
+			d.Help = "end with a route that has no `match`"
+		}
+	}
+}
+
+func gap(s *model.Service) (method, url string) {
+	for _, p := range s.Ports {
+		for _, r := range probes {
+			r.Host, r.Port = s.Host, p.Number
+			if answer.Route(s, &r) == nil {
+				return r.Method, fmt.Sprintf("http://%s:%d%s", s.Host, p.Number, r.Target)
+			}
+		}
+	}
+	return "", ""
+}
+
+// expiredFaults reports each fault once, also when it delays and aborts.
+func (c *overModel) expiredFaults() {
+	for _, s := range c.mesh.Services {
+		for _, r := range s.Routes {
+			delay, abort := r.Delay, r.Abort
+			if delay != nil {
+				c.expired(s, delay.Name, delay.Until, delay.Origin)
+			}
+			if abort != nil && (delay == nil || delay.Name != abort.Name) {
+				c.expired(s, abort.Name, abort.Until, abort.Origin)
+			}
+		}
+	}
+}
+
+func (c *overModel) expired(s *model.Service, name string, until time.Time, at diag.Range) {
+	if c.now.Before(until) {
+		return
+	}
+	d := c.report(diag.FaultExpired, at, "fault %q of service %q ended at %s", name, s.Name, until.Format(time.RFC3339))
+	d.Help = "take it away, or set a later `until`"
+}
+
+// ruleName is the gateway's part of "<gateway route>/<service route>".
+func ruleName(r *model.GatewayRoute) string {
+	name, _, _ := strings.Cut(r.Name, "/")
+	return name
+}

@@ -1,0 +1,131 @@
+package check
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/meshc/meshc/compiler/diag"
+	"github.com/meshc/meshc/compiler/intent"
+	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/compiler/scope"
+)
+
+// claim is a name and where it is claimed.
+type claim struct {
+	what string // "service \"a\""
+	at   diag.Range
+}
+
+// names checks that a namespace/name means one thing, that lists hold a name
+// once, and that no two things answer on one host and port.
+func (c *overIntent) names() {
+	taken := map[model.Ref]claim{}
+	for _, s := range c.mesh.Services {
+		c.claimRef(taken, scope.ServiceRef(s), "service", s.Name.At)
+		c.namesOfService(s)
+	}
+	for _, e := range c.mesh.Externals {
+		c.claimRef(taken, scope.ExternalRef(e), "external", e.Name.At)
+		once(c, "port", e.Ports, func(p *intent.Port) intent.Value[string] { return p.Name })
+	}
+	for _, g := range c.mesh.Gateways {
+		c.claimRef(taken, scope.GatewayRef(g), "gateway", g.Name.At)
+		once(c, "listener", g.Listeners, func(l *intent.GatewayListener) intent.Value[string] { return l.Name })
+		once(c, "route", g.Routes, func(r *intent.GatewayRoute) intent.Value[string] { return r.Name })
+	}
+	c.hosts()
+}
+
+func (c *overIntent) namesOfService(s *intent.Service) {
+	once(c, "port", s.Ports, func(p *intent.Port) intent.Value[string] { return p.Name })
+	once(c, "version", s.Versions, func(v *intent.Version) intent.Value[string] { return v.Name })
+	once(c, "route", s.Routes, func(r *intent.Route) intent.Value[string] { return r.Name })
+	once(c, "fault", s.Faults, func(f *intent.Fault) intent.Value[string] { return f.Name })
+}
+
+func (c *overIntent) claimRef(taken map[model.Ref]claim, ref model.Ref, kind string, at diag.Range) {
+	first, clash := taken[ref]
+	if !clash {
+		taken[ref] = claim{fmt.Sprintf("%s %q", kind, ref.Name), at}
+		return
+	}
+	d := c.report(diag.NameCollision, at, "%s %q: the name is taken in namespace %q by %s", kind, ref.Name, ref.Namespace, first.what)
+	d.Related = []diag.Related{{Range: first.at, Message: "claimed first here"}}
+}
+
+// once checks that a list holds a name once.
+func once[T any](c *overIntent, kind string, list []T, name func(T) intent.Value[string]) {
+	seen := map[string]diag.Range{}
+	for _, x := range list {
+		n := name(x)
+		first, clash := seen[n.V]
+		if !clash {
+			seen[n.V] = n.At
+			continue
+		}
+		d := c.report(diag.NameCollision, n.At, "%s %q is named twice", kind, n.V)
+		d.Related = []diag.Related{{Range: first, Message: "named first here"}}
+	}
+}
+
+// hosts checks that a host and port lead to one service or external only.
+func (c *overIntent) hosts() {
+	taken := map[string]claim{}
+	for _, s := range c.mesh.Services {
+		at := s.Name.At
+		if s.Host != nil {
+			at = s.Host.At
+		}
+		c.claimHost(taken, strings.ToLower(scope.Host(s)), s.Ports, claim{fmt.Sprintf("service %q", scope.ServiceRef(s)), at})
+	}
+	for _, e := range c.mesh.Externals {
+		c.claimHost(taken, strings.ToLower(e.Host.V), e.Ports, claim{fmt.Sprintf("external %q", scope.ExternalRef(e)), e.Host.At})
+	}
+}
+
+func (c *overIntent) claimHost(taken map[string]claim, host string, ports []*intent.Port, by claim) {
+	for _, p := range ports {
+		key := fmt.Sprintf("%s:%d", host, p.Number.V)
+		first, clash := taken[key]
+		switch {
+		case !clash:
+			taken[key] = by
+		case first.what != by.what: // otherwise the names clash already
+			d := c.report(diag.NameCollision, by.at, "%s: %s is taken by %s", by.what, key, first.what)
+			d.Related = []diag.Related{{Range: first.at, Message: "claimed first here"}}
+			return
+		}
+	}
+}
+
+var (
+	accountName = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
+	domainName  = regexp.MustCompile(`^[a-z0-9._-]+$`)
+)
+
+// identities checks the parts of SPIFFE IDs (SPIFFE-ID section 2: a trust
+// domain is lower-case, a path segment holds letters, digits, ".", "-", "_"
+// and is not "." or "..").
+func (c *overIntent) identities() {
+	if td := c.mesh.Config.TrustDomain; td != nil && (!domainName.MatchString(td.V) || len(td.V) > 255) {
+		c.report(diag.BadName, td.At, "%q is not a SPIFFE trust domain", td.V)
+	}
+	for _, s := range c.mesh.Services {
+		c.segment(s.Namespace)
+		c.segment(s.ServiceAccount)
+	}
+	for _, g := range c.mesh.Gateways {
+		c.segment(g.Namespace)
+		c.segment(g.ServiceAccount)
+	}
+}
+
+func (c *overIntent) segment(v *intent.Value[string]) {
+	if v == nil {
+		return
+	}
+	if !accountName.MatchString(v.V) || v.V == "." || v.V == ".." {
+		c.report(diag.BadName, v.At, "%q cannot be part of a SPIFFE ID", v.V)
+	}
+}

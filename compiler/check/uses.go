@@ -1,0 +1,46 @@
+package check
+
+import (
+	"github.com/meshc/meshc/compiler/diag"
+	"github.com/meshc/meshc/compiler/literal"
+	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/compiler/scope"
+)
+
+func (c *overIntent) uses() {
+	for _, s := range c.mesh.Services {
+		self := scope.ServiceRef(s)
+		for _, u := range s.Uses {
+			ref := literal.Ref(u.Ref.V, self.Namespace)
+			switch {
+			case ref == self:
+				c.report(diag.SelfUse, u.Ref.At, "service %q uses itself", self)
+			case c.scope.Service(ref) == nil && c.scope.External(ref) == nil:
+				d := c.report(diag.UnknownUse, u.Ref.At, "service %q uses %q, which does not exist", s.Name.V, ref)
+				d.Help = meant(u.Ref.V, c.usable(self))
+			}
+		}
+	}
+}
+
+// usable lists what a service could use, as it would be written there.
+func (c *overIntent) usable(from model.Ref) []string {
+	var out []string
+	for _, s := range c.mesh.Services {
+		if ref := scope.ServiceRef(s); ref != from {
+			out = append(out, written(ref, from.Namespace))
+		}
+	}
+	for _, e := range c.mesh.Externals {
+		out = append(out, written(scope.ExternalRef(e), from.Namespace))
+	}
+	return out
+}
+
+// written is how one writes ref in namespace.
+func written(ref model.Ref, namespace string) string {
+	if ref.Namespace == namespace {
+		return ref.Name
+	}
+	return ref.String()
+}
