@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/keepalive"
+
+	"github.com/meshc/meshc/dataplane/identity"
+	"github.com/meshc/meshc/dataplane/identity/sds"
+)
+
+// agentFlags are the flags of `meshc-proxy agent`.
+type agentFlags struct {
+	identity identity.Config
+	socket   string
+}
+
+// newAgentCmd is `meshc-proxy agent`: it makes the workload's key beside a
+// stock Envoy, keeps its certificate fresh and serves both on a unix socket.
+func newAgentCmd() *cobra.Command {
+	var f agentFlags
+	cmd := &cobra.Command{
+		Use:   "agent",
+		Short: "make this workload's key, keep its certificate fresh and serve both to the Envoy beside it",
+		Long: `agent makes a private key, has the mesh's authority sign its certificate and
+renews it in time. It serves the SDS secrets "default" (key and chain) and
+"ROOTCA" (trust bundle) on a unix socket that only its own user can open.
+
+The join token is needed once: the identity directory keeps key, certificate
+and bundle for the next start.`,
+		Args:          cobra.NoArgs,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
+			defer stop()
+			f.identity.Log = slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
+			return runAgent(ctx, f)
+		},
+	}
+	fl := cmd.Flags()
+	fl.StringVar(&f.identity.CAAddress, "ca-address", "", "host:port of the authority")
+	fl.StringVar(&f.identity.CARootFile, "ca-root", "", "file with the authority's root certificate (PEM)")
+	fl.StringVar(&f.identity.TokenFile, "join-token-file", "", "file with a one-time join token, mode 0600")
+	fl.StringVar(&f.identity.SPIFFEID, "spiffe-id", "", "identity to insist on (default: what the token says)")
+	fl.StringVar(&f.identity.Dir, "identity-dir", "", "directory that keeps key, certificate and bundle, mode 0700")
+	fl.DurationVar(&f.identity.TTL, "ttl", 0, "lifetime to ask for (default: the authority's)")
+	fl.StringVar(&f.socket, "socket", "", "unix socket to serve SDS on, made with mode 0600")
+	for _, name := range []string{"ca-address", "ca-root", "identity-dir", "socket"} {
+		if err := cmd.MarkFlagRequired(name); err != nil {
+			panic(err) // the name is not one of the flags above
+		}
+	}
+	return cmd
+}
+
+// runAgent serves until ctx ends.
+func runAgent(ctx context.Context, f agentFlags) error {
+	source, err := identity.Open(f.identity)
+	if err != nil {
+		return err
+	}
+	l, err := sds.Listen(f.socket)
+	if err != nil {
+		return err
+	}
+	srv := grpc.NewServer(
+		grpc.MaxRecvMsgSize(64<<10),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
+	)
+	sds.New(source, f.identity.Log).Register(srv)
+
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	renewing := make(chan struct{})
+	go func() {
+		defer close(renewing)
+		source.Run(ctx)
+	}()
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(l) }()
+	select {
+	case <-ctx.Done():
+		srv.Stop()
+		err = <-served
+	case err = <-served:
+	}
+	cancel()
+	<-renewing
+	if err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+		return fmt.Errorf("serve SDS on %s: %w", f.socket, err)
+	}
+	return nil
+}

@@ -1,0 +1,184 @@
+package identity
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spiffe/go-spiffe/v2/spiffeid"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/metadata"
+
+	"github.com/meshc/meshc/ca/api"
+	"github.com/meshc/meshc/dataplane/identity/privatefile"
+	"github.com/meshc/meshc/dataplane/transport/verify"
+)
+
+// controllerPath is the path of the control plane's SPIFFE ID.
+const controllerPath = "/ns/meshc-system/sa/meshc-controller"
+
+const (
+	maxReply    = 256 << 10 // bytes of a reply of the authority
+	callTimeout = 10 * time.Second
+)
+
+// obtain makes a new key and has the authority sign it. cur authenticates the
+// call while it is valid; otherwise the join token does.
+func obtain(ctx context.Context, cfg *Config, cur *Identity) (*Identity, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	key, err := newPrivateKey()
+	if err != nil {
+		return nil, err
+	}
+	csr, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, key)
+	if err != nil {
+		return nil, fmt.Errorf("certificate request: %w", err)
+	}
+	req := &api.IstioCertificateRequest{
+		Csr:              string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: csr})),
+		ValidityDuration: int64(cfg.TTL / time.Second),
+	}
+	reply, err := call(ctx, cfg, cur, req)
+	if err != nil {
+		return nil, err
+	}
+	id, err := read(key, reply, cfg.Now())
+	if err != nil {
+		return nil, fmt.Errorf("reply of the authority at %s: %w", cfg.CAAddress, err)
+	}
+	want := cfg.SPIFFEID
+	if want == "" && cur != nil {
+		want = cur.SPIFFEID
+	}
+	if want != "" && id.SPIFFEID != want {
+		return nil, fmt.Errorf("the authority at %s gave an identity for %q, not for %q", cfg.CAAddress, id.SPIFFEID, want)
+	}
+	return id, nil
+}
+
+func call(ctx context.Context, cfg *Config, cur *Identity, req *api.IstioCertificateRequest) (*api.IstioCertificateResponse, error) {
+	tlsConfig, err := clientTLS(cfg, cur)
+	if err != nil {
+		return nil, err
+	}
+	if cur == nil {
+		token, err := readToken(cfg.TokenFile)
+		if err != nil {
+			return nil, err
+		}
+		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token.Reveal())
+	}
+	conn, err := grpc.NewClient(cfg.target(),
+		grpc.WithTransportCredentials(credentials.NewTLS(tlsConfig)),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxReply)),
+		grpc.WithDisableServiceConfig(),
+		grpc.WithNoProxy())
+	if err != nil {
+		return nil, fmt.Errorf("authority at %s: %w", cfg.CAAddress, err)
+	}
+	defer conn.Close()
+	reply, err := api.NewIstioCertificateServiceClient(conn).CreateCertificate(ctx, req)
+	if err != nil {
+		return nil, fmt.Errorf("authority at %s: %w", cfg.CAAddress, err)
+	}
+	return reply, nil
+}
+
+// read makes an Identity of a reply: the certificates, then the bundle.
+func read(key *privateKey, reply *api.IstioCertificateResponse, now time.Time) (*Identity, error) {
+	texts := reply.GetCertChain()
+	if len(texts) < 2 {
+		return nil, errors.New("it lacks the certificate or the trust bundle")
+	}
+	last := len(texts) - 1
+	return assemble(key, []byte(strings.Join(texts[:last], "\n")), []byte(texts[last]), now)
+}
+
+// clientTLS trusts the roots given out of band and those of the current
+// identity, and accepts the control plane's SPIFFE ID alone.
+func clientTLS(cfg *Config, cur *Identity) (*tls.Config, error) {
+	file, err := os.ReadFile(cfg.CARootFile)
+	if err != nil {
+		return nil, fmt.Errorf("root of the authority: %w", err)
+	}
+	roots, err := certificates(file)
+	if err != nil {
+		return nil, fmt.Errorf("root of the authority in %s: %w", cfg.CARootFile, err)
+	}
+	td, err := trustDomain(cfg.SPIFFEID, roots)
+	if err != nil {
+		return nil, fmt.Errorf("root of the authority in %s: %w", cfg.CARootFile, err)
+	}
+	if cur != nil {
+		own, err := certificates(cur.BundlePEM)
+		if err != nil {
+			return nil, fmt.Errorf("trust bundle: %w", err)
+		}
+		roots = append(roots, own...)
+	}
+	pool := x509.NewCertPool()
+	for _, c := range roots {
+		pool.AddCert(c)
+	}
+	want := "spiffe://" + td + controllerPath
+	out := &tls.Config{
+		MinVersion:         tls.VersionTLS13,
+		Time:               cfg.Now,
+		InsecureSkipVerify: true, // by host name; VerifyConnection verifies by SPIFFE ID
+		VerifyConnection: func(cs tls.ConnectionState) error {
+			id, err := verify.Chain(cs.PeerCertificates, pool, x509.ExtKeyUsageServerAuth, cfg.Now())
+			if err != nil {
+				return fmt.Errorf("authority: %w", err)
+			}
+			if id.String() != want {
+				return fmt.Errorf("authority: the server is %q, not %q", id, want)
+			}
+			return nil
+		},
+	}
+	if cur != nil {
+		out.Certificates = []tls.Certificate{cur.Certificate}
+	}
+	return out, nil
+}
+
+// trustDomain is that of the wanted identity, or else the one that the root
+// certificate names.
+func trustDomain(spiffeID string, roots []*x509.Certificate) (string, error) {
+	if spiffeID != "" {
+		id, err := spiffeid.FromString(spiffeID)
+		if err != nil {
+			return "", fmt.Errorf("SPIFFE ID %q: %w", spiffeID, err)
+		}
+		return id.TrustDomain().Name(), nil
+	}
+	id, err := verify.ID(roots[0])
+	if err != nil {
+		return "", fmt.Errorf("it names no trust domain, give the SPIFFE ID: %w", err)
+	}
+	return id.TrustDomain().Name(), nil
+}
+
+func readToken(path string) (Secret, error) {
+	if path == "" {
+		return Secret{}, errors.New("no valid identity and no join token file")
+	}
+	data, err := privatefile.Read(path)
+	if err != nil {
+		return Secret{}, fmt.Errorf("join token: %w", err)
+	}
+	token := strings.TrimSpace(string(data))
+	if token == "" || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return Secret{}, fmt.Errorf("join token: %s does not hold one token", path)
+	}
+	return NewSecret(token), nil
+}

@@ -1,0 +1,207 @@
+package transport
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+
+	"github.com/meshc/meshc/dataplane/transport/verify"
+)
+
+// maxBundleBytes bounds a trust bundle in a file.
+const maxBundleBytes = 1 << 20
+
+// bundlePrefix begins the names of bundles that belong to one trust domain.
+const bundlePrefix = "bundle|"
+
+// peerPolicy says which peers pass.
+type peerPolicy struct {
+	bundle      func() *x509.CertPool
+	trustDomain string // "" = every one that the bundle vouches for
+	matchers    []sanMatcher
+	now         func() time.Time
+}
+
+func (p *peerPolicy) check(certs []*x509.Certificate, usage x509.ExtKeyUsage) error {
+	id, err := verify.Chain(certs, p.bundle(), usage, p.now())
+	if err != nil {
+		return fmt.Errorf("peer: %w", err)
+	}
+	if p.trustDomain != "" && id.TrustDomain().Name() != p.trustDomain {
+		return fmt.Errorf("peer %q is not of trust domain %q", id, p.trustDomain)
+	}
+	if len(p.matchers) == 0 {
+		return nil
+	}
+	for _, match := range p.matchers {
+		if match(id.String()) {
+			return nil
+		}
+	}
+	return fmt.Errorf("peer %q satisfies none of match_typed_subject_alt_names", id)
+}
+
+// peerPolicyOf returns nil for a context that says nothing about peers.
+func peerPolicyOf(ctx *tlsv3.CommonTlsContext, s Secrets, o options) (*peerPolicy, error) {
+	p := &peerPolicy{now: o.now}
+	var err error
+	switch v := ctx.GetValidationContextType().(type) {
+	case nil:
+		return nil, nil
+	case *tlsv3.CommonTlsContext_ValidationContext:
+		if err = p.addInline(v.ValidationContext); err == nil && p.bundle == nil {
+			err = errors.New("trusted_ca is missing")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("validation_context.%w", err)
+		}
+	case *tlsv3.CommonTlsContext_ValidationContextSdsSecretConfig:
+		if err = p.addSDS(v.ValidationContextSdsSecretConfig, s); err != nil {
+			return nil, fmt.Errorf("validation_context_sds_secret_config.%w", err)
+		}
+	case *tlsv3.CommonTlsContext_CombinedValidationContext:
+		if err = p.addCombined(v.CombinedValidationContext, s); err != nil {
+			return nil, fmt.Errorf("combined_validation_context.%w", err)
+		}
+	default:
+		return nil, fmt.Errorf("validation_context_type: %T is not supported", v)
+	}
+	return p, nil
+}
+
+// addCombined takes the matchers from the default context and the roots from
+// the secret, which is where a rotation changes them.
+func (p *peerPolicy) addCombined(c *tlsv3.CommonTlsContext_CombinedCertificateValidationContext, s Secrets) error {
+	if err := allow(c, combinedFields); err != nil {
+		return err
+	}
+	if err := p.addInline(c.GetDefaultValidationContext()); err != nil {
+		return fmt.Errorf("default_validation_context.%w", err)
+	}
+	if p.bundle != nil {
+		return errors.New("default_validation_context.trusted_ca: the secret replaces it, so it would have no effect")
+	}
+	if err := p.addSDS(c.GetValidationContextSdsSecretConfig(), s); err != nil {
+		return fmt.Errorf("validation_context_sds_secret_config.%w", err)
+	}
+	return nil
+}
+
+func (p *peerPolicy) addSDS(c *tlsv3.SdsSecretConfig, s Secrets) error {
+	if c.GetName() == "" {
+		return errors.New("name is empty")
+	}
+	p.bundle = s.Bundle(c.GetName())
+	if td, ok := strings.CutPrefix(c.GetName(), bundlePrefix); ok {
+		p.trustDomain = td
+	}
+	return nil
+}
+
+func (p *peerPolicy) addInline(c *tlsv3.CertificateValidationContext) error {
+	if c == nil {
+		return nil
+	}
+	if err := allow(c, validationFields); err != nil {
+		return err
+	}
+	for i, m := range c.GetMatchTypedSubjectAltNames() {
+		match, err := compileSAN(m)
+		if err != nil {
+			return fmt.Errorf("match_typed_subject_alt_names[%d]: %w", i, err)
+		}
+		p.matchers = append(p.matchers, match)
+	}
+	if c.GetTrustedCa() == nil {
+		return nil
+	}
+	data, err := read(c.GetTrustedCa())
+	if err != nil {
+		return fmt.Errorf("trusted_ca: %w", err)
+	}
+	pool, err := ParseBundle(data)
+	if err != nil {
+		return fmt.Errorf("trusted_ca: %w", err)
+	}
+	p.bundle = func() *x509.CertPool { return pool }
+	return nil
+}
+
+// BundleFromSecret returns the roots of an SDS secret that holds a trust
+// bundle. A secret of another kind, or with more than roots in it, is refused.
+func BundleFromSecret(s *tlsv3.Secret) (*x509.CertPool, error) {
+	vc := s.GetValidationContext()
+	if vc == nil {
+		return nil, fmt.Errorf("secret %q holds no validation_context", s.GetName())
+	}
+	if err := allow(vc, fields{"trusted_ca": true}); err != nil {
+		return nil, fmt.Errorf("secret %q: validation_context.%w", s.GetName(), err)
+	}
+	if vc.GetTrustedCa() == nil {
+		return nil, fmt.Errorf("secret %q: validation_context.trusted_ca is missing", s.GetName())
+	}
+	data, err := read(vc.GetTrustedCa())
+	if err != nil {
+		return nil, fmt.Errorf("secret %q: validation_context.trusted_ca: %w", s.GetName(), err)
+	}
+	pool, err := ParseBundle(data)
+	if err != nil {
+		return nil, fmt.Errorf("secret %q: validation_context.trusted_ca: %w", s.GetName(), err)
+	}
+	return pool, nil
+}
+
+// ParseBundle reads PEM certificates, at least one and nothing else.
+func ParseBundle(data []byte) (*x509.CertPool, error) {
+	if len(data) > maxBundleBytes {
+		return nil, fmt.Errorf("bundle of %d bytes, more than %d", len(data), maxBundleBytes)
+	}
+	pool := x509.NewCertPool()
+	n := 0
+	for rest := bytes.TrimSpace(data); len(rest) != 0; rest = bytes.TrimSpace(rest) {
+		var block *pem.Block
+		block, rest = pem.Decode(rest)
+		if block == nil || block.Type != "CERTIFICATE" {
+			return nil, errors.New("bundle holds something that is not a PEM certificate")
+		}
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("bundle: %w", err)
+		}
+		if !cert.IsCA {
+			return nil, fmt.Errorf("bundle: certificate %q is not an authority's", cert.Subject)
+		}
+		pool.AddCert(cert)
+		n++
+	}
+	if n == 0 {
+		return nil, errors.New("bundle is empty")
+	}
+	return pool, nil
+}
+
+func read(d *corev3.DataSource) ([]byte, error) {
+	switch v := d.GetSpecifier().(type) {
+	case *corev3.DataSource_InlineBytes:
+		return v.InlineBytes, nil
+	case *corev3.DataSource_InlineString:
+		return []byte(v.InlineString), nil
+	case *corev3.DataSource_Filename:
+		f, err := os.Open(v.Filename)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		return io.ReadAll(io.LimitReader(f, maxBundleBytes+1))
+	}
+	return nil, errors.New("it has neither inline_bytes nor inline_string nor filename")
+}
