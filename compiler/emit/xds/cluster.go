@@ -27,7 +27,7 @@ func (e *emitter) serviceClusters(s *model.Service, port uint16) error {
 }
 
 func (e *emitter) versionCluster(s *model.Service, version string, port uint16) error {
-	name := ClusterName(port, version, s.Host)
+	name := model.ClusterName(port, version, s.Host)
 	socket, err := e.upstreamSocket(s)
 	if err != nil {
 		return err
@@ -64,7 +64,7 @@ func (e *emitter) upstreamSocket(s *model.Service) (*corev3.TransportSocket, err
 
 // externalCluster has no identity to check and is reached in plaintext.
 func (e *emitter) externalCluster(x *model.External, port uint16) error {
-	name := ClusterName(port, "", x.Host)
+	name := model.ClusterName(port, "", x.Host)
 	c := newCluster(name)
 	if len(x.Endpoints) == 0 {
 		inline(c, clusterv3.Cluster_STRICT_DNS, assignment(name, socketAddress(x.Host, port)))
@@ -102,7 +102,7 @@ func (e *emitter) inboundCluster(port uint16) error {
 	if err != nil {
 		return fmt.Errorf("application port %d: %w", port, err)
 	}
-	c := newCluster(InboundName(port))
+	c := newCluster(model.InboundName(port))
 	inline(c, clusterv3.Cluster_STATIC, assignment(c.Name, a))
 	e.out.Clusters = append(e.out.Clusters, c)
 	return nil

@@ -11,7 +11,7 @@ import (
 
 // gateway gives an ingress gateway its ports and the services behind them.
 func (e *emitter) gateway() error {
-	g := e.gateways[e.self.Service]
+	g := e.mesh.Gateway(e.self.Service)
 	if g == nil {
 		return fmt.Errorf("no gateway %s in the mesh", e.self.Service)
 	}
@@ -51,7 +51,7 @@ func (e *emitter) gatewayListener(l *model.GatewayListener) error {
 // gatewayRoutes has one virtual host per host pattern. A client names the
 // gateway's port in Host or not, as it likes.
 func (e *emitter) gatewayRoutes(l *model.GatewayListener) (*routev3.RouteConfiguration, error) {
-	rc := &routev3.RouteConfiguration{Name: GatewayName(l.Port), IgnorePortInHostMatching: true}
+	rc := &routev3.RouteConfiguration{Name: model.GatewayName(l.Port), IgnorePortInHostMatching: true}
 	for _, h := range l.Hosts {
 		vhost := virtualHost(h.Host, []string{h.Host}, nil)
 		for _, r := range h.Routes {
@@ -99,14 +99,12 @@ func (e *emitter) gatewayTarget(r *model.GatewayRoute) error {
 	if err != nil {
 		return err
 	}
-	for _, p := range s.Ports {
-		if p.Number != r.Port {
-			continue
-		}
-		if err := http1(s.Ref, p); err != nil {
-			return err
-		}
-		return e.serviceClusters(s, p.Number)
+	p := s.Port(r.Port)
+	if p == nil {
+		return fmt.Errorf("service %s has no port %d", s.Ref, r.Port)
 	}
-	return fmt.Errorf("service %s has no port %d", s.Ref, r.Port)
+	if err := http1(s.Ref, *p); err != nil {
+		return err
+	}
+	return e.serviceClusters(s, p.Number)
 }

@@ -21,7 +21,7 @@ func (e *emitter) grpc() error {
 		return err
 	}
 	for _, ref := range s.Uses {
-		if e.externals[ref] != nil {
+		if e.mesh.External(ref) != nil {
 			continue
 		}
 		used, err := e.service(ref)
@@ -59,7 +59,7 @@ func (e *emitter) grpcTarget(s *model.Service, port uint16) error {
 }
 
 func (e *emitter) grpcRoutes(s *model.Service, port uint16) (*routev3.RouteConfiguration, error) {
-	name := OutboundName(port, s.Host)
+	name := model.OutboundName(port, s.Host)
 	vhost := virtualHost(name, []string{"*"}, nil)
 	for _, r := range s.Routes {
 		if !appliesTo(r, port) {

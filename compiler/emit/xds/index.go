@@ -17,29 +17,11 @@ type instance struct {
 // index answers look-ups in a mesh and its workloads.
 type index struct {
 	mesh      *model.Mesh
-	services  map[model.Ref]*model.Service
-	gateways  map[model.Ref]*model.Gateway
-	externals map[model.Ref]*model.External
 	workloads map[instance][]*model.Workload // sorted by ID, gateways left out
 }
 
 func newIndex(m *model.Mesh, all []*model.Workload) (*index, error) {
-	ix := &index{
-		mesh:      m,
-		services:  make(map[model.Ref]*model.Service, len(m.Services)),
-		gateways:  make(map[model.Ref]*model.Gateway, len(m.Gateways)),
-		externals: make(map[model.Ref]*model.External, len(m.Externals)),
-		workloads: make(map[instance][]*model.Workload),
-	}
-	for _, s := range m.Services {
-		ix.services[s.Ref] = s
-	}
-	for _, g := range m.Gateways {
-		ix.gateways[g.Ref] = g
-	}
-	for _, x := range m.Externals {
-		ix.externals[x.Ref] = x
-	}
+	ix := &index{mesh: m, workloads: make(map[instance][]*model.Workload)}
 	return ix, ix.place(all)
 }
 
@@ -64,7 +46,7 @@ func (ix *index) place(all []*model.Workload) error {
 }
 
 func (ix *index) service(r model.Ref) (*model.Service, error) {
-	if s := ix.services[r]; s != nil {
+	if s := ix.mesh.Service(r); s != nil {
 		return s, nil
 	}
 	return nil, fmt.Errorf("no service %s in the mesh", r)

@@ -90,14 +90,14 @@ func setDestination(out *routev3.RouteAction, s *model.Service, split []model.Sp
 	weighted := &routev3.WeightedCluster{}
 	for _, d := range split {
 		sum += uint64(d.BasisPoints)
-		if !hasVersion(s, d.Version) {
+		if s.Version(d.Version) == nil {
 			return fmt.Errorf("it has no version %q", d.Version)
 		}
 		if d.BasisPoints == 0 {
 			continue
 		}
 		weighted.Clusters = append(weighted.Clusters, &routev3.WeightedCluster_ClusterWeight{
-			Name:   ClusterName(port, d.Version, s.Host),
+			Name:   model.ClusterName(port, d.Version, s.Host),
 			Weight: uint32Value(d.BasisPoints * weightUnit),
 		})
 	}
@@ -110,15 +110,6 @@ func setDestination(out *routev3.RouteAction, s *model.Service, split []model.Sp
 	}
 	out.ClusterSpecifier = &routev3.RouteAction_WeightedClusters{WeightedClusters: weighted}
 	return nil
-}
-
-func hasVersion(s *model.Service, name string) bool {
-	for i := range s.Versions {
-		if s.Versions[i].Name == name {
-			return true
-		}
-	}
-	return false
 }
 
 func (e *emitter) perFilter(r *model.Route) (map[string]*anypb.Any, error) {

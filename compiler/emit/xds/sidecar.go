@@ -2,6 +2,7 @@ package xds
 
 import (
 	"fmt"
+	"slices"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
@@ -33,7 +34,7 @@ func (e *emitter) ownService() (*model.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !hasVersion(s, e.self.Version) {
+	if s.Version(e.self.Version) == nil {
 		return nil, fmt.Errorf("service %s has no version %q", s.Ref, e.self.Version)
 	}
 	return s, nil
@@ -56,7 +57,7 @@ func (e *emitter) inbound(s *model.Service, p model.Port) error {
 	if at == "" {
 		return fmt.Errorf("no inbound address for port %d", p.Number)
 	}
-	name := InboundName(p.Number)
+	name := model.InboundName(p.Number)
 	// The client's side has the timeout; the server's must not cut it short.
 	route := everything("inbound", name, &routev3.RouteAction{Timeout: duration(0)})
 	rc := &routev3.RouteConfiguration{
@@ -80,7 +81,7 @@ func (e *emitter) inbound(s *model.Service, p model.Port) error {
 }
 
 func (e *emitter) outbound(ref model.Ref) error {
-	if x := e.externals[ref]; x != nil {
+	if x := e.mesh.External(ref); x != nil {
 		return e.outboundExternal(x)
 	}
 	s, err := e.service(ref)
@@ -107,7 +108,7 @@ func (e *emitter) outbound(ref model.Ref) error {
 
 // serviceRoutes is the route table of one service port.
 func (e *emitter) serviceRoutes(s *model.Service, port uint16) (*routev3.RouteConfiguration, error) {
-	name := OutboundName(port, s.Host)
+	name := model.OutboundName(port, s.Host)
 	vhost := virtualHost(name, []string{"*"}, nil)
 	for _, r := range s.Routes {
 		if !appliesTo(r, port) {
@@ -123,12 +124,7 @@ func (e *emitter) serviceRoutes(s *model.Service, port uint16) (*routev3.RouteCo
 }
 
 func appliesTo(r *model.Route, port uint16) bool {
-	for _, p := range r.Ports {
-		if p == port {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(r.Ports, port)
 }
 
 func (e *emitter) outboundListener(ref model.Ref, port uint16, rc *routev3.RouteConfiguration) error {
@@ -158,7 +154,7 @@ func (e *emitter) outboundExternal(x *model.External) error {
 		if err := http1(x.Ref, p); err != nil {
 			return err
 		}
-		name := OutboundName(p.Number, x.Host)
+		name := model.OutboundName(p.Number, x.Host)
 		route := everything("external", name, &routev3.RouteAction{Timeout: duration(x.Timeout)})
 		route.Metadata = e.metadata(x.Origin)
 		rc := &routev3.RouteConfiguration{

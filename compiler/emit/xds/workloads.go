@@ -18,11 +18,11 @@ import (
 // order is by node id.
 func DefaultWorkloads(m *model.Mesh) []*model.Workload {
 	var out []*model.Workload
-	p := newPlacer(m)
+	p := &placer{mesh: m, taken: make(map[netip.AddrPort]bool)}
 	for _, s := range m.Services {
 		for i := range s.Versions {
 			w := serviceWorkload(s, s.Versions[i].Name)
-			p.place(w)
+			p.placeService(w, s)
 			out = append(out, w)
 		}
 	}
@@ -62,32 +62,8 @@ func defaultRole(s *model.Service) model.Role {
 
 // placer hands out addresses, none twice.
 type placer struct {
-	uses  map[model.Ref][]model.Ref
-	ports map[model.Ref][]uint16 // of services and externals
+	mesh  *model.Mesh
 	taken map[netip.AddrPort]bool
-}
-
-func newPlacer(m *model.Mesh) *placer {
-	p := &placer{
-		uses:  make(map[model.Ref][]model.Ref),
-		ports: make(map[model.Ref][]uint16),
-		taken: make(map[netip.AddrPort]bool),
-	}
-	for _, s := range m.Services {
-		p.uses[s.Ref], p.ports[s.Ref] = s.Uses, numbers(s.Ports)
-	}
-	for _, x := range m.Externals {
-		p.ports[x.Ref] = numbers(x.Ports)
-	}
-	return p
-}
-
-func numbers(ports []model.Port) []uint16 {
-	out := make([]uint16, len(ports))
-	for i, p := range ports {
-		out[i] = p.Number
-	}
-	return out
 }
 
 func (p *placer) placeGateway(w *model.Workload, g *model.Gateway) {
@@ -97,24 +73,35 @@ func (p *placer) placeGateway(w *model.Workload, g *model.Gateway) {
 	}
 }
 
-func (p *placer) place(w *model.Workload) {
+func (p *placer) placeService(w *model.Workload, s *model.Service) {
 	w.Inbound = make(map[uint16]string)
-	for _, port := range p.ports[w.Service] {
-		w.Inbound[port] = p.address(port, "inbound", w.NodeID())
+	for _, port := range s.Ports {
+		w.Inbound[port.Number] = p.address(port.Number, "inbound", w.NodeID())
 	}
 	if w.Role == model.RoleGRPC {
 		return
 	}
 	w.App = make(map[uint16]string)
-	for _, port := range p.ports[w.Service] {
-		w.App[port] = p.address(port, "app", w.NodeID())
+	for _, port := range s.Ports {
+		w.App[port.Number] = p.address(port.Number, "app", w.NodeID())
 	}
 	w.Outbound = make(map[string]string)
-	for _, used := range p.uses[w.Service] {
-		for _, port := range p.ports[used] {
-			w.Outbound[model.OutboundKey(used, port)] = p.address(port, "outbound", w.NodeID(), used.String())
+	for _, used := range s.Uses {
+		for _, port := range p.ports(used) {
+			w.Outbound[model.OutboundKey(used, port.Number)] = p.address(port.Number, "outbound", w.NodeID(), used.String())
 		}
 	}
+}
+
+// ports of a service or an external.
+func (p *placer) ports(r model.Ref) []model.Port {
+	if s := p.mesh.Service(r); s != nil {
+		return s.Ports
+	}
+	if x := p.mesh.External(r); x != nil {
+		return x.Ports
+	}
+	return nil
 }
 
 // address gives the first free address from the hash of names on.

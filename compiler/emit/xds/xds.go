@@ -68,10 +68,9 @@ func Emit(m *model.Mesh, w *model.Workload, all []*model.Workload, o Options) (*
 // emitter collects the resources of one proxy.
 type emitter struct {
 	*index
-	self     *model.Workload
-	opts     Options
-	identity string // SPIFFE ID of self
-	out      *Resources
+	self *model.Workload
+	opts Options
+	out  *Resources
 }
 
 func newEmitter(m *model.Mesh, w *model.Workload, all []*model.Workload, o Options) (*emitter, error) {
