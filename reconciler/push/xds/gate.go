@@ -1,0 +1,179 @@
+package xds
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"time"
+)
+
+// Wait is something that is held back, and why.
+type Wait struct {
+	Key      Key       // what is held; the zero name stands for a whole type
+	On       Key       // what it waits for
+	Since    time.Time //
+	TimedOut bool
+}
+
+// drainKey stands for "removals wait until the additions are taken".
+var drainKey = Key{SDS, "(removals)"}
+
+// open says whether a resource may be sent now. A reference to a cluster that
+// the client does not serve yet holds it for good, because traffic would be
+// lost; an order that is only a preference holds it until the timeout.
+func (p *planner) open(r *Resource) bool {
+	if c, cold := p.coldCluster(r); cold {
+		p.lapsed(r.Key, c)
+		return false
+	}
+	if user, late := p.lateUser(r.Key); late {
+		return p.lapsed(r.Key, user)
+	}
+	return true
+}
+
+// lapsed books a wait and says whether it has run out.
+func (p *planner) lapsed(held, on Key) bool {
+	w := &Wait{Key: held, On: on, Since: p.now}
+	if old := p.session.waits[held]; old != nil {
+		w.Since = old.Since
+	}
+	w.TimedOut = p.now.Sub(w.Since) >= p.timeout
+	p.waits[held] = w
+	return w.TimedOut
+}
+
+// coldCluster finds a cluster that a listener or route configuration sends
+// traffic to and that is not warm.
+func (p *planner) coldCluster(r *Resource) (Key, bool) {
+	if r.Type != LDS && r.Type != RDS || !p.types[CDS].wild {
+		return Key{}, false // a client that asks for clusters by name asks after it has the route
+	}
+	for _, k := range r.Needs {
+		switch k.Type {
+		case CDS:
+			if !p.warm(k) {
+				return k, true
+			}
+		case RDS:
+			if rc := p.goal(k); rc != nil {
+				if c, cold := p.coldCluster(rc); cold {
+					return c, true
+				}
+			}
+		}
+	}
+	return Key{}, false
+}
+
+// goal is what the client is led to under a key.
+func (p *planner) goal(k Key) *Resource {
+	if want, _ := p.wanted(k); want != nil {
+		return want
+	}
+	if want := p.target.get(k); want != nil {
+		return want
+	}
+	return p.retained[k]
+}
+
+// warm says whether a cluster serves: the client confirmed it in the wanted
+// version, and subscribed to and confirmed what it warms on.
+func (p *planner) warm(k Key) bool {
+	held := p.types[CDS].acked[k.Name]
+	want, v := p.wanted(k)
+	if held == nil || held.opaque || !p.confirmedNow(k) || v == send || want != nil && want.Version != held.Version {
+		return false
+	}
+	for _, need := range held.Needs {
+		if !p.confirmedNow(need) {
+			return false
+		}
+	}
+	return true
+}
+
+// confirmedNow says whether the client confirmed a resource and nothing newer
+// of it has to be sent or is on its way.
+func (p *planner) confirmedNow(k Key) bool {
+	ts := &p.types[k.Type]
+	if ts.acked[k.Name] == nil || ts.force[k.Name] {
+		return false
+	}
+	if ts.flight != nil {
+		_, moving := ts.flight.items[k.Name]
+		return !moving
+	}
+	return true
+}
+
+// lateUser finds a resource that refers to k and whose own change has to reach
+// the client before k's: endpoints follow their cluster, route configurations
+// their listener.
+func (p *planner) lateUser(k Key) (Key, bool) {
+	if k.Type != EDS && k.Type != RDS {
+		return Key{}, false
+	}
+	for _, u := range p.target.users[k] {
+		ts := &p.types[u.Type]
+		if !ts.seen || !ts.wild && !ts.subs[u.Name] {
+			continue
+		}
+		if ts.flight != nil {
+			if _, moving := ts.flight.items[u.Name]; moving {
+				return u, true
+			}
+		}
+		if _, v := p.wanted(u); v == send {
+			return u, true
+		}
+	}
+	return Key{}, false
+}
+
+// closed says whether everything that the client's resources refer to is in
+// its hands too: a client still fetching what a new route needs may be using
+// the old one.
+func (p *planner) closed() bool {
+	if p.types[CDS].wild && !p.types[LDS].seen {
+		return false
+	}
+	for t := range p.types {
+		for _, r := range p.types[t].acked {
+			if r != nil && !p.hasNeeds(r) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (p *planner) hasNeeds(r *Resource) bool {
+	for _, k := range r.Needs {
+		if _, known := p.types[k.Type].acked[k.Name]; !known && p.goal(k) != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// complete says whether the client's subscriptions amount to a whole
+// configuration: a proxy takes all clusters and listeners and what they refer
+// to, a client that names its listeners has at least one.
+func (p *planner) complete() bool {
+	lds, cds := &p.types[LDS], &p.types[CDS]
+	if lds.wild || cds.wild {
+		return lds.wild && cds.wild && p.closed()
+	}
+	return len(lds.subs) > 0
+}
+
+// setVersion names a set of resources.
+func setVersion(set map[string]*Resource) string {
+	h := sha256.New()
+	for _, n := range sorted(set) {
+		io.WriteString(h, fmt.Sprintf("%d:%s%s\n", len(n), n, set[n].Version))
+	}
+	return hex.EncodeToString(h.Sum(nil)[:12])
+}

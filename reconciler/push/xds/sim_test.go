@@ -1,0 +1,409 @@
+package xds
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/protobuf/types/known/anypb"
+	"pgregory.net/rapid"
+)
+
+const simTimeout = 10 * time.Second
+
+// simProxy behaves as a proxy does: it takes all clusters and listeners, asks
+// for what they refer to, serves a cluster once that came, and keeps what it
+// has over a reconnect. It reads the needs of what it is sent, as a proxy that
+// parses the bodies does.
+type simProxy struct {
+	t     *rapid.T
+	world bool
+	held  [typeCount]map[string]*Resource
+	subs  [typeCount]map[string]bool
+	warm  map[string]bool // clusters that serve
+	last  [typeCount]string
+	nonce [typeCount]string
+
+	inbox  []*response
+	outbox []func(*session, time.Time) error
+}
+
+func newSimProxy(t *rapid.T, world bool) *simProxy {
+	p := &simProxy{t: t, world: world, warm: map[string]bool{}}
+	for i := range p.held {
+		p.held[i], p.subs[i] = map[string]*Resource{}, map[string]bool{}
+	}
+	return p
+}
+
+// connect opens a stream: every type that it holds or follows, at once.
+func (p *simProxy) connect() {
+	p.inbox, p.outbox = nil, nil
+	p.nonce, p.last = [typeCount]string{}, [typeCount]string{}
+	for _, t := range []Type{CDS, EDS, LDS, RDS, SDS} {
+		if t != CDS && t != LDS && len(p.subs[t]) == 0 {
+			continue
+		}
+		p.hello(t)
+	}
+}
+
+func (p *simProxy) hello(t Type) {
+	if p.world {
+		p.sendWorld(t, nil)
+		return
+	}
+	initial := map[string]string{}
+	for n, r := range p.held[t] {
+		initial[n] = r.Version
+	}
+	r := &discoveryv3.DeltaDiscoveryRequest{TypeUrl: t.URL(), ResourceNamesSubscribe: sorted(p.subs[t]), InitialResourceVersions: initial}
+	p.outbox = append(p.outbox, func(s *session, now time.Time) error { return s.delta(now, r) })
+}
+
+func (p *simProxy) sendWorld(t Type, nack *status.Status) {
+	r := &discoveryv3.DiscoveryRequest{TypeUrl: t.URL(), ResourceNames: sorted(p.subs[t]), VersionInfo: p.last[t], ResponseNonce: p.nonce[t], ErrorDetail: nack}
+	p.outbox = append(p.outbox, func(s *session, now time.Time) error { return s.world(now, r) })
+}
+
+// read takes one response: it applies all of it and confirms, or refuses it
+// and applies a part all the same, as Envoy may.
+func (p *simProxy) read(refuse bool, applies func(name string) bool) {
+	r := p.inbox[0]
+	p.t.Logf("read %s nonce %s refuse %v", r.typ, r.nonce, refuse)
+	p.inbox = p.inbox[1:]
+	p.nonce[r.typ] = r.nonce
+	var nack *status.Status
+	if refuse {
+		nack = &status.Status{Code: 3, Message: "no good"}
+	}
+	if p.world {
+		p.applyWorld(r, refuse)
+		p.follow()
+		if !refuse {
+			p.last[r.typ] = r.version
+		}
+		p.sendWorld(r.typ, nack)
+		return
+	}
+	for _, res := range r.resources {
+		if p.asked(res.Key) && (!refuse || applies(res.Name)) {
+			p.held[r.typ][res.Name] = res
+		}
+	}
+	for _, n := range r.removed {
+		if !refuse || applies(n) {
+			p.remove(r.typ, n)
+		}
+	}
+	p.follow()
+	ack := &discoveryv3.DeltaDiscoveryRequest{TypeUrl: r.typ.URL(), ResponseNonce: r.nonce, ErrorDetail: nack}
+	p.outbox = append(p.outbox, func(s *session, now time.Time) error { return s.delta(now, ack) })
+}
+
+func (p *simProxy) applyWorld(r *response, refuse bool) {
+	if refuse {
+		return
+	}
+	got := map[string]bool{}
+	for _, res := range r.resources {
+		if p.asked(res.Key) {
+			got[res.Name] = true
+			p.held[r.typ][res.Name] = res
+		}
+	}
+	if r.typ == CDS || r.typ == LDS {
+		for n := range p.held[r.typ] {
+			if !got[n] {
+				p.remove(r.typ, n)
+			}
+		}
+	}
+}
+
+// asked says whether the proxy subscribes to a resource: what comes late, after
+// it has been given up, is ignored.
+func (p *simProxy) asked(k Key) bool {
+	return k.Type == CDS || k.Type == LDS || p.subs[k.Type][k.Name]
+}
+
+// remove drops a resource, and fails where something in use still needs it.
+func (p *simProxy) remove(t Type, name string) {
+	if p.held[t][name] != nil && t != EDS && t != SDS {
+		for _, user := range p.users(Key{t, name}) {
+			p.t.Fatalf("%s is removed while %s needs it", Key{t, name}, user)
+		}
+	}
+	delete(p.held[t], name)
+	if t == CDS {
+		delete(p.warm, name)
+	}
+}
+
+func (p *simProxy) users(k Key) []Key {
+	var out []Key
+	for t := range p.held {
+		for _, r := range p.held[t] {
+			if slices.Contains(r.Needs, k) {
+				out = append(out, r.Key)
+			}
+		}
+	}
+	return out
+}
+
+// follow subscribes to what the held resources refer to, and warms clusters.
+func (p *simProxy) follow() {
+	for _, t := range []Type{SDS, EDS, RDS} {
+		want := map[string]bool{}
+		for _, from := range []Type{CDS, LDS} {
+			for _, r := range p.held[from] {
+				for _, k := range r.Needs {
+					if k.Type == t {
+						want[k.Name] = true
+					}
+				}
+			}
+		}
+		p.resubscribe(t, want)
+	}
+	for n, c := range p.held[CDS] {
+		if !slices.ContainsFunc(c.Needs, func(k Key) bool { return p.held[k.Type][k.Name] == nil }) {
+			p.warm[n] = true
+		}
+	}
+}
+
+func (p *simProxy) resubscribe(t Type, want map[string]bool) {
+	if maps.Equal(want, p.subs[t]) {
+		return
+	}
+	r := &discoveryv3.DeltaDiscoveryRequest{TypeUrl: t.URL()}
+	for _, n := range sorted(want) {
+		if !p.subs[t][n] {
+			r.ResourceNamesSubscribe = append(r.ResourceNamesSubscribe, n)
+		}
+	}
+	for _, n := range sorted(p.subs[t]) {
+		if !want[n] {
+			r.ResourceNamesUnsubscribe = append(r.ResourceNamesUnsubscribe, n)
+			delete(p.held[t], n)
+		}
+	}
+	p.subs[t] = want
+	if p.world {
+		p.sendWorld(t, nil)
+		return
+	}
+	p.outbox = append(p.outbox, func(s *session, now time.Time) error { return s.delta(now, r) })
+}
+
+// check holds at every moment: traffic never meets a cluster that is not there
+// or not warm.
+func (p *simProxy) check() {
+	for _, r := range p.held[RDS] {
+		for _, k := range r.Needs {
+			if k.Type == CDS && p.held[CDS][k.Name] == nil {
+				p.t.Fatalf("%s sends to %s, which the proxy does not have", r.Key, k)
+			}
+			if k.Type == CDS && !p.warm[k.Name] {
+				p.t.Fatalf("%s sends to %s, which is not warm", r.Key, k)
+			}
+		}
+	}
+}
+
+// simResource makes a resource whose content is its version.
+func simResource(t Type, name, version string, needs ...Key) *Resource {
+	sortKeys(needs)
+	return &Resource{Key: Key{t, name}, Version: version, Body: &anypb.Any{TypeUrl: t.URL(), Value: []byte(version)}, Needs: needs}
+}
+
+// simSet draws a whole configuration: listeners with one route configuration
+// each, which send to clusters, which have endpoints and maybe a bundle. With
+// a tag, every version in it is new.
+func simSet(t *rapid.T, commit, tag string) *nodeSet {
+	set := &nodeSet{node: "sidecar~default/a-0", spiffeID: "spiffe://d/ns/default/sa/a", commit: commit}
+	for i := range set.res {
+		set.res[i] = map[string]*Resource{}
+	}
+	put := func(r *Resource) { set.res[r.Type][r.Name] = r }
+	draw := func(what string, n int) string {
+		return fmt.Sprint(rapid.IntRange(0, n-1).Draw(t, what)) + tag
+	}
+	cluster := func(i int) Key {
+		k := Key{CDS, fmt.Sprintf("c%d", i)}
+		if set.get(k) != nil {
+			return k
+		}
+		eds, sds := Key{EDS, k.Name}, Key{SDS, "bundle"}
+		needs, version := []Key{eds}, draw("cluster version", 2)
+		put(simResource(EDS, k.Name, draw("endpoints version", 3)))
+		if rapid.Bool().Draw(t, "tls") {
+			needs, version = append(needs, sds), version+"tls"
+			if set.get(sds) == nil {
+				put(simResource(SDS, "bundle", draw("bundle version", 2)))
+			}
+		}
+		put(simResource(CDS, k.Name, version, needs...))
+		return k
+	}
+	for i := range 3 {
+		if !rapid.Bool().Draw(t, "listener") {
+			continue
+		}
+		rds, version := Key{RDS, fmt.Sprintf("r%d", i)}, draw("route version", 2)
+		var to []Key
+		for _, c := range rapid.SliceOfNDistinct(rapid.IntRange(0, 4), 1, 3, rapid.ID[int]).Draw(t, "clusters") {
+			to = append(to, cluster(c))
+			version += fmt.Sprintf("-%d", c)
+		}
+		put(simResource(RDS, rds.Name, version, to...))
+		put(simResource(LDS, fmt.Sprintf("l%d", i), draw("listener version", 2), rds))
+	}
+	set.index()
+	return set
+}
+
+// sim ties one proxy to one session.
+type sim struct {
+	*rapid.T
+	now   time.Time
+	mem   *memory
+	ses   *session
+	proxy *simProxy
+	set   *nodeSet
+	n     int
+}
+
+func (s *sim) plan() {
+	rs := s.ses.plan(s.now)
+	for _, r := range rs {
+		m := ""
+		for _, x := range r.resources {
+			m += fmt.Sprintf(" %s=%s%v", x.Name, x.Version, x.Needs)
+		}
+		s.Logf("SRV nonce %s %s %s:%s removed %v", r.nonce, r.commit, r.typ, m, r.removed)
+	}
+	s.proxy.inbox = append(s.proxy.inbox, rs...)
+}
+
+func (s *sim) reconnect() {
+	s.ses = newSession(s.proxy.world, simTimeout, s.mem)
+	s.ses.setDesired(s.set)
+	s.proxy.connect()
+}
+
+func (s *sim) commit(tag string) {
+	s.n++
+	s.set = simSet(s.T, fmt.Sprintf("commit%d", s.n), tag)
+	s.ses.setDesired(s.set)
+	s.plan()
+}
+
+func (s *sim) deliver() {
+	feed := s.proxy.outbox[0]
+	s.proxy.outbox = s.proxy.outbox[1:]
+	if err := feed(s.ses, s.now); err != nil {
+		s.Fatal(err)
+	}
+	s.plan()
+}
+
+func (s *sim) step() {
+	switch rapid.SampledFrom([]string{"read", "read", "read", "deliver", "deliver", "deliver", "deliver", "refuse", "commit", "later", "reconnect", "restart"}).Draw(s.T, "step") {
+	case "read":
+		if len(s.proxy.inbox) > 0 {
+			s.proxy.read(false, nil)
+		}
+	case "refuse":
+		if len(s.proxy.inbox) > 0 && rapid.IntRange(0, 3).Draw(s.T, "refuse") == 0 {
+			s.proxy.read(true, func(name string) bool { return rapid.Bool().Draw(s.T, "applies "+name) })
+		}
+	case "deliver":
+		if len(s.proxy.outbox) > 0 {
+			s.deliver()
+		}
+	case "commit":
+		s.commit("")
+	case "later":
+		s.now = s.now.Add(simTimeout)
+		s.plan()
+	case "reconnect":
+		if !s.proxy.world {
+			s.reconnect()
+		}
+	case "restart": // of the controller, or with state of the world of the proxy
+		if s.proxy.world {
+			s.proxy = newSimProxy(s.T, true)
+		} else {
+			s.mem = &memory{}
+		}
+		s.reconnect()
+	}
+	s.proxy.check()
+}
+
+// settle lets both sides finish with a commit that nobody refuses.
+func (s *sim) settle() {
+	s.commit("final")
+	for range 1000 {
+		switch {
+		case len(s.proxy.outbox) > 0:
+			s.deliver()
+		case len(s.proxy.inbox) > 0:
+			s.proxy.read(false, nil)
+		case !s.ses.done:
+			s.now = s.now.Add(simTimeout)
+			s.plan()
+		default:
+			return
+		}
+		s.proxy.check()
+	}
+	s.Fatalf("never settles: %+v", s.ses.status(s.now))
+}
+
+func (s *sim) compare() {
+	for t := range s.set.res {
+		for n, r := range s.set.res[t] {
+			if got := s.proxy.held[t][n]; got == nil || got.Version != r.Version {
+				s.Fatalf("proxy holds %v under %s, want version %s", got, r.Key, r.Version)
+			}
+		}
+		for n := range s.proxy.held[t] {
+			if s.set.res[t][n] == nil {
+				s.Fatalf("proxy still holds %s", Key{Type(t), n})
+			}
+		}
+	}
+	if s.ses.programmed != s.set.commit {
+		s.Fatalf("programmed %q, want %q", s.ses.programmed, s.set.commit)
+	}
+}
+
+// TestMakeBeforeBreak runs random desired states against proxies that are
+// late, refuse, and reconnect: at every moment each cluster that a route sends
+// to is there and warm, nothing is removed that is needed, and in the end the
+// proxy holds the desired set.
+func TestMakeBeforeBreak(t *testing.T) {
+	for name, world := range map[string]bool{"delta": false, "state of the world": true} {
+		t.Run(name, func(t *testing.T) {
+			rapid.Check(t, func(t *rapid.T) {
+				s := &sim{T: t, now: time.Unix(1e9, 0), mem: &memory{}, proxy: newSimProxy(t, world)}
+				s.ses = newSession(world, simTimeout, s.mem)
+				s.commit("")
+				s.proxy.connect()
+				for range rapid.IntRange(0, 120).Draw(t, "steps") {
+					s.step()
+				}
+				s.settle()
+				s.compare()
+			})
+		})
+	}
+}
