@@ -1,0 +1,152 @@
+package build
+
+import (
+	"crypto/tls"
+	"fmt"
+
+	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/meshc/meshc/dataplane/resource"
+	"github.com/meshc/meshc/dataplane/snapshot"
+	"github.com/meshc/meshc/dataplane/transport"
+)
+
+// Builder makes configurations. Its methods are for one goroutine.
+type Builder struct {
+	secrets  *Secrets
+	resolver *Resolver
+	// tls holds the configurations of the last Build by their contexts: an
+	// unchanged context keeps its tls.Config over updates.
+	tls map[string]*tls.Config
+}
+
+// New gives a Builder. resolver is told which names to follow.
+func New(secrets *Secrets, resolver *Resolver) *Builder {
+	return &Builder{secrets: secrets, resolver: resolver}
+}
+
+// Build gives the configuration of a set. It is complete: every listener has
+// its route tables and every cluster its endpoints; a resource that lacks
+// something is an error that names both. A route may name a cluster that is
+// not in the set: its requests are answered 503. Build never blocks: a name
+// that is not resolved yet has no endpoints.
+func (b *Builder) Build(set *Set) (*snapshot.Config, error) {
+	run := &run{Builder: b, set: set, tls: make(map[string]*tls.Config)}
+	config := &snapshot.Config{
+		Digest:    set.Digest,
+		Listeners: make(map[string]*snapshot.Listener, len(set.Listeners)),
+		Clusters:  make(map[string]*snapshot.Cluster, len(set.Clusters)),
+	}
+	b.resolver.follow(set)
+	for name, l := range set.Listeners {
+		built, err := run.listener(l)
+		if err != nil {
+			return nil, fmt.Errorf("listener %q: %w", name, err)
+		}
+		config.Listeners[name] = built
+	}
+	for name, c := range set.Clusters {
+		built, err := run.cluster(c)
+		if err != nil {
+			return nil, fmt.Errorf("cluster %q: %w", name, err)
+		}
+		config.Clusters[name] = built
+	}
+	b.tls = run.tls
+	b.secrets.use(set)
+	return config, nil
+}
+
+// run is one Build.
+type run struct {
+	*Builder
+	set *Set
+	tls map[string]*tls.Config
+}
+
+func (r *run) listener(l *resource.Listener) (*snapshot.Listener, error) {
+	if lacks := r.set.Lacks(l); lacks != "" {
+		return nil, fmt.Errorf("%s is missing", lacks)
+	}
+	out := &snapshot.Listener{
+		Name:           l.Name,
+		Addr:           l.Addr,
+		InspectTLS:     l.InspectTLS,
+		InspectTimeout: l.InspectTimeout,
+	}
+	for _, c := range l.Chains {
+		chain, err := r.chain(c)
+		if err != nil {
+			return nil, fmt.Errorf("filter chain %q: %w", c.Name, err)
+		}
+		out.Chains = append(out.Chains, chain)
+	}
+	return out, nil
+}
+
+func (r *run) chain(c *resource.Chain) (*snapshot.Chain, error) {
+	manager := c.HTTP.HTTP
+	if c.HTTP.RouteConfig != "" {
+		manager.Routes = r.set.Routes[c.HTTP.RouteConfig]
+	}
+	out := &snapshot.Chain{
+		Name:              c.Name,
+		TransportProtocol: c.TransportProtocol,
+		HandshakeTimeout:  c.HandshakeTimeout,
+		HTTP:              &manager,
+	}
+	if c.TLS == nil {
+		return out, nil
+	}
+	var err error
+	out.TLS, err = r.tlsOf(c.TLS)
+	return out, err
+}
+
+func (r *run) cluster(c *resource.Cluster) (*snapshot.Cluster, error) {
+	if lacks := r.set.Lacks(c); lacks != "" {
+		return nil, fmt.Errorf("%s is missing", lacks)
+	}
+	out := c.Template
+	switch c.Discovery {
+	case resource.EDS:
+		out.Endpoints = r.set.Endpoints[c.EDSName].List
+	case resource.Static:
+		out.Endpoints = c.Endpoints.List
+	case resource.StrictDNS:
+		out.Endpoints = r.resolver.endpoints(c)
+	}
+	if c.TLS == nil {
+		return &out, nil
+	}
+	var err error
+	out.TLS, err = r.tlsOf(c.TLS)
+	return &out, err
+}
+
+// tlsOf keys by direction too: the two kinds of context share an encoding.
+func (r *run) tlsOf(ctx proto.Message) (*tls.Config, error) {
+	raw, err := proto.MarshalOptions{Deterministic: true}.Marshal(ctx)
+	if err != nil {
+		return nil, err
+	}
+	key := string(ctx.ProtoReflect().Descriptor().Name()) + "\x00" + string(raw)
+	if known := r.tls[key]; known != nil {
+		return known, nil
+	}
+	config := r.Builder.tls[key]
+	if config == nil {
+		switch ctx := ctx.(type) {
+		case *tlsv3.DownstreamTlsContext:
+			config, err = transport.Server(ctx, r.secrets)
+		case *tlsv3.UpstreamTlsContext:
+			config, err = transport.Client(ctx, r.secrets)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	r.tls[key] = config
+	return config, nil
+}

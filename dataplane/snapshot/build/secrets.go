@@ -1,0 +1,77 @@
+package build
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/meshc/meshc/dataplane/identity"
+	"github.com/meshc/meshc/dataplane/resource"
+)
+
+// Identity is where the proxy's own certificate and roots come from. Current
+// gives nil while there is none.
+type Identity interface {
+	Current() *identity.Identity
+}
+
+// Secrets implements transport.Secrets: the proxy's own identity stands for
+// what stock Envoy asks meshc-agent for, and bundles are those of the newest
+// set. It is safe for concurrent use.
+type Secrets struct {
+	identity Identity // may be nil
+	bundles  atomic.Pointer[map[string]*x509.CertPool]
+}
+
+// NewSecrets gives Secrets without bundles. identity may be nil: then every
+// handshake that needs a certificate fails.
+func NewSecrets(identity Identity) *Secrets { return &Secrets{identity: identity} }
+
+// Certificate implements transport.Secrets.
+func (s *Secrets) Certificate(name string) func() (*tls.Certificate, error) {
+	return func() (*tls.Certificate, error) {
+		if name != resource.IdentitySecret {
+			return nil, fmt.Errorf("secret %q: not a certificate of this proxy", name)
+		}
+		if current := s.current(); current != nil {
+			return &current.Certificate, nil
+		}
+		return nil, errors.New("this proxy has no identity yet")
+	}
+}
+
+// Bundle implements transport.Secrets.
+func (s *Secrets) Bundle(name string) func() *x509.CertPool {
+	if name == resource.RootSecret {
+		return func() *x509.CertPool {
+			if current := s.current(); current != nil {
+				return current.Bundle
+			}
+			return nil
+		}
+	}
+	return func() *x509.CertPool {
+		if bundles := s.bundles.Load(); bundles != nil {
+			return (*bundles)[name]
+		}
+		return nil
+	}
+}
+
+func (s *Secrets) current() *identity.Identity {
+	if s.identity == nil {
+		return nil
+	}
+	return s.identity.Current()
+}
+
+// use makes the set's bundles the ones of the next handshake.
+func (s *Secrets) use(set *Set) {
+	bundles := make(map[string]*x509.CertPool, len(set.Secrets))
+	for name, secret := range set.Secrets {
+		bundles[name] = secret.Bundle
+	}
+	s.bundles.Store(&bundles)
+}
