@@ -45,7 +45,7 @@ func Conditions(m *model.Match, r *Request) []Condition {
 	var out []Condition
 	for _, p := range m.Paths {
 		out = append(out, Condition{
-			Text: fmt.Sprintf("path %s %q", p.Kind, p.Value), Holds: reach.AcceptsPath(p, r.Path()), Got: r.Path(),
+			Text: p.String(), Holds: reach.AcceptsPath(p, r.Path()), Got: r.Path(),
 		})
 	}
 	if len(m.Methods) > 0 {
@@ -67,20 +67,8 @@ func named(kind string, conditions []model.NamedMatch, get func(string) (string,
 			got = fmt.Sprintf("%q", value)
 		}
 		out = append(out, Condition{
-			Text: kind + " " + NamedText(c), Holds: reach.AcceptsValue(c, value, present), Got: got,
+			Text: kind + " " + c.String(), Holds: reach.AcceptsValue(c, value, present), Got: got,
 		})
 	}
 	return out
-}
-
-// NamedText writes a condition on a header, query key or cookie in words.
-func NamedText(c model.NamedMatch) string {
-	text := fmt.Sprintf("%s %s", c.Name, c.Kind)
-	if c.Kind != model.Present && c.Kind != model.Absent {
-		text += fmt.Sprintf(" %q", c.Value)
-	}
-	if c.Not {
-		return "not " + text
-	}
-	return text
 }

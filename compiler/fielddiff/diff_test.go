@@ -1,0 +1,195 @@
+package fielddiff_test
+
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/meshc/meshc/compiler/diag"
+	"github.com/meshc/meshc/compiler/fielddiff"
+	"github.com/meshc/meshc/compiler/model"
+)
+
+func line(n int) diag.Range {
+	return diag.Range{File: "a.cue", Start: diag.Pos{Line: n, Col: 1}, End: diag.Pos{Line: n, Col: 2}}
+}
+
+// full has every field of the model set.
+func full() *model.Mesh {
+	match := model.Match{
+		Paths: []model.PathMatch{{Kind: model.Prefix, Value: "/a"}}, Methods: []string{"GET"},
+		Headers: []model.NamedMatch{{Name: "x", Kind: model.Exact, Value: "1", Not: true}},
+		Query:   []model.NamedMatch{{Name: "q", Kind: model.Exact, Value: "1"}},
+		Cookies: []model.NamedMatch{{Name: "c", Kind: model.Exact, Value: "1"}}, Origin: line(5),
+	}
+	ops := model.HeaderOps{Set: []model.Header{{Name: "s", Value: "1"}}, Add: []model.Header{{Name: "a", Value: "1"}}, Remove: []string{"r"}}
+	route := &model.Route{
+		Name: "rest", Ports: []uint16{80}, Match: []model.Match{match},
+		Split:   []model.Split{{Version: "v1", BasisPoints: 9000, Origin: line(6)}, {Version: "v2", BasisPoints: 1000, Origin: line(7)}},
+		Timeout: time.Second, TimeoutOrigin: line(8),
+		Retry:          &model.Retry{Attempts: 2, On: []string{"5xx"}, Statuses: []uint32{503}, PerTry: time.Second, Methods: []string{"GET"}, Origin: line(9)},
+		RequestHeaders: ops, ResponseHeaders: ops,
+		Delay:  &model.Delay{Name: "slow", Fixed: time.Second, BasisPoints: 10, Until: time.Unix(1e9, 0).UTC(), Origin: line(10)},
+		Abort:  &model.Abort{Name: "slow", Status: 500, BasisPoints: 10, Until: time.Unix(1e9, 0).UTC(), Origin: line(11)},
+		Origin: line(4),
+	}
+	ports := []model.Port{{Name: "http", Number: 80, Protocol: model.HTTP, Origin: line(2)}}
+	a, b, g := model.Ref{Namespace: "n", Name: "a"}, model.Ref{Namespace: "n", Name: "b"}, model.Ref{Namespace: "n", Name: "g"}
+	return &model.Mesh{
+		Name: "mesh", TrustDomain: "td",
+		Services: []*model.Service{{
+			Ref: a, Owner: "o", Host: "a.n", ServiceAccount: "a", SPIFFEID: "spiffe://td/a", Ports: ports,
+			Versions: []model.Version{{Name: "v1", Labels: map[string]string{"version": "v1"}}}, Uses: []model.Ref{b},
+			Routes: []*model.Route{route}, MTLS: model.MTLSStrict,
+			Allow:  []model.Allow{{Principals: []string{"spiffe://td/b"}, Methods: []string{"GET"}, Paths: match.Paths, Origin: line(12)}, {Any: true}, {Authenticated: true}},
+			Origin: line(1),
+		}},
+		Gateways: []*model.Gateway{{
+			Ref: g, ServiceAccount: "g", SPIFFEID: "spiffe://td/g", Origin: line(20),
+			Listeners: []model.GatewayListener{{Name: "web", Port: 8080, Hosts: []model.GatewayHost{{
+				Host: "*", Routes: []*model.GatewayRoute{{Name: "x/rest", Service: a, Port: 80, Route: &model.Route{Match: []model.Match{match}}, Origin: line(21)}},
+			}}}},
+		}},
+		Externals: []*model.External{{Ref: b, Host: "b.com", Ports: ports, Endpoints: []string{"1.2.3.4:80"}, Timeout: time.Second, Origin: line(30)}},
+	}
+}
+
+// TestEveryFieldOfTheModelShows changes each leaf by itself: a field of the
+// model that the diff forgets fails here.
+func TestEveryFieldOfTheModelShows(t *testing.T) {
+	var leaves [][]any
+	collect(reflect.ValueOf(full()), nil, &leaves)
+	for _, leaf := range leaves {
+		if name := text(leaf); strings.Contains(name, "Origin") ||
+			strings.Contains(name, "Hosts.Routes.Route.") && !strings.Contains(name, "Match") { // taken over from the service
+			continue
+		}
+		changed := full()
+		mutate(follow(reflect.ValueOf(changed), leaf))
+		if fielddiff.Compute(full(), changed).Same() {
+			t.Errorf("%s changed, and the diff is silent", text(leaf))
+		}
+	}
+	if len(leaves) < 70 {
+		t.Errorf("only %d leaves visited", len(leaves))
+	}
+}
+
+func collect(v reflect.Value, at []any, out *[][]any) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		collect(v.Elem(), at, out)
+	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[time.Time]() {
+			*out = append(*out, at)
+			return
+		}
+		for i := range v.NumField() {
+			collect(v.Field(i), append(at[:len(at):len(at)], v.Type().Field(i).Name), out)
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			collect(v.Index(i), append(at[:len(at):len(at)], i), out)
+		}
+	default:
+		if v.Kind() != reflect.Bool || v.Bool() {
+			*out = append(*out, at)
+		}
+	}
+}
+
+func follow(v reflect.Value, path []any) reflect.Value {
+	for _, step := range path {
+		for v.Kind() == reflect.Pointer {
+			v = v.Elem()
+		}
+		switch s := step.(type) {
+		case string:
+			v = v.FieldByName(s)
+		case int:
+			v = v.Index(s)
+		}
+	}
+	return v
+}
+
+func text(path []any) string {
+	var b strings.Builder
+	for _, p := range path {
+		if s, ok := p.(string); ok {
+			b.WriteString("." + s)
+		}
+	}
+	return b.String()
+}
+
+func mutate(v reflect.Value) {
+	switch {
+	case v.Type() == reflect.TypeFor[time.Time]():
+		v.Set(reflect.ValueOf(time.Unix(2e9, 0).UTC()))
+	case v.Kind() == reflect.String:
+		v.SetString(v.String() + "x")
+	case v.Kind() == reflect.Bool:
+		v.SetBool(!v.Bool())
+	case v.Kind() == reflect.Map:
+		v.Set(reflect.ValueOf(map[string]string{"other": "label"}))
+	case v.CanUint():
+		v.SetUint(v.Uint() + 1)
+	case v.CanInt():
+		v.SetInt(v.Int() + 1_000_000)
+	}
+}
+
+func TestEqualModelsHaveNoDiff(t *testing.T) {
+	moved := full()
+	moved.Services[0].Origin = line(99)
+	if d := fielddiff.Compute(full(), moved); !d.Same() {
+		t.Errorf("only a line moved: %+v", d.Changes)
+	}
+	var out strings.Builder
+	_ = fielddiff.Compute(full(), full()).Text(&out)
+	if out.String() != "no differences\n" {
+		t.Error(out.String())
+	}
+}
+
+func TestModelSurvivesJSON(t *testing.T) {
+	data, err := json.Marshal(full())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back model.Mesh
+	if err := json.Unmarshal(data, &back); err != nil {
+		t.Fatal(err)
+	}
+	if d := fielddiff.Compute(full(), &back); !d.Same() {
+		t.Errorf("%+v", d.Changes)
+	}
+}
+
+func TestTextShowsBeforeAfterAndLines(t *testing.T) {
+	after := full()
+	after.Services[0].Routes[0].Split[0].BasisPoints = 8000
+	after.Services[0].Routes[0].Split[0].Origin = line(66)
+	after.Services[0].Routes[0].RequestHeaders.Remove = nil
+	after.Externals = nil
+	var out strings.Builder
+	if err := fielddiff.Compute(full(), after).Text(&out); err != nil {
+		t.Fatal(err)
+	}
+	want := `- external n/b
+  - endpoints: 1.2.3.4:80  [a.cue:30:1]
+  - host: b.com  [a.cue:30:1]
+  - ports[http]: 80 http  [a.cue:2:1]
+  - timeout: 1s  [a.cue:30:1]
+~ service n/a
+  - routes[rest].requestHeaders.remove[r]: removed  [a.cue:4:1]
+  ~ routes[rest].to[v1]: 90 % → 80 %  [a.cue:66:1]
+0 added, 1 changed, 1 removed; 6 fields differ
+`
+	if out.String() != want {
+		t.Errorf("got\n%s", out.String())
+	}
+}

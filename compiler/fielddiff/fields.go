@@ -1,0 +1,237 @@
+// Package fielddiff compares two models field by field: two meshes go in, the
+// changed fields come out, each with the lines that say so. It speaks of what
+// is written, not of what requests experience.
+package fielddiff
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/meshc/meshc/compiler/diag"
+	"github.com/meshc/meshc/compiler/literal"
+	"github.com/meshc/meshc/compiler/model"
+)
+
+// field is one fact of a model, flat.
+type field struct {
+	object string // "service shop/reviews"
+	path   string // "routes[rest].timeout"
+	value  string
+	at     diag.Range
+}
+
+// flat collects the fields of one mesh.
+type flat struct {
+	fields []field
+	object string
+	at     diag.Range // of the object, for fields without a place of their own
+}
+
+// add notes a fact; an empty value is no fact.
+func (f *flat) add(path, value string, at diag.Range) {
+	if value == "" {
+		return
+	}
+	if at.IsZero() {
+		at = f.at
+	}
+	f.fields = append(f.fields, field{f.object, path, value, at})
+}
+
+func (f *flat) begin(object string, at diag.Range) { f.object, f.at = object, at }
+
+// fields gives every fact of m.
+func fields(m *model.Mesh) []field {
+	f := &flat{}
+	f.begin("mesh", diag.Range{})
+	f.add("name", m.Name, diag.Range{})
+	f.add("trustDomain", m.TrustDomain, diag.Range{})
+	for _, s := range m.Services {
+		f.service(s)
+	}
+	for _, g := range m.Gateways {
+		f.gateway(g)
+	}
+	for _, e := range m.Externals {
+		f.external(e)
+	}
+	return f.fields
+}
+
+func (f *flat) service(s *model.Service) {
+	f.begin("service "+s.Ref.String(), s.Origin)
+	f.add("owner", s.Owner, s.Origin)
+	f.add("host", s.Host, s.Origin)
+	f.add("serviceAccount", s.ServiceAccount, s.Origin)
+	f.add("spiffeID", s.SPIFFEID, s.Origin)
+	f.add("mtls", string(s.MTLS), s.Origin)
+	f.ports(s.Ports)
+	for _, v := range s.Versions {
+		f.add(at("versions", v.Name), labelsText(v.Labels), v.Origin)
+	}
+	for _, u := range s.Uses {
+		f.add(at("uses", u.String()), "declared", s.Origin)
+	}
+	var names []string
+	for _, r := range s.Routes {
+		names = append(names, r.Name)
+		f.route(at("routes", r.Name), r)
+	}
+	f.add("routes", strings.Join(names, ", "), s.Origin)
+	for i := range s.Allow {
+		f.allow(fmt.Sprintf("allow[%d]", i), &s.Allow[i])
+	}
+}
+
+func (f *flat) ports(ports []model.Port) {
+	for _, p := range ports {
+		f.add(at("ports", p.Name), fmt.Sprintf("%d %s", p.Number, p.Protocol), p.Origin)
+	}
+}
+
+func (f *flat) route(path string, r *model.Route) {
+	f.add(path+".ports", fmt.Sprint(r.Ports), r.Origin)
+	f.add(path+".match", matchText(r.Match), r.Origin)
+	for _, d := range r.Split {
+		f.add(at(path+".to", d.Version), literal.FormatPercent(d.BasisPoints)+" %", d.Origin)
+	}
+	f.add(path+".timeout", limitText(r.Timeout), or(r.TimeoutOrigin, r.Origin))
+	f.retry(path+".retries", r)
+	f.headers(path+".requestHeaders", r.RequestHeaders, r.Origin)
+	f.headers(path+".responseHeaders", r.ResponseHeaders, r.Origin)
+	if d := r.Delay; d != nil {
+		f.fault(path+".delay", d.Name, d.Fixed.String(), d.BasisPoints, d.Until, d.Origin)
+	}
+	if b := r.Abort; b != nil {
+		f.fault(path+".abort", b.Name, fmt.Sprint(b.Status), b.BasisPoints, b.Until, b.Origin)
+	}
+}
+
+func (f *flat) fault(path, name, what string, bp uint32, until time.Time, origin diag.Range) {
+	f.add(path, fmt.Sprintf("%s for %s %% until %s (%s)", what, literal.FormatPercent(bp), until.UTC().Format(time.RFC3339), name), origin)
+}
+
+func (f *flat) retry(path string, route *model.Route) {
+	r := route.Retry
+	if r == nil {
+		f.add(path, "none", route.Origin)
+		return
+	}
+	origin := or(r.Origin, route.Origin)
+	f.add(path+".attempts", fmt.Sprint(r.Attempts), origin)
+	on := slices.Clone(r.On)
+	for _, code := range r.Statuses {
+		on = append(on, fmt.Sprint(code))
+	}
+	f.add(path+".on", strings.Join(on, ", "), origin)
+	f.add(path+".perTry", limitText(r.PerTry), origin)
+	methods := "every method"
+	if len(r.Methods) > 0 {
+		methods = strings.Join(r.Methods, ", ")
+	}
+	f.add(path+".methods", methods, origin)
+}
+
+func (f *flat) headers(path string, h model.HeaderOps, origin diag.Range) {
+	f.headerList(path+".set", h.Set, origin)
+	f.headerList(path+".add", h.Add, origin)
+	for _, name := range h.Remove {
+		f.add(at(path+".remove", name), "removed", origin)
+	}
+}
+
+// headerList joins the values of one name: `add` may repeat it.
+func (f *flat) headerList(path string, list []model.Header, origin diag.Range) {
+	values := map[string][]string{}
+	for _, h := range list {
+		values[h.Name] = append(values[h.Name], fmt.Sprintf("%q", h.Value))
+	}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		f.add(at(path, name), strings.Join(values[name], ", "), origin)
+	}
+}
+
+func (f *flat) allow(path string, a *model.Allow) {
+	who := strings.Join(a.Principals, ", ")
+	switch {
+	case a.Any:
+		who = "everybody"
+	case a.Authenticated:
+		who = "every authenticated identity"
+	}
+	f.add(path+".from", who, a.Origin)
+	f.add(path+".methods", strings.Join(a.Methods, ", "), a.Origin)
+	var paths []string
+	for _, p := range a.Paths {
+		paths = append(paths, p.String())
+	}
+	f.add(path+".paths", strings.Join(paths, " or "), a.Origin)
+}
+
+// gateway leaves out what its routes take over from services: that changes
+// with the service and is shown there.
+func (f *flat) gateway(g *model.Gateway) {
+	f.begin("gateway "+g.Ref.String(), g.Origin)
+	f.add("serviceAccount", g.ServiceAccount, g.Origin)
+	f.add("spiffeID", g.SPIFFEID, g.Origin)
+	for _, l := range g.Listeners {
+		path := at("listeners", l.Name)
+		f.add(path+".port", fmt.Sprint(l.Port), l.Origin)
+		for _, h := range l.Hosts {
+			var names []string
+			for _, r := range h.Routes {
+				names = append(names, r.Name)
+				rule := at(path+at(".hosts", h.Host)+".routes", r.Name)
+				f.add(rule+".to", fmt.Sprintf("%s:%d", r.Service, r.Port), r.Origin)
+				f.add(rule+".match", matchText(r.Route.Match), r.Origin)
+			}
+			f.add(path+at(".hosts", h.Host)+".routes", strings.Join(names, ", "), l.Origin)
+		}
+	}
+}
+
+func (f *flat) external(e *model.External) {
+	f.begin("external "+e.Ref.String(), e.Origin)
+	f.add("host", e.Host, e.Origin)
+	f.ports(e.Ports)
+	f.add("endpoints", strings.Join(e.Endpoints, ", "), e.Origin)
+	f.add("timeout", limitText(e.Timeout), e.Origin)
+}
+
+func at(path, key string) string { return path + "[" + key + "]" }
+
+func matchText(ms []model.Match) string {
+	if len(ms) == 0 {
+		return model.Match{}.String()
+	}
+	var parts []string
+	for _, m := range ms {
+		parts = append(parts, m.String())
+	}
+	return strings.Join(parts, " or ")
+}
+
+func limitText(d time.Duration) string {
+	if d == 0 {
+		return "no limit"
+	}
+	return d.String()
+}
+
+func labelsText(labels map[string]string) string {
+	var parts []string
+	for _, k := range slices.Sorted(maps.Keys(labels)) {
+		parts = append(parts, k+"="+labels[k])
+	}
+	return "labels " + strings.Join(parts, ",")
+}
+
+func or(r, def diag.Range) diag.Range {
+	if r.IsZero() {
+		return def
+	}
+	return r
+}
