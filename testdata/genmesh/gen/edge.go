@@ -1,0 +1,108 @@
+package gen
+
+import "strings"
+
+// security writes a mode and who may call. Whoever declares to call is let in.
+func (m *mesh) security(f *source, s *service) {
+	if s.mtls != "" {
+		f.line("security: mtls: %s", quote(s.mtls))
+		m.use("mtls." + s.mtls)
+	}
+	if m.chance(40) {
+		m.use("allow.derived")
+		return
+	}
+	if s.mtls == "permissive" || s.mtls == "disable" {
+		f.line("security: allow: [{from: [\"*\"]%s}]", m.limits())
+		m.use("allow.everybody")
+		return
+	}
+	rules := []string{`{from: ["*"], paths: [{segmentPrefix: "/public"}], methods: ["GET"]}`}
+	m.use("allow.everybody")
+	if len(s.callers) > 0 {
+		rules = append(rules, "{from: "+list(s.writtenCallers())+m.limits()+"}")
+		m.use("allow.named")
+	}
+	f.line("security: allow: [%s]", strings.Join(rules, ", "))
+}
+
+func (s *service) writtenCallers() []string {
+	out := make([]string, len(s.callers))
+	for i, c := range s.callers {
+		out[i] = strings.TrimPrefix(c, s.namespace+"/")
+	}
+	return out
+}
+
+// limits of a rule, to follow its from.
+func (m *mesh) limits() string {
+	out := ""
+	if m.chance(50) {
+		out += `, methods: ["GET", "POST"]`
+		m.use("allow.methods")
+	}
+	if m.chance(50) {
+		out += `, paths: [{exact: "/health"}, {prefix: "/r"}, {segmentPrefix: "/api"}, {regex: "/v[0-9]+/.*"}]`
+		m.use("allow.paths")
+	}
+	return out
+}
+
+func (m *mesh) writeExternal() {
+	f := newSource()
+	f.open("external: weather")
+	f.line("namespace: \"shop\"")
+	f.line("host: \"weather.example.com\"")
+	f.line("ports: http: {number: 80, protocol: \"http\"}")
+	m.use("external")
+	if m.chance(50) {
+		f.line("endpoints: [\"192.0.2.1:80\", \"192.0.2.2:8080\"]")
+		m.use("external.endpoints")
+	} else {
+		m.use("external.dns")
+	}
+	if m.chance(50) {
+		f.line("timeout: \"2s\"")
+		m.use("external.timeout")
+	}
+	f.close()
+	m.files["shop/weather.cue"] = f.String()
+}
+
+func (m *mesh) writeGateway() {
+	f := newSource()
+	f.open("gateway: ingress")
+	f.line("namespace: \"shop\"")
+	hosts := m.pick("", `["*"]`, `["*.example.com", "www.example.org"]`)
+	field := ""
+	if hosts != "" {
+		field = ", hosts: " + hosts
+		m.use("gateway.hosts")
+	}
+	f.line("listeners: http: {port: 8080, protocol: \"http\"%s}", field)
+	for i, s := range m.behind {
+		m.gatewayRoute(f, "g"+string(rune('0'+i)), s, strings.Contains(hosts, "example"))
+	}
+	f.close()
+	m.files["shop/ingress.cue"] = f.String()
+}
+
+func (m *mesh) gatewayRoute(f *source, name string, s *service, named bool) {
+	f.open("routes: " + name)
+	if m.chance(80) {
+		m.matches(f, name)
+		m.use("gateway.match")
+	} else {
+		f.line("match: [{path: prefix: \"/%s/\"}]", name)
+	}
+	if named && m.chance(50) {
+		f.line("hosts: [\"shop.example.com\"]")
+		m.use("gateway.route.hosts")
+	}
+	if len(s.ports) > 1 {
+		f.line("port: \"http\"")
+		m.use("gateway.port")
+	}
+	f.line("to: %s", quote(s.as("shop")))
+	f.close()
+}

@@ -1,0 +1,57 @@
+package gen_test
+
+import (
+	"maps"
+	"testing"
+
+	"github.com/meshc/meshc/testdata/genmesh/gen"
+)
+
+// all lists every construct that meshes are made to exercise.
+var all = []string{
+	"allow.derived", "allow.everybody", "allow.methods", "allow.named", "allow.paths",
+	"cookie.absent", "cookie.contains", "cookie.exact", "cookie.prefix", "cookie.present", "cookie.regex", "cookie.suffix",
+	"external", "external.dns", "external.endpoints", "external.timeout",
+	"fault.abort", "fault.delay",
+	"gateway", "gateway.hosts", "gateway.match", "gateway.port", "gateway.route.hosts",
+	"header.absent", "header.contains", "header.exact", "header.not", "header.prefix", "header.present", "header.regex", "header.suffix",
+	"match.anyOf", "method", "method.anyOf",
+	"mtls.disable", "mtls.permissive", "mtls.strict",
+	"path.exact", "path.prefix", "path.regex", "path.segmentPrefix", "ports.several",
+	"query.absent", "query.contains", "query.exact", "query.prefix", "query.present", "query.regex", "query.suffix",
+	"requestHeaders.add", "requestHeaders.remove", "requestHeaders.set",
+	"responseHeaders.add", "responseHeaders.remove", "responseHeaders.set",
+	"retries", "retries.methods", "retries.perTry", "retries.status", "route.port", "routes.default",
+	"timeout", "timeout.none", "trustDomain", "uses", "uses.external",
+	"weights", "weights.basisPoint", "weights.decimal",
+}
+
+func TestEveryConstructOccursOften(t *testing.T) {
+	const meshes, least = 200, 20
+	count := map[string]int{}
+	for seed := range uint64(meshes) {
+		for _, c := range gen.Constructs(seed) {
+			count[c]++
+		}
+	}
+	known := map[string]bool{}
+	for _, c := range all {
+		known[c] = true
+		if count[c] < least {
+			t.Errorf("%s occurs in %d of %d meshes, want at least %d", c, count[c], meshes, least)
+		}
+	}
+	for c := range count {
+		if !known[c] {
+			t.Errorf("construct %s is in no list", c)
+		}
+	}
+}
+
+func TestSameSeedSameMesh(t *testing.T) {
+	for seed := range uint64(20) {
+		if !maps.Equal(gen.Mesh(seed).Files, gen.Mesh(seed).Files) {
+			t.Errorf("seed %d gives two meshes", seed)
+		}
+	}
+}
