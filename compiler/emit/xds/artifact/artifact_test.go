@@ -1,0 +1,188 @@
+package artifact_test
+
+import (
+	"errors"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/meshc/meshc/compiler/emit/xds"
+	"github.com/meshc/meshc/compiler/emit/xds/artifact"
+	"github.com/meshc/meshc/compiler/model"
+)
+
+func ref(namespace, name string) model.Ref { return model.Ref{Namespace: namespace, Name: name} }
+
+func newService(r model.Ref) *model.Service {
+	return &model.Service{
+		Ref: r, Host: r.Name + "." + r.Namespace, MTLS: model.MTLSStrict, SPIFFEID: "spiffe://td/ns/" + r.Namespace + "/sa/" + r.Name,
+		Ports:    []model.Port{{Name: "http", Number: 80, Protocol: model.HTTP}},
+		Versions: []model.Version{{Name: "v1"}},
+	}
+}
+
+// mesh has the service "cart" in two namespaces.
+func mesh() *model.Mesh {
+	return &model.Mesh{
+		TrustDomain: "td",
+		Services:    []*model.Service{newService(ref("eu", "cart")), newService(ref("us", "cart")), newService(ref("us", "pay"))},
+		Gateways:    []*model.Gateway{{Ref: ref("us", "ingress"), Listeners: []model.GatewayListener{{Port: 8080}}}},
+	}
+}
+
+func TestFileNames(t *testing.T) {
+	m := mesh()
+	all := xds.DefaultWorkloads(m)
+	second := *all[slices.IndexFunc(all, func(w *model.Workload) bool { return w.Service == ref("us", "pay") })]
+	second.ID = "pay.v1-1"
+	second.Inbound = map[uint16]string{80: "127.0.0.9:80"}
+	files, err := artifact.Files(m, append(all, &second), xds.Options{Now: time.Unix(0, 0)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"eu.cart/v1.json", "ingress.json", "pay/v1.json", "pay/v1.pay.v1-1.json", "us.cart/v1.json"}
+	if got := slices.Sorted(maps.Keys(files)); !slices.Equal(got, want) {
+		t.Errorf("files %v, want %v", got, want)
+	}
+	if first := string(files["pay/v1.json"]); !strings.Contains(first, `"node": "sidecar~us/pay.v1-0"`) {
+		t.Errorf("the first instance is not in pay/v1.json: %.200s", first)
+	}
+}
+
+func TestFileNamesStayInside(t *testing.T) {
+	m := mesh()
+	m.Services[0].Versions[0].Name = "../../etc"
+	if _, err := artifact.Files(m, xds.DefaultWorkloads(m), xds.Options{}); err == nil || !strings.Contains(err.Error(), "cannot be the name of a file") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestFind(t *testing.T) {
+	all := xds.DefaultWorkloads(mesh())
+	for name, want := range map[string]string{
+		"pay/v1": "pay.v1-0", "us/pay/v1": "pay.v1-0", "eu/cart/v1": "cart.v1-0", "ingress": "ingress-0", "us/ingress": "ingress-0",
+	} {
+		if w, err := artifact.Find(all, name); err != nil || w.ID != want {
+			t.Errorf("%s: %v, %v; want %s", name, w, err, want)
+		}
+	}
+	if _, err := artifact.Find(all, "cart/v1"); !errors.Is(err, artifact.ErrAmbiguous) {
+		t.Errorf("cart/v1: %v", err)
+	}
+	if _, err := artifact.Find(all, "pay/v2"); !errors.Is(err, artifact.ErrNoProxy) || !strings.Contains(err.Error(), "us/pay/v1") {
+		t.Errorf("pay/v2: %v", err)
+	}
+}
+
+func listing(t *testing.T, dir string) []string {
+	t.Helper()
+	var out []string
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err == nil && path != dir {
+			name, _ := filepath.Rel(dir, path)
+			out = append(out, filepath.ToSlash(name))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func write(t *testing.T, dir string, files map[string][]byte) *artifact.Report {
+	t.Helper()
+	r, err := artifact.Write(dir, files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestWriteRemovesOnlyWhatItWrote(t *testing.T) {
+	dir := t.TempDir()
+	r := write(t, dir, map[string][]byte{"a/v1.json": []byte("1"), "a/v2.json": []byte("2"), "b/v1.json": []byte("3")})
+	if len(r.Written) != 3 {
+		t.Errorf("%+v", r)
+	}
+	for _, foreign := range []string{"a/notes.txt", "b/v1.json"} {
+		if err := os.WriteFile(filepath.Join(dir, foreign), []byte("mine"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := write(t, dir, map[string][]byte{"a/v1.json": []byte("1"), "c/v1.json": []byte("4")})
+	want := &artifact.Report{Written: []string{"c/v1.json"}, Unchanged: []string{"a/v1.json"}, Removed: []string{"a/v2.json"}, Kept: []string{"b/v1.json"}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{".meshc-manifest.json", "a", "a/notes.txt", "a/v1.json", "b", "b/v1.json", "c", "c/v1.json"}, listing(t, dir)); diff != "" {
+		t.Error(diff)
+	}
+	if r := write(t, dir, nil); !slices.Equal(r.Removed, []string{"a/v1.json", "c/v1.json"}) {
+		t.Errorf("%+v", r)
+	}
+	if diff := cmp.Diff([]string{".meshc-manifest.json", "a", "a/notes.txt", "b", "b/v1.json"}, listing(t, dir)); diff != "" {
+		t.Errorf("an empty directory is left: %s", diff)
+	}
+}
+
+func TestWriteDoesNotLeaveTheDirectory(t *testing.T) {
+	dir, outside := t.TempDir(), t.TempDir()
+	victim := filepath.Join(outside, "v1.json")
+	if err := os.WriteFile(victim, []byte("1"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(outside, filepath.Join(dir, "a")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := artifact.Write(dir, map[string][]byte{"a/v1.json": []byte("2")}); err == nil {
+		t.Error("wrote through a link that leads out")
+	}
+	if got, err := os.ReadFile(victim); err != nil || string(got) != "1" {
+		t.Errorf("%q, %v", got, err)
+	}
+	for _, name := range []string{"../victim", "/etc/passwd", ".meshc-manifest.json"} {
+		bad := t.TempDir()
+		if err := os.WriteFile(filepath.Join(bad, ".meshc-manifest.json"), []byte(`{"files":{"`+name+`":"x"}}`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := artifact.Write(bad, nil); err == nil {
+			t.Errorf("a manifest that lists %s is believed", name)
+		}
+	}
+}
+
+func FuzzParseWorkloads(f *testing.F) {
+	f.Add([]byte(`{"workloads":[{"id":"a","role":"sidecar","service":{"namespace":"n","name":"s"},"version":"v1","inbound":{"80":"127.0.0.1:80"},"ready":true}]}`))
+	f.Add([]byte(`{"workloads":[null]}`))
+	f.Add([]byte(`{"workloads":[{"typo":1}]}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		list, err := artifact.ParseWorkloads(data)
+		for _, w := range list {
+			if err == nil && (w.ID == "" || w.Service.Name == "") {
+				t.Errorf("accepted %+v", w)
+			}
+		}
+	})
+}
+
+func TestParseWorkloadsRefuses(t *testing.T) {
+	for want, doc := range map[string]string{
+		"unknown field":       `{"workloads":[{"portt":1}]}`,
+		"it is null":          `{"workloads":[null]}`,
+		"are required":        `{"workloads":[{}]}`,
+		"version is required": `{"workloads":[{"id":"a","role":"sidecar","service":{"namespace":"n","name":"s"}}]}`,
+		"something follows":   `{"workloads":[]} {}`,
+		"unexpected EOF":      `{"workloads":`,
+	} {
+		if _, err := artifact.ParseWorkloads([]byte(doc)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", doc, err, want)
+		}
+	}
+}
