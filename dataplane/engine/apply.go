@@ -1,0 +1,190 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/meshc/meshc/dataplane/cluster"
+	"github.com/meshc/meshc/dataplane/snapshot"
+	"github.com/meshc/meshc/dataplane/telemetry"
+)
+
+// ErrClosed is what Apply answers after Drain or Close.
+var ErrClosed = errors.New("engine: draining or closed")
+
+// prepared is a Config with everything that loops share about it: bound
+// sockets, breakers, compiled log formats.
+type prepared struct {
+	config    *snapshot.Config
+	listeners map[string]*boundListener
+	breakers  map[poolKey]*cluster.Breaker
+	logs      map[*snapshot.HTTP][]logTarget
+}
+
+// poolKey: clusters with the same name and digest share pools and breaker.
+type poolKey struct{ name, digest string }
+
+type logTarget struct {
+	format *telemetry.Format
+	sink   *telemetry.Sink
+}
+
+// Apply puts c in force. It binds the listeners that are new first, all of them
+// or none: an error names the listener and leaves the old configuration in
+// force. When it returns, every request that starts sees c; requests in flight
+// end on the configuration they began with. Listeners that are gone are
+// drained. c and what it points to must not change afterwards.
+func (e *Engine) Apply(c *snapshot.Config) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed || e.draining {
+		return ErrClosed
+	}
+	next := &prepared{config: c}
+	if err := validate(c); err != nil {
+		return err
+	}
+	if err := e.prepareLogs(next); err != nil {
+		return err
+	}
+	fresh, err := e.bind(next)
+	if err != nil {
+		for _, b := range fresh {
+			b.close()
+		}
+		return err
+	}
+	next.breakers = breakers(c, e.current)
+	old := e.current
+	e.current = next
+	e.config.Store(c)
+	e.everywhere(func(w *worker) { w.adopt(next) })
+	for _, b := range old.listeners {
+		if !next.holds(b) {
+			b.close()
+		}
+	}
+	e.forgetClusters(old.config, c)
+	return nil
+}
+
+func (p *prepared) holds(b *boundListener) bool {
+	for _, other := range p.listeners {
+		if other == b {
+			return true
+		}
+	}
+	return false
+}
+
+// validate refuses what the loops could not run.
+func validate(c *snapshot.Config) error {
+	byAddr := map[netip.AddrPort]string{}
+	for name, l := range c.Listeners {
+		if l.Name != name {
+			return fmt.Errorf("listener %q: stored under the name %q", l.Name, name)
+		}
+		if !l.Addr.IsValid() {
+			return fmt.Errorf("listener %q: no address", name)
+		}
+		if other, ok := byAddr[l.Addr]; ok && l.Addr.Port() != 0 {
+			return fmt.Errorf("listener %q: address %s is listener %q's", name, l.Addr, other)
+		}
+		byAddr[l.Addr] = name
+		if len(l.Chains) == 0 {
+			return fmt.Errorf("listener %q: no filter chain", name)
+		}
+		for _, ch := range l.Chains {
+			if ch.HTTP == nil || ch.HTTP.Routes == nil {
+				return fmt.Errorf("listener %q: filter chain %q has no route table", name, ch.Name)
+			}
+		}
+	}
+	return nil
+}
+
+func breakers(c *snapshot.Config, old *prepared) map[poolKey]*cluster.Breaker {
+	all := make(map[poolKey]*cluster.Breaker, len(c.Clusters))
+	for _, cl := range c.Clusters {
+		key := poolKey{cl.Name, cl.Digest}
+		if b := old.breakers[key]; b != nil {
+			all[key] = b
+		} else {
+			all[key] = cluster.NewBreaker(cl)
+		}
+	}
+	return all
+}
+
+// prepareLogs compiles every format and opens every file before anything is
+// changed.
+func (e *Engine) prepareLogs(p *prepared) error {
+	p.logs = map[*snapshot.HTTP][]logTarget{}
+	for name, l := range p.config.Listeners {
+		for _, ch := range l.Chains {
+			for _, al := range ch.HTTP.AccessLogs {
+				t, err := e.logTarget(al)
+				if err != nil {
+					return fmt.Errorf("listener %q: access log %q: %w", name, al.Path, err)
+				}
+				p.logs[ch.HTTP] = append(p.logs[ch.HTTP], t)
+			}
+		}
+	}
+	return nil
+}
+
+// logTarget opens a sink once per path; sinks stay open until Close, since a
+// path that comes back is the rule.
+func (e *Engine) logTarget(al snapshot.AccessLog) (logTarget, error) {
+	format, err := telemetry.Compile(al)
+	if err != nil {
+		return logTarget{}, err
+	}
+	sink := e.sinks[al.Path]
+	if sink == nil {
+		if sink, err = telemetry.OpenSink(al.Path, e.reg); err != nil {
+			return logTarget{}, err
+		}
+		e.sinks[al.Path] = sink
+	}
+	return logTarget{format, sink}, nil
+}
+
+// bind gives next its sockets: those of the old configuration where name and
+// address, or the address alone, are the same; new ones otherwise. fresh are
+// the new ones.
+func (e *Engine) bind(next *prepared) (fresh []*boundListener, err error) {
+	next.listeners = make(map[string]*boundListener, len(next.config.Listeners))
+	byAddr := map[netip.AddrPort]*boundListener{}
+	for _, b := range e.current.listeners {
+		byAddr[b.want] = b
+	}
+	for name, l := range next.config.Listeners {
+		if b := e.current.listeners[name]; b != nil && b.want == l.Addr {
+			next.listeners[name] = b
+			continue
+		}
+		if b := byAddr[l.Addr]; b != nil && l.Addr.Port() != 0 {
+			next.listeners[name] = b
+			continue
+		}
+		b, err := listen(l.Addr)
+		if err != nil {
+			return fresh, fmt.Errorf("listener %q: %w", name, err)
+		}
+		fresh = append(fresh, b)
+		next.listeners[name] = b
+	}
+	return fresh, nil
+}
+
+// forgetClusters drops the metrics of clusters that are gone.
+func (e *Engine) forgetClusters(old, now *snapshot.Config) {
+	for name := range old.Clusters {
+		if _, ok := now.Clusters[name]; !ok {
+			e.reg.Drop(telemetry.Label{Name: "envoy_cluster_name", Value: name})
+		}
+	}
+}

@@ -1,0 +1,199 @@
+package engine
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/meshc/meshc/dataplane/cluster"
+	"github.com/meshc/meshc/dataplane/snapshot"
+)
+
+// pool is one loop's connections to one cluster. It lives as long as a cluster
+// of its name and digest is configured, whatever happens to the endpoints.
+type pool struct {
+	w              *worker
+	key            poolKey
+	snap           *snapshot.Cluster // for TLS and timeouts, which the digest covers
+	brk            *cluster.Breaker
+	stats          *clusterStats
+	hosts          map[netip.AddrPort]*host
+	connectTimeout int64
+	idleTimeout    int64
+}
+
+// host is one endpoint of a pool.
+type host struct {
+	pool   *pool
+	addr   netip.AddrPort
+	text   string
+	idle   []*uconn // the one used last is at the end and is used next
+	queue  []*stream
+	conns  int
+	active int // requests in flight
+	gone   bool
+}
+
+func (w *worker) poolOf(c *snapshot.Cluster, b *cluster.Breaker) *pool {
+	key := poolKey{c.Name, c.Digest}
+	p := w.pools[key]
+	if p == nil {
+		p = &pool{
+			w: w, key: key, snap: c, brk: b, hosts: map[netip.AddrPort]*host{},
+			stats:          w.newClusterStats(c.Name),
+			connectTimeout: orDefault(c.ConnectTimeout, 5*time.Second),
+			idleTimeout:    orDefault(c.IdleTimeout, time.Hour),
+		}
+		w.pools[key] = p
+	}
+	return p
+}
+
+func (p *pool) host(addr netip.AddrPort) *host {
+	h := p.hosts[addr]
+	if h == nil {
+		h = &host{pool: p, addr: addr, text: addr.String()}
+		p.hosts[addr] = h
+	}
+	return h
+}
+
+// keepOnly retires the endpoints that are gone: idle connections close now,
+// busy ones when their exchange is over.
+func (p *pool) keepOnly(keep map[netip.AddrPort]bool) {
+	for addr, h := range p.hosts {
+		if !keep[addr] {
+			h.retire()
+			delete(p.hosts, addr)
+		}
+	}
+}
+
+func (p *pool) close() { p.keepOnly(nil) }
+
+func (w *worker) closeGonePools(v *view) {
+	used := make(map[*pool]bool, len(v.clusters))
+	for _, c := range v.clusters {
+		used[c.pool] = true
+	}
+	for key, p := range w.pools {
+		if !used[p] {
+			p.close()
+			delete(w.pools, key)
+		}
+	}
+}
+
+func (h *host) retire() {
+	h.gone = true
+	for len(h.idle) > 0 {
+		h.idle[len(h.idle)-1].close()
+	}
+}
+
+// acquire gets s a connection: an idle one, a new one, or a place in the queue
+// (Envoy's connection pool: pending requests first, then connections).
+func (h *host) acquire(s *stream) {
+	brk := h.pool.brk
+	h.active++
+	if !brk.Requests.Free() {
+		s.fail(failOverflow)
+		return
+	}
+	for len(h.idle) > 0 && !s.retry.fresh {
+		u := h.idle[len(h.idle)-1]
+		h.idle[len(h.idle)-1] = nil
+		h.idle = h.idle[:len(h.idle)-1]
+		if u.alive() {
+			u.attach(s)
+			return
+		}
+		u.state = upActive
+		u.close()
+	}
+	switch {
+	case !brk.Pending.Free():
+		h.pool.stats.pendingOverflow.Inc()
+		s.fail(failOverflow)
+	case brk.Connections.Free() || h.conns == 0:
+		// Every loop may have one connection per endpoint, as in Envoy:
+		// otherwise it could wait for ever on those of the others.
+		brk.Pending.Take()
+		h.connect(s)
+	default:
+		h.pool.stats.cxOverflow.Inc()
+		brk.Pending.Take()
+		s.waiting = true
+		h.queue = append(h.queue, s)
+	}
+}
+
+// forget is called once for every acquire, when s is done with the endpoint.
+func (h *host) forget(s *stream) {
+	h.active--
+	if s.waiting {
+		s.waiting = false
+		h.pool.brk.Pending.Release()
+		if i := slices.Index(h.queue, s); i >= 0 {
+			h.queue = slices.Delete(h.queue, i, i+1)
+		}
+	}
+}
+
+// put takes a connection whose exchange is over.
+func (h *host) put(u *uconn) {
+	if s := h.dequeue(); s != nil {
+		u.attach(s)
+		s.w.later(s.d)
+		return
+	}
+	h.idle = append(h.idle, u)
+	u.w.timers.set(&u.timer, u.w.now+h.pool.idleTimeout)
+}
+
+func (h *host) dequeue() *stream {
+	if len(h.queue) == 0 {
+		return nil
+	}
+	s := h.queue[0]
+	h.queue = slices.Delete(h.queue, 0, 1)
+	s.waiting = false
+	h.pool.brk.Pending.Release()
+	return s
+}
+
+func (h *host) remove(u *uconn) {
+	if i := slices.Index(h.idle, u); i >= 0 {
+		h.idle = slices.Delete(h.idle, i, i+1)
+	}
+}
+
+func (h *host) opened() {
+	h.conns++
+	h.pool.brk.Connections.Take()
+	h.pool.stats.cxTotal.Inc()
+	h.pool.stats.cxActive.Add(1)
+}
+
+// closed makes room for one that waits.
+func (h *host) closed() {
+	h.conns--
+	h.pool.brk.Connections.Release()
+	h.pool.stats.cxActive.Add(-1)
+	if s := h.dequeue(); s != nil {
+		h.pool.brk.Pending.Take()
+		h.connect(s)
+		s.w.later(s.d)
+	}
+}
+
+func (h *host) started() {
+	h.pool.brk.Requests.Take()
+	h.pool.stats.rqTotal.Inc()
+	h.pool.stats.rqActive.Add(1)
+}
+
+func (h *host) finished() {
+	h.pool.brk.Requests.Release()
+	h.pool.stats.rqActive.Add(-1)
+}

@@ -1,0 +1,220 @@
+package engine
+
+import (
+	"slices"
+	"time"
+
+	"github.com/meshc/meshc/dataplane/http1"
+	"github.com/meshc/meshc/dataplane/message"
+	"github.com/meshc/meshc/dataplane/route"
+)
+
+// failure is how an attempt came to nothing.
+type failure uint8
+
+const (
+	failConnect failure = iota
+	failConnectTimeout
+	failReset
+	failProtocol
+	failPerTry
+	failOverflow
+)
+
+// outcome is what a failure becomes when it is not retried. The texts are
+// Envoy's, so that what people search for finds its documentation.
+var outcomes = [...]struct {
+	status              int
+	flag, details, body string
+}{
+	failConnect:        {503, "UF", "upstream_reset_before_response_started{remote_connection_failure}", "upstream connect error or disconnect/reset before headers. reset reason: remote connection failure"},
+	failConnectTimeout: {503, "UF", "upstream_reset_before_response_started{connection_timeout}", "upstream connect error or disconnect/reset before headers. reset reason: connection timeout"},
+	failReset:          {503, "UC", "upstream_reset_before_response_started{connection_termination}", "upstream connect error or disconnect/reset before headers. reset reason: connection termination"},
+	failProtocol:       {502, "UPE", "upstream_reset_before_response_started{protocol_error}", "upstream connect error or disconnect/reset before headers. reset reason: protocol error"},
+	failPerTry:         {504, "UT", "upstream_per_try_timeout", "upstream request timeout"},
+	failOverflow:       {503, "UO", "upstream_reset_before_response_started{overflow}", "upstream connect error or disconnect/reset before headers. reset reason: overflow"},
+}
+
+// retryState follows Envoy's router: what may be tried again, how often, after
+// how long.
+type retryState struct {
+	policy     *route.Retry // nil: none, or not for this method
+	left       int
+	next       time.Duration // bound of the next back-off
+	max        time.Duration
+	holding    bool // one of the cluster's retries is ours
+	backingOff bool
+	fresh      bool // do not use a pooled connection
+	resent     bool
+	body       []byte // what has been sent of the body so far
+	lost       bool   // the body is longer than what is kept
+	exhausted  string // flag to report when the last answer is passed on
+}
+
+// Envoy's defaults for retry_back_off.
+const defaultBackoff = 25 * time.Millisecond
+
+func (r *retryState) init(p *route.Retry, req *http1.Request) {
+	if p == nil || p.RequestMatches != nil && !p.RequestMatches(req.Method) {
+		return
+	}
+	r.policy, r.left = p, p.Attempts
+	r.next = p.BackoffBase
+	if r.next == 0 {
+		r.next = defaultBackoff
+	}
+	r.max = p.BackoffMax
+	if r.max == 0 {
+		r.max = 10 * r.next
+	}
+}
+
+// keep remembers what is sent of the body, as long as it may be needed again.
+func (r *retryState) keep(piece []byte, limit int) {
+	if r.policy == nil || r.lost || len(piece) == 0 {
+		return
+	}
+	if len(r.body)+len(piece) > limit {
+		r.body, r.lost = nil, true
+		return
+	}
+	r.body = append(r.body, piece...)
+}
+
+// fail is the end of an attempt without a response. It is tried again, or
+// answered, or, when the client has the head already, cut off.
+func (s *stream) fail(why failure) {
+	if s.phase == phaseOver {
+		return
+	}
+	if s.headSent {
+		s.addFlag(outcomes[why].flag)
+		s.details = "upstream_reset_after_response_started"
+		s.d.abort()
+		return
+	}
+	stale := s.stale(why)
+	reset := s.retry.policy != nil && s.resetRetriable(why)
+	s.release(false)
+	if stale {
+		s.retry.resent, s.retry.fresh = true, true
+		s.cluster.pool.stats.staleResent.Inc()
+		s.attempt()
+		return
+	}
+	if reset && s.tryAgain() {
+		return
+	}
+	o := &outcomes[why]
+	s.addFlag(o.flag)
+	s.reply(o.status, o.body, s.retry.exhausted, o.details, true)
+}
+
+// stale reports a pooled connection that the upstream closed just as it was used
+// again, before it could see the request. RFC 9110 §9.2.2 and RFC 9112 §9.3.1 let
+// a proxy send such a request once more when doing it twice does no harm; it is
+// no retry and needs no policy. Envoy would answer 503.
+func (s *stream) stale(why failure) bool {
+	u := s.up
+	return why == failReset && u != nil && u.reused && !u.answered && !s.retry.resent &&
+		s.req.Framing == http1.NoBody && safe(s.req.Method)
+}
+
+func safe(method string) bool { return method == "GET" || method == "HEAD" || method == "OPTIONS" }
+
+// resetRetriable is Envoy's RetryStateImpl::wouldRetryFromReset.
+func (s *stream) resetRetriable(why failure) bool {
+	on := s.retry.policy.On
+	switch {
+	case why == failOverflow:
+		return false
+	case on&(route.RetryReset|route.Retry5xx|route.RetryGatewayError) != 0:
+		return true
+	case on&route.RetryConnectFailure != 0 && (why == failConnect || why == failConnectTimeout):
+		return true
+	case on&route.RetryResetBeforeRequest != 0:
+		return s.up == nil || !s.up.sentHead || s.stalePooled(why)
+	}
+	return false
+}
+
+// stalePooled: a reused connection that gave no byte never saw the request.
+func (s *stream) stalePooled(why failure) bool {
+	return why == failReset && s.up.reused && !s.up.answered
+}
+
+// retryStatus decides on a response head (RetryStateImpl::wouldRetryFromHeaders)
+// and starts the next attempt when it says yes.
+func (s *stream) retryStatus(head *http1.Response) bool {
+	p := s.retry.policy
+	if p == nil || !statusRetriable(p, head.Status) {
+		return false
+	}
+	if _, limited := message.Get(head.Fields, "x-envoy-ratelimited"); limited {
+		return false
+	}
+	if !s.mayRetry() {
+		return false
+	}
+	s.release(s.up.bodyEnd)
+	s.backOff()
+	return true
+}
+
+func statusRetriable(p *route.Retry, status int) bool {
+	on := p.On
+	return on&route.Retry5xx != 0 && status >= 500 ||
+		on&route.RetryGatewayError != 0 && status >= 502 && status <= 504 ||
+		on&route.RetryRetriable4xx != 0 && status == 409 ||
+		on&route.RetryRetriableStatusCodes != 0 && slices.Contains(p.Statuses, status)
+}
+
+func (s *stream) tryAgain() bool {
+	if !s.mayRetry() {
+		return false
+	}
+	s.backOff()
+	return true
+}
+
+// mayRetry takes one of the retries that are left and one of the cluster's.
+func (s *stream) mayRetry() bool {
+	r, stats := &s.retry, s.cluster.pool.stats
+	switch {
+	case r.lost:
+		return false
+	case r.left == 0:
+		stats.retryLimit.Inc()
+		r.exhausted = "URX"
+		return false
+	case !r.holding && !s.cluster.pool.brk.Retries.Free():
+		stats.retryOverflow.Inc()
+		r.exhausted = "UO"
+		return false
+	}
+	r.left--
+	if !r.holding {
+		r.holding = true
+		s.cluster.pool.brk.Retries.Take()
+	}
+	stats.retry.Inc()
+	return true
+}
+
+// backOff waits for a random time below a bound that doubles: full jitter.
+func (s *stream) backOff() {
+	r := &s.retry
+	r.backingOff, r.fresh = true, false
+	wait := time.Duration(s.w.draw() % uint64(max(r.next, 1)))
+	r.next = min(2*r.next, r.max)
+	s.tryBy = 0
+	s.sleep(wait)
+}
+
+// release gives back the retry when the stream is over.
+func (r *retryState) release(s *stream) {
+	if r.holding && (s.phase == phaseOver || s.headSent) {
+		r.holding = false
+		s.cluster.pool.brk.Retries.Release()
+	}
+}

@@ -1,0 +1,510 @@
+package engine
+
+import (
+	"math"
+	"time"
+
+	"github.com/meshc/meshc/dataplane/filter"
+	"github.com/meshc/meshc/dataplane/http1"
+	"github.com/meshc/meshc/dataplane/message"
+	"github.com/meshc/meshc/dataplane/route"
+)
+
+// stream is the life of one request:
+//
+//	begin     → forwarded headers, route
+//	filter    → each filter in order; it may delay or answer
+//	dispatch  → direct response, or cluster by weight, header mutations
+//	attempt   → endpoint, pooled or new connection
+//	exchange  → request up, response down, both streamed
+//	finish    → counters, access log, connection back to the pool
+//
+// Whatever goes wrong on the way comes to fail (the upstream's side), cancel
+// (the client's) or reply (an answer of our own).
+type stream struct {
+	w     *worker
+	d     *dconn
+	view  *view
+	chain *chainView
+	req   *http1.Request
+	fs    filter.Stream
+	phase phase
+	start int64
+
+	nextFilter int
+	verdict    filter.Verdict // waiting out its delay
+	wakeAt     int64          // end of a delay or of a retry's back-off
+
+	route     *route.Entry
+	dest      *route.WeightedCluster
+	cluster   *clusterView
+	host      *host
+	hostText  string // of the last attempt
+	up        *uconn
+	waiting   bool // in host's queue
+	deadline  int64
+	tryBy     int64
+	lastMove  int64
+	sentEnd   bool // the whole request is with the upstream connection
+	continued bool
+	reqBytes  int64
+	respBytes int64
+
+	retry retryState
+
+	resp     message.Response
+	own      []message.Field // backs resp.Fields of replies of our own
+	headSent bool            // the response has begun
+	flags    string
+	details  string
+}
+
+type phase uint8
+
+const (
+	phaseFilters  phase = iota
+	phaseSleep          // a filter's delay, or a retry's back-off
+	phaseConnect        // waiting for an upstream connection
+	phaseExchange       // bytes go both ways
+	phaseOver
+)
+
+// begin starts the life of the request that d has just parsed.
+func (s *stream) begin(d *dconn) {
+	*s = stream{w: d.w, d: d, view: d.w.view, chain: d.chain, req: &d.req, start: d.w.now, lastMove: d.w.now, own: s.own[:0]}
+	s.chain.stats.begin()
+	random := s.w.draw()
+	s.setForwarded()
+	if d.req.Upgrade != "" && !ignoredUpgrade(d.req.Upgrade) {
+		s.reply(501, "upgrade to \""+d.req.Upgrade+"\" is not supported\n", "", "upgrade_not_supported", false)
+		return
+	}
+	s.route = s.chain.http.Routes.Route(&d.req.Request, random)
+	s.fs = filter.Stream{Request: &d.req.Request, Route: s.route, Peer: d.peer, Random: random, Draw: s.w.draw}
+	s.armTimer()
+}
+
+// refuse answers a request that has no head.
+func (s *stream) refuse(d *dconn, status int, details string) {
+	*s = stream{w: d.w, d: d, view: d.w.view, chain: d.chain, req: &d.req, start: d.w.now, lastMove: d.w.now, own: s.own[:0]}
+	s.chain.stats.begin()
+	s.reply(status, "", "DPE", details, false)
+}
+
+// run takes the stream as far as it goes now.
+func (s *stream) run() {
+	for {
+		switch s.phase {
+		case phaseFilters:
+			s.filter()
+		case phaseExchange:
+			s.exchange()
+			return
+		case phaseSleep, phaseConnect:
+			if s.d.hup {
+				s.d.close()
+			}
+			return
+		default:
+			return
+		}
+	}
+}
+
+// filter goes on with the filters. A delay ends the call; its end comes back.
+func (s *stream) filter() {
+	filters := s.chain.http.Filters
+	for s.nextFilter < len(filters) {
+		v := filters[s.nextFilter].OnRequest(&s.fs)
+		s.nextFilter++
+		if v.Delay > 0 {
+			s.addFlag(v.DelayFlag)
+			s.verdict = v
+			s.sleep(v.Delay)
+			return
+		}
+		if v.Status != 0 {
+			s.answer(&v)
+			return
+		}
+	}
+	s.dispatch()
+}
+
+func (s *stream) sleep(d time.Duration) {
+	s.phase = phaseSleep
+	s.wakeAt = s.w.now + int64(d)
+	s.armTimer()
+}
+
+// wake is the end of a sleep: of a filter's delay, or of a back-off.
+func (s *stream) wake() {
+	s.wakeAt = 0
+	if s.retry.backingOff {
+		s.retry.backingOff = false
+		s.attempt()
+		return
+	}
+	s.phase = phaseFilters
+	if v := s.verdict; v.Status != 0 {
+		s.answer(&v)
+	}
+}
+
+func (s *stream) answer(v *filter.Verdict) {
+	if v.Connection == "close" {
+		s.d.closing = true
+	}
+	s.reply(v.Status, v.Body, v.Flag, v.Details, false)
+}
+
+// dispatch is the router: where does it go?
+func (s *stream) dispatch() {
+	r := s.route
+	if r == nil {
+		s.reply(404, "", "NR", "route_not_found", false)
+		return
+	}
+	if r.Direct.Status != 0 {
+		s.reply(r.Direct.Status, r.Direct.Body, "", "direct_response", true)
+		return
+	}
+	s.dest = r.Pick(s.fs.Random)
+	if s.dest != nil {
+		s.cluster = s.view.clusters[s.dest.Name]
+	}
+	if s.cluster == nil {
+		s.reply(503, "", "NC", "cluster_not_found", true)
+		return
+	}
+	// Envoy's order: weighted cluster, then route; each removes, then adds.
+	s.req.Fields = s.dest.Request.Apply(s.req.Fields)
+	s.req.Fields = r.Request.Apply(s.req.Fields)
+	s.retry.init(r.Retry, s.req)
+	if s.d.bodyEnd {
+		s.requestDone()
+	}
+	s.attempt()
+}
+
+// requestDone starts the route's timeout, which runs from the end of the request.
+func (s *stream) requestDone() {
+	if t := s.route.Timeout; t > 0 && s.deadline == 0 {
+		s.deadline = s.w.now + int64(t)
+		s.armTimer()
+	}
+}
+
+// attempt sends the request, for the first time or again.
+func (s *stream) attempt() {
+	s.phase = phaseConnect
+	i := s.cluster.picker.Pick(s.w.draw, s.cluster)
+	if i < 0 {
+		s.cluster.pool.stats.noneHealthy.Inc()
+		s.reply(503, "no healthy upstream", "UH", "no_healthy_upstream", true)
+		return
+	}
+	s.host = s.cluster.hosts[i]
+	s.hostText = s.host.text
+	s.tryBy = 0
+	if p := s.retry.policy; p != nil && p.PerTry > 0 {
+		s.tryBy = s.w.now + int64(p.PerTry)
+		s.armTimer()
+	}
+	s.host.acquire(s)
+}
+
+// connected is called when an upstream connection is the stream's: the head
+// goes out, and what an earlier attempt has already read of the body.
+func (s *stream) connected(u *uconn) {
+	s.up, s.phase, s.sentEnd = u, phaseExchange, false
+	u.sendHead(&s.req.Request, s.req.Framing, s.req.Length)
+	if len(s.retry.body) > 0 {
+		u.sendBody(s.retry.body)
+	}
+	if s.d.bodyEnd {
+		u.sendEnd()
+		s.sentEnd = true
+	}
+}
+
+// exchange moves bytes both ways until neither side can go on.
+func (s *stream) exchange() {
+	for turn := 0; s.phase == phaseExchange; turn++ {
+		if turn == maxTurns {
+			s.w.later(s.d)
+			return
+		}
+		moved := s.pumpRequest()
+		if s.phase != phaseExchange {
+			return
+		}
+		moved = s.pumpResponse() || moved
+		if moved {
+			s.lastMove = s.w.now
+			continue
+		}
+		if s.phase == phaseExchange && s.sentEnd && s.d.hup {
+			s.d.close()
+		}
+		return
+	}
+}
+
+// minRoom is the least that is worth reading when output waits.
+const minRoom = 4 << 10
+
+// pumpRequest moves one piece of the request body, then flushes.
+func (s *stream) pumpRequest() (moved bool) {
+	u := s.up
+	if !s.sentEnd && !u.broken {
+		if u.room() < minRoom {
+			u.flush()
+		}
+		if room := u.room(); room >= minRoom {
+			moved = s.moveRequest(u, room)
+			if s.phase != phaseExchange {
+				return moved
+			}
+		}
+	}
+	if u.flush() == ioError {
+		// The upstream may have answered before it closed: read on.
+		u.broken = true
+	}
+	return moved
+}
+
+func (s *stream) moveRequest(u *uconn, room int) bool {
+	piece, end, st := s.d.readBody(room)
+	switch st {
+	case ioAgain:
+		if s.req.Continue && !s.continued && !s.headSent {
+			s.continued = true
+			s.d.sendContinue()
+		}
+		return false
+	case ioEOF, ioError:
+		s.clientFailed()
+		return false
+	}
+	s.reqBytes += int64(len(piece))
+	s.retry.keep(piece, s.w.e.opts.RetryBuffer)
+	if u.sendBody(piece) == ioError {
+		u.broken = true
+	}
+	if end {
+		u.sendEnd()
+		s.sentEnd = true
+		s.requestDone()
+	}
+	return true
+}
+
+// clientFailed: the body broke off, or its framing is wrong. In the second case
+// the client is told, if it can be.
+func (s *stream) clientFailed() {
+	if s.d.bodyErr == nil || s.headSent {
+		s.d.close()
+		return
+	}
+	s.d.closing = true
+	s.reply(400, "", "DPE", "http1."+s.d.bodyErr.(*http1.Error).Detail, false)
+}
+
+// pumpResponse moves the head, or one piece of the body.
+func (s *stream) pumpResponse() (moved bool) {
+	if !s.headSent {
+		head, st := s.up.readHead()
+		switch st {
+		case ioAgain:
+			return false
+		case ioOK:
+			s.onHead(head)
+			return true
+		}
+		s.fail(s.up.failure())
+		return false
+	}
+	if s.d.room() < minRoom {
+		if s.d.flush() == ioError {
+			s.d.abort()
+			return false
+		}
+		if s.d.room() < minRoom {
+			return false
+		}
+	}
+	piece, end, st := s.up.readBody(s.d.room())
+	switch {
+	case st == ioAgain:
+		if s.d.flush() == ioError {
+			s.d.abort()
+		}
+		return false
+	case st != ioOK:
+		s.fail(s.up.failure())
+		return false
+	}
+	s.respBytes += int64(len(piece))
+	if s.d.sendBody(piece) == ioError {
+		s.d.abort()
+		return false
+	}
+	if end {
+		s.d.sendEnd()
+		s.finish()
+	}
+	return true
+}
+
+// onHead takes the upstream's response head: try again, or pass it on.
+func (s *stream) onHead(head *http1.Response) {
+	s.cluster.pool.stats.response(head.Status)
+	if s.retryStatus(head) {
+		return
+	}
+	s.flags = s.flags + s.retry.exhausted
+	s.resp.Status = head.Status
+	head.Fields = s.finishResponse(s.mutateResponse(head.Fields))
+	s.resp.Fields = head.Fields
+	s.details = "via_upstream"
+	s.headSent = true
+	s.d.sendHead(&s.resp, head.Framing, head.Length)
+	if s.up.bodyEnd {
+		s.d.sendEnd()
+		s.finish()
+	}
+}
+
+// reply answers without, or instead of, an upstream. router says that the
+// router filter made it, so that the route's response headers apply, as in Envoy.
+func (s *stream) reply(status int, body, flag, details string, router bool) {
+	s.release(false)
+	s.addFlag(flag)
+	s.details = details
+	s.resp.Status = status
+	fields := s.own[:0]
+	if body != "" {
+		fields = append(fields, message.Field{Name: "content-type", Value: "text/plain"})
+	}
+	if router {
+		fields = s.mutateResponse(fields)
+	}
+	s.own = s.finishResponse(fields)
+	s.resp.Fields = s.own
+	s.headSent = true
+	if !s.d.bodyEnd {
+		s.d.closing, s.d.linger = true, true
+	}
+	s.d.sendHead(&s.resp, http1.Length, int64(len(body)))
+	if s.d.framing == http1.Length {
+		s.respBytes = int64(len(body))
+		s.d.sendBody([]byte(body))
+	}
+	s.finish()
+}
+
+// finish ends a stream whose response is complete.
+func (s *stream) finish() {
+	s.phase = phaseOver
+	s.observe()
+	s.release(true)
+	s.d.endExchange()
+}
+
+// cancel ends a stream whose client is gone; d is being closed.
+func (s *stream) cancel() {
+	if s.phase == phaseOver {
+		return
+	}
+	s.phase = phaseOver
+	if s.flags == "" || !s.headSent {
+		s.addFlag("DC")
+	}
+	if !s.headSent {
+		s.details = "downstream_remote_disconnect"
+	}
+	s.observe()
+	s.release(false)
+}
+
+// release gives the upstream side back: to the pool if everything about it is
+// in order and wanted, else it is closed.
+func (s *stream) release(reuse bool) {
+	if s.host != nil {
+		s.host.forget(s)
+		s.host = nil
+	}
+	if u := s.up; u != nil {
+		s.up = nil
+		u.detach(reuse && s.sentEnd)
+	}
+	s.retry.release(s)
+}
+
+func (s *stream) addFlag(flag string) {
+	switch {
+	case flag == "":
+	case s.flags == "":
+		s.flags = flag
+	default:
+		s.flags += "," + flag
+	}
+}
+
+// armTimer sets the connection's timer to what is due first.
+func (s *stream) armTimer() {
+	at := int64(math.MaxInt64)
+	if s.phase != phaseSleep {
+		at = s.lastMove + s.streamIdle()
+	}
+	for _, t := range [...]int64{s.deadline, s.tryBy, s.wakeAt} {
+		if t != 0 && t < at {
+			at = t
+		}
+	}
+	s.w.timers.set(&s.d.timer, at)
+}
+
+func (s *stream) streamIdle() int64 {
+	if s.route != nil && s.route.Idle > 0 {
+		return int64(s.route.Idle)
+	}
+	return s.chain.stream
+}
+
+// onTimer looks at what is due. The connection runs on afterwards.
+func (s *stream) onTimer() {
+	now := s.w.now
+	switch {
+	case s.deadline != 0 && now >= s.deadline:
+		s.cluster.pool.stats.timeout.Inc()
+		s.expire("upstream request timeout", "UT", "response_timeout")
+	case s.wakeAt != 0 && now >= s.wakeAt:
+		s.wake()
+	case s.tryBy != 0 && now >= s.tryBy:
+		s.tryBy = 0
+		if s.headSent {
+			break // the try has answered; only the overall timeout is left
+		}
+		s.cluster.pool.stats.perTryTimeout.Inc()
+		s.fail(failPerTry)
+	case now-s.lastMove >= s.streamIdle() && s.phase != phaseSleep:
+		s.expire("stream timeout", "SI", "stream_idle_timeout")
+	}
+	if s.phase != phaseOver {
+		s.armTimer()
+	}
+}
+
+// expire ends the stream for good: 504, or a cut when the response has begun.
+func (s *stream) expire(body, flag, details string) {
+	if s.headSent {
+		s.addFlag(flag)
+		s.details = details
+		s.d.abort()
+		return
+	}
+	s.reply(504, body, flag, details, true)
+}

@@ -1,0 +1,322 @@
+package engine
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/meshc/meshc/dataplane/http1"
+	"github.com/meshc/meshc/dataplane/message"
+)
+
+// uconn is one HTTP/1.1 connection to an endpoint. It carries one stream at a
+// time and goes back to its host's pool only when request and response are
+// complete and nothing about their framing is in doubt.
+type uconn struct {
+	sock
+	host   *host
+	s      *stream // nil while idle
+	state  upState
+	in     input
+	from   int // of HeadEnd
+	resp   http1.Response
+	chunks http1.ChunkReader
+	err    error // why the connection is of no use
+
+	framing  http1.Framing // of the request being sent
+	bodyLeft int64
+	bodyEnd  bool
+	sentHead bool
+	reused   bool // has carried an earlier stream
+	answered bool // a byte of this response has come
+	broken   bool // writing failed; there may be an answer to read
+	timer    timer
+}
+
+type upState uint8
+
+const (
+	upConnecting upState = iota
+	upHandshake
+	upActive
+	upIdle
+	upClosed
+)
+
+// connect starts a connection for s, which has been counted as pending.
+func (h *host) connect(s *stream) {
+	w := h.pool.w
+	family, sa := sockaddr(h.addr)
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		w.e.log.Warn("cannot connect", "cluster", h.pool.key.name, "error", err)
+		h.pool.brk.Pending.Release()
+		s.fail(failConnect)
+		return
+	}
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	u := &uconn{host: h, s: s}
+	u.w, u.fd, u.timer.owner = w, fd, u
+	err = unix.Connect(fd, sa)
+	if err == nil || err == unix.EINPROGRESS {
+		err = w.register(&u.sock, u)
+	}
+	if err != nil {
+		_ = unix.Close(fd)
+		h.pool.stats.connectFail.Inc()
+		h.pool.brk.Pending.Release()
+		s.fail(failConnect)
+		return
+	}
+	h.opened()
+	s.up = u
+	w.timers.set(&u.timer, w.now+h.pool.connectTimeout)
+}
+
+func (u *uconn) onEvent() {
+	switch u.state {
+	case upConnecting:
+		u.onConnected()
+	case upHandshake:
+		u.runHandshake()
+	case upActive:
+		u.s.d.run()
+	case upIdle:
+		if !u.alive() {
+			u.close()
+		}
+	}
+}
+
+func (u *uconn) onConnected() {
+	if !u.writable {
+		return
+	}
+	errno, err := unix.GetsockoptInt(u.fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	if err != nil || errno != 0 {
+		u.connectFailed(failConnect)
+		return
+	}
+	conf := u.host.pool.snap.TLS
+	if conf == nil {
+		u.ready()
+		return
+	}
+	u.state = upHandshake
+	u.startTLS(conf, false)
+	u.runHandshake()
+}
+
+func (u *uconn) runHandshake() {
+	switch done, err := u.handshake(); {
+	case !done:
+	case err != nil:
+		u.w.e.log.Debug("TLS handshake failed", "cluster", u.host.pool.key.name, "endpoint", u.host.text, "error", err)
+		u.host.pool.stats.tlsError.Inc()
+		u.connectFailed(failConnect)
+	default:
+		u.ready()
+	}
+}
+
+func (u *uconn) ready() {
+	u.state = upActive
+	u.w.timers.set(&u.timer, 0)
+	s := u.s
+	u.host.pool.brk.Pending.Release()
+	s.connected(u)
+	s.d.run()
+}
+
+func (u *uconn) connectFailed(why failure) {
+	if why == failConnectTimeout {
+		u.host.pool.stats.connectTimeout.Inc()
+	}
+	u.host.pool.stats.connectFail.Inc()
+	s := u.s
+	s.fail(why)
+	s.d.run()
+}
+
+func (u *uconn) onTimer() {
+	switch u.state {
+	case upConnecting, upHandshake:
+		u.connectFailed(failConnectTimeout)
+	case upIdle:
+		u.close()
+	}
+}
+
+// alive asks an idle connection that has had an event. Anything but silence is
+// the end: a close, or bytes that nobody asked for.
+func (u *uconn) alive() bool {
+	if !u.readable && !u.hup {
+		return true
+	}
+	_, st := u.read(u.w.scratch[:])
+	return st == ioAgain && !u.hup
+}
+
+// attach gives an idle connection to s.
+func (u *uconn) attach(s *stream) {
+	u.s, u.state, u.reused = s, upActive, true
+	u.w.timers.set(&u.timer, 0)
+	s.connected(u)
+}
+
+// detach ends the exchange; keep says that the stream is content.
+func (u *uconn) detach(keep bool) {
+	u.s = nil
+	if u.state == upConnecting || u.state == upHandshake {
+		u.host.pool.brk.Pending.Release()
+		u.close()
+		return
+	}
+	clean := keep && u.bodyEnd && !u.resp.Close && !u.broken && u.err == nil && len(u.in.bytes()) == 0 && !u.pendingOut()
+	u.host.finished()
+	if !clean || u.host.gone || u.hup {
+		u.close()
+		return
+	}
+	u.in.next(u.w)
+	u.from, u.sentHead, u.answered, u.bodyEnd = 0, false, false, false
+	u.state = upIdle
+	u.host.put(u)
+}
+
+func (u *uconn) close() {
+	if u.state == upClosed {
+		return
+	}
+	if u.state == upIdle {
+		u.host.remove(u)
+	}
+	u.state = upClosed
+	u.w.timers.drop(&u.timer)
+	u.in.release(u.w)
+	u.sock.close()
+	u.host.closed()
+}
+
+func (u *uconn) sendHead(r *message.Request, framing http1.Framing, length int64) {
+	u.framing, u.sentHead = framing, true
+	u.host.started()
+	u.out = u.w.bufs.extend(u.out, len(r.Target)+len(r.Authority)+headEstimate(r.Fields))
+	u.out = http1.AppendRequest(u.out, r, framing, length)
+}
+
+func (u *uconn) sendBody(piece []byte) ioState {
+	if u.framing != http1.Chunked {
+		return u.writeBody(piece)
+	}
+	if len(piece) > 0 { // an empty chunk would end the body
+		u.out = u.w.bufs.extend(u.out, len(piece)+http1.ChunkOverhead)
+		u.out = http1.AppendChunk(u.out, piece)
+	}
+	return ioOK
+}
+
+func (u *uconn) sendEnd() {
+	if u.framing == http1.Chunked {
+		u.out = u.w.bufs.extend(u.out, http1.ChunkOverhead)
+		u.out = http1.AppendLastChunk(u.out)
+	}
+}
+
+func (u *uconn) room() int { return u.sock.room() - http1.ChunkOverhead }
+
+// failure says how a read that did not go on has ended.
+func (u *uconn) failure() failure {
+	if u.err != nil {
+		return failProtocol
+	}
+	return failReset
+}
+
+// readHead reads up to a final response head. Interim responses are dropped:
+// 100 has been answered by us, the others are advice.
+func (u *uconn) readHead() (*http1.Response, ioState) {
+	lim := &http1.DefaultLimits
+	for {
+		if p := u.in.bytes(); len(p) > 0 {
+			u.answered = true
+			end, next, err := http1.HeadEnd(p, u.from, lim.HeadBytes)
+			u.from = next
+			if err == nil && end > 0 {
+				err = http1.ParseResponse(p[:end], u.s.req.Method, lim, &u.resp)
+			}
+			switch {
+			case err != nil:
+				u.err = err
+				return nil, ioError
+			case end > 0 && u.resp.Status < 200:
+				u.in.consume(end)
+				u.from = 0
+				continue
+			case end > 0:
+				u.in.headDone(end)
+				u.from = 0
+				u.startBody()
+				return &u.resp, ioOK
+			}
+		}
+		if st := u.in.fill(&u.sock, mediumBuf, lim.HeadBytes); st != ioOK {
+			if st == ioFull {
+				u.err = errHeadTooLarge
+			}
+			return nil, st
+		}
+	}
+}
+
+var errHeadTooLarge = errors.New("response head too large")
+
+func (u *uconn) startBody() {
+	u.chunks = http1.ChunkReader{}
+	u.bodyLeft = u.resp.Length
+	u.bodyEnd = u.resp.Framing == http1.NoBody || u.resp.Framing == http1.Length && u.resp.Length == 0
+}
+
+func (u *uconn) readBody(max int) (piece []byte, end bool, st ioState) {
+	for !u.bodyEnd {
+		p := u.in.bytes()
+		if len(p) == 0 {
+			st := u.in.fill(&u.sock, mediumBuf, largeBuffer)
+			if st == ioEOF && u.resp.Framing == http1.UntilClose {
+				u.bodyEnd = true
+				break
+			}
+			if st != ioOK {
+				return nil, false, st
+			}
+			p = u.in.bytes()
+		}
+		p = p[:min(len(p), max)]
+		switch u.resp.Framing {
+		case http1.Length:
+			p = p[:min(int64(len(p)), u.bodyLeft)]
+			u.bodyLeft -= int64(len(p))
+			u.bodyEnd = u.bodyLeft == 0
+			fallthrough
+		case http1.UntilClose:
+			u.in.consume(len(p))
+			return p, u.bodyEnd, ioOK
+		}
+		data, n, done, err := u.chunks.Next(p)
+		u.in.consume(n)
+		if err != nil {
+			u.err = err
+			return nil, false, ioError
+		}
+		u.bodyEnd = done
+		if len(data) > 0 {
+			return data, false, ioOK
+		}
+	}
+	return nil, true, ioOK
+}
+
+var (
+	_ upstream   = (*uconn)(nil)
+	_ downstream = (*dconn)(nil)
+)

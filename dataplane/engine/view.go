@@ -1,0 +1,191 @@
+package engine
+
+import (
+	"crypto/tls"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/meshc/meshc/dataplane/cluster"
+	"github.com/meshc/meshc/dataplane/endpoint"
+	"github.com/meshc/meshc/dataplane/http1"
+	"github.com/meshc/meshc/dataplane/snapshot"
+)
+
+// view is one Config as one loop sees it. A stream keeps the view it began with.
+type view struct {
+	listeners map[string]*listenerView
+	clusters  map[string]*clusterView
+}
+
+type listenerView struct {
+	snap   *snapshot.Listener
+	chains []*chainView
+}
+
+// chainView is a filter chain with its defaults filled in.
+type chainView struct {
+	snap      *snapshot.Chain
+	http      *snapshot.HTTP
+	tls       *tls.Config
+	limits    http1.Limits
+	idle      int64 // ns
+	head      int64
+	handshake int64
+	stream    int64
+	logs      []logTarget
+	stats     *httpStats
+}
+
+// clusterView joins a Cluster with the loop's pool of it.
+type clusterView struct {
+	snap   *snapshot.Cluster
+	pool   *pool
+	hosts  []*host // as snap.Endpoints
+	picker *endpoint.Picker
+}
+
+// Active makes a clusterView the endpoint.Load of its picker.
+func (c *clusterView) Active(i int) int { return c.hosts[i].active }
+
+func orDefault(d, fallback time.Duration) int64 {
+	if d == 0 {
+		d = fallback
+	}
+	return int64(d)
+}
+
+// adopt makes p the configuration of all requests that start from now on.
+func (w *worker) adopt(p *prepared) {
+	next := &view{
+		listeners: make(map[string]*listenerView, len(p.config.Listeners)),
+		clusters:  make(map[string]*clusterView, len(p.config.Clusters)),
+	}
+	for name, l := range p.config.Listeners {
+		next.listeners[name] = w.viewListener(l, p)
+	}
+	for name, c := range p.config.Clusters {
+		next.clusters[name] = w.viewCluster(c, w.view.clusters[name], p.breakers[poolKey{c.Name, c.Digest}])
+	}
+	w.moveListeners(p)
+	w.view = next
+	w.closeGonePools(next)
+	w.drainGoneConns()
+}
+
+func (w *worker) viewListener(l *snapshot.Listener, p *prepared) *listenerView {
+	v := &listenerView{snap: l}
+	for _, ch := range l.Chains {
+		h := ch.HTTP
+		c := &chainView{
+			snap: ch, http: h, tls: ch.TLS,
+			limits:    http1.DefaultLimits,
+			idle:      orDefault(h.IdleTimeout, time.Hour),
+			head:      orDefault(h.RequestHeadersTimeout, 10*time.Second),
+			handshake: orDefault(ch.HandshakeTimeout, 10*time.Second),
+			stream:    orDefault(h.StreamIdleTimeout, 5*time.Minute),
+			logs:      p.logs[h],
+			stats:     w.newHTTPStats(h.StatPrefix),
+		}
+		if h.MaxHeaders > 0 {
+			c.limits.Fields = h.MaxHeaders
+		}
+		if h.MaxRequestHeadersKiB > 0 {
+			c.limits.HeadBytes = min(h.MaxRequestHeadersKiB<<10, http1.DefaultLimits.HeadBytes)
+		}
+		v.chains = append(v.chains, c)
+	}
+	return v
+}
+
+// viewCluster keeps old when nothing changed: its place in the round robin, and
+// the work.
+func (w *worker) viewCluster(c *snapshot.Cluster, old *clusterView, b *cluster.Breaker) *clusterView {
+	if old != nil && old.snap.Digest == c.Digest && slices.Equal(old.snap.Endpoints, c.Endpoints) {
+		return old
+	}
+	p := w.poolOf(c, b)
+	v := &clusterView{snap: c, pool: p, picker: endpoint.New(c.LB, c.Endpoints, w.draw())}
+	keep := make(map[netip.AddrPort]bool, len(c.Endpoints))
+	for _, e := range c.Endpoints {
+		v.hosts = append(v.hosts, p.host(e.Addr))
+		keep[e.Addr] = true
+	}
+	p.keepOnly(keep)
+	return v
+}
+
+// moveListeners starts and stops accepting. A socket that goes from one
+// listener to another at the same address keeps its queue.
+func (w *worker) moveListeners(p *prepared) {
+	names := make(map[*boundListener]string, len(p.listeners))
+	for name, b := range p.listeners {
+		names[b] = name
+	}
+	for b, a := range w.listeners {
+		if name, ok := names[b]; ok {
+			a.name = name
+			delete(names, b)
+		} else {
+			a.stop()
+		}
+	}
+	for b, name := range names {
+		w.newAcceptor(name, b)
+	}
+}
+
+// drainGoneConns drains the connections whose listener is gone, or whose chain
+// now demands another transport: their peer was judged by rules that no longer
+// hold.
+func (w *worker) drainGoneConns() {
+	for d := w.conns.first; d != nil; d = d.next {
+		if !d.refresh() {
+			d.drain()
+		}
+	}
+}
+
+// pick chooses the chain for a transport protocol, "tls" or "raw_buffer".
+func (l *listenerView) pick(protocol string) *chainView {
+	for _, c := range l.chains {
+		if p := c.snap.TransportProtocol; p == "" || p == protocol {
+			return c
+		}
+	}
+	return nil
+}
+
+func (w *worker) drain() {
+	for _, a := range w.listeners {
+		a.stop()
+	}
+	for d := w.conns.first; d != nil; d = d.next {
+		d.drain()
+	}
+	w.e.noteConn(0)
+}
+
+func (w *worker) stop() {
+	w.stopped = true
+	for _, a := range w.listeners {
+		a.stop()
+	}
+	for w.conns.first != nil {
+		w.conns.first.close()
+	}
+	for _, p := range w.pools {
+		p.close()
+	}
+	w.logs.flush()
+}
+
+// noteConn counts connections and wakes Drain when the last is gone.
+func (e *Engine) noteConn(n int64) {
+	if e.conns.Add(n) == 0 {
+		select {
+		case e.drained <- struct{}{}:
+		default:
+		}
+	}
+}

@@ -1,0 +1,27 @@
+package telemetry
+
+import (
+	"time"
+
+	"github.com/meshc/meshc/dataplane/filter"
+	"github.com/meshc/meshc/dataplane/message"
+	"github.com/meshc/meshc/dataplane/route"
+)
+
+// Record is one finished request, as the access log sees it. Its strings may
+// alias connection buffers: a Format copies what it prints.
+type Record struct {
+	Start           time.Time
+	Duration        time.Duration
+	Request         *message.Request
+	Response        *message.Response
+	Status          int // 0: no response was begun
+	Flags, Details  string
+	BytesReceived   int64 // of bodies
+	BytesSent       int64
+	Peer            *filter.Peer
+	Minor           int // of HTTP/1
+	Route           *route.Entry
+	UpstreamCluster string
+	UpstreamHost    string
+}

@@ -1,0 +1,176 @@
+// Package telemetry counts and writes down what the proxy does: counters and
+// histograms sharded by event loop, their Prometheus exposition under Envoy's
+// names, and access logs in Envoy's format language.
+package telemetry
+
+import (
+	"sort"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+// Label is one Prometheus label.
+type Label struct{ Name, Value string }
+
+// Kind of a metric.
+type Kind uint8
+
+// Kinds.
+const (
+	KindCounter Kind = iota
+	KindGauge
+	KindHistogram
+)
+
+// Registry holds metrics. Looking one up takes a lock; counting does not.
+type Registry struct {
+	shards int
+
+	mu       sync.Mutex
+	families map[string]*family
+}
+
+type family struct {
+	name, help string
+	kind       Kind
+	series     map[string]*series // by rendered labels
+}
+
+type series struct {
+	labels string
+	cells  []Cell       // one per shard, then one shared
+	hist   []*histogram // one per shard
+}
+
+// Cell is one shard of a counter or gauge, alone on its cache line. Inc and Add
+// are for the one goroutine that owns the shard; anyone may read.
+type Cell struct {
+	v atomic.Int64
+	_ [56]byte
+}
+
+// Inc adds one. A plain load and store is enough for a single writer and costs
+// no bus lock.
+func (c *Cell) Inc() { c.v.Store(c.v.Load() + 1) }
+
+// Add adds n, which may be negative for a gauge.
+func (c *Cell) Add(n int64) { c.v.Store(c.v.Load() + n) }
+
+// New makes a registry for the given number of event loops.
+func New(shards int) *Registry {
+	return &Registry{shards: max(shards, 1), families: map[string]*family{}}
+}
+
+// Shards is the number of event loops it was made for.
+func (r *Registry) Shards() int { return r.shards }
+
+// Metric is a counter or gauge as seen by everyone.
+type Metric struct {
+	s      *series
+	shared *Cell
+}
+
+// Counter gives the counter of this name and labels, made at first use. The
+// name is Envoy's, in Prometheus spelling, without "_total" added to it.
+func (r *Registry) Counter(name string, labels ...Label) Metric {
+	return r.metric(KindCounter, name, labels)
+}
+
+// Gauge gives the gauge of this name and labels, made at first use.
+func (r *Registry) Gauge(name string, labels ...Label) Metric {
+	return r.metric(KindGauge, name, labels)
+}
+
+func (r *Registry) metric(kind Kind, name string, labels []Label) Metric {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.lookup(kind, name, labels)
+	if s.cells == nil {
+		s.cells = make([]Cell, r.shards+1)
+	}
+	return Metric{s: s, shared: &s.cells[r.shards]}
+}
+
+func (r *Registry) lookup(kind Kind, name string, labels []Label) *series {
+	f := r.families[name]
+	if f == nil {
+		f = &family{name: name, kind: kind, series: map[string]*series{}}
+		r.families[name] = f
+	}
+	key := renderLabels(labels)
+	s := f.series[key]
+	if s == nil {
+		s = &series{labels: key}
+		f.series[key] = s
+	}
+	return s
+}
+
+// Shard is the cell of one event loop.
+func (m Metric) Shard(i int) *Cell { return &m.s.cells[i] }
+
+// Inc adds one, from any goroutine.
+func (m Metric) Inc() { m.shared.v.Add(1) }
+
+// Add adds n, from any goroutine.
+func (m Metric) Add(n int64) { m.shared.v.Add(n) }
+
+// Set sets a gauge that no event loop counts in, from any goroutine.
+func (m Metric) Set(n int64) { m.shared.v.Store(n) }
+
+// Value is the sum over all shards.
+func (m Metric) Value() int64 { return m.s.sum() }
+
+func (s *series) sum() (n int64) {
+	for i := range s.cells {
+		n += s.cells[i].v.Load()
+	}
+	return n
+}
+
+// Drop forgets every series that has the label: the metrics of a cluster that
+// is gone, so that names that come and go do not pile up.
+func (r *Registry) Drop(l Label) {
+	want := renderLabels([]Label{l})
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for name, f := range r.families {
+		for key := range f.series {
+			if hasLabel(key, want) {
+				delete(f.series, key)
+			}
+		}
+		if len(f.series) == 0 {
+			delete(r.families, name)
+		}
+	}
+}
+
+// hasLabel: both are rendered, so a quote inside a value is always escaped and
+// `name="value"` cannot occur inside another label's value.
+func hasLabel(rendered, label string) bool {
+	i := strings.Index(rendered, label)
+	return i >= 0 && (i == 0 || rendered[i-1] == ',')
+}
+
+func renderLabels(labels []Label) string {
+	if len(labels) == 0 {
+		return ""
+	}
+	sorted := append([]Label(nil), labels...)
+	sort.Slice(sorted, func(i, j int) bool { return sorted[i].Name < sorted[j].Name })
+	var b strings.Builder
+	for i, l := range sorted {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(l.Name)
+		b.WriteString(`="`)
+		b.WriteString(labelEscaper.Replace(l.Value))
+		b.WriteByte('"')
+	}
+	return b.String()
+}
+
+var labelEscaper = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
