@@ -42,13 +42,10 @@ func (a *asking) throughSidecar(from *model.Service) {
 }
 
 // lookup finds the service or external that answers on the request's host and
-// port. Beside its host, a service may be called by its name, from its own
-// namespace, and by "<name>.<namespace>".
+// port.
 func (a *asking) lookup(namespace string) (*model.Service, *model.External) {
 	for _, s := range a.mesh.Services {
-		named := a.req.Host == s.Host || a.req.Host == s.Name+"."+s.Namespace ||
-			a.req.Host == s.Name && s.Namespace == namespace
-		if named && s.Port(a.req.Port) != nil {
+		if answersTo(s, a.req.Host, namespace) && s.Port(a.req.Port) != nil {
 			return s, nil
 		}
 	}

@@ -1,0 +1,94 @@
+// Package compiler runs the stages of a compile in order: a tree of CUE goes
+// in, the checked model comes out, or what is wrong with the tree.
+package compiler
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/meshc/meshc/compiler/check"
+	"github.com/meshc/meshc/compiler/diag"
+	"github.com/meshc/meshc/compiler/intent"
+	"github.com/meshc/meshc/compiler/load"
+	"github.com/meshc/meshc/compiler/lower"
+	"github.com/meshc/meshc/compiler/model"
+)
+
+// Options of a compile.
+type Options struct {
+	// Now is the time against which ends of faults are judged; the zero time
+	// means the present.
+	Now time.Time
+	// Dir selects a subtree, slash-separated and relative to the module root;
+	// "" leaves the choice to Load.
+	Dir string
+	// Load is handed to load.
+	Load load.Options
+}
+
+// Result of a compile. Model is nil when Diags holds errors; Intent is nil when
+// the tree could not be read as intent.
+type Result struct {
+	Intent *intent.Mesh
+	Model  *model.Mesh
+	Diags  diag.List
+}
+
+// Compile loads, checks, lowers and checks again. Diagnostics, errors among
+// them, are in the Result; the error is for what kept the compiler from
+// judging at all, such as I/O. A panic in a stage becomes MSH9001.
+func Compile(ctx context.Context, fsys fs.FS, opts Options) (res *Result, err error) {
+	res = &Result{}
+	defer func() {
+		if v := recover(); v != nil {
+			res.Model = nil
+			res.Diags.Add(crash(v))
+			res.Diags.Sort()
+		}
+	}()
+	if opts.Dir != "" {
+		opts.Load.Dir = opts.Dir
+	}
+	in, diags, err := load.Mesh(ctx, fsys, opts.Load)
+	if err != nil {
+		return nil, fmt.Errorf("load mesh: %w", err)
+	}
+	res.Intent, res.Diags = in, diags
+	if in == nil || res.Diags.HasErrors() {
+		return res, nil
+	}
+	res.lower(opts.Now)
+	res.Diags.Sort()
+	return res, nil
+}
+
+// lower runs the stages after load.
+func (res *Result) lower(now time.Time) {
+	if now.IsZero() {
+		now = time.Now()
+	}
+	res.Diags = append(res.Diags, check.Intent(res.Intent)...)
+	if res.Diags.HasErrors() {
+		return
+	}
+	m, diags := lower.Mesh(res.Intent, lower.Options{})
+	res.Diags = append(res.Diags, diags...)
+	if res.Diags.HasErrors() {
+		return
+	}
+	res.Diags = append(res.Diags, check.Model(m, now)...)
+	if !res.Diags.HasErrors() {
+		res.Model = m
+	}
+}
+
+// crash reports a bug of the compiler itself, with where it happened.
+func crash(v any) diag.Diagnostic {
+	d := diag.New(diag.Internal, diag.Range{}, "meshc crashed: %v", v)
+	d.Why = "this is a bug in meshc: " + strings.TrimSpace(string(debug.Stack()))
+	return d
+}
