@@ -25,10 +25,10 @@ type manifest struct {
 
 // Report says what Write did; every list is sorted.
 type Report struct {
-	Written   []string // new or changed
-	Unchanged []string
-	Removed   []string // written before, and no longer made
-	Kept      []string // no longer made, and changed by others since
+	Written   []string `json:"written"` // new or changed
+	Unchanged []string `json:"unchanged"`
+	Removed   []string `json:"removed"` // written before, and no longer made
+	Kept      []string `json:"kept"`    // no longer made, and changed by others since
 }
 
 // Write makes dir hold files, by slash-separated path. What an earlier Write
