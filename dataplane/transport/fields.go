@@ -29,7 +29,7 @@ var (
 	paramFields   = fields{"tls_minimum_protocol_version": true, "tls_maximum_protocol_version": true, "cipher_suites": true, "ecdh_curves": true}
 	sanFields     = fields{"san_type": true, "matcher": true}
 	matcherFields = fields{"exact": true, "prefix": true, "suffix": true, "contains": true, "safe_regex": true, "ignore_case": true}
-	regexFields   = fields{"regex": true, "google_re2": true}
+	regexFields   = fields{"regex": true}
 )
 
 // allow refuses a message with a field set that is not in known, and one with

@@ -68,9 +68,6 @@ func compileRegex(m *matcherv3.RegexMatcher, ignoreCase bool) (sanMatcher, error
 	if m.GetRegex() == "" {
 		return nil, errors.New("matcher.safe_regex.regex is empty")
 	}
-	if err := allow(m.GetGoogleRe2(), fields{}); err != nil {
-		return nil, fmt.Errorf("matcher.safe_regex.google_re2.%w", err)
-	}
 	// Alone first: "a)|(b" is no expression, but would be one in the brackets.
 	if _, err := regexp.Compile(m.GetRegex()); err != nil {
 		return nil, fmt.Errorf("matcher.safe_regex: %w", err)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -212,6 +213,10 @@ func TestEnvoysRotateUnderLoad(t *testing.T) {
 	}
 	if requests < 500 {
 		t.Errorf("only %d requests over %d rotations", requests, len(serials)-1)
+	}
+	_, handshakes, _ := strings.Cut(strings.TrimSpace(client.get("/stats?filter=cluster.cart.ssl.handshake")), ": ")
+	if n, err := strconv.Atoi(handshakes); err != nil || n < requests {
+		t.Errorf("%q handshakes for %d requests", handshakes, requests)
 	}
 	for _, e := range []*envoy{server, client} {
 		for _, line := range strings.Split(e.get("/stats?filter=update_rejected|ssl.*fail|ssl.connection_error"), "\n") {
