@@ -95,8 +95,8 @@ type Client struct {
 	backoff time.Duration
 
 	apply    *time.Timer
-	pending  bool // apply is set
-	complete bool // the first configuration is in force, or its wait is over
+	pending  bool            // apply is set
+	complete bool            // the first configuration is in force, or its wait is over
 	heard    map[string]bool // types answered by this run's control plane
 	applied  map[string]*entry
 }
@@ -267,7 +267,9 @@ func (c *Client) respond(resp *discoveryv3.DeltaDiscoveryResponse) {
 // have come and are warm: half a configuration would answer 404 and 503.
 func (c *Client) isComplete(warming []string) bool { return c.hasBegun() && len(warming) == 0 }
 
-func (c *Client) hasBegun() bool { return c.heard[resource.ListenerType] && c.heard[resource.ClusterType] }
+func (c *Client) hasBegun() bool {
+	return c.heard[resource.ListenerType] && c.heard[resource.ClusterType]
+}
 
 func (c *Client) judge(r resource.Resource) error {
 	l, ok := r.(*resource.Listener)

@@ -9,7 +9,6 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"google.golang.org/grpc"
-
 )
 
 // MaxMessage bounds one response, in bytes.
@@ -145,4 +144,3 @@ func missing(a, b map[string]bool) []string {
 	slices.Sort(out)
 	return out
 }
-

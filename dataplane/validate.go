@@ -1,0 +1,39 @@
+package dataplane
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+
+	"github.com/meshc/meshc/dataplane/bootstrap"
+	"github.com/meshc/meshc/dataplane/resource"
+	"github.com/meshc/meshc/dataplane/snapshot/build"
+)
+
+// Validate says whether Run would serve this bootstrap, as far as can be told
+// without sockets: static resources must be complete. The error is a
+// *bootstrap.Error.
+func Validate(b *bootstrap.Bootstrap) error {
+	if b.ADS != nil {
+		return nil
+	}
+	resolver := build.NewResolver(func(context.Context, string) ([]netip.Addr, error) {
+		return nil, errors.New("nothing is resolved while a bootstrap is judged")
+	})
+	defer resolver.Close()
+	set := build.NewSet()
+	for _, r := range b.Static {
+		set.Add(r)
+		if l, ok := r.(*resource.Listener); ok {
+			for _, c := range l.Chains {
+				if err := checkLogs(c.HTTP.AccessLogs); err != nil {
+					return &bootstrap.Error{File: b.File, Path: "static_resources.listeners", Reason: err.Error()}
+				}
+			}
+		}
+	}
+	if _, err := build.New(build.NewSecrets(nil), resolver).Build(set); err != nil {
+		return &bootstrap.Error{File: b.File, Path: "static_resources", Reason: err.Error()}
+	}
+	return nil
+}
