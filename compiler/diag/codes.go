@@ -27,6 +27,9 @@ const (
 	NoPorts           Code = "MSH1020" // a service or an external that nobody can call
 	SchemaNotImported Code = "MSH1021" // the root does not say service: m.#Services
 	BadName           Code = "MSH1022" // not a DNS label, host name, label or account where one is needed
+	NotIntent         Code = "MSH1023" // a data file that does not speak of a mesh
+	UnknownReference  Code = "MSH1024" // CUE identifier or field reference that resolves to nothing
+	MisplacedConfig   Code = "MSH1025" // `mesh:` below the root
 	TCPRefused        Code = "MSH1023" // a tcp port: this version routes http and grpc
 	SelfUse           Code = "MSH1024" // a service that declares to use itself
 

@@ -74,4 +74,13 @@ var shape = []Entry{
 	{SelfUse, Error, "a service that uses itself",
 		"`uses` is an edge of the call graph from one service to another; a service reaches its own instances without the mesh.",
 		"service: a: uses: a: {}", "service: a: uses: b: {}"},
+	{NotIntent, Info, "a data file that is not intent",
+		"YAML and JSON files are read when their top level names service, gateway, external, mesh or namespace. Others are left alone.",
+		"", "service: {reviews: {owner: team-catalog}}"},
+	{UnknownReference, Error, "a CUE reference to nothing",
+		"An identifier names a field, a definition, an alias or an import that is in scope.",
+		"service: cart: #Defualts", "service: cart: #Defaults"},
+	{MisplacedConfig, Error, "mesh below the root",
+		"`mesh` is about the whole mesh, so it is written in the module root and nowhere else.",
+		"// prod/mesh.cue mesh: mtls: \"permissive\"", "// mesh.cue mesh: mtls: \"strict\""},
 }

@@ -1,4 +1,91 @@
 // Package load turns a directory of CUE (and YAML and JSON) into intent: it
 // takes an fs.FS rooted at the module root and gives an *intent.Mesh and what
-// is wrong with its shape. It is the only package that imports CUE.
+// is wrong with its shape. It is the only package that imports CUE, and it
+// evaluates it in a child process with limits on time, memory and output.
 package load
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"path"
+	"time"
+
+	"github.com/meshc/meshc/compiler/diag"
+	"github.com/meshc/meshc/compiler/intent"
+)
+
+// Options of Mesh. The zero value loads the whole module in a child process
+// with the default limits.
+type Options struct {
+	// Dir selects the subtree to load, slash-separated and relative to the
+	// module root; "" and "." mean all. Directories above it are loaded as well.
+	Dir string
+	// InProcess evaluates in this process, without limits: for tests, and for
+	// input that is known to be harmless.
+	InProcess bool
+	Limits    Limits
+}
+
+// Limits bound what one load may take. A zero field means its default.
+type Limits struct {
+	CPU       time.Duration // of the child, in whole seconds; default 10 s
+	Wall      time.Duration // from start to answer; default 11 s
+	Memory    int64         // resident bytes of the child; default 1 GiB
+	Output    int64         // bytes of the answer; default 16 MiB
+	Files     int           // number of files; default 20,000
+	FileSize  int64         // bytes of one file; default 1 MiB
+	TotalSize int64         // bytes of all files; default 64 MiB
+}
+
+func (l Limits) withDefaults() Limits {
+	or(&l.CPU, 10*time.Second)
+	or(&l.Wall, 11*time.Second)
+	or(&l.Memory, 1<<30)
+	or(&l.Output, 16<<20)
+	or(&l.Files, 20_000)
+	or(&l.FileSize, 1<<20)
+	or(&l.TotalSize, 64<<20)
+	return l
+}
+
+func or[T comparable](field *T, fallback T) {
+	var zero T
+	if *field == zero {
+		*field = fallback
+	}
+}
+
+// Mesh loads the mesh in fsys, whose root is the root of the CUE module. The
+// list holds what is wrong with what the user wrote, sorted; the mesh holds
+// the entries that are sound in shape. The error is about reading fsys or
+// about running the evaluation, never about the mesh.
+func Mesh(ctx context.Context, fsys fs.FS, opts Options) (*intent.Mesh, diag.List, error) {
+	opts.Limits = opts.Limits.withDefaults()
+	dir := path.Clean(opts.Dir)
+	if !fs.ValidPath(dir) {
+		return nil, nil, fmt.Errorf("load: directory %q is not inside the module", opts.Dir)
+	}
+	found, diags, err := collect(ctx, fsys, opts.Limits)
+	if err != nil {
+		return nil, nil, fmt.Errorf("load: %w", err)
+	}
+	if info, err := fs.Stat(fsys, dir); err != nil {
+		return nil, nil, fmt.Errorf("load: %w", err)
+	} else if !info.IsDir() {
+		return nil, nil, fmt.Errorf("load: %q is not a directory", opts.Dir)
+	}
+	if diags.HasErrors() {
+		return &intent.Mesh{}, diags, nil
+	}
+	req := &request{Dir: dir, Files: found}
+	var ans *answer
+	if opts.InProcess {
+		ans = evaluate(req, func(string) {})
+	} else if ans, err = runChild(ctx, req, opts.Limits); err != nil {
+		return nil, nil, fmt.Errorf("load: %w", err)
+	}
+	diags = append(diags, ans.Diags...)
+	diags.Sort()
+	return ans.Mesh, diags, nil
+}

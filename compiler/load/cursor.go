@@ -1,0 +1,204 @@
+package load
+
+import (
+	"fmt"
+	"math/big"
+	"slices"
+	"strconv"
+	"strings"
+
+	"cuelang.org/go/cue"
+
+	"github.com/meshc/meshc/compiler/diag"
+	"github.com/meshc/meshc/compiler/intent"
+)
+
+// reader decodes sound values; the first thing that it cannot read is a bug
+// and stays in err.
+type reader struct {
+	ix  *index
+	err error
+	at  diag.Range
+}
+
+// cursor is one place of the evaluated mesh.
+type cursor struct {
+	r *reader
+	v cue.Value
+	p []string
+}
+
+func (c cursor) fail(err error) {
+	if c.r.err == nil {
+		c.r.err, c.r.at = fmt.Errorf("%s: %w", pathString(c.p), err), c.label()
+	}
+}
+
+func (c cursor) label() diag.Range { return c.r.ix.label(c.p) }
+
+// name is the last label of the path, which the user chose.
+func (c cursor) name() intent.Value[string] {
+	return intent.Value[string]{V: c.p[len(c.p)-1], At: c.label()}
+}
+
+// field finds a field that was written.
+func (c cursor) field(name string) (cursor, bool) {
+	v := c.v.LookupPath(cue.MakePath(cue.Str(name)))
+	if !v.Exists() {
+		return cursor{}, false
+	}
+	return c.down(name, v), true
+}
+
+func (c cursor) down(name string, v cue.Value) cursor {
+	v, _ = v.Default()
+	return cursor{r: c.r, v: v, p: append(slices.Clone(c.p), name)}
+}
+
+// required is a field that the schema demands.
+func (c cursor) required(name string) cursor {
+	f, ok := c.field(name)
+	if !ok {
+		c.fail(fmt.Errorf("%s is missing", name))
+		return c.down(name, cue.Value{})
+	}
+	return f
+}
+
+// entries gives the fields of a map in the order of the source.
+func (c cursor) entries(name string) []cursor {
+	m, ok := c.field(name)
+	if !ok {
+		return nil
+	}
+	it, err := m.v.Fields()
+	if err != nil {
+		m.fail(err)
+		return nil
+	}
+	out := []cursor{}
+	for it.Next() {
+		out = append(out, m.down(it.Selector().Unquoted(), it.Value()))
+	}
+	slices.SortStableFunc(out, func(a, b cursor) int { return a.label().Compare(b.label()) })
+	return out
+}
+
+// elements gives the elements of a list; nil when it was not written.
+func (c cursor) elements(name string) []cursor {
+	l, ok := c.field(name)
+	if !ok {
+		return nil
+	}
+	return l.list()
+}
+
+func (c cursor) list() []cursor {
+	it, err := c.v.List()
+	if err != nil {
+		c.fail(err)
+		return nil
+	}
+	out := []cursor{}
+	for i := 0; it.Next(); i++ {
+		out = append(out, c.down(strconv.Itoa(i), it.Value()))
+	}
+	return out
+}
+
+func (c cursor) text() intent.Value[string] {
+	s, err := c.v.String()
+	if err != nil {
+		c.fail(err)
+	}
+	return intent.Value[string]{V: s, At: c.r.ix.value(c.p)}
+}
+
+func (c cursor) number() intent.Value[int] {
+	n, err := c.v.Int64()
+	if err != nil {
+		c.fail(err)
+	}
+	return intent.Value[int]{V: int(n), At: c.r.ix.value(c.p)}
+}
+
+// decimal gives a number as the decimal text that was written: exact, because
+// CUE's numbers are decimals and no float is ever made of them.
+func (c cursor) decimal() intent.Value[string] {
+	var mantissa big.Int
+	exponent, err := c.v.MantExp(&mantissa)
+	if err != nil {
+		c.fail(err)
+	}
+	return intent.Value[string]{V: decimalText(&mantissa, exponent), At: c.r.ix.value(c.p)}
+}
+
+// decimalText writes mantissa × 10^exponent without an exponent, unless that
+// would be a long row of zeros.
+func decimalText(mantissa *big.Int, exponent int) string {
+	const longest = 40
+	digits, sign := strings.TrimPrefix(mantissa.String(), "-"), ""
+	if mantissa.Sign() < 0 {
+		sign = "-"
+	}
+	switch {
+	case exponent > longest || exponent < -longest:
+		return sign + digits + "e" + strconv.Itoa(exponent)
+	case exponent >= 0:
+		return sign + digits + strings.Repeat("0", exponent)
+	}
+	if missing := 1 - exponent - len(digits); missing > 0 {
+		digits = strings.Repeat("0", missing) + digits
+	}
+	point := len(digits) + exponent
+	return sign + digits[:point] + "." + digits[point:]
+}
+
+func (c cursor) truth() intent.Value[bool] {
+	b, err := c.v.Bool()
+	if err != nil {
+		c.fail(err)
+	}
+	return intent.Value[bool]{V: b, At: c.r.ix.value(c.p)}
+}
+
+// optionalText gives a field's text; nil when it was not written.
+func (c cursor) optionalText(name string) *intent.Value[string] {
+	f, ok := c.field(name)
+	if !ok {
+		return nil
+	}
+	t := f.text()
+	return &t
+}
+
+// texts gives a list of texts; nil when it was not written.
+func (c cursor) texts(name string) []intent.Value[string] { return texts(c.elements(name)) }
+
+func texts(elements []cursor) []intent.Value[string] {
+	if elements == nil {
+		return nil
+	}
+	out := make([]intent.Value[string], len(elements))
+	for i, e := range elements {
+		out[i] = e.text()
+	}
+	return out
+}
+
+// pairs gives a map of texts in the order of the source.
+func (c cursor) pairs(name string) []*intent.KV { return each(c.entries(name), cursor.pair) }
+
+func (c cursor) pair() *intent.KV { return &intent.KV{Key: c.name(), Value: c.text()} }
+
+// each decodes a list; nil stays nil.
+func each[T any](all []cursor, decode func(cursor) T) []T {
+	if all == nil {
+		return nil
+	}
+	out := make([]T, len(all))
+	for i, c := range all {
+		out[i] = decode(c)
+	}
+	return out
+}

@@ -1,0 +1,250 @@
+package load
+
+import (
+	"cuelang.org/go/cue"
+
+	"github.com/meshc/meshc/compiler/intent"
+)
+
+func (c cursor) config() intent.Config {
+	return intent.Config{
+		Name:        c.optionalText("name"),
+		TrustDomain: c.optionalText("trustDomain"),
+		MTLS:        c.optionalText("mtls"),
+		At:          c.label(),
+	}
+}
+
+// namespaceOr gives the entry's namespace, else that of its directory.
+func (c cursor) namespaceOr(directory *intent.Value[string]) *intent.Value[string] {
+	if own := c.optionalText("namespace"); own != nil {
+		return own
+	}
+	return directory
+}
+
+func (c cursor) service(home string, namespace *intent.Value[string]) *intent.Service {
+	return &intent.Service{
+		Name:           c.name(),
+		Home:           home,
+		Namespace:      c.namespaceOr(namespace),
+		Owner:          c.optionalText("owner"),
+		Host:           c.optionalText("host"),
+		ServiceAccount: c.optionalText("serviceAccount"),
+		Ports:          each(c.entries("ports"), cursor.port),
+		Versions:       each(c.entries("versions"), cursor.version),
+		Uses:           each(c.entries("uses"), cursor.use),
+		Routes:         each(c.entries("routes"), cursor.route),
+		Faults:         each(c.entries("faults"), cursor.fault),
+		Security:       c.security(),
+		At:             c.label(),
+	}
+}
+
+func (c cursor) port() *intent.Port {
+	return &intent.Port{
+		Name:     c.name(),
+		Number:   c.required("number").number(),
+		Protocol: c.required("protocol").text(),
+		At:       c.label(),
+	}
+}
+
+func (c cursor) version() *intent.Version {
+	return &intent.Version{Name: c.name(), Labels: c.pairs("labels"), At: c.label()}
+}
+
+func (c cursor) use() *intent.Use { return &intent.Use{Ref: c.name(), At: c.label()} }
+
+func (c cursor) route() *intent.Route {
+	return &intent.Route{
+		Name:            c.name(),
+		Port:            c.optionalText("port"),
+		Match:           each(c.elements("match"), cursor.match),
+		To:              each(c.entries("to"), cursor.weight),
+		Timeout:         c.optionalText("timeout"),
+		Retries:         c.retries(),
+		RequestHeaders:  c.headerOps("requestHeaders"),
+		ResponseHeaders: c.headerOps("responseHeaders"),
+		Before:          c.texts("before"),
+		After:           c.texts("after"),
+		At:              c.label(),
+	}
+}
+
+func (c cursor) weight() *intent.Weight {
+	return &intent.Weight{Version: c.name(), Percent: c.decimal()}
+}
+
+func (c cursor) retries() *intent.Retries {
+	r, ok := c.field("retries")
+	if !ok {
+		return nil
+	}
+	return &intent.Retries{
+		Attempts: r.required("attempts").number(),
+		On:       texts(r.required("on").list()),
+		PerTry:   r.optionalText("perTry"),
+		Methods:  r.texts("methods"),
+		At:       r.label(),
+	}
+}
+
+func (c cursor) headerOps(name string) *intent.HeaderOps {
+	h, ok := c.field(name)
+	if !ok {
+		return nil
+	}
+	return &intent.HeaderOps{Set: h.pairs("set"), Add: h.pairs("add"), Remove: h.texts("remove"), At: h.label()}
+}
+
+func (c cursor) fault() *intent.Fault {
+	f := &intent.Fault{Name: c.name(), On: c.required("on").text(), Until: c.required("until").text(), At: c.label()}
+	if d, ok := c.field("delay"); ok {
+		f.Delay = &intent.Delay{Fixed: d.required("fixed").text(), Percent: d.required("percent").decimal(), At: d.label()}
+	}
+	if a, ok := c.field("abort"); ok {
+		f.Abort = &intent.Abort{Status: a.required("status").number(), Percent: a.required("percent").decimal(), At: a.label()}
+	}
+	return f
+}
+
+func (c cursor) security() *intent.Security {
+	s, ok := c.field("security")
+	if !ok {
+		return nil
+	}
+	_, hasAllow := s.field("allow")
+	return &intent.Security{
+		MTLS:     s.optionalText("mtls"),
+		Allow:    each(s.elements("allow"), cursor.allow),
+		HasAllow: hasAllow,
+		At:       s.label(),
+	}
+}
+
+func (c cursor) allow() *intent.Allow {
+	return &intent.Allow{
+		From:    texts(c.required("from").list()),
+		Methods: c.texts("methods"),
+		Paths:   each(c.elements("paths"), cursor.path),
+		At:      c.label(),
+	}
+}
+
+func (c cursor) match() *intent.Match {
+	m := &intent.Match{
+		Methods: c.methods(),
+		Headers: each(c.entries("headers"), cursor.named),
+		Query:   each(c.entries("query"), cursor.named),
+		Cookies: each(c.entries("cookies"), cursor.named),
+		At:      c.label(),
+	}
+	if p, ok := c.field("path"); ok {
+		m.Path = p.path()
+	}
+	return m
+}
+
+// methods reads `method`, one text or a list of them.
+func (c cursor) methods() []intent.Value[string] {
+	m, ok := c.field("method")
+	switch {
+	case !ok:
+		return nil
+	case m.v.Kind() == cue.ListKind:
+		return texts(m.list())
+	}
+	return []intent.Value[string]{m.text()}
+}
+
+// Conditions of which exactly one is written, in the order of the schema.
+var (
+	pathKinds  = []string{"exact", "prefix", "segmentPrefix", "regex"}
+	namedKinds = []string{"exact", "prefix", "suffix", "contains", "regex", "present"}
+)
+
+func (c cursor) path() *intent.PathMatch {
+	kind, value := c.one(pathKinds)
+	return &intent.PathMatch{Kind: kind, Value: value, At: c.label()}
+}
+
+func (c cursor) named() *intent.NamedMatch {
+	kind, value := c.one(namedKinds)
+	m := &intent.NamedMatch{Name: c.name(), Kind: kind, Value: value, At: c.label()}
+	if not, ok := c.field("not"); ok {
+		t := not.truth()
+		m.Not = &t
+	}
+	return m
+}
+
+// one reads the condition that was written; judge has seen that it is one.
+func (c cursor) one(kinds []string) (kind, value intent.Value[string]) {
+	for _, k := range kinds {
+		f, ok := c.field(k)
+		if !ok {
+			continue
+		}
+		if k == "present" {
+			t := f.truth()
+			value = intent.Value[string]{V: "false", At: t.At}
+			if t.V {
+				value.V = "true"
+			}
+		} else {
+			value = f.text()
+		}
+		return f.name(), value
+	}
+	return kind, value
+}
+
+func (c cursor) gateway(home string, namespace *intent.Value[string]) *intent.Gateway {
+	return &intent.Gateway{
+		Name:           c.name(),
+		Home:           home,
+		Namespace:      c.namespaceOr(namespace),
+		ServiceAccount: c.optionalText("serviceAccount"),
+		Listeners:      each(c.entries("listeners"), cursor.listener),
+		Routes:         each(c.entries("routes"), cursor.gatewayRoute),
+		At:             c.label(),
+	}
+}
+
+func (c cursor) listener() *intent.GatewayListener {
+	return &intent.GatewayListener{
+		Name:     c.name(),
+		Port:     c.required("port").number(),
+		Protocol: c.required("protocol").text(),
+		Hosts:    c.texts("hosts"),
+		At:       c.label(),
+	}
+}
+
+func (c cursor) gatewayRoute() *intent.GatewayRoute {
+	return &intent.GatewayRoute{
+		Name:     c.name(),
+		Listener: c.optionalText("listener"),
+		Hosts:    c.texts("hosts"),
+		Match:    each(c.elements("match"), cursor.match),
+		To:       c.required("to").text(),
+		Port:     c.optionalText("port"),
+		Before:   c.texts("before"),
+		After:    c.texts("after"),
+		At:       c.label(),
+	}
+}
+
+func (c cursor) external(home string, namespace *intent.Value[string]) *intent.External {
+	return &intent.External{
+		Name:      c.name(),
+		Home:      home,
+		Namespace: c.namespaceOr(namespace),
+		Host:      c.required("host").text(),
+		Ports:     each(c.entries("ports"), cursor.port),
+		Endpoints: c.texts("endpoints"),
+		Timeout:   c.optionalText("timeout"),
+		At:        c.label(),
+	}
+}

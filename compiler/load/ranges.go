@@ -1,0 +1,65 @@
+package load
+
+import (
+	"fmt"
+
+	"cuelang.org/go/cue/ast"
+	"cuelang.org/go/cue/errors"
+	"cuelang.org/go/cue/token"
+
+	"github.com/meshc/meshc/compiler/diag"
+)
+
+// rangeOf gives the place of a node in the user's file.
+func rangeOf(n ast.Node) diag.Range {
+	if n == nil {
+		return diag.Range{}
+	}
+	start, end := n.Pos().Position(), n.End().Position()
+	if start.Filename == "" {
+		return diag.Range{}
+	}
+	r := diag.Range{File: start.Filename, Start: diag.Pos{Line: start.Line, Col: start.Column}}
+	r.End = diag.Pos{Line: end.Line, Col: end.Column}
+	if end.Filename != start.Filename || end.Offset <= start.Offset {
+		r.End = r.Start
+	}
+	return r
+}
+
+// rangeAt gives the empty range at a position.
+func rangeAt(p token.Pos) diag.Range {
+	if !p.IsValid() || p.Filename() == "" {
+		return diag.Range{}
+	}
+	at := diag.Pos{Line: p.Line(), Col: p.Column()}
+	return diag.Range{File: p.Filename(), Start: at, End: at}
+}
+
+// fromCUE turns errors of parsing and building into diagnostics with one code.
+func fromCUE(code diag.Code, err error) diag.List {
+	var out diag.List
+	for _, e := range errors.Errors(err) {
+		d := diag.New(code, rangeAt(position(e)), "%s", message(e))
+		if len(out) == 0 || out[len(out)-1].Range != d.Range {
+			out.Add(d)
+		}
+	}
+	return out
+}
+
+// position of an error: its own, else the first of its inputs that is known.
+func position(e errors.Error) token.Pos {
+	for _, p := range append([]token.Pos{e.Position()}, e.InputPositions()...) {
+		if p.IsValid() && p.Filename() != "" {
+			return p
+		}
+	}
+	return token.NoPos
+}
+
+// message is the text of one error, without its path and place.
+func message(e errors.Error) string {
+	format, args := e.Msg()
+	return fmt.Sprintf(format, args...)
+}
