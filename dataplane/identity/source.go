@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -273,8 +274,12 @@ func (c *Config) check() error {
 		return fmt.Errorf("lifetime %s is negative", c.TTL)
 	}
 	if !strings.HasPrefix(c.CAAddress, "unix://") {
-		if _, _, err := net.SplitHostPort(c.CAAddress); err != nil {
+		host, port, err := net.SplitHostPort(c.CAAddress)
+		if err != nil {
 			return fmt.Errorf("address %q of the authority: %w", c.CAAddress, err)
+		}
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || host == "" {
+			return fmt.Errorf("address %q of the authority is not host:port", c.CAAddress)
 		}
 	}
 	if c.SPIFFEID != "" {
