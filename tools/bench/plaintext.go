@@ -20,13 +20,13 @@ var plaintext = scenario{name: "plaintext", proxies: []proxy{
 	}},
 	{"envoy", func(ctx context.Context, b *bench) (*running, error) {
 		return b.single(ctx, func(addr string) (string, []string, error) {
-			file, err := b.write("envoy.json", envoyConfig(addr, b.backend, "", ""))
+			file, err := b.write("envoy.json", envoyConfig(addr, b.backend, "", "", ""))
 			return b.paths.envoy, envoyArgs(file), err
 		})
 	}},
 	{"meshc-proxy", func(ctx context.Context, b *bench) (*running, error) {
 		return b.single(ctx, func(addr string) (string, []string, error) {
-			file, err := b.write("meshc.json", envoyConfig(addr, b.backend, "", ""))
+			file, err := b.write("meshc.json", envoyConfig(addr, b.backend, "", "", ""))
 			meshc, aerr := filepath.Abs(b.paths.meshc)
 			if err == nil {
 				err = aerr
@@ -153,7 +153,7 @@ func envoyArgs(file string) []string {
 
 // envoyConfig is a static bootstrap for Envoy and meshc-proxy alike; the TLS
 // arguments are transport sockets of the filter chain and of the cluster.
-func envoyConfig(addr, upstream, chainTLS, clusterTLS string) string {
+func envoyConfig(addr, upstream, chainTLS, clusterTLS, moreClusters string) string {
 	return fmt.Sprintf(`{"node":{"id":"sidecar~bench/proxy","cluster":"bench"},
 "static_resources":{
  "listeners":[{"name":"in","address":%s,"filter_chains":[{%s"filters":[{"name":"envoy.filters.network.http_connection_manager","typed_config":{
@@ -162,8 +162,8 @@ func envoyConfig(addr, upstream, chainTLS, clusterTLS string) string {
   "route_config":{"name":"in","virtual_hosts":[{"name":"all","domains":["*"],"routes":[{"match":{"prefix":"/"},"route":{"cluster":"out"}}]}]},
   "http_filters":[{"name":"envoy.filters.http.router","typed_config":{"@type":"type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}}]}}]}]}],
  "clusters":[{"name":"out","type":"STATIC","connect_timeout":"5s",%s
-  "load_assignment":{"cluster_name":"out","endpoints":[{"lb_endpoints":[{"endpoint":{"address":%s}}]}]}}]}}`,
-		socketAddress(addr), chainTLS, clusterTLS, socketAddress(upstream))
+  "load_assignment":{"cluster_name":"out","endpoints":[{"lb_endpoints":[{"endpoint":{"address":%s}}]}]}}%s]}}`,
+		socketAddress(addr), chainTLS, clusterTLS, socketAddress(upstream), moreClusters)
 }
 
 func socketAddress(addr string) string {

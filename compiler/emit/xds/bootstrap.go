@@ -24,6 +24,7 @@ type BootstrapOptions struct {
 	NodeID      string // "<role>~<namespace>/<workload id>"
 	Cluster     string // node.cluster, for people who read it: the service
 	Admin       string // "ip:port" of the admin endpoint; empty = none
+	AdminSocket string // path of a unix socket for the admin endpoint instead
 	AgentSocket string // path of the unix socket of meshc-proxy agent
 
 	// Controller is the "host:port" of the ADS server and ControllerID the
@@ -89,7 +90,10 @@ func base(o BootstrapOptions) (*bootstrapv3.Bootstrap, error) {
 		Node:            &corev3.Node{Id: o.NodeID, Cluster: o.Cluster},
 		StaticResources: &bootstrapv3.Bootstrap_StaticResources{Clusters: []*clusterv3.Cluster{agent}},
 	}
-	if o.Admin != "" {
+	switch {
+	case o.AdminSocket != "":
+		out.Admin = &bootstrapv3.Admin{Address: pipe(o.AdminSocket)}
+	case o.Admin != "":
 		at, err := address(o.Admin)
 		if err != nil {
 			return nil, fmt.Errorf("admin: %w", err)

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/reconciler/local"
+	"github.com/meshc/meshc/reconciler/store"
+)
+
+func newUpCmd() *cobra.Command {
+	var ref, state string
+	var interval time.Duration
+	cmd := &cobra.Command{
+		Use:   "up [DIR]",
+		Short: "run the mesh on this machine",
+		Long: `up runs the committed mesh in DIR (default ".") on loopback addresses: control
+plane, certificate authority, a sidecar per workload, the gateways, and the
+applications that DIR/` + local.FileName + ` names, each its own process. It watches the Git
+repository: a commit changes what requests do. Ctrl-C stops everything.`,
+		Example: `  meshc up examples/bookinfo/mesh
+  meshc up --ref refs/heads/main shop`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			dir := "."
+			if len(args) == 1 {
+				dir = args[0]
+			}
+			o, err := upOptions(dir, ref, state)
+			if err != nil {
+				return err
+			}
+			o.Interval = interval
+			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			return runUp(ctx, o, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	cmd.Flags().StringVar(&ref, "ref", "HEAD", "branch, tag or full ref to watch")
+	cmd.Flags().StringVar(&state, "state", "", "state directory (default: .meshc at the top of the repository)")
+	cmd.Flags().DurationVar(&interval, "interval", 250*time.Millisecond, "how often to look for a new commit")
+	return cmd
+}
+
+// upOptions finds the mesh, its repository and the programs to run.
+func upOptions(dir, ref, state string) (*local.Options, error) {
+	mesh, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	if mesh, err = filepath.EvalSymlinks(mesh); err != nil {
+		return nil, fmt.Errorf("mesh directory: %w", err)
+	}
+	repo, sub, err := repositoryOf(mesh)
+	if err != nil {
+		return nil, fmt.Errorf("%w; meshc up runs what is committed: git init, git add and git commit first", err)
+	}
+	if state == "" {
+		state = filepath.Join(repo, stateDirName)
+	}
+	if state, err = filepath.Abs(state); err != nil {
+		return nil, err
+	}
+	o := &local.Options{Mesh: mesh, Repo: repo, Path: sub, Ref: ref, State: state}
+	if o.Controller, err = findProgram("meshc-controller"); err != nil {
+		return nil, err
+	}
+	o.Proxy, err = findProgram("meshc-proxy")
+	return o, err
+}
+
+// findProgram looks beside this executable, then on PATH.
+func findProgram(name string) (string, error) {
+	if self, err := os.Executable(); err == nil {
+		beside := filepath.Join(filepath.Dir(self), name)
+		if info, err := os.Stat(beside); err == nil && info.Mode()&0o111 != 0 {
+			return beside, nil
+		}
+	}
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return "", fmt.Errorf("%s is neither beside meshc nor on PATH: %w", name, err)
+	}
+	return filepath.Abs(path)
+}
+
+func runUp(ctx context.Context, o *local.Options, out, errw io.Writer) error {
+	var mu sync.Mutex // reports come from several goroutines
+	o.Report = func(format string, args ...any) {
+		mu.Lock()
+		defer mu.Unlock()
+		fmt.Fprintf(errw, format+"\n", args...)
+	}
+	o.Serving = func() (*model.Mesh, string, error) {
+		m, commit, err := store.Serving(o.State)
+		if errors.Is(err, store.ErrNothing) {
+			return nil, "", nil
+		}
+		return m, commit, err
+	}
+	o.OnReady = func(p *local.Placement) { fmt.Fprint(out, welcome(o, p)) }
+	return local.Run(ctx, *o)
+}
+
+// welcome says where things are and what to try.
+func welcome(o *local.Options, p *local.Placement) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "the mesh is starting; everything is on loopback, and its state and logs are in %s\n\n", o.State)
+	for _, w := range p.Workloads {
+		if w.Role != model.RoleGateway {
+			continue
+		}
+		for _, port := range slices.Sorted(maps.Keys(w.Inbound)) {
+			fmt.Fprintf(&b, "  gateway   %-24s http://%s\n", w.Service.Name, w.Inbound[port])
+		}
+	}
+	for _, a := range p.Apps {
+		fmt.Fprintf(&b, "  workload  %s\n", a.Name)
+	}
+	fmt.Fprintf(&b, `
+try   cd %s
+      meshc status                     which commit is live on how many proxies
+      edit a file, git commit, then    meshc wait HEAD
+      meshc diff git:HEAD~1            what the last commit changed
+Press Ctrl-C to stop.
+`, o.Mesh)
+	return b.String()
+}

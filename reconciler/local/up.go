@@ -1,0 +1,385 @@
+package local
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/meshc/meshc/ca"
+	emitxds "github.com/meshc/meshc/compiler/emit/xds"
+	"github.com/meshc/meshc/compiler/model"
+)
+
+// Options of Run.
+type Options struct {
+	Mesh     string // the mesh directory, holds local.yaml
+	Repo     string // the Git repository that Mesh lies in
+	Path     string // Mesh relative to Repo, slash-separated, "." for its root
+	Ref      string // what to watch, for example "HEAD"
+	State    string // state directory, absolute
+	Interval time.Duration
+	// Controller and Proxy are the programs to run.
+	Controller, Proxy string
+	// Serving gives the model that is being served, nil while there is none,
+	// and its commit.
+	Serving func() (*model.Mesh, string, error)
+	// Report tells the user what happens; OnReady is called when the first
+	// commit's processes have been started.
+	Report  func(format string, args ...any)
+	OnReady func(*Placement)
+}
+
+// runner is a running mesh.
+type runner struct {
+	o     Options
+	at    layout
+	sup   *Supervisor
+	alloc *Alloc
+
+	adsAddr, caAddr string
+	placed          *Placement
+	told            map[string]bool // problems that were reported
+	lastCommit      string
+	lastConfig      time.Time
+}
+
+// look is how often the served model and local.yaml are looked at.
+const look = 200 * time.Millisecond
+
+// Run keeps the mesh running until ctx ends, then stops what it started:
+// gateways first, then applications and sidecars, the controller last.
+func Run(ctx context.Context, o Options) error {
+	r := &runner{o: o, at: layout{o.State}, told: map[string]bool{}}
+	if err := r.prepare(); err != nil {
+		return err
+	}
+	defer r.stopAll()
+	if err := r.startController(ctx); err != nil {
+		return err
+	}
+	tick := time.NewTicker(look)
+	defer tick.Stop()
+	for {
+		if err := r.follow(ctx); err != nil && ctx.Err() == nil {
+			r.tell("%v", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+func (r *runner) prepare() error {
+	if err := r.at.prepare(); err != nil {
+		return err
+	}
+	if err := r.at.ignoreInGit(); err != nil {
+		return err
+	}
+	cfg, err := ReadConfig(filepath.Join(r.o.Mesh, FileName))
+	if err != nil {
+		return err
+	}
+	if r.alloc, err = OpenAlloc(r.at.addresses(), cfg.Network); err != nil {
+		return err
+	}
+	ip, err := r.alloc.Addr("controller")
+	if err != nil {
+		return err
+	}
+	r.adsAddr, r.caAddr = at(ip, 15010), at(ip, 15012)
+	for _, addr := range []string{r.adsAddr, r.caAddr} {
+		if err := mustBeFree(addr); err != nil {
+			return err
+		}
+	}
+	if _, err := os.Stat(r.at.workloads()); errors.Is(err, fs.ErrNotExist) {
+		if err := r.writeWorkloads(nil); err != nil {
+			return err
+		}
+	}
+	r.sup = NewSupervisor(r.at.logs(), r.o.Report)
+	return nil
+}
+
+// mustBeFree fails when another mesh is running on the same addresses.
+func mustBeFree(addr string) error {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return fmt.Errorf("the control plane cannot listen on %s: %w; is this mesh running already? another mesh on this machine needs another network in its %s", addr, err, FileName)
+	}
+	return l.Close()
+}
+
+// tell reports each problem once.
+func (r *runner) tell(format string, args ...any) {
+	msg := fmt.Sprintf(format, args...)
+	if !r.told[msg] {
+		r.told[msg] = true
+		r.o.Report("%s", msg)
+	}
+}
+
+func (r *runner) startController(ctx context.Context) error {
+	err := r.sup.Run(&Command{
+		Name: "controller", Path: r.o.Controller, Grace: 5 * time.Second,
+		Args: []string{
+			"--repo", r.o.Repo, "--ref", r.o.Ref, "--path", r.o.Path, "--state", r.o.State,
+			"--workloads", r.at.workloads(), "--ads-address", r.adsAddr, "--ca-address", r.caAddr,
+			"--ca-dir", r.at.ca(), "--ca-root-out", r.at.caRoot(), "--interval", r.o.Interval.String(),
+		},
+	})
+	if err != nil {
+		return err
+	}
+	if err := r.writeProcesses(); err != nil {
+		return err
+	}
+	return r.waitFor(ctx, "the certificate authority", func() error {
+		if _, err := os.Stat(r.at.caRoot()); err != nil {
+			return err
+		}
+		c, err := net.DialTimeout("tcp", r.caAddr, time.Second)
+		if err != nil {
+			return err
+		}
+		return c.Close()
+	})
+}
+
+// waitFor asks until ready says nil, for at most 20 s.
+func (r *runner) waitFor(ctx context.Context, what string, ready func() error) error {
+	deadline := time.NewTimer(20 * time.Second)
+	defer deadline.Stop()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := ready()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-deadline.C:
+			return fmt.Errorf("%s is not ready after 20 s: %w; logs are in %s", what, err, r.at.logs())
+		case <-tick.C:
+		}
+	}
+}
+
+// follow brings placement and processes in line with the served model and
+// local.yaml, when either has changed.
+func (r *runner) follow(ctx context.Context) error {
+	m, commit, err := r.o.Serving()
+	if err != nil || m == nil {
+		return err
+	}
+	path := filepath.Join(r.o.Mesh, FileName)
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if commit == r.lastCommit && info.ModTime().Equal(r.lastConfig) {
+		return r.writeProcesses()
+	}
+	cfg, err := ReadConfig(path)
+	if err != nil {
+		return err
+	}
+	p, err := Place(m, cfg, r.alloc)
+	if err != nil {
+		return err
+	}
+	for _, problem := range p.Problems {
+		r.tell("%s", problem)
+	}
+	if err := errors.Join(r.alloc.Save(), r.writeWorkloads(p.Workloads)); err != nil {
+		return err
+	}
+	if err := r.runAll(ctx, m, p); err != nil {
+		return err
+	}
+	first := r.placed == nil
+	r.placed, r.lastCommit, r.lastConfig = p, commit, info.ModTime()
+	if first && r.o.OnReady != nil {
+		r.o.OnReady(p)
+	}
+	return r.writeProcesses()
+}
+
+// runAll starts what is new or different and stops what is gone.
+func (r *runner) runAll(ctx context.Context, m *model.Mesh, p *Placement) error {
+	want := map[string]bool{"controller": true}
+	var failed []error
+	for _, app := range p.Apps {
+		want["app-"+app.Name] = true
+		failed = append(failed, r.runApp(app))
+	}
+	for _, w := range p.Workloads {
+		want[proxyName(w)] = true
+		failed = append(failed, r.runProxy(m, w))
+	}
+	for _, name := range r.sup.Names() {
+		if !want[name] {
+			r.sup.Stop(name)
+		}
+	}
+	return errors.Join(failed...)
+}
+
+func proxyName(w *model.Workload) string { return string(w.Role) + "-" + w.ID }
+
+func (r *runner) runApp(app App) error {
+	path, err := r.lookPath(app.Command[0])
+	if err != nil {
+		return fmt.Errorf("%s: %w", app.Name, err)
+	}
+	return r.sup.Run(&Command{Name: "app-" + app.Name, Path: path, Args: app.Command[1:], Env: app.Env, Grace: 3 * time.Second})
+}
+
+// lookPath finds a command on PATH, or relative to the mesh directory when it
+// has a slash.
+func (r *runner) lookPath(name string) (string, error) {
+	if strings.ContainsRune(name, filepath.Separator) && !filepath.IsAbs(name) {
+		name = filepath.Join(r.o.Mesh, name)
+	}
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return "", err
+	}
+	return filepath.Abs(path)
+}
+
+// runProxy writes the proxy's bootstrap, gives it a join token if it has no
+// identity yet, and starts it.
+func (r *runner) runProxy(m *model.Mesh, w *model.Workload) error {
+	dir := r.at.node(w)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	admin, err := r.at.adminSocket(w)
+	if err != nil {
+		return err
+	}
+	bootstrap, err := emitxds.Bootstrap(emitxds.BootstrapOptions{
+		NodeID: w.NodeID(), Cluster: w.Service.String(), AdminSocket: admin,
+		AgentSocket: filepath.Join(dir, "agent.sock"),
+		Controller:  r.adsAddr, ControllerID: controllerID(m.TrustDomain),
+	})
+	if err != nil {
+		return err
+	}
+	raw, err := emitxds.JSON(bootstrap)
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(dir, "bootstrap.json")
+	if err := writeFile(file, raw); err != nil {
+		return err
+	}
+	token := filepath.Join(dir, "join-token")
+	if err := r.mintToken(m, w, token); err != nil {
+		return err
+	}
+	return r.sup.Run(&Command{
+		Name: proxyName(w), Path: r.o.Proxy, Grace: 10 * time.Second,
+		Args: []string{
+			"-c", file, "--identity-dir", filepath.Join(dir, "identity"), "--ca-address", r.caAddr,
+			"--ca-root", r.at.caRoot(), "--join-token-file", token, "--last-good", filepath.Join(dir, "last-good"), "--workers", "1",
+		},
+	})
+}
+
+// mintToken writes a fresh one-time token for a proxy that is about to start.
+// The proxy uses it only if it has kept no identity that is still valid.
+func (r *runner) mintToken(m *model.Mesh, w *model.Workload, file string) error {
+	if r.sup.Pid(proxyName(w)) != 0 {
+		return nil
+	}
+	id, err := spiffeID(m, w)
+	if err != nil {
+		return err
+	}
+	tokens, err := ca.OpenTokens(r.at.ca(), m.TrustDomain)
+	if err != nil {
+		return err
+	}
+	token, err := tokens.CreateJoinToken(id, time.Hour)
+	if err != nil {
+		return err
+	}
+	return writeFile(file, []byte(token))
+}
+
+// controllerID is the identity that the control plane shows (ca/validate).
+func controllerID(trustDomain string) string {
+	return "spiffe://" + trustDomain + "/ns/meshc-system/sa/meshc-controller"
+}
+
+func spiffeID(m *model.Mesh, w *model.Workload) (string, error) {
+	for _, s := range m.Services {
+		if w.Role != model.RoleGateway && s.Ref == w.Service {
+			return s.SPIFFEID, nil
+		}
+	}
+	for _, g := range m.Gateways {
+		if w.Role == model.RoleGateway && g.Ref == w.Service {
+			return g.SPIFFEID, nil
+		}
+	}
+	return "", fmt.Errorf("the mesh has no %s", w.Service)
+}
+
+func (r *runner) writeWorkloads(list []*model.Workload) error {
+	if list == nil {
+		list = []*model.Workload{}
+	}
+	raw, err := json.MarshalIndent(map[string]any{"workloads": list}, "", "  ")
+	if err != nil {
+		return err
+	}
+	return writeFile(r.at.workloads(), raw)
+}
+
+// writeProcesses notes the process ids, for people and scripts.
+func (r *runner) writeProcesses() error {
+	pids := map[string]int{}
+	for _, n := range r.sup.Names() {
+		pids[n] = r.sup.Pid(n)
+	}
+	raw, err := json.MarshalIndent(pids, "", "  ")
+	if err != nil {
+		return err
+	}
+	if old, err := os.ReadFile(r.at.processes()); err == nil && string(old) == string(raw) {
+		return nil
+	}
+	return writeFile(r.at.processes(), raw)
+}
+
+func (r *runner) stopAll() {
+	groups := map[string][]string{}
+	for _, n := range r.sup.Names() {
+		kind, _, _ := strings.Cut(n, "-")
+		groups[kind] = append(groups[kind], n)
+	}
+	for _, kind := range slices.Concat([]string{"gateway", "app", "sidecar"}, slices.Sorted(maps.Keys(groups))) {
+		r.sup.Stop(groups[kind]...)
+	}
+	if err := os.Remove(r.at.processes()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		r.o.Report("%v", err)
+	}
+}
