@@ -3,10 +3,15 @@ package identity_test
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"log/slog"
+	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
@@ -312,8 +317,35 @@ func TestSecretsAreNeverPrinted(t *testing.T) {
 	if strings.Contains(out.String(), "hunter2") || strings.Contains(out.String(), "68756e74657232") {
 		t.Error("the secret was printed")
 	}
-	if !strings.Contains(out.String(), "[redacted]") || strings.Contains(out.String(), "PrivateKey:(*ecdsa") {
-		t.Errorf("the key was printed: %s", out.String())
+	if !strings.Contains(out.String(), "[redacted]") {
+		t.Error("nothing was redacted")
+	}
+	for form, text := range secretForms(t, id) {
+		if strings.Contains(out.String(), text) {
+			t.Errorf("the key was printed as %s", form)
+		}
+	}
+}
+
+// secretForms are the ways in which a formatter could show the key.
+func secretForms(t *testing.T, id *identity.Identity) map[string]string {
+	t.Helper()
+	text, err := id.PrivateKeyPEM()
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode(text)
+	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	scalar, err := key.(*ecdsa.PrivateKey).Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return map[string]string{
+		"PEM": string(text[:60]), "hex": hex.EncodeToString(scalar), "base64": base64.StdEncoding.EncodeToString(scalar),
+		"a list of bytes": strings.Trim(fmt.Sprint(scalar), "[]"), "a decimal": new(big.Int).SetBytes(scalar).String(),
 	}
 }
 

@@ -107,8 +107,8 @@ func SyncDir(dir string) error {
 }
 
 // Lock takes the exclusive advisory lock of dir (file "lock" in it) and waits
-// for it. It orders processes, and goroutines of one process, that change the
-// directory.
+// for it. It orders everybody who changes files of the directory under it,
+// processes as well as goroutines of one; it does not guard memory.
 func Lock(dir string) (unlock func(), err error) {
 	path := filepath.Join(dir, "lock")
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -95,23 +96,38 @@ func TestMissingAndOversizedFiles(t *testing.T) {
 
 func TestLockOrdersWriters(t *testing.T) {
 	dir := t.TempDir()
-	counter := 0
+	path := filepath.Join(dir, "counter")
+	if err := Write(path, []byte("0")); err != nil {
+		t.Fatal(err)
+	}
+	increment := func() error {
+		unlock, err := Lock(dir)
+		if err != nil {
+			return err
+		}
+		defer unlock()
+		data, err := Read(path)
+		if err != nil {
+			return err
+		}
+		n, err := strconv.Atoi(string(data))
+		if err != nil {
+			return err
+		}
+		return Write(path, []byte(strconv.Itoa(n+1)))
+	}
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			for range 50 {
-				unlock, err := Lock(dir)
-				if err != nil {
+			for range 10 {
+				if err := increment(); err != nil {
 					t.Error(err)
-					return
 				}
-				counter++
-				unlock()
 			}
 		})
 	}
 	wg.Wait()
-	if counter != 400 {
-		t.Errorf("counter %d, want 400", counter)
+	if got, err := Read(path); err != nil || string(got) != "80" {
+		t.Errorf("counter %s, %v; want 80", got, err)
 	}
 }
