@@ -1,0 +1,74 @@
+package reconciler
+
+import (
+	"fmt"
+
+	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/reconciler/push/xds"
+	"github.com/meshc/meshc/reconciler/status"
+)
+
+// ADS makes the Pusher of an ADS server.
+func ADS(server *xds.Server) Pusher { return ads{server} }
+
+type ads struct{ server *xds.Server }
+
+func (a ads) SetDesired(commit string, m *model.Mesh, workloads []*model.Workload) error {
+	return a.server.SetDesired(commit, &xds.Desired{Mesh: m, Workloads: workloads})
+}
+
+func (a ads) Changed() <-chan struct{} { return a.server.Changed() }
+
+// Progress counts by one reading of the server's status, so that the counts
+// and the nodes agree.
+func (a ads) Progress(commit string) status.Programmed {
+	p := status.Programmed{Commit: commit}
+	for _, n := range a.server.Status() {
+		node := describe(&n, commit)
+		p.Nodes = append(p.Nodes, node)
+		if n.Expected {
+			p.Total++
+			if node.State == status.NodeProgrammed {
+				p.Done++
+			}
+		}
+	}
+	return p
+}
+
+func describe(n *xds.NodeStatus, commit string) status.Node {
+	node := status.Node{ID: n.Node, State: status.NodeDisconnected}
+	if !n.Connected() {
+		return node
+	}
+	newest := n.Streams[len(n.Streams)-1]
+	node.Commit = newest.ProgrammedCommit
+	for i := range newest.Types {
+		if t := &newest.Types[i]; t.Rejected() {
+			node.Detail = fmt.Sprintf("%s refused: %s", t.Type, t.Nacked.Message)
+		}
+	}
+	switch {
+	case n.ProgrammedOn(commit):
+		node.State = status.NodeProgrammed
+	case node.Detail != "":
+		node.State = status.NodeRejected
+	default:
+		node.State = status.NodePending
+		node.Detail = waitingFor(&newest)
+	}
+	return node
+}
+
+// waitingFor names the first thing that a stream waits for.
+func waitingFor(s *xds.StreamStatus) string {
+	if len(s.Waits) > 0 {
+		return fmt.Sprintf("waits for %s", s.Waits[0].Key)
+	}
+	for _, t := range s.Types {
+		if t.InFlight != nil && t.InFlight.TimedOut {
+			return fmt.Sprintf("has not answered %s", t.Type)
+		}
+	}
+	return ""
+}

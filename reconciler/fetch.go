@@ -1,0 +1,101 @@
+package reconciler
+
+import (
+	"context"
+	"time"
+
+	"github.com/meshc/meshc/reconciler/source"
+)
+
+// maxBackoff caps the time between two tries of what keeps failing.
+const maxBackoff = 5 * time.Minute
+
+// observation is one answer of the repository.
+type observation struct {
+	commit source.Commit
+	at     time.Time
+	err    error
+}
+
+// Fetch asks the repository what the reference points at.
+func (r *Reconciler) Fetch(ctx context.Context) (source.Commit, error) {
+	return r.opts.Source.Head(ctx, r.opts.Ref)
+}
+
+// poll fetches again and again until ctx ends, ever more slowly while it
+// fails. It runs beside the loop, so that a slow repository holds up nothing.
+func (r *Reconciler) poll(ctx context.Context, heads chan<- observation) {
+	failures := 0
+	for {
+		c, err := r.Fetch(ctx)
+		failures++
+		if err == nil {
+			failures = 0
+		}
+		select {
+		case heads <- observation{c, now(), err}:
+		case <-ctx.Done():
+			return
+		}
+		select {
+		case <-time.After(backoff(r.opts.Interval, failures)):
+		case <-r.pollSoon:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// backoff doubles with each failure, up to maxBackoff or the interval itself.
+func backoff(interval time.Duration, failures int) time.Duration {
+	d := interval
+	for ; failures > 0 && d < maxBackoff; failures-- {
+		d *= 2
+	}
+	return jittered(max(interval, min(d, maxBackoff)))
+}
+
+// onHead takes what the repository answered.
+func (r *Reconciler) onHead(ctx context.Context, h observation) {
+	if h.err != nil {
+		if r.fetchErr == nil || r.fetchErr.Error() != h.err.Error() {
+			r.opts.Log.Error("the repository cannot be read, what serves stays", "error", h.err)
+		}
+		r.fetchErr = h.err
+		r.saveAgain()
+		r.report()
+		return
+	}
+	if r.fetchErr != nil {
+		r.opts.Log.Info("the repository can be read again")
+	}
+	r.fetchErr = nil
+	r.saveAgain()
+	switch {
+	case h.commit.Hash != r.current.Hash:
+		r.consider(ctx, h)
+	case r.failed.err != nil && !r.failed.permanent && r.running == nil && !now().Before(r.retryAt):
+		r.begin(ctx, h)
+	}
+	r.report()
+}
+
+// consider takes up a new commit. It cuts a running compile short, but never
+// two in a row: commits that come faster than they compile must not keep all
+// of them from being served.
+func (r *Reconciler) consider(ctx context.Context, h observation) {
+	r.retries = 0
+	switch {
+	case r.running == nil:
+		r.preempt = false
+		r.begin(ctx, h)
+	case !r.preempt:
+		r.preempt = true
+		r.opts.Log.Info("superseded by a newer commit", "commit", r.running.commit.Hash, "by", h.commit.Hash)
+		r.running.cut = true
+		r.running.cancel()
+		r.waiting = &h
+	default:
+		r.waiting = &h
+	}
+}

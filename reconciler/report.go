@@ -1,0 +1,135 @@
+package reconciler
+
+import (
+	"fmt"
+
+	"github.com/meshc/meshc/reconciler/status"
+)
+
+// report writes the status down. It is derived from the loop's state as a
+// whole, so that no step can leave a condition behind.
+func (r *Reconciler) report() {
+	s, at := r.status, now()
+	if r.serving != nil {
+		s.Observe(r.opts.Pusher.Progress(r.serving.Commit), at)
+	}
+	for _, c := range r.conditions() {
+		s.Set(c, at)
+	}
+	s.UpdatedAt = at
+	if err := r.opts.Store.SaveStatus(s); err != nil {
+		r.opts.Log.Error("the status could not be written", "error", err)
+	}
+}
+
+func (r *Reconciler) conditions() []status.Condition {
+	return []status.Condition{r.ready(), r.reconciling(), r.stalled(), r.compiled(), r.applied(), r.programmed()}
+}
+
+func condition(t status.ConditionType, s status.ConditionStatus, reason, message, commit string) status.Condition {
+	return status.Condition{Type: t, Status: s, Reason: reason, Message: message, ObservedRevision: commit}
+}
+
+func boolean(b bool) status.ConditionStatus {
+	if b {
+		return status.True
+	}
+	return status.False
+}
+
+func (r *Reconciler) count() string {
+	return fmt.Sprintf("programmed %d/%d", r.status.Programmed.Done, r.status.Programmed.Total)
+}
+
+func (r *Reconciler) ready() status.Condition {
+	c := func(s status.ConditionStatus, reason, message string) status.Condition {
+		return condition(status.Ready, s, reason, message, r.current.Hash)
+	}
+	switch {
+	case r.serving == nil && r.failed.err == nil && r.fetchErr == nil:
+		return c(status.False, "Starting", "no commit has been applied yet")
+	case r.fetchErr != nil:
+		return c(status.Unknown, "FetchFailed", r.fetchErr.Error())
+	case r.failed.err != nil:
+		return c(status.False, r.failed.reason, r.failed.err.Error())
+	case r.pushErr != nil:
+		return c(status.False, "EmitFailed", r.pushErr.Error())
+	case r.saveErr != nil:
+		return c(status.False, "StoreFailed", r.saveErr.Error())
+	case r.running != nil:
+		return c(status.False, "Compiling", "the newest commit is being compiled")
+	case r.current.Hash == "":
+		return c(status.Unknown, "Restored", "the last good commit serves, the repository has not answered yet")
+	case !r.status.Programmed.Complete():
+		return c(status.False, "Programming", r.count())
+	}
+	return c(status.True, "Programmed", r.count())
+}
+
+func (r *Reconciler) reconciling() status.Condition {
+	c := func(busy bool, reason, message string) status.Condition {
+		return condition(status.Reconciling, boolean(busy), reason, message, r.current.Hash)
+	}
+	switch {
+	case r.running != nil:
+		return c(true, "Compiling", "the newest commit is being compiled")
+	case r.fetchErr != nil:
+		return c(true, "FetchFailed", "the repository is asked again, ever more slowly")
+	case r.failed.err != nil && !r.failed.permanent:
+		return c(true, r.failed.reason, "tried again")
+	case r.saveErr != nil:
+		return c(true, "StoreFailed", "tried again")
+	case r.serving != nil && !r.status.Programmed.Complete():
+		return c(true, "Programming", r.count())
+	}
+	return c(false, "Idle", "nothing to do")
+}
+
+func (r *Reconciler) stalled() status.Condition {
+	if r.failed.permanent {
+		return condition(status.Stalled, status.True, r.failed.reason, "waits for another commit: "+r.failed.err.Error(), r.current.Hash)
+	}
+	return condition(status.Stalled, status.False, "NotStalled", "nothing needs an operator", r.current.Hash)
+}
+
+func (r *Reconciler) compiled() status.Condition {
+	c := func(s status.ConditionStatus, reason, message string) status.Condition {
+		return condition(status.Compiled, s, reason, message, r.current.Hash)
+	}
+	switch {
+	case r.current.Hash == "" || r.running != nil:
+		return c(status.Unknown, "Compiling", "not compiled yet")
+	case r.failed.reason == "CompileFailed" || r.failed.reason == "TreeRefused":
+		return c(status.False, r.failed.reason, r.failed.err.Error())
+	case r.failed.reason == "SourceFailed":
+		return c(status.Unknown, r.failed.reason, r.failed.err.Error())
+	}
+	return c(status.True, "Compiled", "the commit compiles")
+}
+
+func (r *Reconciler) applied() status.Condition {
+	c := func(s status.ConditionStatus, reason, message string) status.Condition {
+		return condition(status.AppliedType, s, reason, message, r.current.Hash)
+	}
+	switch {
+	case r.current.Hash == "" || r.running != nil:
+		return c(status.Unknown, "Compiling", "not compiled yet")
+	case r.failed.err != nil:
+		return c(status.False, r.failed.reason, r.failed.err.Error())
+	case r.saveErr != nil:
+		return c(status.False, "StoreFailed", r.saveErr.Error())
+	}
+	return c(status.True, "Applied", "saved and handed to the push server")
+}
+
+func (r *Reconciler) programmed() status.Condition {
+	if r.serving == nil {
+		return condition(status.OnNodes, status.False, "NothingServes", "no commit has been applied yet", "")
+	}
+	p := r.status.Programmed
+	reason := "Programming"
+	if p.Complete() {
+		reason = "Programmed"
+	}
+	return condition(status.OnNodes, boolean(p.Complete()), reason, r.count(), r.serving.Commit)
+}
