@@ -31,6 +31,7 @@ type Answer struct {
 	Why           string         `json:"why"`
 	Caller        Caller         `json:"caller"`
 	Request       Request        `json:"request"`
+	Headers       []string       `json:"headers,omitempty"` // of the request, "name: value"
 	Listener      string         `json:"listener,omitempty"`
 	HostPattern   string         `json:"hostPattern,omitempty"` // gateways only
 	Service       *model.Ref     `json:"service,omitempty"`
@@ -66,15 +67,22 @@ type Alternative struct {
 
 // Taken is what the rule that took the request does with it.
 type Taken struct {
-	Name            string          `json:"name"`
-	At              string          `json:"at,omitempty"` // "" is the built-in default
-	Split           []Destination   `json:"split"`
-	Timeout         string          `json:"timeout"`
-	TimeoutAt       string          `json:"timeoutAt,omitempty"`
-	Retry           *Retry          `json:"retry,omitempty"`
-	Faults          []Fault         `json:"faults,omitempty"`
-	RequestHeaders  model.HeaderOps `json:"requestHeaders,omitzero"`
-	ResponseHeaders model.HeaderOps `json:"responseHeaders,omitzero"`
+	Name            string         `json:"name"`
+	At              string         `json:"at,omitempty"` // "" is the built-in default
+	Split           []Destination  `json:"split"`
+	Timeout         string         `json:"timeout"`
+	TimeoutAt       string         `json:"timeoutAt,omitempty"`
+	Retry           *Retry         `json:"retry,omitempty"`
+	Faults          []Fault        `json:"faults,omitempty"`
+	RequestHeaders  []HeaderChange `json:"requestHeaders,omitempty"` // in the order of application
+	ResponseHeaders []HeaderChange `json:"responseHeaders,omitempty"`
+}
+
+// HeaderChange is one step: "remove", "set" or "add".
+type HeaderChange struct {
+	Op    string `json:"op"`
+	Name  string `json:"name"`
+	Value string `json:"value,omitempty"`
 }
 
 // Destination is one part of the split.
@@ -131,6 +139,9 @@ type asking struct {
 // what a client sends to the gateway itself.
 func Ask(m *model.Mesh, from model.Ref, req *Request, now time.Time) (out *Answer, ok bool) {
 	a := &asking{mesh: m, now: now, req: req, out: &Answer{Request: *req}}
+	for _, h := range req.Headers {
+		a.out.Headers = append(a.out.Headers, h.Name+": "+h.Value)
+	}
 	if g := m.Gateway(from); g != nil {
 		a.out.Caller = Caller{Ref: from, Kind: "gateway", SPIFFEID: g.SPIFFEID}
 		a.throughGateway(g)

@@ -41,8 +41,8 @@ func (a *asking) taken(s *model.Service, port uint16, rule *model.Route) *Taken 
 		Timeout:         timeoutText(rule.Timeout),
 		TimeoutAt:       place(rule.TimeoutOrigin),
 		Retry:           a.retry(rule.Retry),
-		RequestHeaders:  rule.RequestHeaders,
-		ResponseHeaders: rule.ResponseHeaders,
+		RequestHeaders:  headerChanges(rule.RequestHeaders),
+		ResponseHeaders: headerChanges(rule.ResponseHeaders),
 	}
 	for _, d := range rule.Split {
 		out.Split = append(out.Split, Destination{
@@ -57,6 +57,21 @@ func (a *asking) taken(s *model.Service, port uint16, rule *model.Route) *Taken 
 	}
 	if b := rule.Abort; b != nil {
 		out.Faults = append(out.Faults, a.fault(b.Name, fmt.Sprintf("abort %d", b.Status), b.BasisPoints, b.Until, place(b.Origin)))
+	}
+	return out
+}
+
+// headerChanges lists the steps in the order in which a proxy takes them.
+func headerChanges(h model.HeaderOps) []HeaderChange {
+	var out []HeaderChange
+	for _, name := range h.Remove {
+		out = append(out, HeaderChange{Op: "remove", Name: name})
+	}
+	for _, kv := range h.Set {
+		out = append(out, HeaderChange{"set", kv.Name, kv.Value})
+	}
+	for _, kv := range h.Add {
+		out = append(out, HeaderChange{"add", kv.Name, kv.Value})
 	}
 	return out
 }

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-
-	"github.com/meshc/meshc/compiler/model"
 )
 
 // builtIn stands where no line of the mesh says it.
@@ -91,15 +89,13 @@ func (t *Taken) text(line printer) {
 	headerText(line, "response", t.ResponseHeaders)
 }
 
-func headerText(line printer, which string, h model.HeaderOps) {
-	for _, name := range h.Remove {
-		line(which, "remove header %s", name)
-	}
-	for _, kv := range h.Set {
-		line(which, "set header %s: %s", kv.Name, kv.Value)
-	}
-	for _, kv := range h.Add {
-		line(which, "add header %s: %s", kv.Name, kv.Value)
+func headerText(line printer, which string, changes []HeaderChange) {
+	for _, c := range changes {
+		if c.Op == "remove" {
+			line(which, "remove header %s", c.Name)
+		} else {
+			line(which, "%s header %s: %s", c.Op, c.Name, c.Value)
+		}
 	}
 }
 
