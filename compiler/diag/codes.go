@@ -30,8 +30,8 @@ const (
 	NotIntent         Code = "MSH1023" // a data file that does not speak of a mesh
 	UnknownReference  Code = "MSH1024" // CUE identifier or field reference that resolves to nothing
 	MisplacedConfig   Code = "MSH1025" // `mesh:` below the root
-	TCPRefused        Code = "MSH1023" // a tcp port: this version routes http and grpc
-	SelfUse           Code = "MSH1024" // a service that declares to use itself
+	TCPRefused        Code = "MSH1030" // a tcp port: this version routes http and grpc
+	SelfUse           Code = "MSH1031" // a service that declares to use itself
 
 	UnknownVersion     Code = "MSH2001"
 	WeightSum          Code = "MSH2002" // weights do not add up to 100
