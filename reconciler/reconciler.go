@@ -94,6 +94,8 @@ type Reconciler struct {
 	retryAt  time.Time
 	fetchErr error
 	pollSoon chan struct{}
+
+	workloadsChanged <-chan struct{}
 }
 
 // failure is why the attempted commit does not serve; its zero value is none.
@@ -127,6 +129,9 @@ func New(opts Options) (*Reconciler, error) {
 // that there is nothing. State that cannot be read is reported and built anew
 // from the repository; the error is for state of another trust domain.
 func (r *Reconciler) Restore() error {
+	// Taken before the first look at the workloads, so that no change between
+	// here and Run is missed.
+	r.workloadsChanged = r.opts.Workloads.Changed()
 	old, err := r.opts.Store.LoadStatus()
 	if err != nil && !errors.Is(err, store.ErrNothing) {
 		r.opts.Log.Warn("the status of the last run cannot be read and starts anew", "error", err)
@@ -185,7 +190,7 @@ func (r *Reconciler) Run(ctx context.Context) error {
 		<-polling
 	}()
 	var observe, expire <-chan time.Time
-	workloads, progress := r.opts.Workloads.Changed(), r.opts.Pusher.Changed()
+	workloads, progress := r.workloadsChanged, r.opts.Pusher.Changed()
 	for {
 		expire = r.expiry()
 		select {
