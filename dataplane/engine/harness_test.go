@@ -1,8 +1,10 @@
 package engine
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -10,6 +12,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -99,7 +105,10 @@ func start(t *testing.T, m *mesh, opts ...func(*Options)) *Engine {
 
 type testWriter struct{ t *testing.T }
 
-func (w testWriter) Write(p []byte) (int, error) { w.t.Log(string(bytes.TrimSpace(p))); return len(p), nil }
+func (w testWriter) Write(p []byte) (int, error) {
+	w.t.Log(string(bytes.TrimSpace(p)))
+	return len(p), nil
+}
 
 func addrOf(t *testing.T, e *Engine, listener string) string {
 	t.Helper()
@@ -187,5 +196,91 @@ func send(t *testing.T, c net.Conn, format string, args ...any) {
 	t.Helper()
 	if _, err := fmt.Fprintf(c, format, args...); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// withLog makes the mesh write an access log and gives a function that closes
+// the engine and reads it.
+func withLog(t *testing.T, m *mesh) func(*Engine) []map[string]any {
+	path := filepath.Join(t.TempDir(), "access.log")
+	m.chain.HTTP.AccessLogs = []snapshot.AccessLog{{Path: path, JSONFormat: map[string]string{
+		"code": "%RESPONSE_CODE%", "flags": "%RESPONSE_FLAGS%", "details": "%RESPONSE_CODE_DETAILS%", "path": "%REQ(:PATH)%",
+		"host": "%UPSTREAM_HOST%", "cluster": "%UPSTREAM_CLUSTER%", "peer": "%DOWNSTREAM_PEER_URI_SAN%", "route": "%ROUTE_NAME%",
+		"received": "%BYTES_RECEIVED%", "sent": "%BYTES_SENT%", "kind": "%RESP(CONTENT-TYPE)%", "agent": "%REQ(USER-AGENT)%",
+	}}}
+	return func(e *Engine) (records []map[string]any) {
+		t.Helper()
+		if err := e.Close(); err != nil {
+			t.Fatal(err)
+		}
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(raw)) {
+			var r map[string]any
+			if err := json.Unmarshal([]byte(line), &r); err != nil {
+				t.Fatalf("%q: %v", line, err)
+			}
+			records = append(records, r)
+		}
+		return records
+	}
+}
+
+// metric is the sum of a counter over its labels.
+func metric(t *testing.T, e *Engine, name string) (sum float64) {
+	t.Helper()
+	var b bytes.Buffer
+	if err := e.Telemetry().WritePrometheus(&b); err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(b.String()) {
+		if rest, ok := strings.CutPrefix(line, name); ok && (rest[0] == '{' || rest[0] == ' ') {
+			v, err := strconv.ParseFloat(strings.TrimSpace(line[strings.LastIndexByte(line, ' '):]), 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sum += v
+		}
+	}
+	return sum
+}
+
+// eventually waits for something that another goroutine or loop brings about.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
+		if ok() {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+	t.Fatal("timed out waiting until", what)
+}
+
+// readResponse reads one response from a raw connection.
+func readResponse(t *testing.T, r *bufio.Reader, method string) (*http.Response, string) {
+	t.Helper()
+	resp, err := http.ReadResponse(r, &http.Request{Method: method})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp, string(b)
+}
+
+// readRequestHead reads up to the empty line.
+func readRequestHead(r *bufio.Reader) (string, error) {
+	var b strings.Builder
+	for {
+		line, err := r.ReadString('\n')
+		b.WriteString(line)
+		if err != nil || line == "\r\n" {
+			return b.String(), err
+		}
 	}
 }
