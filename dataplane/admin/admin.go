@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"time"
@@ -40,6 +41,9 @@ type Proxy interface {
 func Listen(network, address string) (net.Listener, error) {
 	if network != "unix" {
 		return net.Listen(network, address)
+	}
+	if err := os.MkdirAll(filepath.Dir(address), 0o700); err != nil {
+		return nil, err
 	}
 	if err := removeDead(address); err != nil {
 		return nil, err

@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -34,7 +35,7 @@ type authority struct {
 }
 
 func (b *bench) startAuthority() (*authority, error) {
-	a, err := ca.Open(ca.Config{Dir: filepath.Join(b.dir, "ca"), TrustDomain: trustDomain})
+	a, err := ca.Open(ca.Config{Dir: filepath.Join(b.dir, "ca"), TrustDomain: trustDomain, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return nil, err
 	}

@@ -89,7 +89,7 @@ func (b *bench) run(ctx context.Context, evidence string) error {
 	for _, s := range []scenario{plaintext, mutualTLS} {
 		t, err := b.measureAll(ctx, s)
 		if err != nil {
-			return fmt.Errorf("%s: %w", s.name, err)
+			return fmt.Errorf("%s: %w\n%s", s.name, err, b.logs())
 		}
 		tables = append(tables, t)
 	}
@@ -137,4 +137,17 @@ func machine() string {
 		}
 	}
 	return fmt.Sprintf("commit %s, %s, %d × %s", commit(), strings.TrimSpace(string(out)), cores, cpu)
+}
+
+// logs are the last lines that the programs printed, for a failed run.
+func (b *bench) logs() string {
+	files, _ := filepath.Glob(filepath.Join(b.dir, "log-*"))
+	var out strings.Builder
+	for _, f := range files {
+		raw, _ := os.ReadFile(f)
+		if len(raw) > 0 {
+			fmt.Fprintf(&out, "%s:\n%s\n", filepath.Base(f), raw[max(0, len(raw)-2000):])
+		}
+	}
+	return out.String()
 }
