@@ -39,6 +39,9 @@ type Chain struct {
 type HTTP struct {
 	snapshot.HTTP
 	RouteConfig string
+
+	// What the manager asks of its route table (route.Table).
+	NormalizePath, RejectEscapedSlashes bool
 }
 
 // ResourceName implements Resource.

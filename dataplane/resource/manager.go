@@ -30,9 +30,9 @@ func decodeManager(m *hcmv3.HttpConnectionManager, direction string) (*HTTP, err
 		GenerateRequestID:     m.GetGenerateRequestId() == nil || m.GetGenerateRequestId().GetValue(),
 		UseRemoteAddress:      m.GetUseRemoteAddress().GetValue(),
 		ServerName:            serverName(m),
-		NormalizePath:         m.GetNormalizePath().GetValue(),
-		RejectEscapedSlashes:  m.GetPathWithEscapedSlashesAction() == hcmv3.HttpConnectionManager_REJECT_REQUEST,
 	}}
+	h.NormalizePath = m.GetNormalizePath().GetValue()
+	h.RejectEscapedSlashes = m.GetPathWithEscapedSlashesAction() == hcmv3.HttpConnectionManager_REJECT_REQUEST
 	if err := positiveTimeouts(m); err != nil {
 		return nil, err
 	}

@@ -14,6 +14,13 @@ type Table struct {
 	// compared (ignore_port_in_host_matching).
 	IgnorePort bool
 
+	// NormalizePath puts the request's Target into normal form before anything
+	// looks at it, and RejectEscapedSlashes refuses paths with %2F or %5C
+	// (normalize_path and path_with_escaped_slashes_action of the connection
+	// manager). A path that cannot be normalised or is refused gets the entry
+	// BadPath.
+	NormalizePath, RejectEscapedSlashes bool
+
 	index *domainIndex // nil: VirtualHosts are searched
 }
 
@@ -40,11 +47,19 @@ func NewTable(name string, hosts []*VirtualHost) (*Table, error) {
 	return &Table{Name: name, VirtualHosts: hosts, index: index}, nil
 }
 
+// BadPath answers requests whose path a table does not take.
+var BadPath = &Entry{Name: "bad_path", Direct: DirectResponse{Status: 400}}
+
 // Route gives the entry of the first route, in the virtual host that the
 // authority selects, whose condition holds, or nil (Envoy's NR, 404). random is
 // the stream's random value: the same one that Entry.Pick gets, because Envoy
-// draws runtime fractions and splits from one value. Route does not allocate.
+// draws runtime fractions and splits from one value. Where NormalizePath is
+// set it replaces req.Target, which is what filters judge and upstreams get
+// afterwards. Route does not allocate for a path that is normal already.
 func (t *Table) Route(req *message.Request, random uint64) *Entry {
+	if !t.normalize(req) {
+		return BadPath
+	}
 	host := t.VirtualHost(req.Authority)
 	if host == nil {
 		return nil
@@ -55,6 +70,20 @@ func (t *Table) Route(req *message.Request, random uint64) *Entry {
 		}
 	}
 	return nil
+}
+
+func (t *Table) normalize(req *message.Request) bool {
+	if t.RejectEscapedSlashes && message.HasEscapedSlash(req.Target) {
+		return false
+	}
+	if !t.NormalizePath {
+		return true
+	}
+	target, ok := message.NormalizePath(req.Target)
+	if ok {
+		req.Target = target
+	}
+	return ok
 }
 
 // VirtualHost gives the virtual host that serves this authority: exact domain

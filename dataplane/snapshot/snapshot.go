@@ -61,12 +61,6 @@ type HTTP struct {
 	ForwardClientCert ForwardClientCert
 	GenerateRequestID bool
 	UseRemoteAddress  bool // edge: x-forwarded-for gets the peer's address
-
-	// Before anything looks at the path: RejectEscapedSlashes answers 400 to
-	// message.HasEscapedSlash, then NormalizePath replaces Target by
-	// message.NormalizePath, or answers 400 (path_normalization_failed).
-	RejectEscapedSlashes bool
-	NormalizePath        bool
 }
 
 // ForwardClientCert says what happens to x-forwarded-client-cert.

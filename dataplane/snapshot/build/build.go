@@ -90,6 +90,10 @@ func (r *run) chain(c *resource.Chain) (*snapshot.Chain, error) {
 	if c.HTTP.RouteConfig != "" {
 		manager.Routes = r.set.Routes[c.HTTP.RouteConfig]
 	}
+	// The table is shared by name; what the manager asks of it is its own.
+	table := *manager.Routes
+	table.NormalizePath, table.RejectEscapedSlashes = c.HTTP.NormalizePath, c.HTTP.RejectEscapedSlashes
+	manager.Routes = &table
 	out := &snapshot.Chain{
 		Name:              c.Name,
 		TransportProtocol: c.TransportProtocol,
