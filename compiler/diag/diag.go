@@ -31,6 +31,20 @@ func (s Severity) String() string {
 	}
 }
 
+// MarshalText gives the word, so that JSON says "error" and not a number.
+func (s Severity) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads what MarshalText gives.
+func (s *Severity) UnmarshalText(text []byte) error {
+	for _, known := range []Severity{Info, Warning, Error} {
+		if string(text) == known.String() {
+			*s = known
+			return nil
+		}
+	}
+	return fmt.Errorf("unknown severity %q", text)
+}
+
 // Pos is a place in a file of the mesh. Line and Col count from 1, Col in
 // bytes. The zero Pos means "no place".
 type Pos struct {
@@ -79,7 +93,7 @@ type Related struct {
 // wrong, lower-case, without a full stop; Help says how to mend it.
 type Diagnostic struct {
 	Code     Code      `json:"code"`
-	Severity Severity  `json:"-"`
+	Severity Severity  `json:"severity"`
 	Range    Range     `json:"range"`
 	Message  string    `json:"message"`
 	Why      string    `json:"why,omitempty"`
@@ -104,6 +118,17 @@ func (l List) Sort() {
 // HasErrors says whether any diagnostic is an Error.
 func (l List) HasErrors() bool {
 	return slices.ContainsFunc(l, func(d Diagnostic) bool { return d.Severity == Error })
+}
+
+// Count gives the number of diagnostics of one severity.
+func (l List) Count(s Severity) int {
+	n := 0
+	for _, d := range l {
+		if d.Severity == s {
+			n++
+		}
+	}
+	return n
 }
 
 // Code is "MSHnnnn"; the blocks are in docs/ARCHITECTURE.md.

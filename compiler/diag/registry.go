@@ -7,7 +7,7 @@ import "fmt"
 // that no fragment shows.
 type Entry struct {
 	Code     Code     `json:"code"`
-	Severity Severity `json:"-"`
+	Severity Severity `json:"severity"`
 	Title    string   `json:"title"`
 	Explain  string   `json:"explain"`
 	Bad      string   `json:"bad,omitempty"`

@@ -113,9 +113,11 @@ func (j *judgement) walkList(v cue.Value, s *shape, p []string) {
 // evaluation may have lost.
 func (j *judgement) names(v cue.Value, p []string) []string {
 	set := map[string]bool{}
-	if it, err := v.Fields(); err == nil {
+	if it, err := v.Fields(cue.Optional(true)); err == nil {
 		for it.Next() {
-			set[it.Selector().Unquoted()] = true
+			if !it.Selector().IsConstraint() { // a constraint alone writes nothing
+				set[it.Selector().Unquoted()] = true
+			}
 		}
 	}
 	for _, name := range j.ix.regular(p) {

@@ -70,8 +70,7 @@ func readFrame(r io.Reader, limit int64) (kind byte, body []byte, err error) {
 	return head[0], body, err
 }
 
-// decodeAnswer reads the body of an answer. Severities do not travel: the
-// registry knows them.
+// decodeAnswer reads the body of an answer.
 func decodeAnswer(body []byte) (*answer, error) {
 	ans := &answer{}
 	if err := json.Unmarshal(body, ans); err != nil {
@@ -79,13 +78,6 @@ func decodeAnswer(body []byte) (*answer, error) {
 	}
 	if ans.Mesh == nil {
 		return nil, errors.New("decode answer: no mesh")
-	}
-	for i := range ans.Diags {
-		entry, ok := diag.Lookup(ans.Diags[i].Code)
-		if !ok {
-			return nil, fmt.Errorf("decode answer: unknown code %q", ans.Diags[i].Code)
-		}
-		ans.Diags[i].Severity = entry.Severity
 	}
 	return ans, nil
 }

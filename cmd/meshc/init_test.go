@@ -1,0 +1,92 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestInitIsCleanForStockCUE shows that a starter mesh needs no network: stock
+// cue accepts it in a namespace without one, and so does meshc vet.
+func TestInitIsCleanForStockCUE(t *testing.T) {
+	cue := stockCUE(t)
+	dir := t.TempDir()
+	command(t, 0, "init", dir)
+	offline := exec.Command("unshare", "-rn", cue, "vet", "-c", "./...")
+	offline.Dir = dir
+	offline.Env = append(os.Environ(), "CUE_CACHE_DIR="+t.TempDir())
+	if out, err := offline.CombinedOutput(); err != nil {
+		t.Fatalf("cue vet -c ./... without a network: %v\n%s", err, out)
+	}
+	out := command(t, 0, "vet", dir)
+	if strings.Count(out, "\n") != 1 || !strings.HasPrefix(out, "ok: 2 services, 1 gateway") {
+		t.Fatalf("meshc vet of a starter mesh printed:\n%s", out)
+	}
+}
+
+// stockCUE finds cue and shows that a network namespace can be made; without
+// them the test is skipped on a laptop and fails in CI.
+func stockCUE(t *testing.T) string {
+	t.Helper()
+	missing := t.Skipf
+	if os.Getenv("CI") == "true" {
+		missing = t.Fatalf
+	}
+	cue, err := exec.LookPath("cue")
+	if err != nil {
+		home, _ := os.UserHomeDir()
+		cue = filepath.Join(home, "go", "bin", "cue")
+		if _, err := os.Stat(cue); err != nil {
+			missing("NOT TESTED: the cue command is not installed: %v", err)
+		}
+	}
+	if out, err := exec.Command("unshare", "-rn", "true").CombinedOutput(); err != nil {
+		missing("NOT TESTED: unshare -rn is not permitted: %v %s", err, out)
+	}
+	return cue
+}
+
+// command runs one meshc command line in this process and gives its stdout.
+func command(t *testing.T, want int, args ...string) string {
+	t.Helper()
+	var out, errw bytes.Buffer
+	if got := run(t.Context(), args, strings.NewReader(""), &out, &errw); got != want {
+		t.Fatalf("meshc %s: exit status %d, want %d\n%s%s", strings.Join(args, " "), got, want, &out, &errw)
+	}
+	return out.String()
+}
+
+func TestInitOverwritesNothing(t *testing.T) {
+	dir := t.TempDir()
+	existing := filepath.Join(dir, "mesh.cue")
+	if err := os.WriteFile(existing, []byte("package mine\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	command(t, 2, "init", dir)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(entries) != 1 {
+		t.Fatalf("init wrote beside an existing file: %v", entries)
+	}
+}
+
+func TestWorkflowIsWrittenAtTheRootOfTheRepository(t *testing.T) {
+	repo := t.TempDir()
+	if err := os.Mkdir(filepath.Join(repo, ".git"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(repo, "deploy", "my mesh")
+	command(t, 0, "init", dir)
+	workflow, err := os.ReadFile(filepath.Join(repo, workflowFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(workflow, []byte("meshc vet -o github 'deploy/my mesh'")) {
+		t.Fatalf("the workflow does not vet the mesh:\n%s", workflow)
+	}
+}
