@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/meshc/meshc/compiler"
+	"github.com/meshc/meshc/compiler/diag"
+	"github.com/meshc/meshc/compiler/model"
+)
+
+// stateDirName is the local store's directory, at the top of the repository.
+const stateDirName = ".meshc"
+
+// moduleFile marks the root of a CUE module.
+const moduleFile = "cue.mod/module.cue"
+
+// findModule gives the root of the module that dir lies in, and dir relative
+// to it, slash-separated.
+func findModule(dir string) (root, sub string, err error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return "", "", fmt.Errorf("mesh directory %s: %w", dir, err)
+	}
+	if info, err := os.Stat(abs); err != nil {
+		return "", "", fmt.Errorf("mesh directory: %w", err)
+	} else if !info.IsDir() {
+		return "", "", fmt.Errorf("mesh directory %s: not a directory", dir)
+	}
+	for root = abs; ; root = filepath.Dir(root) {
+		if _, err := os.Stat(filepath.Join(root, moduleFile)); err == nil {
+			sub, err := filepath.Rel(root, abs)
+			return root, filepath.ToSlash(sub), err
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return "", "", fmt.Errorf("mesh directory %s: %w", dir, err)
+		}
+		if root == filepath.Dir(root) {
+			return "", "", fmt.Errorf("mesh directory %s: no %s there or above", dir, moduleFile)
+		}
+	}
+}
+
+// compileDir compiles the working tree of a mesh directory.
+func compileDir(ctx context.Context, errw io.Writer, dir string) (*model.Mesh, error) {
+	root, sub, err := findModule(dir)
+	if err != nil {
+		return nil, err
+	}
+	return compileTree(ctx, errw, os.DirFS(root), sub, dir)
+}
+
+// compileTree compiles the subtree sub of a module; name is for messages.
+func compileTree(ctx context.Context, errw io.Writer, fsys fs.FS, sub, name string) (*model.Mesh, error) {
+	res, err := compiler.Compile(ctx, fsys, compiler.Options{Dir: sub})
+	if err != nil {
+		return nil, fmt.Errorf("compile %s: %w", name, err)
+	}
+	if res.Model != nil {
+		return res.Model, nil
+	}
+	var found diag.List
+	for _, d := range res.Diags {
+		if d.Severity == diag.Error {
+			found.Add(d)
+		}
+	}
+	p := diag.Printer{
+		Source: func(file string) []byte {
+			data, err := fs.ReadFile(fsys, file)
+			if err != nil {
+				return nil // the frame is left out
+			}
+			return data
+		},
+		Path: func(file string) string { return file },
+	}
+	if err := p.Text(errw, found); err != nil {
+		return nil, fmt.Errorf("print diagnostics: %w", err)
+	}
+	return nil, fmt.Errorf("%s does not compile: %s", name, plural(len(found), "error"))
+}

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/meshc/meshc/compiler/answer"
+	"github.com/meshc/meshc/compiler/literal"
+	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/compiler/scope"
+)
+
+// routeFlags of `meshc route`.
+type routeFlags struct {
+	from, method, dir string
+	headers           []string
+	out               *outputFormat
+}
+
+func newRouteCmd() *cobra.Command {
+	var f routeFlags
+	cmd := &cobra.Command{
+		Use:   "route --from SVC [-X METHOD] [-H 'name: value']... URL",
+		Short: "say where a request goes, and why",
+		Long: `route follows one request through the mesh as it is written: which rule takes
+it, where it goes, with what timeout, retries and faults, and whether the
+service lets the caller in.
+
+The caller is a service or a gateway. A service's URL names the service by its
+host, by "name.namespace", or by its name within the caller's namespace; a
+gateway's URL is what a client sends to the gateway.
+
+Exit status: 0 it is routed and allowed, 1 it is not, 2 could not tell.`,
+		Example: `  meshc route --from productpage http://reviews:9080/reviews/1
+  meshc route --from shop/productpage -H 'end-user: jason' http://reviews:9080/
+  meshc route --from ingress http://shop.example:8080/productpage`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return runRoute(cmd, &f, args[0]) },
+	}
+	cmd.Flags().StringVar(&f.from, "from", "", "the caller: \"name\" or \"namespace/name\"")
+	cmd.Flags().StringVarP(&f.method, "request", "X", "GET", "the method")
+	cmd.Flags().StringArrayVarP(&f.headers, "header", "H", nil, "a header, \"name: value\"; may be repeated")
+	cmd.Flags().StringVar(&f.dir, "dir", ".", "the mesh directory")
+	f.out = addOutputFlag(cmd)
+	_ = cmd.MarkFlagRequired("from")
+	return cmd
+}
+
+func runRoute(cmd *cobra.Command, f *routeFlags, rawURL string) error {
+	req, explicitPort, err := parseRequest(f.method, rawURL, f.headers)
+	if err != nil {
+		return err
+	}
+	m, err := compileDir(cmd.Context(), cmd.ErrOrStderr(), f.dir)
+	if err != nil {
+		return err
+	}
+	from := literal.Ref(f.from, scope.DefaultNamespace)
+	if !explicitPort {
+		req.Port = answer.DefaultPort(m, from, req)
+	}
+	got, ok := answer.Ask(m, from, req, time.Now())
+	if !ok {
+		return fmt.Errorf("the mesh has no service or gateway %s", from)
+	}
+	if f.out.value == "json" {
+		err = writeJSON(cmd.OutOrStdout(), "RouteResult", got)
+	} else {
+		err = got.Text(cmd.OutOrStdout())
+	}
+	if err == nil && !got.Outcome.Good() {
+		err = answerNo()
+	}
+	return err
+}
+
+// parseRequest reads what the command line says of the request.
+func parseRequest(method, rawURL string, headers []string) (r *answer.Request, explicitPort bool, err error) {
+	u, err := url.Parse(rawURL)
+	switch {
+	case err != nil:
+		return nil, false, fmt.Errorf("URL: %w", err)
+	case u.Scheme != "http" || u.Hostname() == "" || u.Opaque != "":
+		return nil, false, fmt.Errorf("URL %q: want http://HOST[:PORT]/PATH", rawURL)
+	}
+	r = &answer.Request{Method: method, Host: strings.ToLower(u.Hostname()), Port: 80, Target: u.RequestURI()}
+	if p := u.Port(); p != "" {
+		n, err := strconv.ParseUint(p, 10, 16)
+		if err != nil || n == 0 {
+			return nil, false, fmt.Errorf("URL %q: port %s is not a port number", rawURL, p)
+		}
+		r.Port = uint16(n)
+	}
+	for _, h := range headers {
+		name, value, ok := strings.Cut(h, ":")
+		if !ok || strings.TrimSpace(name) == "" {
+			return nil, false, fmt.Errorf("header %q: want \"name: value\"", h)
+		}
+		r.Headers = append(r.Headers, model.Header{Name: strings.ToLower(strings.TrimSpace(name)), Value: strings.TrimSpace(value)})
+	}
+	return r, u.Port() != "", nil
+}
