@@ -81,7 +81,7 @@ type planner struct {
 	now     time.Time
 	waits   map[Key]*Wait
 	pending int // additions that are not in the client's hands
-	refused int
+	refused int // wanted, and replaced by what was there before a NACK
 }
 
 // wanted gives what the client should hold under a name, and what has to be
@@ -143,13 +143,12 @@ func (p *planner) additions(t Type) *response {
 	}
 	items, held, size := map[string]*Resource{}, 0, 0
 	for _, name := range p.candidates(t) {
-		r, v := p.wanted(Key{t, name})
-		switch v {
-		case refused:
+		k := Key{t, name}
+		r, v := p.wanted(k)
+		if goal := p.target.get(k); goal != nil && (r == nil || r.Version != goal.Version) {
 			p.refused++
-			delete(ts.force, name)
-			continue
-		case settled:
+		}
+		if v == refused || v == settled {
 			delete(ts.force, name)
 			continue
 		}
@@ -241,7 +240,9 @@ func (p *planner) after(t Type, items map[string]*Resource) map[string]*Resource
 // rewarm has the endpoints of a changed cluster sent again: Envoy warms a
 // changed cluster anew and waits for an assignment that comes after it.
 func (p *planner) rewarm(cluster *Resource) {
-	if p.types[CDS].acked[cluster.Name] == nil || !p.types[CDS].wild {
+	cds := &p.types[CDS]
+	held := cds.acked[cluster.Name]
+	if !cds.wild || held == nil || held.Version == cluster.Version && cds.maybe[cluster.Name] == nil {
 		return
 	}
 	for _, k := range cluster.Needs {

@@ -123,21 +123,6 @@ func (n *nodeSet) missing() (from, to Key, found bool) {
 	return users[0], open[0], true
 }
 
-// equal says whether two sets hold the same resources in the same versions.
-func (n *nodeSet) equal(o *nodeSet) bool {
-	for t := range n.res {
-		if len(n.res[t]) != len(o.res[t]) {
-			return false
-		}
-		for name, r := range n.res[t] {
-			if other := o.res[t][name]; other == nil || other.Version != r.Version {
-				return false
-			}
-		}
-	}
-	return true
-}
-
 // rollback gives the last good set with the endpoints and bundles of a newer
 // one: refusing a configuration must not freeze where its instances are.
 func rollback(good, fresh *nodeSet) *nodeSet {

@@ -74,7 +74,7 @@ func (p *simProxy) sendWorld(t Type, nack *status.Status) {
 // and applies a part all the same, as Envoy may.
 func (p *simProxy) read(refuse bool, applies func(name string) bool) {
 	r := p.inbox[0]
-	p.t.Logf("read %s nonce %s refuse %v", r.typ, r.nonce, refuse)
+	p.t.Logf("proxy reads %s %s, refuses %v", r.typ, r.nonce, refuse)
 	p.inbox = p.inbox[1:]
 	p.nonce[r.typ] = r.nonce
 	var nack *status.Status
@@ -89,6 +89,9 @@ func (p *simProxy) read(refuse bool, applies func(name string) bool) {
 		}
 		p.sendWorld(r.typ, nack)
 		return
+	}
+	if len(r.resources)+len(r.removed) == 1 {
+		applies = func(string) bool { return false } // what is refused alone is refused
 	}
 	for _, res := range r.resources {
 		if p.asked(res.Key) && (!refuse || applies(res.Name)) {
@@ -281,15 +284,10 @@ type sim struct {
 }
 
 func (s *sim) plan() {
-	rs := s.ses.plan(s.now)
-	for _, r := range rs {
-		m := ""
-		for _, x := range r.resources {
-			m += fmt.Sprintf(" %s=%s%v", x.Name, x.Version, x.Needs)
-		}
-		s.Logf("SRV nonce %s %s %s:%s removed %v", r.nonce, r.commit, r.typ, m, r.removed)
+	for _, r := range s.ses.plan(s.now) {
+		s.Logf("sent %s %s of %s: %v removed %v", r.typ, r.nonce, r.commit, r.resources, r.removed)
+		s.proxy.inbox = append(s.proxy.inbox, r)
 	}
-	s.proxy.inbox = append(s.proxy.inbox, rs...)
 }
 
 func (s *sim) reconnect() {
@@ -346,6 +344,9 @@ func (s *sim) step() {
 		s.reconnect()
 	}
 	s.proxy.check()
+	if s.ses.done && s.ses.programmed == s.set.commit {
+		s.compare() // what is called programmed is so
+	}
 }
 
 // settle lets both sides finish with a commit that nobody refuses.
