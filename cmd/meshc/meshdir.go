@@ -14,7 +14,7 @@ import (
 	"github.com/meshc/meshc/compiler/model"
 )
 
-// stateDirName is the local store's directory, at the top of the repository.
+// stateDirName is the state directory at the top of a repository.
 const stateDirName = ".meshc"
 
 // moduleFile marks the root of a CUE module.
