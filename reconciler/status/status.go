@@ -175,12 +175,18 @@ func (s *Status) Observe(p Programmed, now time.Time) {
 	}
 }
 
-// find gives the newest entry whose hash begins with prefix.
-func (s *Status) find(prefix string) *Entry {
+// find gives the newest entry whose hash begins with prefix, and whether other
+// commits' do as well.
+func (s *Status) find(prefix string) (newest *Entry, ambiguous bool) {
 	for i := len(s.History) - 1; i >= 0; i-- {
-		if strings.HasPrefix(s.History[i].Commit, prefix) {
-			return &s.History[i]
+		e := &s.History[i]
+		switch {
+		case !strings.HasPrefix(e.Commit, prefix):
+		case newest == nil:
+			newest = e
+		case e.Commit != newest.Commit:
+			ambiguous = true
 		}
 	}
-	return nil
+	return newest, ambiguous
 }

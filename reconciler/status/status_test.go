@@ -97,6 +97,8 @@ func TestVerdict(t *testing.T) {
 		"superseded, no history":    {[]Entry{{Commit: "a", Outcome: Superseded}, {Commit: "b", Outcome: OnEveryNode}}, "a", line("?"), Untold},
 		"not seen":                  {[]Entry{{Commit: "a", Outcome: OnEveryNode}}, "d", linear, Pending},
 		"not seen, no history":      {[]Entry{{Commit: "a", Outcome: OnEveryNode}}, "d", line("?"), Pending},
+		"a beginning":               {[]Entry{{Commit: "abcd", Outcome: OnEveryNode}}, "ab", linear, Live},
+		"an ambiguous beginning":    {[]Entry{{Commit: "abcd", Outcome: OnEveryNode}, {Commit: "abxy", Outcome: Rejected}}, "ab", linear, Untold},
 		"nothing yet":               {nil, "a", linear, Pending},
 		"skipped, descendant live":  {[]Entry{{Commit: "a", Outcome: OnEveryNode}, {Commit: "c", Outcome: OnEveryNode}}, "b", linear, Live},
 		"skipped, descendant bad":   {[]Entry{{Commit: "a", Outcome: OnEveryNode}, {Commit: "c", Outcome: Rejected}}, "b", linear, Never},

@@ -27,7 +27,10 @@ type Ancestry func(older, newer string) (bool, error)
 // newer one replaced is live when that one is on every node and descends from
 // it; a commit that was skipped between two polls likewise.
 func (s *Status) Verdict(commit string, descends Ancestry) Verdict {
-	e := s.find(commit)
+	e, ambiguous := s.find(commit)
+	if ambiguous {
+		return Verdict{Untold, fmt.Sprintf("%s is the beginning of more than one commit", commit)}
+	}
 	if e == nil {
 		return s.unseen(commit, descends)
 	}

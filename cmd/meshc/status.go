@@ -1,0 +1,202 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/meshc/meshc/reconciler/status"
+	"github.com/meshc/meshc/reconciler/store"
+)
+
+func newStatusCmd() *cobra.Command {
+	var state string
+	var watch bool
+	cmd := &cobra.Command{
+		Use:   "status [DIR]",
+		Short: "which commit is live on how many proxies",
+		Long: `status reads what the controller of the mesh in DIR (default ".") last reported:
+the commit that serves, on how many proxies, the newest commit that was tried
+and why it does not serve.
+
+Exit status: 0 the newest commit is on every proxy; 1 it is not (yet);
+2 could not tell.`,
+		Args: cobra.MaximumNArgs(1),
+	}
+	out := addOutputFlag(cmd)
+	cmd.Flags().StringVar(&state, "state", "", "state directory (default: .meshc at the top of the repository)")
+	cmd.Flags().BoolVar(&watch, "watch", false, "print again whenever it changes, until interrupted")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		dir, err := stateDir(argument(args, "."), state)
+		if err != nil {
+			return err
+		}
+		p := statusPrinter{dir: dir, out: cmd.OutOrStdout(), json: out.value == "json"}
+		if watch {
+			return p.watch(cmd.Context())
+		}
+		s, err := store.ReadStatus(dir)
+		if err != nil {
+			return err
+		}
+		if err := p.write(s); err != nil {
+			return err
+		}
+		if c, _ := s.Condition(status.Ready); c.Status != status.True {
+			return answerNo()
+		}
+		return nil
+	}
+	return cmd
+}
+
+func argument(args []string, fallback string) string {
+	if len(args) > 0 {
+		return args[0]
+	}
+	return fallback
+}
+
+// stateDir is the one named, else the one at the top of dir's repository.
+func stateDir(dir, named string) (string, error) {
+	if named != "" {
+		return named, nil
+	}
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	top, _, err := repositoryOf(abs)
+	if err != nil {
+		return "", fmt.Errorf("%w; name the state directory with --state", err)
+	}
+	return filepath.Join(top, stateDirName), nil
+}
+
+type statusPrinter struct {
+	dir  string
+	out  io.Writer
+	json bool
+}
+
+func (p *statusPrinter) write(s *status.Status) error {
+	if p.json {
+		return writeJSON(p.out, "MeshStatus", s)
+	}
+	return printStatus(p.out, s)
+}
+
+// watchInterval is how often the state is looked at.
+const watchInterval = 100 * time.Millisecond
+
+// watch prints each new report until ctx ends.
+func (p *statusPrinter) watch(ctx context.Context) error {
+	var last time.Time
+	for {
+		s, err := store.ReadStatus(p.dir)
+		if err != nil && !errors.Is(err, store.ErrNothing) {
+			return err
+		}
+		if err == nil && !s.UpdatedAt.Equal(last) {
+			last = s.UpdatedAt
+			if err := p.write(s); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(watchInterval):
+		}
+	}
+}
+
+func printStatus(out io.Writer, s *status.Status) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "mesh       %s (%s, %s)\n", s.Repository, s.Ref, s.Path)
+	printController(&b, s)
+	printServing(&b, s)
+	printAttempted(&b, s)
+	b.WriteString("\nconditions\n")
+	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, c := range s.Conditions {
+		fmt.Fprintf(table, "  %s\t%s\t%s\t%s\n", c.Type, c.Status, c.Reason, firstLine(c.Message))
+	}
+	_ = table.Flush() // into a strings.Builder, which does not fail
+	printNodes(&b, s)
+	_, err := io.WriteString(out, b.String())
+	return err
+}
+
+// printController says whether the writer of the report is still there: a
+// report outlives it.
+func printController(b *strings.Builder, s *status.Status) {
+	if errors.Is(syscall.Kill(s.Controller.PID, 0), syscall.ESRCH) {
+		fmt.Fprintf(b, "controller not running; this is what it last reported, at %s\n", s.UpdatedAt.Format(time.RFC3339))
+	}
+}
+
+func printServing(b *strings.Builder, s *status.Status) {
+	if s.Serving == nil {
+		b.WriteString("serving    nothing yet\n")
+		return
+	}
+	fmt.Fprintf(b, "serving    %.12s  programmed %d/%d", s.Serving.Commit, s.Programmed.Done, s.Programmed.Total)
+	for _, e := range s.History {
+		if e.Commit == s.Serving.Commit && e.Outcome == status.OnEveryNode {
+			fmt.Fprintf(b, "  in %s", e.ProgrammedAt.Sub(e.ObservedAt))
+			break
+		}
+	}
+	b.WriteString("\n")
+}
+
+func printAttempted(b *strings.Builder, s *status.Status) {
+	a := s.Attempted
+	switch {
+	case a == nil:
+		return
+	case a.Error == "":
+		fmt.Fprintf(b, "attempted  %.12s\n", a.Commit)
+	default:
+		fmt.Fprintf(b, "attempted  %.12s  failed: %s\n", a.Commit, firstLine(a.Error))
+	}
+	for _, d := range a.Diagnostics {
+		fmt.Fprintf(b, "  %s: %s[%s]: %s\n", place(d), d.Severity, d.Code, d.Message)
+		if d.Help != "" {
+			fmt.Fprintf(b, "    help: %s\n", d.Help)
+		}
+	}
+}
+
+func place(d status.Diagnostic) string {
+	if d.File == "" {
+		return "mesh"
+	}
+	return fmt.Sprintf("%s:%d:%d", d.File, d.Line, d.Col)
+}
+
+func printNodes(b *strings.Builder, s *status.Status) {
+	if len(s.Programmed.Nodes) == 0 {
+		return
+	}
+	b.WriteString("\nproxies\n")
+	table := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+	for _, n := range s.Programmed.Nodes {
+		fmt.Fprintf(table, "  %s\t%s\t%.12s\t%s\n", n.ID, n.State, n.Commit, firstLine(n.Detail))
+	}
+	_ = table.Flush()
+}
+
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	return line
+}
