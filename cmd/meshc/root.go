@@ -16,6 +16,9 @@ func commands() []*cobra.Command {
 	return []*cobra.Command{
 		newInitCmd(),
 		newVetCmd(),
+		newCompileCmd(),
+		newDiffCmd(),
+		newRouteCmd(),
 		newExplainCmd(),
 	}
 }
