@@ -8,7 +8,6 @@ import (
 	"github.com/meshc/meshc/compiler/diag"
 	"github.com/meshc/meshc/compiler/intent"
 	"github.com/meshc/meshc/compiler/model"
-	"github.com/meshc/meshc/compiler/reach"
 )
 
 func (c *overIntent) matches() {
@@ -97,7 +96,6 @@ func (c *overIntent) headerConditions(ns []*intent.NamedMatch) {
 			continue
 		}
 		c.condition("header", n)
-		c.negation(n)
 	}
 }
 
@@ -125,19 +123,5 @@ func (c *overIntent) condition(kind string, n *intent.NamedMatch) {
 			d := c.report(diag.WrongValue, n.Value.At, "%s %q: an empty %s holds for every value", kind, n.Name.V, n.Kind.V)
 			d.Help = "write `present: true`"
 		}
-	}
-}
-
-// negation refuses a negated condition that accepts the empty value: Envoy
-// reads a missing header as an empty one there, and the model does not.
-func (c *overIntent) negation(n *intent.NamedMatch) {
-	if n.Not == nil || !n.Not.V || n.Kind.V == string(model.Present) {
-		return
-	}
-	positive := model.NamedMatch{Kind: model.MatchKind(n.Kind.V), Value: n.Value.V}
-	emptyText := positive.Kind == model.Prefix || positive.Kind == model.Suffix || positive.Kind == model.Contains
-	if !emptyText && reach.AcceptsValue(positive, "", true) { // condition has refused the empty texts
-		c.report(diag.NotAndAbsent, n.Value.At, "header %q: the negated condition also speaks of the empty value", n.Name.V).
-			Help = "write `present: true`, or a condition that the empty value does not meet"
 	}
 }

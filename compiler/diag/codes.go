@@ -58,7 +58,6 @@ const (
 	BadHost            Code = "MSH2023" // host pattern of a gateway
 	DuplicateCondition Code = "MSH2024" // one name matched twice in one match
 	NoRoutes           Code = "MSH2025" // several versions and no route, or nothing to send to
-	NotAndAbsent       Code = "MSH2026" // a negated condition that speaks of the empty value
 
 	UnknownCaller      Code = "MSH3001" // allow.from names no service
 	SharedAccount      Code = "MSH3002" // two services, one identity

@@ -11,7 +11,7 @@ var security = []Entry{
 	{PlaintextCaller, Error, "a caller without mutual TLS of a strict service",
 		"A strict service refuses plaintext, so every request of this caller fails.",
 		"mesh: mtls: \"disable\"\nservice: ratings: security: mtls: \"strict\"", "mesh: mtls: \"strict\""},
-	{UsedNotAllowed, Error, "a declared caller is refused",
+	{UsedNotAllowed, Warning, "a declared caller is refused",
 		"The caller says `uses`, and `allow` of the service does not name it, so every request is answered with 403.",
 		"service: web: uses: api: {}\nservice: api: security: allow: [{from: [\"admin\"]}]", "service: api: security: allow: [{from: [\"admin\", \"web\"]}]"},
 	{AllowedNotUsed, Warning, "an allowed caller that never calls",
