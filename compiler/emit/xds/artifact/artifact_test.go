@@ -157,32 +157,3 @@ func TestWriteDoesNotLeaveTheDirectory(t *testing.T) {
 		}
 	}
 }
-
-func FuzzParseWorkloads(f *testing.F) {
-	f.Add([]byte(`{"workloads":[{"id":"a","role":"sidecar","service":{"namespace":"n","name":"s"},"version":"v1","inbound":{"80":"127.0.0.1:80"},"ready":true}]}`))
-	f.Add([]byte(`{"workloads":[null]}`))
-	f.Add([]byte(`{"workloads":[{"typo":1}]}`))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		list, err := artifact.ParseWorkloads(data)
-		for _, w := range list {
-			if err == nil && (w.ID == "" || w.Service.Name == "") {
-				t.Errorf("accepted %+v", w)
-			}
-		}
-	})
-}
-
-func TestParseWorkloadsRefuses(t *testing.T) {
-	for want, doc := range map[string]string{
-		"unknown field":       `{"workloads":[{"portt":1}]}`,
-		"it is null":          `{"workloads":[null]}`,
-		"are required":        `{"workloads":[{}]}`,
-		"version is required": `{"workloads":[{"id":"a","role":"sidecar","service":{"namespace":"n","name":"s"}}]}`,
-		"something follows":   `{"workloads":[]} {}`,
-		"unexpected EOF":      `{"workloads":`,
-	} {
-		if _, err := artifact.ParseWorkloads([]byte(doc)); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: got %v, want %q", doc, err, want)
-		}
-	}
-}
