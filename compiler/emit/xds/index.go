@@ -14,25 +14,51 @@ type instance struct {
 	version string
 }
 
-// index answers look-ups in a mesh and its workloads.
+// index answers look-ups in a mesh and in those of its workloads that one
+// proxy may know.
 type index struct {
 	mesh      *model.Mesh
 	workloads map[instance][]*model.Workload // sorted by ID, gateways left out
 }
 
-func newIndex(m *model.Mesh, all []*model.Workload) (*index, error) {
+// newIndex keeps the workloads of self's own service and of those that it
+// uses: work for one proxy must not grow with the mesh.
+func newIndex(m *model.Mesh, self *model.Workload, all []*model.Workload) (*index, error) {
 	ix := &index{mesh: m, workloads: make(map[instance][]*model.Workload)}
-	return ix, ix.place(all)
+	return ix, ix.place(visible(m, self), all)
 }
 
-func (ix *index) place(all []*model.Workload) error {
-	seen := make(map[string]bool, len(all))
-	for _, w := range all {
-		if id := w.NodeID(); seen[id] {
-			return fmt.Errorf("two workloads are called %s", id)
-		} else {
-			seen[id] = true
+// visible are the services whose workloads self may know.
+func visible(m *model.Mesh, self *model.Workload) map[model.Ref]bool {
+	out := map[model.Ref]bool{self.Service: true}
+	if s := m.Service(self.Service); s != nil {
+		for _, used := range s.Uses {
+			out[used] = true
 		}
+	}
+	if g := m.Gateway(self.Service); g != nil && self.Role == model.RoleGateway {
+		for _, l := range g.Listeners {
+			for _, h := range l.Hosts {
+				for _, r := range h.Routes {
+					out[r.Service] = true
+				}
+			}
+		}
+	}
+	return out
+}
+
+func (ix *index) place(services map[model.Ref]bool, all []*model.Workload) error {
+	seen := make(map[string]bool)
+	for _, w := range all {
+		if !services[w.Service] {
+			continue
+		}
+		id := w.NodeID()
+		if seen[id] {
+			return fmt.Errorf("two workloads are called %s", id)
+		}
+		seen[id] = true
 		if w.Role == model.RoleGateway {
 			continue
 		}

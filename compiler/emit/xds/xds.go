@@ -74,7 +74,7 @@ type emitter struct {
 }
 
 func newEmitter(m *model.Mesh, w *model.Workload, all []*model.Workload, o Options) (*emitter, error) {
-	ix, err := newIndex(m, all)
+	ix, err := newIndex(m, w, all)
 	if err != nil {
 		return nil, err
 	}
