@@ -146,7 +146,7 @@ func TestRenewalUsesTheCertificateAndANewKey(t *testing.T) {
 }
 
 func TestAuthorityAwayAtFirstAndDuringRenewal(t *testing.T) {
-	srv := catest.Run(t, ca.Config{TTL: 3 * time.Second})
+	srv := catest.Run(t, ca.Config{TTL: 6 * time.Second}) // leaves seconds between the failure and the end
 	cfg := config(t, srv)
 	cfg.TokenFile = srv.TokenFile(t, cart)
 	srv.Stop()
