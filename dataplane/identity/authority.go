@@ -129,26 +129,30 @@ func clientTLS(cfg *Config, cur *Identity) (*tls.Config, error) {
 	for _, c := range roots {
 		pool.AddCert(c)
 	}
-	want := "spiffe://" + td + controllerPath
 	out := &tls.Config{
 		MinVersion:         tls.VersionTLS13,
 		Time:               cfg.Now,
 		InsecureSkipVerify: true, // by host name; VerifyConnection verifies by SPIFFE ID
-		VerifyConnection: func(cs tls.ConnectionState) error {
-			id, err := verify.Chain(cs.PeerCertificates, pool, x509.ExtKeyUsageServerAuth, cfg.Now())
-			if err != nil {
-				return fmt.Errorf("authority: %w", err)
-			}
-			if id.String() != want {
-				return fmt.Errorf("authority: the server is %q, not %q", id, want)
-			}
-			return nil
-		},
+		VerifyConnection:   onlyPeer("spiffe://"+td+controllerPath, pool, cfg.Now),
 	}
 	if cur != nil {
 		out.Certificates = []tls.Certificate{cur.Certificate}
 	}
 	return out, nil
+}
+
+// onlyPeer lets a server in whose certificate is valid and for want.
+func onlyPeer(want string, roots *x509.CertPool, now func() time.Time) func(tls.ConnectionState) error {
+	return func(cs tls.ConnectionState) error {
+		id, err := verify.Chain(cs.PeerCertificates, roots, x509.ExtKeyUsageServerAuth, now())
+		if err != nil {
+			return fmt.Errorf("authority: %w", err)
+		}
+		if id.String() != want {
+			return fmt.Errorf("authority: the server is %q, not %q", id, want)
+		}
+		return nil
+	}
 }
 
 // trustDomain is that of the wanted identity, or else the one that the root
