@@ -47,6 +47,8 @@ func (c *Client) applyNow() {
 		}
 	}
 	c.remember(set.Listeners)
+	c.cache.forget()
+	c.adjust()
 	c.opts.Observe(Event{Kind: Applied})
 	if failed {
 		c.tryAgain()
@@ -66,7 +68,7 @@ func (c *Client) fallBack(listeners map[string]*resource.Listener, name string) 
 	if !ok {
 		return false
 	}
-	last := c.applied[name]
+	last := c.cache.inForce[name]
 	if last == nil || last.resource == resource.Resource(current) {
 		delete(listeners, name)
 		return true
@@ -77,14 +79,15 @@ func (c *Client) fallBack(listeners map[string]*resource.Listener, name string) 
 
 // remember notes which version of each listener is in force.
 func (c *Client) remember(listeners map[string]*resource.Listener) {
-	before := c.applied
-	c.applied = maps.Clone(c.cache.active[resource.ListenerType])
-	for name, e := range c.applied {
+	before := c.cache.inForce
+	now := maps.Clone(c.cache.active[resource.ListenerType])
+	for name, e := range now {
 		switch l, ok := listeners[name]; {
 		case !ok:
-			delete(c.applied, name)
+			delete(now, name)
 		case resource.Resource(l) != e.resource:
-			c.applied[name] = before[name]
+			now[name] = before[name]
 		}
 	}
+	c.cache.inForce = now
 }

@@ -29,6 +29,9 @@ type entry struct {
 type cache struct {
 	accepted map[string]map[string]*entry // type URL → name → newest accepted
 	active   map[string]map[string]*entry // of listeners and clusters
+	// inForce are the listeners that the engine runs: an active one that it
+	// cannot bind falls back to these, so what they refer to is kept as well.
+	inForce map[string]*entry
 }
 
 func newCache() *cache {
@@ -106,9 +109,12 @@ func (c *cache) disappeared(resp *discoveryv3.DeltaDiscoveryResponse) {
 }
 
 // wanted names the resources of a type that accepted or active listeners and
-// clusters refer to.
+// clusters, or listeners in force, refer to.
 func (c *cache) wanted(url string) map[string]bool {
 	names := make(map[string]bool)
+	for _, e := range c.inForce {
+		refer(e.resource, url, names)
+	}
 	for _, list := range []map[string]map[string]*entry{c.accepted, c.active} {
 		for _, referrer := range []string{resource.ListenerType, resource.ClusterType} {
 			for _, e := range list[referrer] {

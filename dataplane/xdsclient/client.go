@@ -98,7 +98,6 @@ type Client struct {
 	pending  bool            // apply is set
 	complete bool            // the first configuration is in force, or its wait is over
 	heard    map[string]bool // types answered by this run's control plane
-	applied  map[string]*entry
 }
 
 // New gives a Client; Run starts it.
@@ -250,16 +249,24 @@ func (c *Client) respond(resp *discoveryv3.DeltaDiscoveryResponse) {
 	c.heard[url] = true
 	warming := c.cache.promote()
 	c.cache.forget()
-	for _, named := range resource.Types {
-		if !warms(named) {
-			c.session.adjust(named, c.cache.wanted(named))
-		}
-	}
+	c.adjust()
 	c.answer(resp, err)
 	c.opts.Log.Debug("took a response", "type", url, "resources", len(resp.GetResources()), "removed", len(resp.GetRemovedResources()), "warming", warming)
 	if c.complete || c.isComplete(warming) {
 		c.complete = true
 		c.schedule()
+	}
+}
+
+// adjust asks for what is referred to now, and gives up what no longer is.
+func (c *Client) adjust() {
+	if c.session == nil || !c.session.open {
+		return
+	}
+	for _, url := range resource.Types {
+		if !warms(url) {
+			c.session.adjust(url, c.cache.wanted(url))
+		}
 	}
 }
 
