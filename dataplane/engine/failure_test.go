@@ -13,7 +13,6 @@ import (
 
 	"github.com/meshc/meshc/dataplane/filter"
 	"github.com/meshc/meshc/dataplane/route"
-	"github.com/meshc/meshc/dataplane/snapshot"
 )
 
 // closedPort is an address where nobody listens.
@@ -77,7 +76,6 @@ func TestLocalReplies(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := c.mesh()
-			m.cluster2(func(cl *snapshot.Cluster) { cl.ConnectTimeout = time.Second })
 			records := withLog(t, m)
 			e := start(t, m)
 			status, _ := get(t, client(t), "http://"+addrOf(t, e, "in")+"/x")
@@ -92,19 +90,7 @@ func TestLocalReplies(t *testing.T) {
 	}
 }
 
-func (m *mesh) cluster2(f func(*snapshot.Cluster)) {
-	if c := m.cluster(); c != nil {
-		f(c)
-	}
-}
-
 func TestConnectTimeout(t *testing.T) {
-	// A listener whose queue is full answers no SYN.
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
 	m := newMesh("192.0.2.1:9") // TEST-NET-1: nobody answers, or no route exists
 	m.cluster().ConnectTimeout = 100 * time.Millisecond
 	e := start(t, m)

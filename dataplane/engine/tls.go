@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"io"
 	"iter"
 	"net"
 	"time"
@@ -39,7 +38,10 @@ func (wouldBlock) Temporary() bool { return true }
 var (
 	errWouldBlock net.Error = wouldBlock{}
 	errReset                = errors.New("connection reset by peer")
-	errAbandoned            = errors.New("handshake abandoned")
+	// errCut is an end of the connection without close_notify. It must not be
+	// io.EOF, which crypto/tls lets pass between records.
+	errCut       = errors.New("connection ended without close_notify")
+	errAbandoned = errors.New("handshake abandoned")
 )
 
 // startTLS puts TLS on s and prepares the handshake; handshake drives it.
@@ -132,7 +134,7 @@ func (t *tlsLayer) Read(p []byte) (int, error) {
 		case ioOK:
 			return n, nil
 		case ioEOF:
-			return 0, io.EOF
+			return 0, errCut
 		case ioError:
 			return 0, errReset
 		}
