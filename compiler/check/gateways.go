@@ -84,12 +84,15 @@ func (c *overIntent) listenersOf(g *intent.Gateway, r *intent.GatewayRoute) []*i
 
 var dnsName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$`)
 
+// isDNSName follows RFC 1123: labels of letters, digits and inner hyphens.
+func isDNSName(name string) bool { return len(name) <= 253 && dnsName.MatchString(name) }
+
 // hostPatterns checks patterns and says whether all are fine.
 func (c *overIntent) hostPatterns(hosts []intent.Value[string]) bool {
 	ok := true
 	for _, h := range hosts {
 		name := strings.TrimPrefix(strings.ToLower(h.V), "*.")
-		if h.V == "*" || len(name) <= 253 && dnsName.MatchString(name) {
+		if h.V == "*" || isDNSName(name) {
 			continue
 		}
 		ok = false

@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"net/netip"
 	"regexp"
 	"strings"
 
@@ -77,10 +78,29 @@ func (c *overIntent) hosts() {
 		if s.Host != nil {
 			at = s.Host.At
 		}
+		c.hostName(s.Host)
 		c.claimHost(taken, strings.ToLower(scope.Host(s)), s.Ports, claim{fmt.Sprintf("service %q", scope.ServiceRef(s)), at})
 	}
 	for _, e := range c.mesh.Externals {
+		c.hostName(&e.Host)
+		c.endpoints(e)
 		c.claimHost(taken, strings.ToLower(e.Host.V), e.Ports, claim{fmt.Sprintf("external %q", scope.ExternalRef(e)), e.Host.At})
+	}
+}
+
+// hostName checks a DNS name label by label, which the schema does not.
+func (c *overIntent) hostName(host *intent.Value[string]) {
+	if host != nil && !isDNSName(strings.ToLower(host.V)) {
+		c.report(diag.BadName, host.At, "%q is not a DNS name", host.V)
+	}
+}
+
+// endpoints of an external are addresses: names are what `host` is for.
+func (c *overIntent) endpoints(e *intent.External) {
+	for _, v := range e.Endpoints {
+		if at, err := netip.ParseAddrPort(v.V); err != nil || at.Port() == 0 || at.Addr().Zone() != "" {
+			c.report(diag.WrongValue, v.At, "external %q: endpoint %q is not \"ip:port\"", e.Name.V, v.V)
+		}
 	}
 }
 

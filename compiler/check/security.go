@@ -97,14 +97,15 @@ func (c *overIntent) callers() {
 }
 
 // refusedCaller reports a declared caller that an explicit allow list leaves
-// out. An empty list is reported where it stands.
+// out. An empty list, and one with an unknown name, which may be meant for the
+// caller, are reported where they stand.
 func (c *overIntent) refusedCaller(from model.Ref, id string, to model.Ref, at diag.Range) {
 	s := c.scope.Service(to)
 	if s == nil || from == to || s.Security == nil || len(s.Security.Allow) == 0 {
 		return
 	}
 	for _, a := range s.Security.Allow {
-		if slices.ContainsFunc(a.From, func(v intent.Value[string]) bool { return c.means(v.V, to.Namespace, id) }) {
+		if slices.ContainsFunc(a.From, func(v intent.Value[string]) bool { return c.mayMean(v.V, to.Namespace, id) }) {
 			return
 		}
 	}
@@ -113,13 +114,13 @@ func (c *overIntent) refusedCaller(from model.Ref, id string, to model.Ref, at d
 	d.Related = []diag.Related{{Range: s.Security.Allow[0].At, Message: "the allow list"}}
 }
 
-// means says whether an entry of `from` lets the identity in.
-func (c *overIntent) means(from, namespace, id string) bool {
+// mayMean says whether an entry of `from` lets the identity in, or is unknown.
+func (c *overIntent) mayMean(from, namespace, id string) bool {
 	if from == anyCaller {
 		return true
 	}
-	got, ok := c.scope.CallerID(literal.Ref(from, namespace))
-	return ok && got == id
+	got, known := c.scope.CallerID(literal.Ref(from, namespace))
+	return !known || got == id
 }
 
 // idleCallers reports names in allow lists that declare no call.
