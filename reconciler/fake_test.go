@@ -210,7 +210,7 @@ func run(t *testing.T, story func(w *world)) {
 			t:         t,
 			source:    &fakeSource{trees: map[string]int{}},
 			store:     &fakeStore{},
-			pusher:    &fakePusher{changed: make(chan struct{})},
+			pusher:    &fakePusher{done: 1, total: 1, changed: make(chan struct{})},
 			workloads: &fakeWorkloads{changed: make(chan struct{})},
 		}
 		w.opts = Options{

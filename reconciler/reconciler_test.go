@@ -15,10 +15,13 @@ import (
 
 func TestACommitIsServedAndProgrammed(t *testing.T) {
 	run(t, func(w *world) {
-		w.pusher.total = 2
+		w.pusher.done, w.pusher.total = 0, 0
 		w.source.set("c1")
 		w.start()
 		w.wantServing("c1")
+		w.wantCondition(status.Ready, status.False, "NoProxies")
+		w.pusher.program(0, 2)
+		w.pass(observeDelay)
 		w.wantCondition(status.Ready, status.False, "Programming")
 		w.wantCondition(status.Reconciling, status.True, "Programming")
 		w.pusher.program(1, 2)
@@ -28,7 +31,7 @@ func TestACommitIsServedAndProgrammed(t *testing.T) {
 		w.wantCondition(status.OnNodes, status.True, "Programmed")
 		w.wantCondition(status.Reconciling, status.False, "Idle")
 		e := w.store.status.History[0]
-		if e.Outcome != status.OnEveryNode || e.ProgrammedAt.Sub(e.ObservedAt) != observeDelay {
+		if e.Outcome != status.OnEveryNode || e.ProgrammedAt.Sub(e.ObservedAt) != 2*observeDelay {
 			t.Errorf("history: %+v", e)
 		}
 		w.pass(time.Minute)
@@ -90,7 +93,7 @@ func TestRestartWithGitAwayServesLastGood(t *testing.T) {
 		w.commit("bad1")
 		w.stop()
 		w.source.fail(errAway, nil)
-		w.pusher = &fakePusher{changed: make(chan struct{})}
+		w.pusher = &fakePusher{done: 1, total: 1, changed: make(chan struct{})}
 		w.opts.Pusher = w.pusher
 
 		r, err := New(w.opts)

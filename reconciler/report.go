@@ -38,7 +38,21 @@ func boolean(b bool) status.ConditionStatus {
 }
 
 func (r *Reconciler) count() string {
+	if r.status.Programmed.Total == 0 {
+		return "no proxy is known yet"
+	}
 	return fmt.Sprintf("programmed %d/%d", r.status.Programmed.Done, r.status.Programmed.Total)
+}
+
+// progress is the reason that goes with count.
+func (r *Reconciler) progress() string {
+	switch p := r.status.Programmed; {
+	case p.Total == 0:
+		return "NoProxies"
+	case p.Complete():
+		return "Programmed"
+	}
+	return "Programming"
 }
 
 func (r *Reconciler) ready() status.Condition {
@@ -60,10 +74,8 @@ func (r *Reconciler) ready() status.Condition {
 		return c(status.False, "Compiling", "the newest commit is being compiled")
 	case r.current.Hash == "":
 		return c(status.Unknown, "Restored", "the last good commit serves, the repository has not answered yet")
-	case !r.status.Programmed.Complete():
-		return c(status.False, "Programming", r.count())
 	}
-	return c(status.True, "Programmed", r.count())
+	return c(boolean(r.status.Programmed.Complete()), r.progress(), r.count())
 }
 
 func (r *Reconciler) reconciling() status.Condition {
@@ -80,7 +92,7 @@ func (r *Reconciler) reconciling() status.Condition {
 	case r.saveErr != nil:
 		return c(true, "StoreFailed", "tried again")
 	case r.serving != nil && !r.status.Programmed.Complete():
-		return c(true, "Programming", r.count())
+		return c(true, r.progress(), r.count())
 	}
 	return c(false, "Idle", "nothing to do")
 }
@@ -126,10 +138,5 @@ func (r *Reconciler) programmed() status.Condition {
 	if r.serving == nil {
 		return condition(status.OnNodes, status.False, "NothingServes", "no commit has been applied yet", "")
 	}
-	p := r.status.Programmed
-	reason := "Programming"
-	if p.Complete() {
-		reason = "Programmed"
-	}
-	return condition(status.OnNodes, boolean(p.Complete()), reason, r.count(), r.serving.Commit)
+	return condition(status.OnNodes, boolean(r.status.Programmed.Complete()), r.progress(), r.count(), r.serving.Commit)
 }

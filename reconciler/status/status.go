@@ -103,8 +103,9 @@ type Programmed struct {
 	Nodes       []Node    `json:"nodes,omitempty"` // by id
 }
 
-// Complete says that every node that should run the commit does.
-func (p Programmed) Complete() bool { return p.Commit != "" && p.Done == p.Total }
+// Complete says that every node that should run the commit does. While no node
+// is known nothing is programmed: 0/0 would be true and mean nothing.
+func (p Programmed) Complete() bool { return p.Commit != "" && p.Total > 0 && p.Done == p.Total }
 
 // Outcome of a commit.
 type Outcome string

@@ -38,6 +38,10 @@ func TestTransitionTimeMovesOnlyWithTheStatus(t *testing.T) {
 func TestACommitIsProgrammedOnceAndKeepsItsTime(t *testing.T) {
 	var s Status
 	s.Record(Entry{Commit: "a", Outcome: Applied, ObservedAt: at(0), AppliedAt: at(1)})
+	s.Observe(Programmed{Commit: "a"}, at(1))
+	if s.Programmed.Complete() || s.History[0].Outcome != Applied {
+		t.Error("0/0 counts as programmed")
+	}
 	s.Observe(Programmed{Commit: "a", Done: 1, Total: 2}, at(2))
 	if s.History[0].Outcome != Applied || s.Programmed.Complete() {
 		t.Fatalf("half way: %+v", s)
