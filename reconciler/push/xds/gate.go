@@ -98,38 +98,36 @@ func (p *planner) warm(k Key) bool {
 // of it has to be sent or is on its way.
 func (p *planner) confirmedNow(k Key) bool {
 	ts := &p.types[k.Type]
-	if ts.acked[k.Name] == nil || ts.force[k.Name] {
-		return false
-	}
-	if ts.flight != nil {
-		_, moving := ts.flight.items[k.Name]
-		return !moving
-	}
-	return true
+	return ts.acked[k.Name] != nil && !ts.force[k.Name] && !ts.moving(k.Name)
 }
 
-// lateUser finds a resource that refers to k and whose own change has to reach
-// the client before k's: endpoints follow their cluster, route configurations
-// their listener.
+// lateUser finds a resource that refers to k and whose own change has to be on
+// its way before k's: endpoints follow their cluster, route configurations
+// their listener. On its way is enough: Envoy confirms a cluster only when it
+// is warm, which takes the endpoints.
 func (p *planner) lateUser(k Key) (Key, bool) {
 	if k.Type != EDS && k.Type != RDS {
 		return Key{}, false
 	}
 	for _, u := range p.target.users[k] {
 		ts := &p.types[u.Type]
-		if !ts.seen || !ts.wild && !ts.subs[u.Name] {
+		if !ts.seen || !ts.wild && !ts.subs[u.Name] || ts.moving(u.Name) {
 			continue
-		}
-		if ts.flight != nil {
-			if _, moving := ts.flight.items[u.Name]; moving {
-				return u, true
-			}
 		}
 		if _, v := p.wanted(u); v == send {
 			return u, true
 		}
 	}
 	return Key{}, false
+}
+
+// moving says whether an answer on the name is awaited.
+func (ts *typeState) moving(name string) bool {
+	if ts.flight == nil {
+		return false
+	}
+	_, moving := ts.flight.items[name]
+	return moving
 }
 
 // closed says whether everything that the client's resources refer to is in

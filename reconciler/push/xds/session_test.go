@@ -129,8 +129,9 @@ func TestRouteWaitsForItsClusterToWarm(t *testing.T) {
 	s := newScript(t, first1())
 	s.up()
 	s.want(s.goal(newSet("c2", append(clusterAt("b", "1"), listenerTo("r", "2", "b")...)...)), "CDS b=1")
-	s.want(s.sub(EDS, "b"), "")   // the cluster is not confirmed yet
-	s.want(s.ack(CDS), "EDS b=1") // and now it is, but not warm
+	// Envoy confirms a cluster when it is warm: its endpoints cannot wait for that.
+	s.want(s.sub(EDS, "b"), "EDS b=1")
+	s.want(s.ack(CDS), "")
 	s.want(s.ack(EDS), "RDS r=2") // the switch
 	s.want(s.ack(RDS), "CDS -a")  // and only then the end of the old one
 	s.want(s.unsub(EDS, "a"), "") // a client drops the endpoints itself
@@ -183,8 +184,7 @@ func TestChangedClusterGetsItsEndpointsAgain(t *testing.T) {
 	s := newScript(t, first1())
 	s.up()
 	set := append([]*Resource{simResource(CDS, "a", "2", Key{EDS, "a"}), simResource(EDS, "a", "1")}, listenerTo("r", "1", "a")...)
-	s.want(s.goal(newSet("c2", set...)), "CDS a=2")
-	s.want(s.ack(CDS), "EDS a=1")
+	s.want(s.goal(newSet("c2", set...)), "CDS a=2; EDS a=1")
 }
 
 func TestSubscriptions(t *testing.T) {
@@ -194,8 +194,8 @@ func TestSubscriptions(t *testing.T) {
 	s.want(s.ack(EDS), "")
 	s.want(s.sub(EDS, "a"), "EDS a=1") // asking again is asking for it again
 	s.want(s.ack(EDS), "")
-	s.want(s.goal(newSet("c2", append(clusterAt("nobody", "1"), first1().all()...)...)), "CDS nobody=1")
-	s.want(s.ack(CDS), "EDS nobody=1") // a name that was absent comes to be
+	s.want(s.goal(newSet("c2", append(clusterAt("nobody", "1"), first1().all()...)...)), "CDS nobody=1; EDS nobody=1")
+	s.want(s.ack(CDS), "") // a name that was absent came to be
 	s.want(s.ack(EDS), "")
 	s.want(s.sub(CDS, "a"), "CDS a=1")
 	s.want(s.ack(CDS), "")
@@ -251,13 +251,14 @@ func TestRefusedCommitIsRolledBack(t *testing.T) {
 	s := newScript(t, first1())
 	s.up()
 	set := slices.Concat(clusterAt("a", "2"), clusterAt("bad", "1"), listenerTo("r", "1", "a"))
-	s.want(s.goal(newSet("c2", set...)), "CDS a=2 bad=1")
+	s.want(s.goal(newSet("c2", set...)), "CDS a=2 bad=1; EDS a=2")
 	// Envoy took a=2 and says what it did not take.
 	s.want(s.nack(CDS, `Error adding/updating cluster(s) bad: no good`), "CDS a=1 -bad")
+	s.want(s.ack(EDS), "EDS a=2") // after the cluster, once more
 	if names := s.types[CDS].lastNACK.Names; !slices.Equal(names, []string{"bad"}) {
 		t.Errorf("the NACK is booked for %q", names)
 	}
-	s.want(s.ack(CDS), "EDS a=2")
+	s.want(s.ack(CDS), "")
 	// Endpoints go on although the commit does not.
 	moved := append(slices.Concat(clusterAt("bad", "1"), listenerTo("r", "1", "a")), simResource(CDS, "a", "2", Key{EDS, "a"}), simResource(EDS, "a", "3"))
 	s.want(s.ack(EDS), "")
@@ -270,8 +271,8 @@ func TestReportedVersionsAreNotSentAgain(t *testing.T) {
 	s.want(s.feed(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: LDS.URL(), InitialResourceVersions: map[string]string{"l": "0"}}), "")
 	s.want(s.feed(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: EDS.URL(), ResourceNamesSubscribe: []string{"a"}, InitialResourceVersions: map[string]string{"a": "1"}}), "LDS l=1")
 	// What the old listener and its routes lead to is unknown: old stays.
-	s.want(s.feed(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: RDS.URL(), ResourceNamesSubscribe: []string{"r"}, InitialResourceVersions: map[string]string{"r": "0"}}), "")
-	s.want(s.ack(LDS), "RDS r=1")
+	s.want(s.feed(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: RDS.URL(), ResourceNamesSubscribe: []string{"r"}, InitialResourceVersions: map[string]string{"r": "0"}}), "RDS r=1")
+	s.want(s.ack(LDS), "")
 	s.want(s.ack(RDS), "CDS -old")
 }
 

@@ -22,6 +22,7 @@ const simTimeout = 10 * time.Second
 type simProxy struct {
 	t     *rapid.T
 	world bool
+	lazy  bool // confirms clusters when they are warm, as Envoy does
 	held  [typeCount]map[string]*Resource
 	subs  [typeCount]map[string]bool
 	warm  map[string]bool // clusters that serve
@@ -30,10 +31,11 @@ type simProxy struct {
 
 	inbox  []*response
 	outbox []func(*session, time.Time) error
+	late   []func() // confirmations of clusters that are not warm
 }
 
 func newSimProxy(t *rapid.T, world bool) *simProxy {
-	p := &simProxy{t: t, world: world, warm: map[string]bool{}}
+	p := &simProxy{t: t, world: world, lazy: rapid.Bool().Draw(t, "lazy"), warm: map[string]bool{}}
 	for i := range p.held {
 		p.held[i], p.subs[i] = map[string]*Resource{}, map[string]bool{}
 	}
@@ -42,7 +44,7 @@ func newSimProxy(t *rapid.T, world bool) *simProxy {
 
 // connect opens a stream: every type that it holds or follows, at once.
 func (p *simProxy) connect() {
-	p.inbox, p.outbox = nil, nil
+	p.inbox, p.outbox, p.late = nil, nil, nil
 	p.nonce, p.last = [typeCount]string{}, [typeCount]string{}
 	for _, t := range []Type{CDS, EDS, LDS, RDS, SDS} {
 		if t != CDS && t != LDS && len(p.subs[t]) == 0 {
@@ -87,7 +89,7 @@ func (p *simProxy) read(refuse bool, applies func(name string) bool) {
 		if !refuse {
 			p.last[r.typ] = r.version
 		}
-		p.sendWorld(r.typ, nack)
+		p.confirm(r.typ, func() { p.sendWorld(r.typ, nack) })
 		return
 	}
 	if len(r.resources)+len(r.removed) == 1 {
@@ -105,7 +107,19 @@ func (p *simProxy) read(refuse bool, applies func(name string) bool) {
 	}
 	p.follow()
 	ack := &discoveryv3.DeltaDiscoveryRequest{TypeUrl: r.typ.URL(), ResponseNonce: r.nonce, ErrorDetail: nack}
-	p.outbox = append(p.outbox, func(s *session, now time.Time) error { return s.delta(now, ack) })
+	p.confirm(r.typ, func() {
+		p.outbox = append(p.outbox, func(s *session, now time.Time) error { return s.delta(now, ack) })
+	})
+}
+
+// confirm answers a response, at once or when the clusters are warm.
+func (p *simProxy) confirm(t Type, answer func()) {
+	if p.lazy && t == CDS {
+		p.late = append(p.late, answer)
+		p.follow()
+		return
+	}
+	answer()
 }
 
 func (p *simProxy) applyWorld(r *response, refuse bool) {
@@ -179,6 +193,20 @@ func (p *simProxy) follow() {
 			p.warm[n] = true
 		}
 	}
+	for n := range p.held[CDS] {
+		if !p.warm[n] {
+			return
+		}
+	}
+	p.giveUp()
+}
+
+// giveUp ends the wait for endpoints that may never come.
+func (p *simProxy) giveUp() {
+	for _, answer := range p.late {
+		answer()
+	}
+	p.late = nil
 }
 
 func (p *simProxy) resubscribe(t Type, want map[string]bool) {
@@ -303,6 +331,12 @@ func (s *sim) commit(tag string) {
 	s.plan()
 }
 
+func (s *sim) later() {
+	s.now = s.now.Add(simTimeout)
+	s.proxy.giveUp()
+	s.plan()
+}
+
 func (s *sim) deliver() {
 	feed := s.proxy.outbox[0]
 	s.proxy.outbox = s.proxy.outbox[1:]
@@ -329,8 +363,7 @@ func (s *sim) step() {
 	case "commit":
 		s.commit("")
 	case "later":
-		s.now = s.now.Add(simTimeout)
-		s.plan()
+		s.later()
 	case "reconnect":
 		if !s.proxy.world {
 			s.reconnect()
@@ -359,8 +392,7 @@ func (s *sim) settle() {
 		case len(s.proxy.inbox) > 0:
 			s.proxy.read(false, nil)
 		case !s.ses.done:
-			s.now = s.now.Add(simTimeout)
-			s.plan()
+			s.later()
 		default:
 			return
 		}
