@@ -253,8 +253,25 @@ func (in *instance) checkTopLevelField(sel cue.Selector, v cue.Value) {
 		in.diags.Add(diag.New(diag.MisplacedConfig, own.label, "mesh is written in the module root and nowhere else"))
 	case name == "namespace":
 		in.judge(v, s, p)
-	case known && s.isMap() && v.IncompleteKind() != cue.StructKind:
-		in.judge(v, s, p)
+	case known && s.isMap() && isOwn:
+		in.checkIsMap(v, s, p)
+	}
+}
+
+// checkIsMap reports what is wrong with the map of a kind itself; its entries
+// are judged one by one.
+func (in *instance) checkIsMap(v cue.Value, s *shape, p []string) {
+	if v.IncompleteKind() == cue.StructKind {
+		return
+	}
+	var here []errors.Error
+	for _, err := range errors.Errors(v.Validate()) {
+		if len(err.Path()) <= len(p) {
+			here = append(here, err)
+		}
+	}
+	if len(here) > 0 {
+		in.diags.Add(in.explainCUE(p, s, here))
 	}
 }
 

@@ -89,10 +89,26 @@ func (ix *index) addExpr(n *node, e ast.Expr, own bool, refs int) {
 			ix.addExpr(n, e.Y, own, refs)
 		}
 	case *ast.Ident:
-		if f, ok := e.Node.(*ast.Field); ok && refs < maxReferences {
-			ix.addExpr(n, f.Value, own, refs+1)
+		if target := referenced(e); target != nil && refs < maxReferences {
+			ix.addExpr(n, target, ix.isOwn(target), refs+1)
 		}
 	}
+}
+
+// referenced gives what an identifier of the same package stands for.
+func referenced(id *ast.Ident) ast.Expr {
+	switch n := id.Node.(type) {
+	case *ast.Field:
+		return n.Value
+	case ast.Expr:
+		return n
+	}
+	return nil
+}
+
+// isOwn says that a node stands in a file of the index's directory.
+func (ix *index) isOwn(n ast.Node) bool {
+	return path.Dir(n.Pos().Filename()) == ix.own
 }
 
 func (ix *index) addElements(n *node, l *ast.ListLit, own bool, refs int) {

@@ -54,7 +54,7 @@ func (j *judgement) report(p []string, d diag.Diagnostic) {
 // walk visits what the value and the user's files have below p.
 func (j *judgement) walk(v cue.Value, s *shape, p []string) {
 	v, _ = v.Default()
-	if s.element != nil && v.IncompleteKind() == cue.ListKind {
+	if s.element != nil && (s.kind == cue.ListKind || v.IncompleteKind() == cue.ListKind) {
 		j.walkList(v, s, p)
 		return
 	}
@@ -99,13 +99,18 @@ func (j *judgement) checkOneOf(s *shape, names, p []string) {
 	j.report(p, d)
 }
 
+// walkList visits the elements, also of a list that CUE gave up.
 func (j *judgement) walkList(v cue.Value, s *shape, p []string) {
-	it, err := v.List()
-	if err != nil {
-		return // a conflict, reported as such
+	if j.inConflict(p) {
+		return // not a list at all
 	}
-	for i := 0; it.Next(); i++ {
-		j.walk(it.Value(), s.element, append(slices.Clone(p), strconv.Itoa(i)))
+	written := j.ix.names(p)
+	for i := 0; ; i++ {
+		element, name := v.LookupPath(cue.MakePath(cue.Index(i))), strconv.Itoa(i)
+		if !element.Exists() && !slices.Contains(written, name) {
+			return
+		}
+		j.walk(element, s.element, append(slices.Clone(p), name))
 	}
 }
 

@@ -2,6 +2,8 @@ package load
 
 import (
 	"fmt"
+	"regexp"
+	"strconv"
 
 	"cuelang.org/go/cue/ast"
 	"cuelang.org/go/cue/errors"
@@ -40,13 +42,21 @@ func rangeAt(p token.Pos) diag.Range {
 func fromCUE(code diag.Code, err error) diag.List {
 	var out diag.List
 	for _, e := range errors.Errors(err) {
-		d := diag.New(code, rangeAt(position(e)), "%s", message(e))
-		if len(out) == 0 || out[len(out)-1].Range != d.Range {
+		at, text := rangeAt(position(e)), message(e)
+		if m := linePrefix.FindStringSubmatch(text); m != nil && at.IsZero() {
+			line, _ := strconv.Atoi(m[2]) // digits, by the expression
+			at = diag.Range{File: m[1], Start: diag.Pos{Line: line, Col: 1}, End: diag.Pos{Line: line, Col: 1}}
+			text = m[3]
+		}
+		if d := diag.New(code, at, "%s", text); len(out) == 0 || out[len(out)-1].Range != d.Range {
 			out.Add(d)
 		}
 	}
 	return out
 }
+
+// linePrefix is how the reader of YAML says where it gave up.
+var linePrefix = regexp.MustCompile(`^(.*\.ya?ml):([0-9]{1,9}): (.*)$`)
 
 // position of an error: its own, else the first of its inputs that is known.
 func position(e errors.Error) token.Pos {
@@ -58,8 +68,14 @@ func position(e errors.Error) token.Pos {
 	return token.NoPos
 }
 
-// message is the text of one error, without its path and place.
+// message is the text of one error, without its path and place. An error that
+// only wraps another's gives way to it.
 func message(e errors.Error) string {
+	if inner := errors.Unwrap(e); inner != nil {
+		if _, own := inner.(errors.Error); !own {
+			return inner.Error()
+		}
+	}
 	format, args := e.Msg()
 	return fmt.Sprintf(format, args...)
 }

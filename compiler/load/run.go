@@ -122,7 +122,7 @@ func (c *child) watch(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				c.stop(fmt.Sprintf("%v", c.limits.Wall))
+				c.stop(fmt.Sprintf("%v of time", c.limits.Wall))
 			}
 			c.kill()
 			return
