@@ -20,6 +20,9 @@ func commands() []*cobra.Command {
 		newDiffCmd(),
 		newRouteCmd(),
 		newExplainCmd(),
+		newUpCmd(),
+		newStatusCmd(),
+		newWaitCmd(),
 	}
 }
 

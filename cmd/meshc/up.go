@@ -45,6 +45,9 @@ repository: a commit changes what requests do. Ctrl-C stops everything.`,
 			if err != nil {
 				return err
 			}
+			if o.TrustDomain, err = committedTrustDomain(cmd.Context(), cmd.ErrOrStderr(), o); err != nil {
+				return err
+			}
 			o.Interval = interval
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
@@ -82,6 +85,22 @@ func upOptions(dir, ref, state string) (*local.Options, error) {
 	}
 	o.Proxy, err = findProgram("meshc-proxy")
 	return o, err
+}
+
+// committedTrustDomain reads the trust domain from the commit that will be
+// served first, or, if that one is broken, from what served last.
+func committedTrustDomain(ctx context.Context, errw io.Writer, o *local.Options) (string, error) {
+	f := &diffFlags{dir: o.Mesh}
+	m, err := f.gitTree(ctx, errw, o.Ref)
+	if err == nil {
+		return m.TrustDomain, nil
+	}
+	last, _, lastErr := store.Serving(o.State)
+	if lastErr != nil {
+		return "", err
+	}
+	fmt.Fprintf(errw, "%v; what served last is taken up again\n", err)
+	return last.TrustDomain, nil
 }
 
 // findProgram looks beside this executable, then on PATH.

@@ -28,6 +28,8 @@ type Options struct {
 	Ref      string // what to watch, for example "HEAD"
 	State    string // state directory, absolute
 	Interval time.Duration
+	// TrustDomain of the mesh; it cannot change while the mesh runs.
+	TrustDomain string
 	// Controller and Proxy are the programs to run.
 	Controller, Proxy string
 	// Serving gives the model that is being served, nil while there is none,
@@ -138,7 +140,7 @@ func (r *runner) startController(ctx context.Context) error {
 		Args: []string{
 			"--repo", r.o.Repo, "--ref", r.o.Ref, "--path", r.o.Path, "--state", r.o.State,
 			"--workloads", r.at.workloads(), "--ads-address", r.adsAddr, "--ca-address", r.caAddr,
-			"--ca-dir", r.at.ca(), "--ca-root-out", r.at.caRoot(), "--interval", r.o.Interval.String(),
+			"--ca-dir", r.at.ca(), "--ca-root-out", r.at.caRoot(), "--interval", r.o.Interval.String(), "--trust-domain", r.o.TrustDomain,
 		},
 	})
 	if err != nil {
