@@ -192,6 +192,6 @@ func readAlone(n *yaml.Node, t protoreflect.MessageType) error {
 }
 
 // protojson speaks of lines in the JSON that was made from the file.
-var jsonPlace = regexp.MustCompile(`^proto:\s*(syntax error )?\(line \d+:\d+\):\s*`)
+var jsonPlace = regexp.MustCompile(`^proto:[\s\p{Zs}]*(syntax error )?\(line \d+:\d+\):[\s\p{Zs}]*`)
 
 func reason(err error) string { return jsonPlace.ReplaceAllString(err.Error(), "") }

@@ -150,7 +150,7 @@ func TestClusterRefusals(t *testing.T) {
 		`{"name": "c", "outlier_detection": {}}`:                 "outlier_detection",
 		`{"name": "c", "health_checks": [{"timeout": "1s", "interval": "1s", "unhealthy_threshold": 1, "healthy_threshold": 1, "tcp_health_check": {}}]}`: "health_checks",
 		`{"type": "STATIC"}`: "name",
-		`{"name": "c", "transport_socket": {"name": "tls", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"}}}`:                                         "validation_context",
+		`{"name": "c", "transport_socket": {"name": "tls", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"}}}`:                                         "common_tls_context is missing",
 		`{"name": "c", "typed_extension_protocol_options": {"x": {"@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions", "explicit_http_config": {"http2_protocol_options": {}}}}}`: "http2_protocol_options",
 		`{"name": "c", "transport_socket": {"name": "tls", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext", ` +
 			strings.Replace(tlsContext, `"name": "default"`, `"name": "other"`, 1) + `}}}`: `"other"`,
