@@ -3,7 +3,9 @@ package load
 import (
 	"maps"
 	"path"
+	"runtime"
 	"slices"
+	"strings"
 
 	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/ast"
@@ -44,10 +46,42 @@ func evaluate(req *request, progress func(string)) *answer {
 	e.checkBound(req.Dir)
 	for _, d := range t.selected(req.Dir) {
 		progress(d.path)
-		e.directory(d)
+		e.surviving(d)
 	}
 	e.sortMesh()
 	return &answer{Mesh: e.mesh, Diags: unique(e.diags)}
+}
+
+// surviving evaluates one directory. The evaluator of CUE has bugs of its own:
+// a panic costs the directory, and not the answer about the others.
+func (e *evaluation) surviving(d *dir) {
+	defer func() {
+		if v := recover(); v != nil {
+			e.failed[d.path] = true
+			crash := diag.New(diag.EvaluationCrash, diag.Range{}, "the evaluation of directory %q failed: %v", d.path, v)
+			crash.Why = "the evaluator failed in " + panicOrigin()
+			e.diags.Add(crash)
+		}
+	}()
+	e.directory(d)
+}
+
+// panicOrigin names the function that panicked; it is called while recovering.
+func panicOrigin() string {
+	pc := make([]uintptr, 64)
+	frames := runtime.CallersFrames(pc[:runtime.Callers(1, pc)])
+	panicking := false
+	for {
+		f, more := frames.Next()
+		if f.Function == "runtime.gopanic" {
+			panicking = true
+		} else if panicking && !strings.HasPrefix(f.Function, "runtime.") {
+			return f.Function
+		}
+		if !more {
+			return "an unknown place"
+		}
+	}
 }
 
 // directory evaluates one instance in a context of its own, which is forgotten
