@@ -268,18 +268,29 @@ func (w *world) start() {
 	ctx, cancel := context.WithCancel(w.t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); _ = r.Run(ctx) }()
-	w.stop = func() { cancel(); <-done; w.stop = nil }
+	w.stop = func() { w.release(); cancel(); <-done; w.stop = nil }
 	synctest.Wait()
+}
+
+// release orders what the test has read without locks before what the
+// reconciler writes next; synctest.Wait orders the other direction only.
+func (w *world) release() {
+	for _, mu := range []*sync.Mutex{&w.source.mu, &w.store.mu, &w.pusher.mu, &w.workloads.mu, &w.mu} {
+		mu.Lock()
+		defer mu.Unlock()
+	}
 }
 
 // pass lets time go by.
 func (w *world) pass(d time.Duration) {
+	w.release()
 	time.Sleep(d)
 	synctest.Wait()
 }
 
 // commit moves the head and waits for the next poll.
 func (w *world) commit(hash string) {
+	w.release()
 	w.source.set(hash)
 	w.pass(2 * interval)
 }

@@ -24,6 +24,7 @@ func TestACommitIsServedAndProgrammed(t *testing.T) {
 		w.pass(observeDelay)
 		w.wantCondition(status.Ready, status.False, "Programming")
 		w.wantCondition(status.Reconciling, status.True, "Programming")
+		w.release()
 		w.pusher.program(1, 2)
 		w.pusher.program(2, 2)
 		w.pass(observeDelay)
