@@ -32,9 +32,9 @@ type Registry struct {
 }
 
 type family struct {
-	name, help string
-	kind       Kind
-	series     map[string]*series // by rendered labels
+	name   string
+	kind   Kind
+	series map[string]*series // by rendered labels
 }
 
 type series struct {
@@ -72,7 +72,7 @@ type Metric struct {
 }
 
 // Counter gives the counter of this name and labels, made at first use. The
-// name is Envoy's, in Prometheus spelling, without "_total" added to it.
+// name is Envoy's, in Prometheus spelling.
 func (r *Registry) Counter(name string, labels ...Label) Metric {
 	return r.metric(KindCounter, name, labels)
 }
