@@ -1,6 +1,7 @@
 package check
 
 import (
+	"slices"
 	"time"
 
 	"github.com/meshc/meshc/compiler/diag"
@@ -40,13 +41,11 @@ func (c *overIntent) faultRoute(s *intent.Service, f *intent.Fault) bool {
 	if len(s.Routes) == 0 && len(s.Versions) == 1 && len(s.Ports) > 0 {
 		names = []string{lower.DefaultRoute}
 	}
-	for _, n := range names {
-		if n == f.On.V {
-			return true
-		}
+	if slices.Contains(names, f.On.V) {
+		return true
 	}
-	if len(s.Routes) == 0 && len(names) == 0 {
-		return false // that the service has no routes is said already
+	if lacksRoutes(s) {
+		return false // reported by routes
 	}
 	d := c.report(diag.UnknownFaultRoute, f.On.At, "fault %q is on route %q, which service %q does not have", f.Name.V, f.On.V, s.Name.V)
 	d.Help = meant(f.On.V, names)

@@ -14,7 +14,7 @@ import (
 
 func (c *overIntent) routes() {
 	for _, s := range c.mesh.Services {
-		if len(s.Routes) == 0 && len(s.Ports) > 0 && len(s.Versions) != 1 {
+		if lacksRoutes(s) {
 			c.noRoutes(s)
 		}
 		var names []string
@@ -28,6 +28,12 @@ func (c *overIntent) routes() {
 			c.orderNames(r.After, names)
 		}
 	}
+}
+
+// lacksRoutes says that a service which can be called has no routes, and that
+// no default route can be made.
+func lacksRoutes(s *intent.Service) bool {
+	return len(s.Routes) == 0 && len(s.Ports) > 0 && len(s.Versions) != 1
 }
 
 func (c *overIntent) noRoutes(s *intent.Service) {

@@ -1,6 +1,8 @@
 package check
 
 import (
+	"slices"
+
 	"github.com/meshc/meshc/compiler/diag"
 	"github.com/meshc/meshc/compiler/model"
 	"github.com/meshc/meshc/compiler/reach"
@@ -12,32 +14,51 @@ import (
 // close is not looked for.
 func (c *overModel) shadowed() {
 	for _, s := range c.mesh.Services {
-		for i, r := range s.Routes {
-			if by := takenBy(r, s.Routes[:i]); by != nil {
-				c.reportShadow("route", r.Name, r.Origin, by.Name, by.Origin)
+		var earlier []candidate
+		for _, r := range s.Routes {
+			this := candidate{parts(r), r.Name, r.Origin}
+			if by := takenBy(this, earlier); by != nil {
+				c.reportShadow("route", this, by)
 			}
+			earlier = append(earlier, this)
 		}
 	}
 }
 
-func (c *overModel) reportShadow(kind, name string, at diag.Range, by string, byAt diag.Range) {
-	d := c.report(diag.ShadowedRoute, at, "%s %q can never be reached: earlier routes take all of its requests", kind, name)
-	d.Help = "move it above route \"" + by + "\", or take it away"
-	d.Related = []diag.Related{{Range: byAt, Message: "this route takes them"}}
+// candidate is a rule, taken apart once.
+type candidate struct {
+	parts []part
+	name  string
+	at    diag.Range
 }
 
-// takenBy gives the last of the earlier routes that take everything of r, or
-// nil when something may be left.
-func takenBy(r *model.Route, earlier []*model.Route) *model.Route {
-	var by *model.Route
-	for _, part := range parts(r) {
-		taker := taker(part, earlier)
-		if taker == nil {
+func (c *overModel) reportShadow(kind string, this candidate, by *candidate) {
+	d := c.report(diag.ShadowedRoute, this.at, "%s %q can never be reached: earlier routes take all of its requests", kind, this.name)
+	d.Help = "move it above route \"" + by.name + "\", or take it away"
+	d.Related = []diag.Related{{Range: by.at, Message: "this route takes them"}}
+}
+
+// takenBy gives the last of the earlier rules that take everything of this
+// one, or nil when something may be left.
+func takenBy(this candidate, earlier []candidate) *candidate {
+	var by *candidate
+	for _, p := range this.parts {
+		i := slices.IndexFunc(earlier, func(e candidate) bool { return e.takes(p) })
+		if i < 0 {
 			return nil
 		}
-		by = taker
+		by = &earlier[i]
 	}
 	return by
+}
+
+func (e *candidate) takes(p part) bool {
+	for i := range e.parts {
+		if e.parts[i].port == p.port && reach.Covers(e.parts[i].match, p.match) {
+			return true
+		}
+	}
+	return false
 }
 
 // part is what one match of a route accepts on one port, with one method if
@@ -68,54 +89,50 @@ func parts(r *model.Route) []part {
 	return out
 }
 
-func taker(p part, earlier []*model.Route) *model.Route {
-	for _, e := range earlier {
-		for _, other := range parts(e) {
-			if other.port == p.port && reach.Covers(other.match, p.match) {
-				return e
-			}
-		}
-	}
-	return nil
-}
-
 // shadowedGateway reports a gateway's rule when, on every host, rules of the
 // gateway before it take all that it leads to.
 func (c *overModel) shadowedGateway() {
 	for _, g := range c.mesh.Gateways {
-		open := map[diag.Range]bool{}                 // rules that something may reach
-		by := map[diag.Range]*model.GatewayRoute{}    // one that takes requests of a rule
-		rules := map[diag.Range]*model.GatewayRoute{} // a representative of each rule
+		open := map[diag.Range]bool{} // rules that something may reach
+		var hidden []shadow
 		for _, l := range g.Listeners {
 			for _, h := range l.Hosts {
-				for i, r := range h.Routes {
-					rules[r.Origin] = r
-					other := gatewayTaker(r, h.Routes[:i])
-					open[r.Origin] = open[r.Origin] || other == nil
-					by[r.Origin] = other
-				}
+				hidden = append(hidden, shadows(h.Routes, open)...)
 			}
 		}
-		for at, r := range rules {
-			if !open[at] {
-				c.reportShadow("gateway route", ruleName(r), at, ruleName(by[at]), by[at].Origin)
+		for _, s := range hidden {
+			if !open[s.this.at] {
+				c.reportShadow("gateway route", s.this, s.by)
+				open[s.this.at] = true // once
 			}
 		}
 	}
 }
 
-// gatewayTaker finds a route of another rule that takes everything of r.
-func gatewayTaker(r *model.GatewayRoute, earlier []*model.GatewayRoute) *model.GatewayRoute {
-	for _, e := range earlier {
-		if e.Origin != r.Origin && takenBy(withPort(r), []*model.Route{withPort(e)}) != nil {
-			return e
-		}
-	}
-	return nil
+// shadow is a rule that another one hides on some host.
+type shadow struct {
+	this candidate
+	by   *candidate
 }
 
-// withPort makes routes of different services comparable: on one listener the
-// backend's port says nothing about the request.
-func withPort(r *model.GatewayRoute) *model.Route {
-	return &model.Route{Name: r.Name, Ports: []uint16{0}, Match: r.Route.Match, Origin: r.Origin}
+// shadows looks at one table. Rules of which something is left are noted in
+// open. On one listener the backend's port says nothing about the request, so
+// it does not count.
+func shadows(table []*model.GatewayRoute, open map[diag.Range]bool) []shadow {
+	var hidden []shadow
+	var earlier []candidate // of other rules
+	var own []candidate     // of the rule at hand
+	for i, r := range table {
+		if i > 0 && table[i-1].Origin != r.Origin {
+			earlier, own = append(earlier, own...), nil
+		}
+		this := candidate{parts(&model.Route{Ports: []uint16{0}, Match: r.Route.Match}), ruleName(r), r.Origin}
+		if by := takenBy(this, earlier); by != nil {
+			hidden = append(hidden, shadow{this, by})
+		} else {
+			open[r.Origin] = true
+		}
+		own = append(own, this)
+	}
+	return hidden
 }
