@@ -50,7 +50,6 @@ const (
 	UnknownListener    Code = "MSH2015" // gateway route names no listener of its gateway
 	HostNotOnListener  Code = "MSH2016" // gateway route's host lies outside its listener's hosts
 	NeverMatches       Code = "MSH2017" // conditions of one match exclude each other
-	RouteOnTCP         Code = "MSH2018" // an HTTP rule on a tcp port
 	BadHeader          Code = "MSH2019" // header name or value that cannot be set or matched
 	BadMethod          Code = "MSH2020"
 	NotUnsupported     Code = "MSH2021" // `not` where it is not supported
@@ -61,12 +60,10 @@ const (
 
 	UnknownCaller      Code = "MSH3001" // allow.from names no service
 	SharedAccount      Code = "MSH3002" // two services, one identity
-	PlaintextCaller    Code = "MSH3003" // a caller without mTLS of a strict service
 	UsedNotAllowed     Code = "MSH3004" // a declared caller that allow refuses
 	AllowedNotUsed     Code = "MSH3005" // allowed, but it does not declare `uses`
 	AllowWithoutMTLS   Code = "MSH3006" // allow names callers, mTLS is disabled
 	NobodyAllowed      Code = "MSH3007" // an empty allow list
-	HTTPRuleOnTCP      Code = "MSH3008" // methods or paths in allow of a tcp-only service
 	PermissiveIdentity Code = "MSH3009" // allow names callers, plaintext callers have no identity
 
 	PerTryOverTimeout  Code = "MSH4001"
@@ -81,10 +78,8 @@ const (
 	DuplicateFault     Code = "MSH4010" // two faults of one kind on one route
 	RetriesUnused      Code = "MSH4011" // attempts is 0, so the rest of `retries` does nothing
 
-	EvaluationLimit  Code = "MSH7001" // CUE evaluation exceeded a limit
-	EvaluationCrash  Code = "MSH7002" // the evaluator itself failed
-	ConfigRefused    Code = "MSH7003" // the compiled configuration does not validate
-	ResourceTooLarge Code = "MSH7004"
+	EvaluationLimit Code = "MSH7001" // CUE evaluation exceeded a limit
+	EvaluationCrash Code = "MSH7002" // the evaluator itself failed
 
 	Internal Code = "MSH9001"
 )

@@ -8,12 +8,6 @@ var compile = []Entry{
 	{EvaluationCrash, Error, "the evaluation failed",
 		"The process that evaluates CUE ended without an answer. This is a bug of meshc or of CUE; the message holds what is known.",
 		"", ""},
-	{ConfigRefused, Error, "the compiled configuration does not validate",
-		"What was compiled breaks a rule of the xDS types. This is a bug of meshc: a check before should have found it.",
-		"", ""},
-	{ResourceTooLarge, Error, "a resource is too large",
-		"A resource above the size limit cannot be delivered.",
-		"", ""},
 }
 
 // internal is 9xxx: bugs of meshc.
