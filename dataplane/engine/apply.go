@@ -6,6 +6,7 @@ import (
 	"net/netip"
 
 	"github.com/meshc/meshc/dataplane/cluster"
+	"github.com/meshc/meshc/dataplane/http1"
 	"github.com/meshc/meshc/dataplane/snapshot"
 	"github.com/meshc/meshc/dataplane/telemetry"
 )
@@ -98,6 +99,9 @@ func validate(c *snapshot.Config) error {
 		for _, ch := range l.Chains {
 			if ch.HTTP == nil || ch.HTTP.Routes == nil {
 				return fmt.Errorf("listener %q: filter chain %q has no route table", name, ch.Name)
+			}
+			if kib := ch.HTTP.MaxRequestHeadersKiB; kib<<10 > http1.DefaultLimits.HeadBytes {
+				return fmt.Errorf("listener %q: filter chain %q: max_request_headers_kb %d is over %d", name, ch.Name, kib, http1.DefaultLimits.HeadBytes>>10)
 			}
 		}
 	}

@@ -296,9 +296,9 @@ func (d *dconn) endExchange() {
 		d.closing, d.linger = true, true
 	}
 	d.in.next(d.w)
-	if d.drainAt != 0 {
-		d.closing = true
-	}
+	d.closing = d.closing || d.drainAt != 0
+	// Closing over unread input would reset the connection under the response.
+	d.linger = d.linger || d.closing && (d.readable || len(d.in.bytes()) > 0)
 }
 
 func (d *dconn) readBody(max int) (piece []byte, end bool, st ioState) {

@@ -68,6 +68,7 @@ type clusterStats struct {
 	retry, retryLimit, retryOverflow    *telemetry.Cell
 	staleResent                         *telemetry.Cell
 	class                               [6]*telemetry.Cell
+	rqTime                              telemetry.HistogramShard // of attempts that were answered in full
 }
 
 func (w *worker) newClusterStats(name string) *clusterStats {
@@ -95,6 +96,7 @@ func (w *worker) newClusterStats(name string) *clusterStats {
 		retryLimit:      counter("upstream_rq_retry_limit_exceeded"),
 		retryOverflow:   counter("upstream_rq_retry_overflow"),
 		staleResent:     counter("upstream_rq_stale_resent"),
+		rqTime:          w.e.reg.Histogram("envoy_cluster_upstream_rq_time", label).Shard(w.id),
 	}
 	for i := 1; i < len(st.class); i++ {
 		st.class[i] = counter("upstream_rq_xx", codeClass(i))

@@ -44,6 +44,7 @@ type stream struct {
 	waiting   bool // in host's queue
 	deadline  int64
 	tryBy     int64
+	triedAt   int64 // when the current attempt got its connection
 	lastMove  int64
 	sentEnd   bool // the whole request is with the upstream connection
 	continued bool
@@ -217,7 +218,7 @@ func (s *stream) attempt() {
 // connected is called when an upstream connection is the stream's: the head
 // goes out, and what an earlier attempt has already read of the body.
 func (s *stream) connected(u *uconn) {
-	s.up, s.phase, s.sentEnd = u, phaseExchange, false
+	s.up, s.phase, s.sentEnd, s.triedAt = u, phaseExchange, false, s.w.now
 	u.sendHead(&s.req.Request, s.req.Framing, s.req.Length)
 	if len(s.retry.body) > 0 {
 		u.sendBody(s.retry.body)
@@ -408,6 +409,9 @@ func (s *stream) reply(status int, body, flag, details string, router bool) {
 // finish ends a stream whose response is complete.
 func (s *stream) finish() {
 	s.phase = phaseOver
+	if s.up != nil {
+		s.cluster.pool.stats.rqTime.Observe(time.Duration(s.w.now - s.triedAt))
+	}
 	s.observe()
 	s.release(true)
 	s.d.endExchange()

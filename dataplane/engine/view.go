@@ -91,7 +91,7 @@ func (w *worker) viewListener(l *snapshot.Listener, p *prepared) *listenerView {
 			c.limits.Fields = h.MaxHeaders
 		}
 		if h.MaxRequestHeadersKiB > 0 {
-			c.limits.HeadBytes = min(h.MaxRequestHeadersKiB<<10, http1.DefaultLimits.HeadBytes)
+			c.limits.HeadBytes = h.MaxRequestHeadersKiB << 10
 		}
 		v.chains = append(v.chains, c)
 	}
