@@ -10,10 +10,25 @@ import (
 
 // Wait is something that is held back, and why.
 type Wait struct {
-	Key      Key       // what is held; the zero name stands for a whole type
-	On       Key       // what it waits for
-	Since    time.Time //
+	Key      Key // what is held; the name "*" stands for a whole type
+	On       Key // what it waits for; no name: for everything before it
+	Since    time.Time
 	TimedOut bool
+}
+
+// String gives "RDS a waits for CDS b", and says whether too long.
+func (w Wait) String() string {
+	text := w.Key.String() + " waits for " + w.On.String()
+	switch {
+	case w.Key == drainKey:
+		text = "removals wait until all additions are confirmed"
+	case w.On.Name == "":
+		text = w.Key.Type.String() + " waits until all of it can be sent"
+	}
+	if w.TimedOut {
+		text += " (timed out)"
+	}
+	return text
 }
 
 // drainKey stands for "removals wait until the additions are taken".

@@ -159,6 +159,9 @@ func TestColdClusterHoldsItsRouteOnly(t *testing.T) {
 	if len(waits) != 1 || !waits[0].TimedOut || waits[0].Key != (Key{RDS, "r"}) || waits[0].On != (Key{CDS, "b"}) {
 		t.Errorf("status shows %+v", waits)
 	}
+	if got := waits[0].String(); got != "RDS r waits for CDS b (timed out)" {
+		t.Errorf("the wait reads %q", got)
+	}
 	s.want(s.sub(EDS, "b"), "EDS b=1")
 	s.want(s.ack(EDS), "RDS r=2") // late is not never
 }
