@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/ast"
@@ -46,8 +47,12 @@ func (s *shape) child(name string) *shape {
 	return s.fields[name]
 }
 
-// language gives the shape of the top level, read from the embedded schema.
-func language() *shape {
+// language gives the shape of the top level. It is read once and never written
+// again.
+var language = sync.OnceValue(readLanguage)
+
+// readLanguage reads the shape from the embedded schema.
+func readLanguage() *shape {
 	inst := newLoader(&tree{}, nil).instance("", schemaFiles())
 	v := cuecontext.New().BuildInstance(inst)
 	top := &shape{kind: cue.StructKind, fields: map[string]*shape{}}
