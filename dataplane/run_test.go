@@ -164,13 +164,13 @@ func TestStaticBootstrapForwards(t *testing.T) {
 `, host, port)
 	r := start(t, dataplane.Options{Bootstrap: parse(t, text)})
 	for path, want := range map[string]string{
-		"/a?b":              "200 app /a yes",
-		"/direct":           "200 hello",
-		"/%64irect":         "200 hello",
-		"/broken":           "418 fault filter abort",
-		"/secret/a":         "403 RBAC: access denied",
-		"/%73ecret/":        "403 RBAC: access denied",
-		"/a/../secret/":     "400 ",
+		"/a?b":          "200 app /a yes",
+		"/direct":       "200 hello",
+		"/%64irect":     "200 hello",
+		"/broken":       "418 fault filter abort",
+		"/secret/a":     "403 RBAC: access denied",
+		"/%73ecret/":    "403 RBAC: access denied",
+		"/a/../secret/": "400 ",
 	} {
 		status, body := r.get(t, "in", path)
 		if got := fmt.Sprint(status, " ", body); got != want {
