@@ -51,6 +51,7 @@ func TestBombsEndInOneDiagnostic(t *testing.T) {
 	}
 	for name, text := range bombs {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			before := resident(os.Getpid())
 			start := time.Now()
 			_, diags, err := Mesh(t.Context(), meshFS("shop/bomb.cue", text), Options{})

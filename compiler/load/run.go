@@ -71,8 +71,11 @@ func startChild(limits Limits) (*child, error) {
 	}
 	c := &child{cmd: exec.Command(exe), limits: limits}
 	seconds := max(1, int(limits.CPU/time.Second))
+	// A child lives for one load: garbage is cheaper than collecting it, up to
+	// the soft limit of memory.
 	c.cmd.Env = []string{
 		childMarker + "=" + strconv.Itoa(seconds),
+		"GOGC=400",
 		"GOMEMLIMIT=" + strconv.FormatInt(limits.Memory/5*4, 10),
 		"GOTRACEBACK=none",
 	}
