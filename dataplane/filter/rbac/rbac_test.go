@@ -1,0 +1,142 @@
+package rbac
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	rbacv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rbac/v3"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/meshc/meshc/dataplane/filter"
+	"github.com/meshc/meshc/dataplane/message"
+	"github.com/meshc/meshc/dataplane/route"
+)
+
+func decode(t *testing.T, text string) (*Config, error) {
+	t.Helper()
+	p := new(rbacv3.RBAC)
+	if err := protojson.Unmarshal([]byte(text), p); err != nil {
+		t.Fatal(err)
+	}
+	return Decode(p)
+}
+
+func stream(id, method, target string) *filter.Stream {
+	return &filter.Stream{
+		Request: &message.Request{Method: method, Target: target},
+		Peer:    filter.Peer{TLS: id != "", SPIFFEID: id},
+	}
+}
+
+// policy allows everything to principals, or to anybody what permissions say.
+func rules(permissions, principals string) string {
+	return fmt.Sprintf(`{"rules": {"policies": {"a policy": {"permissions": [%s], "principals": [%s]}}}}`, permissions, principals)
+}
+
+const (
+	all  = `{"any": true}`
+	page = `{"authenticated": {"principal_name": {"exact": "spiffe://d/ns/a/sa/page"}}}`
+)
+
+func TestWhoAndWhat(t *testing.T) {
+	const id = "spiffe://d/ns/a/sa/page"
+	for _, c := range []struct {
+		name, config string
+		s            *filter.Stream
+		want         bool
+	}{
+		{"named identity", rules(all, page), stream(id, "GET", "/"), true},
+		{"other identity", rules(all, page), stream(id+"2", "GET", "/"), false},
+		{"no identity", rules(all, page), stream("", "GET", "/"), false},
+		{"prefix of the domain", rules(all, `{"authenticated": {"principal_name": {"prefix": "spiffe://d/"}}}`), stream(id, "GET", "/"), true},
+		{"a matcher that takes the empty name takes nobody", rules(all, `{"authenticated": {"principal_name": {"safe_regex": {"regex": ".*"}}}}`), stream("", "GET", "/"), false},
+		{"any authenticated", rules(all, `{"authenticated": {}}`), stream(id, "GET", "/"), true},
+		{"any authenticated, plaintext", rules(all, `{"authenticated": {}}`), stream("", "GET", "/"), false},
+		{"anybody", rules(all, all), stream("", "GET", "/"), true},
+		{"not", rules(all, `{"not_id": `+page+`}`), stream(id, "GET", "/"), false},
+		{"or", rules(all, `{"or_ids": {"ids": [{"authenticated": {"principal_name": {"exact": "spiffe://d/x"}}}, `+page+`]}}`), stream(id, "GET", "/"), true},
+		{"and", rules(all, `{"and_ids": {"ids": [`+all+`, {"header": {"name": "x", "present_match": true}}]}}`), stream(id, "GET", "/"), false},
+		{"method", rules(`{"header": {"name": ":method", "string_match": {"exact": "GET"}}}`, all), stream(id, "POST", "/"), false},
+		{"path without its query", rules(`{"url_path": {"path": {"exact": "/a"}}}`, all), stream(id, "GET", "/a?b"), true},
+		{"path elsewhere", rules(`{"url_path": {"path": {"prefix": "/a"}}}`, all), stream(id, "GET", "/b?/a"), false},
+		{"both of two rules", rules(`{"and_rules": {"rules": [`+all+`, {"not_rule": `+all+`}]}}`, all), stream(id, "GET", "/"), false},
+		{"one of two rules", rules(`{"or_rules": {"rules": [{"not_rule": `+all+`}, `+all+`]}}`, all), stream(id, "GET", "/"), true},
+		{"any that is false", rules(`{"not_rule": {"not_rule": `+all+`}}`, all), stream(id, "GET", "/"), true},
+		{"no policy lets nobody in", `{"rules": {}}`, stream(id, "GET", "/"), false},
+		{"no rules let everybody in", `{}`, stream("", "GET", "/"), true},
+		{"deny that matches", `{"rules": {"action": "DENY", "policies": {"p": {"permissions": [` + all + `], "principals": [` + page + `]}}}}`, stream(id, "GET", "/"), false},
+		{"deny that does not", `{"rules": {"action": "DENY", "policies": {"p": {"permissions": [` + all + `], "principals": [` + page + `]}}}}`, stream("", "GET", "/"), true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			config, err := decode(t, c.config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if v := New("rbac", config).OnRequest(c.s); (v.Status == 0) != c.want {
+				t.Errorf("verdict %+v", v)
+			}
+		})
+	}
+}
+
+func TestReplyIsEnvoys(t *testing.T) {
+	config, err := decode(t, rules(all, page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := New("rbac", config).OnRequest(stream("", "GET", "/"))
+	if v.Status != 403 || v.Body != "RBAC: access denied" || v.Details != "rbac_access_denied_matched_policy[none]" || v.Flag != "" {
+		t.Errorf("verdict %+v", v)
+	}
+	config, err = decode(t, `{"rules": {"action": "DENY", "policies": {"my policy": {"permissions": [`+all+`], "principals": [`+all+`]}}}}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v := New("rbac", config).OnRequest(stream("", "GET", "/")); v.Details != "rbac_access_denied_matched_policy[my_policy]" {
+		t.Errorf("verdict %+v", v)
+	}
+}
+
+func TestRouteReplacesTheFiltersRules(t *testing.T) {
+	closed, err := decode(t, `{"rules": {}}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	off, err := DecodePerRoute(new(rbacv3.RBACPerRoute))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := stream("", "GET", "/")
+	s.Route = &route.Entry{PerFilter: map[string]any{"rbac": off}}
+	if v := New("rbac", closed).OnRequest(s); v.Status != 0 {
+		t.Errorf("verdict %+v", v)
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"rules": {"action": "LOG"}}`:                                       "LOG",
+		rules(`{"metadata": {}}`, all):                                       "permissions[0]: rule is not supported",
+		rules(all, `{"metadata": {}}`):                                       "principals[0]: identifier is not supported",
+		rules("", all):                                                       "needs permissions",
+		rules(`{"or_rules": {}}`, all):                                       "empty set",
+		rules(all, `{"authenticated": {"principal_name": {}}}`):              "principal_name",
+		rules(`{"url_path": {"path": {"safe_regex": {"regex": "("}}}}`, all): "url_path",
+	} {
+		if _, err := decode(t, text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v", text, err)
+		}
+	}
+}
+
+func TestJudgingDoesNotAllocate(t *testing.T) {
+	config, err := decode(t, rules(`{"and_rules": {"rules": [{"header": {"name": ":method", "string_match": {"exact": "GET"}}}, {"url_path": {"path": {"prefix": "/"}}}]}}`, page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, s := New("rbac", config), stream("spiffe://d/ns/a/sa/page", "GET", "/a?b")
+	if n := testing.AllocsPerRun(100, func() { f.OnRequest(s) }); n != 0 {
+		t.Errorf("%v allocations per request", n)
+	}
+}
