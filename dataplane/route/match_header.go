@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"sync"
-	"unsafe"
 
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 
@@ -35,14 +33,12 @@ func CompileHeader(m *routev3.HeaderMatcher) (func(*message.Request) bool, error
 	}
 	missing := m.GetTreatMissingHeaderAsEmpty() && judge("") != invert
 	return func(req *message.Request) bool {
-		value, n := headerValue(req, name)
-		switch n {
-		case 0:
+		switch found, any := judgeValues(req, name, judge); {
+		case !found:
 			return missing
-		case 1:
-			return judge(value) != invert
+		default:
+			return any != invert
 		}
-		return judgeJoined(req, name, judge) != invert
 	}, nil
 }
 
@@ -88,47 +84,26 @@ func pseudo(req *message.Request, name string) (string, bool) {
 }
 
 func hasHeader(req *message.Request, name string) bool {
-	_, n := headerValue(req, name)
-	return n > 0
+	found, _ := judgeValues(req, name, func(string) bool { return true })
+	return found
 }
 
-// headerValue gives the first value and the number of values.
-func headerValue(req *message.Request, name string) (first string, n int) {
+// judgeValues says whether the header is there, and whether the judge accepts
+// any of its values. Envoy 1.40 looks at each value of a repeated header by
+// itself (match_headers_individually): a client that adds a second value
+// cannot hide the first from a rule that denies it.
+func judgeValues(req *message.Request, name string, judge func(string) bool) (found, any bool) {
 	if name[0] == ':' || name == "host" {
 		value, _ := pseudo(req, name)
-		if value == "" {
-			return "", 0
-		}
-		return value, 1
+		return value != "", value != "" && judge(value)
 	}
-	for i := range req.Fields {
-		if req.Fields[i].Name == name {
-			if n++; n == 1 {
-				first = req.Fields[i].Value
-			}
-		}
-	}
-	return first, n
-}
-
-// joinBuffers hold values joined for one judgement.
-var joinBuffers = sync.Pool{New: func() any { b := make([]byte, 0, 1024); return &b }}
-
-// judgeJoined judges the values of a repeated header joined by ",", as Envoy
-// does. Judges do not keep their argument, so the joined string may live in a
-// buffer that is used again.
-func judgeJoined(req *message.Request, name string, judge func(string) bool) bool {
-	p := joinBuffers.Get().(*[]byte)
-	buf := (*p)[:0]
 	for i := range req.Fields {
 		if req.Fields[i].Name != name {
 			continue
 		}
-		buf = append(buf, req.Fields[i].Value...)
-		buf = append(buf, ',')
+		if found = true; judge(req.Fields[i].Value) {
+			return true, true
+		}
 	}
-	ok := judge(unsafe.String(unsafe.SliceData(buf), len(buf)-1))
-	*p = buf
-	joinBuffers.Put(p)
-	return ok
+	return found, false
 }

@@ -39,7 +39,7 @@ var Supported = []support.Message{
 		support.F("cookies", "the first value of a name"),
 	}},
 	{Name: "envoy.config.route.v3.HeaderMatcher", Fields: []support.Field{
-		support.F("name", "`:method`, `:path`, `:authority` and `:scheme` too; several values are joined by a comma"),
+		support.F("name", "`:method`, `:path`, `:authority` and `:scheme` too; of several values one must match, and none if inverted"),
 		support.F("string_match", ""),
 		support.F("present_match", ""),
 		support.F("range_match", ""),
