@@ -23,13 +23,13 @@ tools: ## bring Envoy, cue and staticcheck into the tool cache
 	@tools/install.sh "$(MESHC_TOOLS)" "$(ENVOY_VERSION)" "$(STATICCHECK_VERSION)" "$(CUE_VERSION)"
 
 build: ## build the commands into bin/
-	go build -trimpath -o bin/ ./cmd/... ./examples/bookinfo/...
+	go build -trimpath -o bin/ ./cmd/... ./examples/bookinfo/... ./tools/demo ./tools/bench
 
 demo: build ## run Bookinfo on this machine from a fresh Git repository; Ctrl-C ends it
-	@go run ./tools/demo
+	@exec bin/demo
 
 demo-script: build ## run the routing lab commit by commit and print a table
-	@go run ./tools/demo -script
+	@exec bin/demo -script
 
 test: tools ## run all tests, with the checks that CI makes
 	@tools/test.sh
@@ -50,7 +50,7 @@ check: tools ## what CI checks beside the tests
 	@tools/check.sh
 
 bench: build ## CPU per request beside HAProxy, nginx and Envoy
-	@go run ./tools/bench
+	@exec bin/bench
 
 clean: ## remove what the build made
 	rm -rf bin

@@ -2,6 +2,7 @@ package reconciler
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/meshc/meshc/compiler/model"
 	"github.com/meshc/meshc/reconciler/push/xds"
@@ -53,6 +54,9 @@ func describe(n *xds.NodeStatus, commit string) status.Node {
 		node.State = status.NodeProgrammed
 	case node.Detail != "":
 		node.State = status.NodeRejected
+	case len(n.Unplaced) > 0 && commit == n.Commit:
+		node.State = status.NodePending
+		node.Detail = "no address for " + strings.Join(n.Unplaced, ", ")
 	default:
 		node.State = status.NodePending
 		node.Detail = waitingFor(&newest)
@@ -63,7 +67,7 @@ func describe(n *xds.NodeStatus, commit string) status.Node {
 // waitingFor names the first thing that a stream waits for.
 func waitingFor(s *xds.StreamStatus) string {
 	if len(s.Waits) > 0 {
-		return fmt.Sprintf("waits for %s", s.Waits[0].Key)
+		return s.Waits[0].String()
 	}
 	for _, t := range s.Types {
 		if t.InFlight != nil && t.InFlight.TimedOut {

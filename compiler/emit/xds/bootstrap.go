@@ -67,6 +67,9 @@ func StaticBootstrap(m *model.Mesh, w *model.Workload, all []*model.Workload, o 
 	if err != nil {
 		return nil, err
 	}
+	if err := res.Complete(); err != nil {
+		return nil, fmt.Errorf("workload %s/%s: %w", w.Service.Namespace, w.ID, err)
+	}
 	o.NodeID, o.Cluster = w.NodeID(), w.Service.String()
 	out, err := base(o)
 	if err != nil {

@@ -94,11 +94,7 @@ func addresses(list []string) ([]*corev3.Address, error) {
 
 // inboundCluster is the application beside the proxy.
 func (e *emitter) inboundCluster(port uint16) error {
-	at := e.self.App[port]
-	if at == "" {
-		return fmt.Errorf("no application address for port %d", port)
-	}
-	a, err := address(at)
+	a, err := address(e.self.App[port])
 	if err != nil {
 		return fmt.Errorf("application port %d: %w", port, err)
 	}

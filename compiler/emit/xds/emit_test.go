@@ -233,14 +233,11 @@ func TestInstancesThatAreNotReadyAreLeftOut(t *testing.T) {
 
 func TestWhatCannotBeEmittedIsNamed(t *testing.T) {
 	for want, breakIt := range map[string]func(*model.Mesh, *model.Workload, []*model.Workload){
-		"no application address for port 9080":      func(_ *model.Mesh, w *model.Workload, _ []*model.Workload) { w.App = nil },
-		"no inbound address for port 9080":          func(_ *model.Mesh, w *model.Workload, _ []*model.Workload) { w.Inbound = nil },
-		"no outbound address for shop/details:9080": func(_ *model.Mesh, w *model.Workload, _ []*model.Workload) { w.Outbound = nil },
-		`address "nowhere" is not ip:port`:          func(_ *model.Mesh, w *model.Workload, _ []*model.Workload) { w.App[9080] = "nowhere" },
-		"two workloads are called sidecar~shop/":    func(_ *model.Mesh, w *model.Workload, all []*model.Workload) { all[1].ID = all[2].ID },
-		"are both at":                               func(_ *model.Mesh, _ *model.Workload, all []*model.Workload) { twins(all) },
-		`shop/productpage has no version "v9"`:      func(_ *model.Mesh, w *model.Workload, _ []*model.Workload) { w.Version = "v9" },
-		`unknown role "butler"`:                     func(_ *model.Mesh, w *model.Workload, _ []*model.Workload) { w.Role = "butler" },
+		`address "nowhere" is not ip:port`:       func(_ *model.Mesh, w *model.Workload, _ []*model.Workload) { w.App[9080] = "nowhere" },
+		"two workloads are called sidecar~shop/": func(_ *model.Mesh, w *model.Workload, all []*model.Workload) { all[1].ID = all[2].ID },
+		"are both at":                            func(_ *model.Mesh, _ *model.Workload, all []*model.Workload) { twins(all) },
+		`shop/productpage has no version "v9"`:   func(_ *model.Mesh, w *model.Workload, _ []*model.Workload) { w.Version = "v9" },
+		`unknown role "butler"`:                  func(_ *model.Mesh, w *model.Workload, _ []*model.Workload) { w.Role = "butler" },
 		`of shop/details is tcp`: func(m *model.Mesh, _ *model.Workload, _ []*model.Workload) {
 			m.Services[0].Ports[0].Protocol = model.TCP
 		},
@@ -253,7 +250,7 @@ func TestWhatCannotBeEmittedIsNamed(t *testing.T) {
 		`header "host" cannot be changed`: func(m *model.Mesh, _ *model.Workload, _ []*model.Workload) {
 			m.Services[0].Routes[0].RequestHeaders.Remove = []string{"host"}
 		},
-		"workload shop/productpage.v1-0": func(_ *model.Mesh, w *model.Workload, _ []*model.Workload) { w.App = nil },
+		"workload shop/productpage.v1-0": func(_ *model.Mesh, w *model.Workload, _ []*model.Workload) { w.App[9080] = "nowhere" },
 	} {
 		m := bookinfo()
 		all := xds.DefaultWorkloads(m)
@@ -382,6 +379,50 @@ func TestBootstrapNamesWhatIsMissing(t *testing.T) {
 		change(&o)
 		if _, err := xds.Bootstrap(o); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("want an error with %q, got %v", want, err)
+		}
+	}
+}
+
+func TestWhatHasNoAddressIsLeftOutAndNamed(t *testing.T) {
+	for want, forget := range map[string]func(*model.Workload){
+		"inbound port 9080":          func(w *model.Workload) { w.Inbound = nil },
+		"outbound shop/details:9080": func(w *model.Workload) { delete(w.Outbound, "shop/details:9080") },
+	} {
+		m := bookinfo()
+		all := xds.DefaultWorkloads(m)
+		w := find(t, all, "productpage")
+		whole, err := xds.Emit(m, w, all, xds.Options{Now: now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		forget(w)
+		res, err := xds.Emit(m, w, all, xds.Options{Now: now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(res.Unplaced) != 1 || res.Unplaced[0] != want {
+			t.Errorf("unplaced %q, want %q", res.Unplaced, want)
+		}
+		if got := len(res.Listeners); got != len(whole.Listeners)-1 {
+			t.Errorf("%s: %d listeners of %d are left", want, got, len(whole.Listeners))
+		}
+		if err := res.Complete(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: Complete says %v", want, err)
+		}
+	}
+}
+
+func TestPeersDoNotCallAnUnplacedInstance(t *testing.T) {
+	m := bookinfo()
+	all := xds.DefaultWorkloads(m)
+	find(t, all, "details").App = nil
+	res, err := xds.Emit(m, find(t, all, "productpage"), all, xds.Options{Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range res.Endpoints {
+		if strings.Contains(e.ClusterName, "details") && len(e.Endpoints) != 0 {
+			t.Errorf("%s has endpoints %v", e.ClusterName, e.Endpoints)
 		}
 	}
 }

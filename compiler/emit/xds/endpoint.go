@@ -22,8 +22,8 @@ func (ix *index) endpoints(cluster string, s *model.Service, version string, por
 			continue
 		}
 		at := w.Inbound[port]
-		if at == "" {
-			return nil, fmt.Errorf("workload %s/%s of %s has no inbound address for port %d", w.Service.Namespace, w.ID, s.Ref, port)
+		if at == "" || w.Role == model.RoleSidecar && w.App[port] == "" {
+			continue // unplaced: its own proxy has no listener there
 		}
 		if other, taken := owner[at]; taken {
 			return nil, fmt.Errorf("workloads %s and %s of %s are both at %s", other, w.ID, s.Ref, at)

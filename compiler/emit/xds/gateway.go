@@ -26,7 +26,8 @@ func (e *emitter) gateway() error {
 func (e *emitter) gatewayListener(l *model.GatewayListener) error {
 	at := e.self.Inbound[l.Port]
 	if at == "" {
-		return fmt.Errorf("no address for gateway port %d", l.Port)
+		e.unplaced("gateway port %d", l.Port)
+		return nil
 	}
 	rc, err := e.gatewayRoutes(l)
 	if err != nil {

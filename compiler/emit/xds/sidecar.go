@@ -54,8 +54,9 @@ func (e *emitter) inbound(s *model.Service, p model.Port) error {
 		return err
 	}
 	at := e.self.Inbound[p.Number]
-	if at == "" {
-		return fmt.Errorf("no inbound address for port %d", p.Number)
+	if at == "" || e.self.App[p.Number] == "" {
+		e.unplaced("inbound port %d", p.Number)
+		return nil
 	}
 	name := model.InboundName(p.Number)
 	// The client's side has the timeout; the server's must not cut it short.
@@ -92,6 +93,9 @@ func (e *emitter) outbound(ref model.Ref) error {
 		if err := http1(s.Ref, p); err != nil {
 			return err
 		}
+		if !e.placedOutbound(ref, p.Number) {
+			continue
+		}
 		rc, err := e.serviceRoutes(s, p.Number)
 		if err != nil {
 			return err
@@ -127,12 +131,19 @@ func appliesTo(r *model.Route, port uint16) bool {
 	return slices.Contains(r.Ports, port)
 }
 
-func (e *emitter) outboundListener(ref model.Ref, port uint16, rc *routev3.RouteConfiguration) error {
+// placedOutbound says whether the workload has an address from which it calls
+// ref.
+func (e *emitter) placedOutbound(ref model.Ref, port uint16) bool {
 	key := model.OutboundKey(ref, port)
-	at := e.self.Outbound[key]
-	if at == "" {
-		return fmt.Errorf("no outbound address for %s", key)
+	if e.self.Outbound[key] == "" {
+		e.unplaced("outbound %s", key)
+		return false
 	}
+	return true
+}
+
+func (e *emitter) outboundListener(ref model.Ref, port uint16, rc *routev3.RouteConfiguration) error {
+	at := e.self.Outbound[model.OutboundKey(ref, port)]
 	fault, err := faultHTTPFilter()
 	if err != nil {
 		return err
@@ -153,6 +164,9 @@ func (e *emitter) outboundExternal(x *model.External) error {
 	for _, p := range x.Ports {
 		if err := http1(x.Ref, p); err != nil {
 			return err
+		}
+		if !e.placedOutbound(x.Ref, p.Number) {
+			continue
 		}
 		name := model.OutboundName(p.Number, x.Host)
 		route := everything("external", name, &routev3.RouteAction{Timeout: duration(x.Timeout)})

@@ -38,11 +38,15 @@ type Resources struct {
 	// Bundles names the trust bundle secrets that the resources refer to; the
 	// server that pushes them fills these in.
 	Bundles []string
+	// Unplaced names what was left out because the workload says no address
+	// for it: discovery is behind the model. The rest stands on its own.
+	Unplaced []string
 }
 
 // Emit gives the resources of w, a workload of m; all lists every workload of
 // the mesh, for endpoints. An error names the workload, service or route that
-// cannot be said in xDS, or that no proxy of this version serves.
+// cannot be said in xDS, or that no proxy of this version serves. A listener
+// without an address is left out and named in Unplaced.
 func Emit(m *model.Mesh, w *model.Workload, all []*model.Workload, o Options) (*Resources, error) {
 	e, err := newEmitter(m, w, all, o)
 	if err != nil {
@@ -88,6 +92,11 @@ func (e *emitter) addRoutes(rc *routev3.RouteConfiguration) {
 	}
 }
 
+// unplaced notes that there is no address for what.
+func (e *emitter) unplaced(format string, args ...any) {
+	e.out.Unplaced = append(e.out.Unplaced, fmt.Sprintf(format, args...))
+}
+
 func (e *emitter) addListener(l *listenerv3.Listener) {
 	e.out.Listeners = append(e.out.Listeners, l)
 }
@@ -99,12 +108,22 @@ func (e *emitter) useBundle(name string) {
 	}
 }
 
+// Complete is an error that names what is Unplaced, for those who write files
+// and cannot wait for discovery.
+func (r *Resources) Complete() error {
+	if len(r.Unplaced) == 0 {
+		return nil
+	}
+	return fmt.Errorf("no address for %s", strings.Join(r.Unplaced, ", "))
+}
+
 func (r *Resources) sort() {
 	sortByName(r.Listeners, (*listenerv3.Listener).GetName)
 	sortByName(r.Routes, (*routev3.RouteConfiguration).GetName)
 	sortByName(r.Clusters, (*clusterv3.Cluster).GetName)
 	sortByName(r.Endpoints, (*endpointv3.ClusterLoadAssignment).GetClusterName)
 	slices.Sort(r.Bundles)
+	slices.Sort(r.Unplaced)
 }
 
 func sortByName[T any](list []T, name func(T) string) {

@@ -76,8 +76,8 @@ func (b *builder) build(d *Desired) (*state, error) {
 	st := &state{commit: b.commit, nodes: make(map[string]*nodeSet, len(d.Workloads)), intern: b.fresh}
 	for _, w := range d.Workloads {
 		id, known := ids[owner{w.Role == model.RoleGateway, w.Service}]
-		if !known {
-			continue // discovery may know instances of a service that left the mesh
+		if !known || !hasVersion(d.Mesh, w) {
+			continue // discovery may know instances of what has left the mesh
 		}
 		if st.nodes[w.NodeID()] != nil {
 			return nil, fmt.Errorf("two workloads have the node id %q", w.NodeID())
@@ -98,6 +98,12 @@ type owner struct {
 	ref     model.Ref
 }
 
+// hasVersion says whether the version of a service's instance is in the mesh.
+func hasVersion(m *model.Mesh, w *model.Workload) bool {
+	s := m.Service(w.Service)
+	return w.Role == model.RoleGateway || s == nil || s.Version(w.Version) != nil
+}
+
 func identities(m *model.Mesh) map[owner]string {
 	ids := make(map[owner]string, len(m.Services)+len(m.Gateways))
 	for _, s := range m.Services {
@@ -114,7 +120,7 @@ func (b *builder) node(d *Desired, w *model.Workload) (*nodeSet, error) {
 	if err != nil {
 		return nil, err
 	}
-	set := &nodeSet{node: w.NodeID(), commit: b.commit}
+	set := &nodeSet{node: w.NodeID(), commit: b.commit, unplaced: out.Unplaced}
 	err = errors.Join(
 		addAll(b, set, CDS, out.Clusters, (*clusterv3.Cluster).GetName),
 		addAll(b, set, EDS, out.Endpoints, (*endpointv3.ClusterLoadAssignment).GetClusterName),

@@ -87,6 +87,7 @@ type nodeSet struct {
 	node     string // node id
 	spiffeID string // who may read it
 	commit   string
+	unplaced []string // listeners that discovery gives no address
 	res      [typeCount]map[string]*Resource
 	users    map[Key][]Key // who needs a key, within the set
 }

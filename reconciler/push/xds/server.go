@@ -228,7 +228,7 @@ func (s *Server) Status() []NodeStatus {
 	}
 	out := make([]NodeStatus, 0, len(s.current.nodes))
 	for id, set := range s.current.nodes {
-		n := NodeStatus{Node: id, Identity: set.spiffeID, Role: s.roles[id], Commit: s.current.commit}
+		n := NodeStatus{Node: id, Identity: set.spiffeID, Role: s.roles[id], Commit: s.current.commit, Unplaced: set.unplaced}
 		for _, st := range s.streams[id] {
 			n.Streams = append(n.Streams, st.published.late(now, s.opts.Timeout))
 		}

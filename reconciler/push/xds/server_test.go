@@ -278,3 +278,40 @@ func readFile(t *testing.T, path string) []byte {
 	}
 	return b
 }
+
+func TestUnplacedListenerHoldsBackOneNodeOnly(t *testing.T) {
+	c := startController(t, Options{})
+	behind := shop()
+	for _, w := range behind.Workloads {
+		if w.Service == ref("web") {
+			w.Outbound = nil
+		}
+	}
+	c.set("c1", behind)
+	web := c.client(c.dial(c.ca.issue(spiffeID("web"))), false).start(webNode)
+	vault := c.client(c.dial(c.ca.issue(spiffeID("vault"))), false).start(vaultNode)
+	defer web.close()
+	defer vault.close()
+	c.awaitProgrammed("c1", 1)
+	if n := c.node(vaultNode); !n.ProgrammedOn("c1") {
+		t.Error("vault waits for web's address")
+	}
+	if n := c.node(webNode); n.ProgrammedOn("c1") || !slices.Equal(n.Unplaced, []string{"outbound default/reviews:9080"}) {
+		t.Errorf("web is programmed or does not say why not: unplaced %q", n.Unplaced)
+	}
+	c.set("c1", shop())
+	c.awaitProgrammed("c1", 2)
+}
+
+func TestInstanceOfARemovedVersionIsNoNode(t *testing.T) {
+	c := startController(t, Options{})
+	c.set("c1", shop())
+	d := shop()
+	d.Mesh.Service(ref("reviews")).Versions = d.Mesh.Service(ref("reviews")).Versions[:1]
+	c.set("c2", d)
+	for _, n := range c.Status() {
+		if n.Node == "sidecar~default/reviews.v2-0" {
+			t.Errorf("%s is still a node", n.Node)
+		}
+	}
+}

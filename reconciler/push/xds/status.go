@@ -56,6 +56,7 @@ type NodeStatus struct {
 	Role     model.Role
 	Commit   string         // desired
 	Expected bool           // counts in Programmed's m
+	Unplaced []string       // what the desired commit wants of the node and discovery gives no address for
 	Streams  []StreamStatus // oldest first; none: not connected
 }
 
@@ -65,9 +66,10 @@ func (n *NodeStatus) Connected() bool { return len(n.Streams) > 0 }
 // ProgrammedOn says whether a commit is live on the node. Of a proxy the
 // newest stream counts, because an older one can only be a connection that is
 // dead and not yet noticed; a gRPC application has one stream per channel, and
-// all of them count.
+// all of them count. A node with something unplaced has not got all of the
+// desired commit yet.
 func (n *NodeStatus) ProgrammedOn(commit string) bool {
-	if !n.Connected() {
+	if !n.Connected() || commit == n.Commit && len(n.Unplaced) > 0 {
 		return false
 	}
 	streams := n.Streams

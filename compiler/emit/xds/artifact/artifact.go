@@ -40,6 +40,9 @@ func Files(m *model.Mesh, workloads []*model.Workload, o xds.Options) (map[strin
 		if err != nil {
 			return nil, err
 		}
+		if err := res.Complete(); err != nil {
+			return nil, fmt.Errorf("workload %s: %w", w.NodeID(), err)
+		}
 		if out[path], err = render(document{APIVersion: apiVersion, Kind: "ProxyConfig", Node: w.NodeID(), Resources: res}); err != nil {
 			return nil, fmt.Errorf("workload %s: %w", w.NodeID(), err)
 		}
