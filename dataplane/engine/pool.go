@@ -14,7 +14,7 @@ import (
 type pool struct {
 	w              *worker
 	key            poolKey
-	snap           *snapshot.Cluster // for TLS and timeouts, which the digest covers
+	snap           *snapshot.Cluster // the newest
 	brk            *cluster.Breaker
 	stats          *clusterStats
 	hosts          map[netip.AddrPort]*host
@@ -46,6 +46,9 @@ func (w *worker) poolOf(c *snapshot.Cluster, b *cluster.Breaker) *pool {
 		}
 		w.pools[key] = p
 	}
+	// The digest covers the names of secrets, not what is in them: connections
+	// made from now on use the newest TLS configuration.
+	p.snap = c
 	return p
 }
 

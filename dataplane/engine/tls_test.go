@@ -277,3 +277,27 @@ func TestTruncatedTLSBodyIsNotWhole(t *testing.T) {
 		t.Errorf("client took %q as whole", b)
 	}
 }
+
+// A cluster that is the same but for its TLS configuration keeps its pool; new
+// connections use the new one.
+func TestNewTLSConfigurationOfTheSameCluster(t *testing.T) {
+	a, other := newAuthority(t), newAuthority(t)
+	m := mutualMesh(t, a, tls.VersionTLS13, func(http.ResponseWriter, *http.Request) {})
+	m.chain.TLS = nil
+	good := m.cluster().TLS
+	m.cluster().TLS = other.client(clientID)
+	e := start(t, m)
+	url := "http://" + addrOf(t, e, "in") + "/"
+	if status, _ := get(t, client(t), url); status != 503 {
+		t.Errorf("before: status %d", status)
+	}
+	next, cl := *m.config, *m.cluster()
+	cl.TLS = good
+	next.Clusters = map[string]*snapshot.Cluster{clusterName: &cl}
+	if err := e.Apply(&next); err != nil {
+		t.Fatal(err)
+	}
+	if status, _ := get(t, client(t), url); status != 200 {
+		t.Errorf("after: status %d", status)
+	}
+}

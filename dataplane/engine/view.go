@@ -101,7 +101,7 @@ func (w *worker) viewListener(l *snapshot.Listener, p *prepared) *listenerView {
 // viewCluster keeps old when nothing changed: its place in the round robin, and
 // the work.
 func (w *worker) viewCluster(c *snapshot.Cluster, old *clusterView, b *cluster.Breaker) *clusterView {
-	if old != nil && old.snap.Digest == c.Digest && slices.Equal(old.snap.Endpoints, c.Endpoints) {
+	if old != nil && old.snap.Digest == c.Digest && old.snap.TLS == c.TLS && slices.Equal(old.snap.Endpoints, c.Endpoints) {
 		return old
 	}
 	p := w.poolOf(c, b)
