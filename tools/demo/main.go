@@ -8,12 +8,14 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"syscall"
-	"time"
+
+	"github.com/meshc/meshc/reconciler/local"
+	"github.com/meshc/meshc/tools/demo/lab"
 )
 
 func main() {
@@ -29,45 +31,40 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, script bool, requests int, keep bool) error {
-	ws, err := newWorkspace()
+func run(ctx context.Context, script bool, requests int, keep bool) (err error) {
+	bin, err := binDir()
+	if err != nil {
+		return err
+	}
+	ws, err := lab.NewWorkspace(lab.Source{
+		Mesh: filepath.Join("examples", "bookinfo", "mesh"), Bin: bin,
+		Gateway: "127.0.0.1:8080", Network: local.DefaultNetwork,
+	})
 	if err != nil {
 		return err
 	}
 	if keep {
-		fmt.Fprintln(os.Stderr, "files are kept in", ws.dir)
+		fmt.Fprintln(os.Stderr, "files are kept in", ws.Dir)
 	} else {
-		defer os.RemoveAll(ws.dir)
+		defer func() { err = errors.Join(err, ws.Remove()) }()
 	}
-	up, err := ws.up(script)
+	var out io.Writer = os.Stdout
+	if script {
+		out = os.Stderr // the table alone goes to stdout
+	}
+	up, err := ws.Up(out, os.Stderr)
 	if err != nil {
 		return err
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- up.Wait() }()
-	if !script {
-		select {
-		case err := <-ended:
-			return err
-		case <-ctx.Done():
-			return stopUp(up, ended)
-		}
+	if script {
+		err = lab.Run(ctx, lab.Options{Workspace: ws, Up: up, Requests: requests, Table: os.Stdout, Progress: os.Stderr})
+		return errors.Join(err, up.Stop(syscall.SIGTERM))
 	}
-	lab := &lab{ws: ws, requests: requests, upEnded: ended}
-	err = lab.run(ctx)
-	return errors.Join(err, stopUp(up, ended))
-}
-
-// stopUp ends `meshc up`, which ends everything that it started.
-func stopUp(up *exec.Cmd, ended chan error) error {
-	_ = up.Process.Signal(syscall.SIGTERM)
 	select {
-	case err := <-ended:
-		return err
-	case <-time.After(30 * time.Second):
-		_ = up.Process.Kill()
-		<-ended
-		return errors.New("meshc up did not end within 30 s of SIGTERM")
+	case <-up.Ended():
+		return up.Err()
+	case <-ctx.Done():
+		return up.Stop(syscall.SIGTERM)
 	}
 }
 
