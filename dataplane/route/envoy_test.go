@@ -2,6 +2,7 @@ package route_test
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -264,7 +265,9 @@ func startEnvoy(t *testing.T, routes string) *envoyProcess {
 
 // listening asks Envoy's admin endpoint for the address of its listener.
 func listening(admin string) string {
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, Dial: func(string, string) (net.Conn, error) { return net.Dial("unix", admin) }}}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", admin)
+	}}}
 	resp, err := client.Get("http://envoy/listeners")
 	if err != nil {
 		return ""
