@@ -15,7 +15,7 @@ import (
 // finish describes what the rule does and asks the server whether it lets the
 // request in.
 func (a *asking) finish(s *model.Service, port uint16, rule *model.Route) {
-	if rule == nil {
+	if rule == nil || rule.NotFound {
 		a.end(NoRoute, "no route takes this request; the proxy answers 404")
 		return
 	}

@@ -127,6 +127,10 @@ func shadows(table []*model.GatewayRoute, open map[diag.Range]bool) []shadow {
 			earlier, own = append(earlier, own...), nil
 		}
 		this := candidate{parts(&model.Route{Ports: []uint16{0}, Match: r.Route.Match}), ruleName(r), r.Origin}
+		if r.Route.NotFound { // no rule that somebody wrote, but it takes requests
+			own = append(own, this)
+			continue
+		}
 		if by := takenBy(this, earlier); by != nil {
 			hidden = append(hidden, shadow{this, by})
 		} else {

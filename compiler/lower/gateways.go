@@ -87,7 +87,35 @@ func (l *lowering) expand(g *intent.Gateway, rule *gatewayRule) {
 	if len(rule.expanded) == 0 && len(svc.Routes) > 0 {
 		l.reportNeverMeets(rule.intent, svc)
 	}
+	if !takesAll(rule.expanded, rule.match) {
+		rule.expanded = append(rule.expanded, notFound(rule, svc, port))
+	}
 }
+
+// takesAll says whether one of the rules surely takes whatever match takes.
+func takesAll(rules []*model.GatewayRoute, match []model.Match) bool {
+	return slices.ContainsFunc(rules, func(r *model.GatewayRoute) bool {
+		return reach.AllCovered(match, r.Route.Match)
+	})
+}
+
+// notFound ends a gateway's rule: what it takes and no rule of its service
+// does must not go on to another rule, which may lead to another service.
+func notFound(rule *gatewayRule, svc *model.Service, port uint16) *model.GatewayRoute {
+	return &model.GatewayRoute{
+		Name:    rule.intent.Name.V + "/" + NotFoundRule,
+		Service: svc.Ref,
+		Port:    port,
+		Route: &model.Route{
+			Name: NotFoundRule, Ports: []uint16{port}, Match: rule.match, NotFound: true, Origin: rule.intent.At,
+		},
+		Origin: rule.intent.At,
+	}
+}
+
+// NotFoundRule is the name, after the gateway rule's and a slash, of the 404
+// that ends it. No rule of a service can have it.
+const NotFoundRule = "(no route)"
 
 func (l *lowering) reportNeverMeets(r *intent.GatewayRoute, svc *model.Service) {
 	d := diag.New(diag.NeverMatches, r.Name.At,

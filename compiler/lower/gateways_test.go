@@ -43,8 +43,8 @@ func drawMatches(t *rapid.T) []*intent.Match {
 }
 
 // TestGatewayTableIsTheConjunction compares the table of a gateway with what
-// it stands for: the first pair of a gateway's rule and a service's rule that
-// both take the request.
+// it stands for: the first rule of the gateway that takes the request decides,
+// and of its service's rules the first that takes it, or none.
 func TestGatewayTableIsTheConjunction(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rules := []*intent.Route{route("r0", "a", 1, drawMatches(t)...), route("r1", "a", 2, drawMatches(t)...)}
@@ -100,6 +100,7 @@ func pairAnswer(fronts []*intent.GatewayRoute, rules []*model.Route, r *answer.R
 				return f.Name.V + "/" + rule.Name
 			}
 		}
+		return f.Name.V + "/" + lower.NotFoundRule
 	}
 	return ""
 }

@@ -89,6 +89,7 @@ type Route struct {
 	Ports           []uint16      // service ports it applies to, sorted
 	Match           []Match       // any-of; empty = every request
 	Split           []Split       // basis points sum to 10,000; zero-weight versions are kept out
+	NotFound        bool          // answers 404 and has no Split: a gateway's rule took what no rule of its service takes
 	Timeout         time.Duration // whole request, 0 = no limit
 	TimeoutOrigin   Origin        // zero: built-in default
 	Retry           *Retry        // nil: none

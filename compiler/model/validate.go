@@ -46,6 +46,12 @@ func (s *Service) validateRoute(r *Route) error {
 			return fmt.Errorf("route %q is on unknown port %d", r.Name, p)
 		}
 	}
+	if r.NotFound {
+		if len(r.Split) > 0 {
+			return fmt.Errorf("route %q answers 404 and has a split", r.Name)
+		}
+		return nil
+	}
 	var sum uint32
 	for _, d := range r.Split {
 		if s.Version(d.Version) == nil {

@@ -50,6 +50,17 @@ func Empty(m model.Match) bool {
 	return anyDisjoint(m.Headers, m.Headers) || anyDisjoint(m.Query, m.Query) || anyDisjoint(m.Cookies, m.Cookies)
 }
 
+// AllCovered says whether every request that the any-of list ms takes is surely
+// taken by one of by; an empty list takes every request.
+func AllCovered(ms, by []model.Match) bool {
+	for _, m := range orEvery(ms) {
+		if !slices.ContainsFunc(orEvery(by), func(b model.Match) bool { return Covers(b, m) }) {
+			return false
+		}
+	}
+	return true
+}
+
 // AllDisjoint says that no request is accepted by one of as and one of bs,
 // where an empty list accepts every request.
 func AllDisjoint(as, bs []model.Match) bool {

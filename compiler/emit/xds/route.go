@@ -48,6 +48,13 @@ func (e *emitter) routes(name string, s *model.Service, r *model.Route, port uin
 
 // route says everything of a rule but its match.
 func (e *emitter) route(name string, s *model.Service, r *model.Route, port uint16) (*routev3.Route, error) {
+	if r.NotFound {
+		return &routev3.Route{
+			Name:     name,
+			Action:   &routev3.Route_DirectResponse{DirectResponse: &routev3.DirectResponseAction{Status: 404}},
+			Metadata: e.metadata(r.Origin),
+		}, nil
+	}
 	action, err := routeAction(s, r, port)
 	if err != nil {
 		return nil, err
