@@ -15,7 +15,7 @@ import (
 	"github.com/meshc/meshc/dataplane/snapshot/build"
 )
 
-const meshes = 60
+const meshes = 16
 
 // Every resource that the compiler emits decodes, refers only to what is
 // emitted with it, and builds, for every workload of every mesh drawn.
