@@ -3,6 +3,7 @@ package answer
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/meshc/meshc/compiler/model"
@@ -53,9 +54,24 @@ func Conditions(m *model.Match, r *Request) []Condition {
 			Text: "method " + strings.Join(m.Methods, "|"), Holds: slices.Contains(m.Methods, r.Method), Got: r.Method,
 		})
 	}
-	out = append(out, named("header", m.Headers, r.Header)...)
+	for _, c := range m.Headers {
+		values := r.Header(c.Name)
+		out = append(out, Condition{Text: "header " + c.String(), Holds: reach.AcceptsHeader(c, values), Got: quoteAll(values)})
+	}
 	out = append(out, named("query", m.Query, r.Query)...)
 	return append(out, named("cookie", m.Cookies, r.Cookie)...)
+}
+
+// quoteAll shows the values of a header.
+func quoteAll(values []string) string {
+	if len(values) == 0 {
+		return "absent"
+	}
+	quoted := make([]string, len(values))
+	for i, v := range values {
+		quoted[i] = strconv.Quote(v)
+	}
+	return strings.Join(quoted, " and ")
 }
 
 func named(kind string, conditions []model.NamedMatch, get func(string) (string, bool)) []Condition {

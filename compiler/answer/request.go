@@ -40,21 +40,15 @@ func (r *Request) Query(key string) (string, bool) {
 	return "", false
 }
 
-// Header gives a header's value; several are joined by "," without space, and
-// cookies by "; " (Envoy: HeaderUtility::getAllOfHeaderAsString, and the
-// delimiter of the inline cookie header).
-func (r *Request) Header(name string) (string, bool) {
+// Header gives the values of a header, none when it is missing.
+func (r *Request) Header(name string) []string {
 	var values []string
 	for _, h := range r.Headers {
 		if strings.EqualFold(h.Name, name) {
 			values = append(values, h.Value)
 		}
 	}
-	separator := ","
-	if strings.EqualFold(name, "cookie") {
-		separator = "; "
-	}
-	return strings.Join(values, separator), len(values) > 0
+	return values
 }
 
 // Cookie gives the first value of a cookie. Only spaces before the name are

@@ -14,7 +14,8 @@ func Covers(a, b model.Match) bool {
 		}
 	}
 	return methodsCover(a.Methods, b.Methods) &&
-		eachCovers(a.Headers, b.Headers) && eachCovers(a.Query, b.Query) && eachCovers(a.Cookies, b.Cookies)
+		eachCovers(a.Headers, b.Headers, HeaderCovers) &&
+		eachCovers(a.Query, b.Query, ValueCovers) && eachCovers(a.Cookies, b.Cookies, ValueCovers)
 }
 
 func methodsCover(a, b []string) bool {
@@ -32,7 +33,8 @@ func Disjoint(a, b model.Match) bool {
 		}
 	}
 	return methodsDisjoint(a.Methods, b.Methods) ||
-		anyDisjoint(a.Headers, b.Headers) || anyDisjoint(a.Query, b.Query) || anyDisjoint(a.Cookies, b.Cookies)
+		anyDisjoint(a.Headers, b.Headers, HeadersDisjoint) ||
+		anyDisjoint(a.Query, b.Query, ValuesDisjoint) || anyDisjoint(a.Cookies, b.Cookies, ValuesDisjoint)
 }
 
 func methodsDisjoint(a, b []string) bool {
@@ -47,7 +49,8 @@ func Empty(m model.Match) bool {
 	if _, ok := MeetPaths(m.Paths); !ok {
 		return true
 	}
-	return anyDisjoint(m.Headers, m.Headers) || anyDisjoint(m.Query, m.Query) || anyDisjoint(m.Cookies, m.Cookies)
+	return anyDisjoint(m.Headers, m.Headers, HeadersDisjoint) ||
+		anyDisjoint(m.Query, m.Query, ValuesDisjoint) || anyDisjoint(m.Cookies, m.Cookies, ValuesDisjoint)
 }
 
 // AllCovered says whether every request that the any-of list ms takes is surely

@@ -129,10 +129,13 @@ func negate(c model.NamedMatch) model.NamedMatch {
 	return c
 }
 
+// relation compares two conditions on one name.
+type relation func(a, b model.NamedMatch) bool
+
 // eachCovers says that every condition of as covers one of bs of its name.
-func eachCovers(as, bs []model.NamedMatch) bool {
+func eachCovers(as, bs []model.NamedMatch, covers relation) bool {
 	for _, a := range as {
-		if !slices.ContainsFunc(bs, func(b model.NamedMatch) bool { return a.Name == b.Name && ValueCovers(a, b) }) {
+		if !slices.ContainsFunc(bs, func(b model.NamedMatch) bool { return a.Name == b.Name && covers(a, b) }) {
 			return false
 		}
 	}
@@ -140,9 +143,9 @@ func eachCovers(as, bs []model.NamedMatch) bool {
 }
 
 // anyDisjoint says that some condition of as excludes one of bs.
-func anyDisjoint(as, bs []model.NamedMatch) bool {
+func anyDisjoint(as, bs []model.NamedMatch, disjoint relation) bool {
 	for _, a := range as {
-		if slices.ContainsFunc(bs, func(b model.NamedMatch) bool { return a.Name == b.Name && ValuesDisjoint(a, b) }) {
+		if slices.ContainsFunc(bs, func(b model.NamedMatch) bool { return a.Name == b.Name && disjoint(a, b) }) {
 			return true
 		}
 	}

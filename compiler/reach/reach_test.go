@@ -116,6 +116,46 @@ func TestValueRelationsAreSound(t *testing.T) {
 	})
 }
 
+func TestHeaderRelationsAreSound(t *testing.T) {
+	lists := [][]string{nil}
+	for _, v := range words {
+		lists = append(lists, []string{v})
+		for _, w := range words {
+			lists = append(lists, []string{v, w})
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		a, b := drawNamed(t, "a"), drawNamed(t, "b")
+		covers, disjoint := reach.HeaderCovers(a, b), reach.HeadersDisjoint(a, b)
+		for _, values := range lists {
+			inA, inB := reach.AcceptsHeader(a, values), reach.AcceptsHeader(b, values)
+			if covers && inB && !inA {
+				t.Fatalf("%v covers %v, but not %q", a, b, values)
+			}
+			if disjoint && inA && inB {
+				t.Fatalf("%v and %v are not disjoint: %q", a, b, values)
+			}
+		}
+	})
+}
+
+func TestHeaderRelationsKnowTheCommonCases(t *testing.T) {
+	exact := model.NamedMatch{Name: "x", Kind: model.Exact, Value: "ab"}
+	prefix := model.NamedMatch{Name: "x", Kind: model.Prefix, Value: "a"}
+	notPrefix := prefix
+	notPrefix.Not = true
+	for name, holds := range map[string]bool{
+		"a prefix covers a longer exact value":        reach.HeaderCovers(prefix, exact),
+		"a negated prefix excludes the exact value":   reach.HeadersDisjoint(notPrefix, exact),
+		"presence and absence are disjoint":           reach.HeadersDisjoint(model.NamedMatch{Name: "x", Kind: model.Present}, model.NamedMatch{Name: "x", Kind: model.Absent}),
+		"two exact values may both be in one request": !reach.HeadersDisjoint(exact, model.NamedMatch{Name: "x", Kind: model.Exact, Value: "b"}),
+	} {
+		if !holds {
+			t.Error("not known:", name)
+		}
+	}
+}
+
 func TestValueRelationsKnowTheCommonCases(t *testing.T) {
 	exact := model.NamedMatch{Name: "x", Kind: model.Exact, Value: "ab"}
 	prefix := model.NamedMatch{Name: "x", Kind: model.Prefix, Value: "a"}

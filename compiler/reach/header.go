@@ -1,0 +1,55 @@
+package reach
+
+import (
+	"slices"
+
+	"github.com/meshc/meshc/compiler/model"
+)
+
+// A header may stand in a request several times, and each value is looked at by
+// itself (Envoy 1.40, envoy.reloadable_features.match_headers_individually): a
+// condition holds when any value meets it, a negated one when none does. So two
+// exact values of one header do not exclude each other.
+
+// AcceptsHeader says whether c accepts a header with these values, none when it
+// is missing.
+func AcceptsHeader(c model.NamedMatch, values []string) bool {
+	c = plain(c)
+	if c.Not || c.Kind == model.Absent {
+		return !slices.ContainsFunc(values, func(v string) bool { return !AcceptsValue(c, v, true) })
+	}
+	return slices.ContainsFunc(values, func(v string) bool { return AcceptsValue(c, v, true) })
+}
+
+// HeaderCovers says that whatever values (or absence) b accepts, a accepts too.
+// Both are about one name.
+func HeaderCovers(a, b model.NamedMatch) bool {
+	a, b = plain(a), plain(b)
+	switch {
+	case a == b:
+		return true
+	case b.Kind == model.Absent:
+		return AcceptsValue(a, "", false)
+	case a.Not && b.Not:
+		return ValueCovers(negate(b), negate(a))
+	case a.Not, b.Not, a.Kind == model.Absent:
+		return false
+	}
+	return ValueCovers(a, b)
+}
+
+// HeadersDisjoint says that no list of values, nor absence, is accepted by both.
+func HeadersDisjoint(a, b model.NamedMatch) bool {
+	a, b = plain(a), plain(b)
+	switch {
+	case a.Kind == model.Absent:
+		return !AcceptsValue(b, "", false)
+	case b.Kind == model.Absent:
+		return !AcceptsValue(a, "", false)
+	case a.Not && !b.Not:
+		return ValueCovers(negate(a), b)
+	case b.Not && !a.Not:
+		return ValueCovers(negate(b), a)
+	}
+	return false
+}
