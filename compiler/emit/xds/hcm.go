@@ -58,7 +58,9 @@ func (e *emitter) connectionManager(at side, rc *routev3.RouteConfiguration, fil
 		RequestHeadersTimeout:     duration(requestHeadersTimeout),
 		CommonHttpProtocolOptions: commonOptions(),
 		NormalizePath:             boolValue(true),
-		UseRemoteAddress:          boolValue(at == edgeSide),
+		// A proxy in the path does not rename the application.
+		ServerHeaderTransformation: hcmv3.HttpConnectionManager_PASS_THROUGH,
+		UseRemoteAddress:           boolValue(at == edgeSide),
 	}
 	if at == edgeSide {
 		// No peer is trusted for being on a private address.
