@@ -26,8 +26,9 @@ func serve(ctx context.Context, c *config, log *slog.Logger) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	p := &process{config: c, log: log, fail: cancel}
-	defer p.stop()
 	if err := p.start(ctx); err != nil {
+		cancel(nil) // what was started ends with the context, and stop waits for it
+		p.stop()
 		return err
 	}
 	log.Info("serving", "roles", c.roles, "trustDomain", c.trustDomain)
