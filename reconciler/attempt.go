@@ -154,7 +154,7 @@ func (r *Reconciler) apply(a *attempt, g *store.Generation) {
 		return
 	}
 	if err := r.Push(g); err != nil {
-		r.reject(a, failure{reason: "EmitFailed", err: err})
+		r.reject(a, failure{reason: emitFailed, err: err})
 		return
 	}
 	r.opts.Log.Info("a commit was applied", "commit", g.Commit, "plan", p.String())
@@ -166,6 +166,10 @@ func (r *Reconciler) apply(a *attempt, g *store.Generation) {
 	}
 	r.saveAgain()
 }
+
+// emitFailed is the reason of a commit that cannot be pushed. Unlike other
+// reasons it may go away without another commit: see onWorkloads.
+const emitFailed = "EmitFailed"
 
 // guard refuses what would be right by its letter and is hardly ever meant.
 func (r *Reconciler) guard(m *model.Mesh) failure {

@@ -1,6 +1,7 @@
 package reconciler
 
 import (
+	"context"
 	"time"
 
 	emitxds "github.com/meshc/meshc/compiler/emit/xds"
@@ -40,6 +41,17 @@ func (r *Reconciler) pushAgain(why string) {
 		r.opts.Log.Info("pushed", "why", why, "commit", r.serving.Commit)
 	}
 	r.report()
+}
+
+// onWorkloads pushes what serves with the workloads of now, and tries again a
+// commit that could not be emitted: that depends on what runs where too.
+func (r *Reconciler) onWorkloads(ctx context.Context) {
+	r.pushAgain("workloads changed")
+	if r.failed.reason == emitFailed && r.running == nil {
+		r.retries++
+		r.begin(ctx, observation{commit: r.current, at: now()})
+		r.report()
+	}
 }
 
 // saveAgain saves what serves if that has not succeeded yet.

@@ -202,7 +202,7 @@ func (r *Reconciler) Run(ctx context.Context) error {
 			r.onResult(ctx, a)
 		case <-workloads:
 			workloads = r.opts.Workloads.Changed()
-			r.pushAgain("workloads changed")
+			r.onWorkloads(ctx)
 		case <-expire:
 			r.pushAgain("a fault has ended")
 		case <-progress:

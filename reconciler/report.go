@@ -67,7 +67,7 @@ func (r *Reconciler) ready() status.Condition {
 	case r.failed.err != nil:
 		return c(status.False, r.failed.reason, r.failed.err.Error())
 	case r.pushErr != nil:
-		return c(status.False, "EmitFailed", r.pushErr.Error())
+		return c(status.False, emitFailed, r.pushErr.Error())
 	case r.saveErr != nil:
 		return c(status.False, "StoreFailed", r.saveErr.Error())
 	case r.running != nil:
@@ -99,7 +99,11 @@ func (r *Reconciler) reconciling() status.Condition {
 
 func (r *Reconciler) stalled() status.Condition {
 	if r.failed.permanent {
-		return condition(status.Stalled, status.True, r.failed.reason, "waits for another commit: "+r.failed.err.Error(), r.current.Hash)
+		remedy := "waits for another commit: "
+		if r.failed.reason == emitFailed {
+			remedy = "waits for another commit or other workloads: "
+		}
+		return condition(status.Stalled, status.True, r.failed.reason, remedy+r.failed.err.Error(), r.current.Hash)
 	}
 	return condition(status.Stalled, status.False, "NotStalled", "nothing needs an operator", r.current.Hash)
 }
