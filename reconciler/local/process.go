@@ -190,6 +190,7 @@ func (s *Supervisor) runOnce(ctx context.Context, p *process, started func(error
 	go terminate(ctx, cmd.Process, p.cmd.Grace, ended)
 	err = cmd.Wait()
 	close(ended)
+	signalGroup(cmd.Process.Pid, syscall.SIGKILL) // what it left behind would hold its ports
 	p.setPid(0)
 	if err == nil {
 		err = errors.New("exit status 0")
@@ -209,10 +210,14 @@ func terminate(ctx context.Context, p *os.Process, grace time.Duration, ended <-
 		return
 	case <-ctx.Done():
 	}
-	_ = p.Signal(syscall.SIGTERM)
+	signalGroup(p.Pid, syscall.SIGTERM)
 	select {
 	case <-ended:
 	case <-time.After(max(grace, time.Second)):
-		_ = p.Kill()
+		signalGroup(p.Pid, syscall.SIGKILL)
 	}
 }
+
+// signalGroup reaches a program and what it started, such as what a shell
+// runs. A group that is gone is no error.
+func signalGroup(leader int, s syscall.Signal) { _ = syscall.Kill(-leader, s) }
