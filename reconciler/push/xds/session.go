@@ -210,8 +210,8 @@ func (s *session) refuse(now time.Time, t Type, f *flight, message string) []str
 func (ts *typeState) doubt(name string, r *Resource, company bool) {
 	held := ts.acked[name]
 	switch {
-	case r == nil && held != nil:
-		ts.stuck[name] = true
+	case r == nil && (held != nil || ts.maybe[name] != nil):
+		ts.stuck[name] = true // it may still hold what it refused to give up
 	case r == nil:
 		ts.confirm(name, nil)
 	default:
