@@ -1,6 +1,7 @@
 package local
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -85,4 +86,13 @@ func writeFile(path string, raw []byte) error {
 		return err
 	}
 	return os.Rename(tmp.Name(), path)
+}
+
+// writeChanged is writeFile, unless path holds raw already: whoever watches
+// the file is not woken for nothing.
+func writeChanged(path string, raw []byte) error {
+	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, raw) {
+		return nil
+	}
+	return writeFile(path, raw)
 }

@@ -1,6 +1,8 @@
 package local
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -19,21 +21,45 @@ func (l layout) ca() string        { return filepath.Join(l.state, "ca") }
 func (l layout) caRoot() string    { return filepath.Join(l.state, "ca-root.pem") }
 func (l layout) logs() string      { return filepath.Join(l.state, "logs") }
 
-// node is the private directory of one proxy.
+// node is the private directory of one proxy. Names in a mesh have no dots.
 func (l layout) node(w *model.Workload) string {
-	return filepath.Join(l.state, "proxies", string(w.Role)+"-"+w.Service.Namespace+"-"+w.ID)
+	return filepath.Join(l.state, "proxies", string(w.Role)+"-"+w.Service.Namespace+"."+w.ID)
 }
+
+// token is the file of the proxy's join token.
+func (l layout) token(w *model.Workload) string { return filepath.Join(l.node(w), "join-token") }
 
 // maxSocketPath is what sun_path holds, less its final NUL (unix(7)).
 const maxSocketPath = 107
 
-// adminSocket is in the proxy's directory.
+// adminSocket is in the proxy's directory, or, where that path is too long for
+// a socket, in shortDir.
 func (l layout) adminSocket(w *model.Workload) (string, error) {
 	path := filepath.Join(l.node(w), "admin.sock")
-	if len(path) > maxSocketPath {
-		return "", fmt.Errorf("unix socket path %s is %d bytes long, more than %d: use a state directory with a shorter path", path, len(path), maxSocketPath)
+	if len(path) <= maxSocketPath {
+		return path, nil
 	}
-	return path, nil
+	short := filepath.Join(l.shortDir(), digest(w.NodeID())+".sock")
+	if len(short) > maxSocketPath {
+		return "", fmt.Errorf("unix socket paths %s and %s are both longer than %d bytes: use a state directory with a shorter path", path, short, maxSocketPath)
+	}
+	return short, os.MkdirAll(filepath.Dir(short), 0o700)
+}
+
+// shortDir is where sockets are kept whose path in the state directory would be
+// too long. It belongs to this state directory alone.
+func (l layout) shortDir() string {
+	dir := os.Getenv("XDG_RUNTIME_DIR")
+	if dir == "" {
+		dir = os.TempDir()
+	}
+	return filepath.Join(dir, "meshc-"+digest(l.state))
+}
+
+// digest makes a short name of a long one.
+func digest(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:6])
 }
 
 // prepare makes the directories, private to the user.

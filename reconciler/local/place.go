@@ -13,7 +13,8 @@ import (
 	"github.com/meshc/meshc/compiler/model"
 )
 
-// Placement is where everything of a mesh runs on this machine.
+// Placement is where everything of a mesh runs on this machine. No workload in
+// it is Ready: that is for who runs it to find out.
 type Placement struct {
 	Workloads []*model.Workload
 	Apps      []App
@@ -24,7 +25,8 @@ type Placement struct {
 
 // App is one application process.
 type App struct {
-	Name    string // workload id
+	Name    string // unique on this machine
+	Node    string // id of the node beside it
 	Command []string
 	Env     []string // KEY=value, expanded
 }
@@ -65,7 +67,7 @@ func (p *Placement) placeApp(m *model.Mesh, app *AppConfig, a *Alloc) error {
 			return err
 		}
 		x := &expander{vars: variables(m, svc, w)}
-		p.Apps = append(p.Apps, App{Name: w.ID, Env: x.env(app.Env), Command: x.all(app.Command)})
+		p.Apps = append(p.Apps, App{Name: localName(w), Node: w.NodeID(), Env: x.env(app.Env), Command: x.all(app.Command)})
 		p.Workloads = append(p.Workloads, w)
 		for _, name := range x.missing {
 			p.Problems = append(p.Problems, fmt.Sprintf("%s: %s: ${%s} is not set; does service %q declare the dependency in uses?",
@@ -73,6 +75,15 @@ func (p *Placement) placeApp(m *model.Mesh, app *AppConfig, a *Alloc) error {
 		}
 	}
 	return nil
+}
+
+// localName is a workload's id, with its namespace in front where that is not
+// the default one: a name for files and people. Names in a mesh have no dots.
+func localName(w *model.Workload) string {
+	if w.Service.Namespace == "default" {
+		return w.ID
+	}
+	return w.Service.Namespace + "." + w.ID
 }
 
 // named says whether ref is what the user wrote: "name" or "namespace/name".
@@ -83,7 +94,7 @@ func named(ref model.Ref, written string) bool {
 func placeReplica(svc *model.Service, app *AppConfig, n int, m *model.Mesh, a *Alloc) (*model.Workload, error) {
 	w := &model.Workload{
 		ID: fmt.Sprintf("%s-%s-%d", svc.Name, app.Version, n), Role: model.RoleSidecar,
-		Service: svc.Ref, Version: app.Version, Ready: true,
+		Service: svc.Ref, Version: app.Version,
 		Inbound: map[uint16]string{}, App: map[uint16]string{}, Outbound: map[string]string{},
 	}
 	in, err1 := a.Addr("in " + w.NodeID())
@@ -140,7 +151,7 @@ func (p *Placement) placeGateway(m *model.Mesh, g *GatewayEntry) error {
 	}
 	gw := m.Gateways[i]
 	w := &model.Workload{
-		ID: gw.Name + "-0", Role: model.RoleGateway, Service: gw.Ref, Ready: true, Inbound: map[uint16]string{},
+		ID: gw.Name + "-0", Role: model.RoleGateway, Service: gw.Ref, Inbound: map[uint16]string{},
 	}
 	for _, l := range gw.Listeners {
 		addr, ok := g.Listen[strconv.Itoa(int(l.Port))]

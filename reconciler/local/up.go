@@ -15,7 +15,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/meshc/meshc/ca"
 	emitxds "github.com/meshc/meshc/compiler/emit/xds"
 	"github.com/meshc/meshc/compiler/model"
 )
@@ -35,10 +34,18 @@ type Options struct {
 	// Serving gives the model that is being served, nil while there is none,
 	// and its commit.
 	Serving func() (*model.Mesh, string, error)
+	// Programmed gives how far what serves has come on the proxies.
+	Programmed func() (Progress, error)
 	// Report tells the user what happens; OnReady is called when the first
 	// commit's processes have been started.
 	Report  func(format string, args ...any)
 	OnReady func(*Placement)
+}
+
+// Progress is how far what serves has come.
+type Progress struct {
+	Complete bool     // every node has all of it
+	Nodes    []string // ids of the nodes that should
 }
 
 // runner is a running mesh.
@@ -50,9 +57,16 @@ type runner struct {
 
 	adsAddr, caAddr string
 	placed          *Placement
+	mesh            *model.Mesh     // that placed was made of
+	tokensAt        time.Time       // when join tokens were looked at last
 	told            map[string]bool // problems that were reported
 	lastCommit      string
 	lastConfig      time.Time
+	running         bool // everything that placed names has been started
+
+	ready    map[string]bool      // by node id
+	nodes    map[string]string    // command → id of its node
+	retiring map[string]time.Time // command that is not wanted → since when
 }
 
 // look is how often the served model and local.yaml are looked at.
@@ -61,7 +75,10 @@ const look = 200 * time.Millisecond
 // Run keeps the mesh running until ctx ends, then stops what it started:
 // gateways first, then applications and sidecars, the controller last.
 func Run(ctx context.Context, o Options) error {
-	r := &runner{o: o, at: layout{o.State}, told: map[string]bool{}}
+	r := &runner{
+		o: o, at: layout{o.State}, told: map[string]bool{},
+		ready: map[string]bool{}, nodes: map[string]string{}, retiring: map[string]time.Time{},
+	}
 	if err := r.prepare(); err != nil {
 		return err
 	}
@@ -72,7 +89,7 @@ func Run(ctx context.Context, o Options) error {
 	tick := time.NewTicker(look)
 	defer tick.Stop()
 	for {
-		if err := r.follow(ctx); err != nil && ctx.Err() == nil {
+		if err := errors.Join(r.follow(ctx), r.keepTokens()); err != nil && ctx.Err() == nil {
 			r.tell("%v", err)
 		}
 		select {
@@ -183,19 +200,42 @@ func (r *runner) waitFor(ctx context.Context, what string, ready func() error) e
 }
 
 // follow brings placement and processes in line with the served model and
-// local.yaml, when either has changed.
+// local.yaml, and the workloads in line with what is ready.
 func (r *runner) follow(ctx context.Context) error {
 	m, commit, err := r.o.Serving()
 	if err != nil || m == nil {
 		return err
 	}
+	first := r.placed == nil
+	if err := r.place(m, commit); err != nil {
+		return err
+	}
+	r.markReady(ctx)
+	// The workloads come before the proxies: a proxy that is not among them
+	// is refused.
+	failed := r.writeWorkloads(r.placed.Workloads)
+	if !r.running {
+		err := r.runAll(m, r.placed)
+		r.running = err == nil
+		failed = errors.Join(failed, err)
+	}
+	r.retire()
+	if first && r.o.OnReady != nil {
+		r.o.OnReady(r.placed)
+	}
+	return errors.Join(failed, r.writeProcesses())
+}
+
+// place looks whether model or local.yaml have changed, and if so, where
+// everything is to run.
+func (r *runner) place(m *model.Mesh, commit string) error {
 	path := filepath.Join(r.o.Mesh, FileName)
 	info, err := os.Stat(path)
 	if err != nil {
 		return err
 	}
-	if commit == r.lastCommit && info.ModTime().Equal(r.lastConfig) {
-		return r.writeProcesses()
+	if r.placed != nil && commit == r.lastCommit && info.ModTime().Equal(r.lastConfig) {
+		return nil
 	}
 	cfg, err := ReadConfig(path)
 	if err != nil {
@@ -208,48 +248,42 @@ func (r *runner) follow(ctx context.Context) error {
 	for _, problem := range p.Problems {
 		r.tell("%s", problem)
 	}
-	if err := errors.Join(r.alloc.Save(), r.writeWorkloads(p.Workloads)); err != nil {
+	if err := r.alloc.Save(); err != nil {
 		return err
 	}
-	if err := r.runAll(ctx, m, p); err != nil {
-		return err
-	}
-	first := r.placed == nil
-	r.placed, r.lastCommit, r.lastConfig = p, commit, info.ModTime()
-	if first && r.o.OnReady != nil {
-		r.o.OnReady(p)
-	}
-	return r.writeProcesses()
+	r.placed, r.lastCommit, r.lastConfig, r.running = p, commit, info.ModTime(), false
+	return nil
 }
 
-// runAll starts what is new or different and stops what is gone.
-func (r *runner) runAll(ctx context.Context, m *model.Mesh, p *Placement) error {
+// runAll starts what is new or different and retires what is gone.
+func (r *runner) runAll(m *model.Mesh, p *Placement) error {
 	want := map[string]bool{"controller": true}
 	var failed []error
 	for _, app := range p.Apps {
-		want["app-"+app.Name] = true
-		failed = append(failed, r.runApp(app))
+		name := appPrefix + app.Name
+		want[name], r.nodes[name] = true, app.Node
+		failed = append(failed, r.runApp(name, app))
 	}
 	for _, w := range p.Workloads {
-		want[proxyName(w)] = true
+		name := proxyName(w)
+		want[name], r.nodes[name] = true, w.NodeID()
 		failed = append(failed, r.runProxy(m, w))
 	}
-	for _, name := range r.sup.Names() {
-		if !want[name] {
-			r.sup.Stop(name)
-		}
-	}
+	r.notWanted(want)
 	return errors.Join(failed...)
 }
 
-func proxyName(w *model.Workload) string { return string(w.Role) + "-" + w.ID }
+// appPrefix begins the names of the applications' commands.
+const appPrefix = "app-"
 
-func (r *runner) runApp(app App) error {
+func proxyName(w *model.Workload) string { return string(w.Role) + "-" + localName(w) }
+
+func (r *runner) runApp(name string, app App) error {
 	path, err := r.lookPath(app.Command[0])
 	if err != nil {
 		return fmt.Errorf("%s: %w", app.Name, err)
 	}
-	return r.sup.Run(&Command{Name: "app-" + app.Name, Path: path, Args: app.Command[1:], Env: app.Env, Grace: 3 * time.Second})
+	return r.sup.Run(&Command{Name: name, Path: path, Args: app.Command[1:], Env: app.Env, Grace: 3 * time.Second})
 }
 
 // lookPath finds a command on PATH, or relative to the mesh directory when it
@@ -265,9 +299,11 @@ func (r *runner) lookPath(name string) (string, error) {
 	return filepath.Abs(path)
 }
 
-// runProxy writes the proxy's bootstrap, gives it a join token if it has no
-// identity yet, and starts it.
+// runProxy writes the proxy's bootstrap, has a join token ready, and starts it.
 func (r *runner) runProxy(m *model.Mesh, w *model.Workload) error {
+	if err := r.mayListen(w); err != nil {
+		return err
+	}
 	dir := r.at.node(w)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
@@ -292,8 +328,8 @@ func (r *runner) runProxy(m *model.Mesh, w *model.Workload) error {
 	if err := writeFile(file, raw); err != nil {
 		return err
 	}
-	token := filepath.Join(dir, "join-token")
-	if err := r.mintToken(m, w, token); err != nil {
+	token := r.at.token(w)
+	if err := r.readyToken(m, w); err != nil {
 		return err
 	}
 	return r.sup.Run(&Command{
@@ -305,25 +341,22 @@ func (r *runner) runProxy(m *model.Mesh, w *model.Workload) error {
 	})
 }
 
-// mintToken writes a fresh one-time token for a proxy that is about to start.
-// The proxy uses it only if it has kept no identity that is still valid.
-func (r *runner) mintToken(m *model.Mesh, w *model.Workload, file string) error {
-	if r.sup.Pid(proxyName(w)) != 0 {
+// mayListen fails while somebody else has an address that a gateway is about
+// to listen on: a proxy that is told to would refuse its configuration.
+func (r *runner) mayListen(w *model.Workload) error {
+	if w.Role != model.RoleGateway || r.sup.Pid(proxyName(w)) != 0 {
 		return nil
 	}
-	id, err := spiffeID(m, w)
-	if err != nil {
-		return err
+	for _, port := range slices.Sorted(maps.Keys(w.Inbound)) {
+		l, err := net.Listen("tcp", w.Inbound[port])
+		if err != nil {
+			return fmt.Errorf("gateway %s waits for its port %d: %w; end what listens there, or name another address in %s", w.Service, port, err, FileName)
+		}
+		if err := l.Close(); err != nil {
+			return err
+		}
 	}
-	tokens, err := ca.OpenTokens(r.at.ca(), m.TrustDomain)
-	if err != nil {
-		return err
-	}
-	token, err := tokens.CreateJoinToken(id, time.Hour)
-	if err != nil {
-		return err
-	}
-	return writeFile(file, []byte(token))
+	return nil
 }
 
 // controllerID is the identity that the control plane shows (ca/validate).
@@ -353,7 +386,7 @@ func (r *runner) writeWorkloads(list []*model.Workload) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(r.at.workloads(), raw)
+	return writeChanged(r.at.workloads(), raw)
 }
 
 // writeProcesses notes the process ids, for people and scripts.
@@ -366,10 +399,7 @@ func (r *runner) writeProcesses() error {
 	if err != nil {
 		return err
 	}
-	if old, err := os.ReadFile(r.at.processes()); err == nil && string(old) == string(raw) {
-		return nil
-	}
-	return writeFile(r.at.processes(), raw)
+	return writeChanged(r.at.processes(), raw)
 }
 
 func (r *runner) stopAll() {
@@ -381,7 +411,9 @@ func (r *runner) stopAll() {
 	for _, kind := range slices.Concat([]string{"gateway", "app", "sidecar"}, slices.Sorted(maps.Keys(groups))) {
 		r.sup.Stop(groups[kind]...)
 	}
-	if err := os.Remove(r.at.processes()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		r.o.Report("%v", err)
+	for _, err := range []error{os.Remove(r.at.processes()), os.RemoveAll(r.at.shortDir())} {
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			r.o.Report("%v", err)
+		}
 	}
 }
