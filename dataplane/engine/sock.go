@@ -127,7 +127,17 @@ func (s *sock) flush() ioState {
 	if s.outPos += n; s.outPos == len(s.out) {
 		s.emptied()
 	}
+	s.compact()
 	return st
+}
+
+// compact gives back the room of what is written: a reader that always leaves
+// something behind would otherwise make out grow with all it has ever read.
+func (s *sock) compact() {
+	if s.outPos > 0 {
+		s.out = s.out[:copy(s.out, s.out[s.outPos:])]
+		s.outPos = 0
+	}
 }
 
 func (s *sock) writeRaw(p []byte) (int, ioState) {

@@ -81,6 +81,7 @@ func (s *sock) flushTLS() ioState {
 	t := s.tls
 	for {
 		if st := t.flushRecords(); st != ioOK {
+			s.compact()
 			return st
 		}
 		p := s.out[s.outPos:]
