@@ -133,14 +133,11 @@ func (s *stream) resetRetriable(why failure) bool {
 	case on&route.RetryConnectFailure != 0 && (why == failConnect || why == failConnectTimeout):
 		return true
 	case on&route.RetryResetBeforeRequest != 0:
-		return s.up == nil || !s.up.sentHead || s.stalePooled(why)
+		// A reused connection that closes without a byte may have been closed
+		// before the request came, or by what it did: that is not "before".
+		return s.up == nil || !s.up.sentHead
 	}
 	return false
-}
-
-// stalePooled: a reused connection that gave no byte never saw the request.
-func (s *stream) stalePooled(why failure) bool {
-	return why == failReset && s.up.reused && !s.up.answered
 }
 
 // retryStatus decides on a response head (RetryStateImpl::wouldRetryFromHeaders)

@@ -150,9 +150,13 @@ func (u *uconn) onTimer() {
 // alive asks an idle connection that has had an event. Anything but silence is
 // the end: a close, or bytes that nobody asked for.
 func (u *uconn) alive() bool {
-	if !u.readable && !u.hup {
-		return true
-	}
+	return !u.readable && !u.hup || u.silent()
+}
+
+// silent looks for bytes that nobody asked for. They could be the beginning of
+// an answer to a request that is still to come; TLS may have taken them from the
+// socket already, so that no event will tell of them.
+func (u *uconn) silent() bool {
 	_, st := u.read(u.w.scratch[:])
 	return st == ioAgain && !u.hup
 }
@@ -174,7 +178,7 @@ func (u *uconn) detach(keep bool) {
 	}
 	clean := keep && u.bodyEnd && !u.resp.Close && !u.broken && u.err == nil && len(u.in.bytes()) == 0 && !u.pendingOut()
 	u.host.finished()
-	if !clean || u.host.gone || u.hup {
+	if !clean || u.host.gone || u.hup || !u.silent() {
 		u.close()
 		return
 	}
