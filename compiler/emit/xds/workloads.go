@@ -21,7 +21,7 @@ func DefaultWorkloads(m *model.Mesh) []*model.Workload {
 	p := &placer{mesh: m, taken: make(map[netip.AddrPort]bool)}
 	for _, s := range m.Services {
 		for i := range s.Versions {
-			w := serviceWorkload(s, s.Versions[i].Name)
+			w := serviceWorkload(m, s, s.Versions[i].Name)
 			p.placeService(w, s)
 			out = append(out, w)
 		}
@@ -35,11 +35,11 @@ func DefaultWorkloads(m *model.Mesh) []*model.Workload {
 	return out
 }
 
-func serviceWorkload(s *model.Service, version string) *model.Workload {
+func serviceWorkload(m *model.Mesh, s *model.Service, version string) *model.Workload {
 	return &model.Workload{
 		// A service's name holds no dot: no two pairs give one ID.
 		ID:      s.Name + "." + version + "-0",
-		Role:    defaultRole(s),
+		Role:    defaultRole(m, s),
 		Service: s.Ref,
 		Version: version,
 		Ready:   true,
@@ -47,14 +47,22 @@ func serviceWorkload(s *model.Service, version string) *model.Workload {
 }
 
 // defaultRole: proxies of this version do not carry grpc, so a service that
-// speaks nothing else reads xDS itself.
-func defaultRole(s *model.Service) model.Role {
-	for _, p := range s.Ports {
+// speaks nothing else reads xDS itself. One without ports speaks what it uses.
+func defaultRole(m *model.Mesh, s *model.Service) model.Role {
+	ports := s.Ports
+	if len(ports) == 0 {
+		for _, used := range s.Uses {
+			if to := m.Service(used); to != nil {
+				ports = append(ports, to.Ports...)
+			}
+		}
+	}
+	for _, p := range ports {
 		if p.Protocol != model.GRPC {
 			return model.RoleSidecar
 		}
 	}
-	if len(s.Ports) == 0 {
+	if len(ports) == 0 {
 		return model.RoleSidecar
 	}
 	return model.RoleGRPC
