@@ -132,8 +132,22 @@ func runUp(ctx context.Context, o *local.Options, out, errw io.Writer) error {
 		}
 		return m, commit, err
 	}
+	o.Programmed = func() (local.Progress, error) { return progress(o.State) }
 	o.OnReady = func(p *local.Placement) { fmt.Fprint(out, welcome(o, p)) }
 	return local.Run(ctx, *o)
+}
+
+// progress is what the controller last reported of the proxies.
+func progress(state string) (local.Progress, error) {
+	s, err := store.ReadStatus(state)
+	if err != nil {
+		return local.Progress{}, err
+	}
+	p := local.Progress{Complete: s.Programmed.Complete()}
+	for _, n := range s.Programmed.Nodes {
+		p.Nodes = append(p.Nodes, n.ID)
+	}
+	return p, nil
 }
 
 // welcome says where things are and what to try.

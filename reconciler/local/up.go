@@ -251,7 +251,8 @@ func (r *runner) place(m *model.Mesh, commit string) error {
 	if err := r.alloc.Save(); err != nil {
 		return err
 	}
-	r.placed, r.lastCommit, r.lastConfig, r.running = p, commit, info.ModTime(), false
+	r.placed, r.mesh, r.running = p, m, false
+	r.lastCommit, r.lastConfig = commit, info.ModTime()
 	return nil
 }
 

@@ -70,7 +70,7 @@ func steps(until time.Time) []step {
 		{name: "50/50, faults gone", files: map[string]string{ratingsFile: ratings(""), reviewsFile: reviews("\troutes: all: to: {v1: 50, v3: 50}\n")},
 			split: map[string]float64{"v1": .5, "v3": .5}},
 		{name: "all v3", files: map[string]string{reviewsFile: reviews("\troutes: all: to: v3: 100\n")}, split: all("v3")},
-		{name: "broken: syntax", files: map[string]string{reviewsFile: reviews("\troutes: all: to: {v1: \n")}, split: all("v3"), broken: reviewsFile},
+		{name: "broken: syntax", files: map[string]string{reviewsFile: reviews("\troutes: all: to: {v1: \n")}, split: all("v3"), broken: reviewsFile + ":10"},
 		{name: "broken: version v9", files: map[string]string{reviewsFile: reviews("\troutes: all: to: v9: 100\n")}, split: all("v3"), broken: reviewsFile + ":8"},
 		{name: "broken: weights 105", files: map[string]string{reviewsFile: reviews("\troutes: all: to: {v1: 90, v3: 15}\n")}, split: all("v3"), broken: reviewsFile + ":8"},
 		{name: "fix: 20/80", files: map[string]string{reviewsFile: reviews("\troutes: all: to: {v2: 20, v3: 80}\n")}, split: map[string]float64{"v2": .2, "v3": .8}},

@@ -1,0 +1,22 @@
+package e2e
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/meshc/meshc/tools/demo/lab"
+)
+
+// The routing lab: every commit of it does to requests what it says, to within
+// five standard deviations, and no request fails over all of them.
+func TestRoutingLab(t *testing.T) {
+	m := started(t)
+	var table, progress bytes.Buffer
+	err := lab.Run(t.Context(), lab.Options{
+		Workspace: m.Workspace, Up: m.up, Requests: long(10_000, 200), Table: &table, Progress: &progress,
+	})
+	record(t, table.String())
+	if err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,45 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// root of the project, and the directory with the built programs.
+var root, bin string
+
+// soak says that the long versions are to be run.
+var soak = os.Getenv("MESHC_SOAK") == "1"
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	var err error
+	if root, err = filepath.Abs(filepath.Join("..", "..")); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 2
+	}
+	if bin, err = os.MkdirTemp("", "meshc-e2e-bin-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 2
+	}
+	defer os.RemoveAll(bin)
+	build := exec.Command("go", "build", "-trimpath", "-o", bin+"/", "./cmd/...", "./examples/bookinfo/...", "./tools/demo")
+	build.Dir = root
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "build the programs: %v\n%s", err, out)
+		return 2
+	}
+	return m.Run()
+}
+
+// long gives the count for the soak or the one for every day.
+func long(soaked, daily int) int {
+	if soak {
+		return soaked
+	}
+	return daily
+}
