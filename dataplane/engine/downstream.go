@@ -413,7 +413,9 @@ func (d *dconn) refresh() bool {
 	if c == nil || c.tls != d.tlsConf {
 		return false
 	}
+	d.chain.stats.cxActive.Add(-1) // the new chain may count under another prefix
 	d.chain = c
+	c.stats.cxActive.Add(1)
 	return true
 }
 

@@ -183,10 +183,13 @@ func (h *host) closed() {
 	h.conns--
 	h.pool.brk.Connections.Release()
 	h.pool.stats.cxActive.Add(-1)
-	if s := h.dequeue(); s != nil {
+	for s := h.dequeue(); s != nil; s = h.dequeue() {
 		h.pool.brk.Pending.Take()
-		h.connect(s)
 		s.w.later(s.d)
+		if h.connect(s) || h.conns > 0 {
+			return
+		}
+		// Nothing would ever wake the others: they fail one by one as this did.
 	}
 }
 

@@ -72,7 +72,7 @@ const (
 
 // begin starts the life of the request that d has just parsed.
 func (s *stream) begin(d *dconn) {
-	*s = stream{w: d.w, d: d, view: d.w.view, chain: d.chain, req: &d.req, start: d.w.now, lastMove: d.w.now, own: s.own[:0]}
+	*s = stream{w: d.w, d: d, view: d.chain.view, chain: d.chain, req: &d.req, start: d.w.now, lastMove: d.w.now, own: s.own[:0]}
 	s.chain.stats.begin()
 	random := s.w.draw()
 	s.setForwarded()
@@ -87,7 +87,7 @@ func (s *stream) begin(d *dconn) {
 
 // refuse answers a request that has no head.
 func (s *stream) refuse(d *dconn, status int, details string) {
-	*s = stream{w: d.w, d: d, view: d.w.view, chain: d.chain, req: &d.req, start: d.w.now, lastMove: d.w.now, own: s.own[:0]}
+	*s = stream{w: d.w, d: d, view: d.chain.view, chain: d.chain, req: &d.req, start: d.w.now, lastMove: d.w.now, own: s.own[:0]}
 	s.chain.stats.begin()
 	s.reply(status, "", "DPE", details, false)
 }
@@ -141,6 +141,7 @@ func (s *stream) sleep(d time.Duration) {
 // wake is the end of a sleep: of a filter's delay, or of a back-off.
 func (s *stream) wake() {
 	s.wakeAt = 0
+	s.lastMove = s.w.now // sleeping was no idleness
 	if s.retry.backingOff {
 		s.retry.backingOff = false
 		s.attempt()

@@ -43,8 +43,9 @@ const (
 	upClosed
 )
 
-// connect starts a connection for s, which has been counted as pending.
-func (h *host) connect(s *stream) {
+// connect starts a connection for s, which has been counted as pending. When it
+// gives false, s has failed.
+func (h *host) connect(s *stream) bool {
 	w := h.pool.w
 	family, sa := sockaddr(h.addr)
 	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
@@ -52,7 +53,7 @@ func (h *host) connect(s *stream) {
 		w.e.log.Warn("cannot connect", "cluster", h.pool.key.name, "error", err)
 		h.pool.brk.Pending.Release()
 		s.fail(failConnect)
-		return
+		return false
 	}
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	u := &uconn{host: h, s: s}
@@ -66,11 +67,12 @@ func (h *host) connect(s *stream) {
 		h.pool.stats.connectFail.Inc()
 		h.pool.brk.Pending.Release()
 		s.fail(failConnect)
-		return
+		return false
 	}
 	h.opened()
 	s.up = u
 	w.timers.set(&u.timer, w.now+h.pool.connectTimeout)
+	return true
 }
 
 func (u *uconn) onEvent() {

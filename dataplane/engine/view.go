@@ -25,6 +25,7 @@ type listenerView struct {
 
 // chainView is a filter chain with its defaults filled in.
 type chainView struct {
+	view      *view // the one it belongs to: a drained connection keeps both
 	snap      *snapshot.Chain
 	http      *snapshot.HTTP
 	tls       *tls.Config
@@ -62,7 +63,7 @@ func (w *worker) adopt(p *prepared) {
 		clusters:  make(map[string]*clusterView, len(p.config.Clusters)),
 	}
 	for name, l := range p.config.Listeners {
-		next.listeners[name] = w.viewListener(l, p)
+		next.listeners[name] = w.viewListener(l, p, next)
 	}
 	for name, c := range p.config.Clusters {
 		next.clusters[name] = w.viewCluster(c, w.view.clusters[name], p.breakers[poolKey{c.Name, c.Digest}])
@@ -73,12 +74,12 @@ func (w *worker) adopt(p *prepared) {
 	w.drainGoneConns()
 }
 
-func (w *worker) viewListener(l *snapshot.Listener, p *prepared) *listenerView {
+func (w *worker) viewListener(l *snapshot.Listener, p *prepared, next *view) *listenerView {
 	v := &listenerView{snap: l}
 	for _, ch := range l.Chains {
 		h := ch.HTTP
 		c := &chainView{
-			snap: ch, http: h, tls: ch.TLS,
+			view: next, snap: ch, http: h, tls: ch.TLS,
 			limits:    http1.DefaultLimits,
 			idle:      orDefault(h.IdleTimeout, time.Hour),
 			head:      orDefault(h.RequestHeadersTimeout, 10*time.Second),
