@@ -1,6 +1,8 @@
 package check
 
 import (
+	"slices"
+
 	"github.com/meshc/meshc/compiler/diag"
 	"github.com/meshc/meshc/compiler/intent"
 	"github.com/meshc/meshc/compiler/literal"
@@ -16,6 +18,9 @@ func (c *overIntent) protocols() {
 	for _, s := range c.mesh.Services {
 		c.oneKind(s)
 		c.usesOfKind(s)
+		if kind(s) == model.GRPC {
+			c.withoutProxy(s)
+		}
 	}
 	for _, e := range c.mesh.Externals {
 		if p := portOf(e.Ports, model.GRPC); p != nil {
@@ -86,6 +91,42 @@ func (c *overIntent) usesOfKind(s *intent.Service) {
 			c.report(diag.GRPCNotCarried, u.Ref.At, "service %q reads xDS itself, which reaches grpc ports only, and uses %q, whose ports are http", s.Name.V, u.Ref.V).
 				Help = "let a service of its own, with http ports or none, use it"
 		}
+	}
+}
+
+// withoutProxy refuses what only proxies do: the application at either end of a
+// grpc port would not know of it.
+func (c *overIntent) withoutProxy(s *intent.Service) {
+	if s.Security != nil && s.Security.HasAllow {
+		c.report(diag.GRPCNotCarried, s.Security.At, "service %q has grpc ports, in front of which no proxy enforces `allow`", s.Name.V).
+			Help = "leave `allow` out, and judge callers in the application"
+	}
+	for _, r := range s.Routes {
+		c.clientSide(r)
+	}
+}
+
+// clientSide refuses what grpc-go does not do with a route (gRFC A28, A44).
+func (c *overIntent) clientSide(r *intent.Route) {
+	for _, ops := range []*intent.HeaderOps{r.RequestHeaders, r.ResponseHeaders} {
+		if ops != nil {
+			c.report(diag.GRPCNotCarried, ops.At, "route %q is for grpc, whose clients do not change headers", r.Name.V)
+		}
+	}
+	for _, m := range r.Match {
+		for _, cookie := range m.Cookies {
+			c.report(diag.GRPCNotCarried, cookie.Name.At, "route %q is for grpc, whose clients do not match cookies", r.Name.V)
+		}
+	}
+	if r.Retries == nil || r.Retries.Attempts.V == 0 {
+		return
+	}
+	if r.Retries.PerTry != nil {
+		c.report(diag.GRPCNotCarried, r.Retries.PerTry.At, "route %q is for grpc, whose clients have no limit for one try", r.Name.V)
+	}
+	if !slices.ContainsFunc(r.Retries.Methods, func(m intent.Value[string]) bool { return m.V == "POST" }) {
+		c.report(diag.GRPCNotCarried, r.Retries.At, "route %q is for grpc: every RPC is a POST, which `methods` leaves out, so none is tried again", r.Name.V).
+			Help = "write `methods: [\"POST\"]` if every RPC may be carried out twice"
 	}
 }
 
