@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# Runs the long versions of the tests in parts of less than an hour each. The
+# raw output of a part goes to docs/evidence/soak/PART.txt. A part that has
+# passed for these sources is not run again, so a soak that was interrupted goes
+# on where it was.
+# usage: soak.sh [-f] [PART...]   -f runs a part even if it has passed
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+force=
+if [ "${1-}" = -f ]; then force=1; shift; fi
+evidence=docs/evidence/soak
+mkdir -p "$evidence"
+
+declare -A part
+part[lab]='go test -v -count=1 -timeout 55m ./test/e2e -run TestRoutingLab'
+part[kills]='go test -v -count=1 -timeout 55m ./test/e2e -run Controller|Proxy|Commits'
+part[e2e]='go test -v -count=1 -timeout 55m ./test/e2e -skip RoutingLab|Controller|Proxy|Commits'
+part[envoy]='go test -v -count=1 -timeout 55m ./compiler/emit/xds -run TestEnvoyValidates'
+part[interop]='go test -v -count=1 -timeout 55m ./test/interop'
+part[race-compiler]='go test -race -timeout 55m ./compiler/... ./schema/... ./testdata/genmesh/...'
+part[race-control]='go test -race -timeout 55m ./reconciler/... ./ca/... ./cmd/...'
+part[race-data]='go test -race -timeout 55m ./dataplane/...'
+part[fuzz-compiler]='tools/fuzz.sh compiler schema testdata'
+part[fuzz-control]='tools/fuzz.sh reconciler ca cmd'
+part[fuzz-data]='tools/fuzz.sh dataplane'
+order=(lab kills e2e envoy interop race-compiler race-control race-data fuzz-compiler fuzz-control fuzz-data)
+
+# What the parts test: everything in the commit but the documents, so that
+# keeping the evidence does not make it out of date.
+sources=$(git ls-tree -r HEAD -- . ':!docs' ':!*.md' | sha256sum | cut -c1-16)
+[ -z "$(git status --porcelain --untracked-files=no -- . ':!docs' ':!*.md')" ] || sources=$sources-dirty
+
+passed() { # FILE
+	[ -z "$force" ] && [ "${sources%-dirty}" = "$sources" ] &&
+		grep -qxF "sources   $sources" "$1" 2>/dev/null && [ "$(tail -n 1 "$1")" = passed ]
+}
+
+run() { # PART
+	local out=$evidence/$1.txt begin=$SECONDS verdict=passed
+	if passed "$out"; then
+		echo "== $1: has passed for these sources"
+		return
+	fi
+	echo "== $1: ${part[$1]}"
+	{
+		echo "part      $1"
+		echo "command   MESHC_SOAK=1 ${part[$1]}"
+		echo "commit    $(git rev-parse HEAD)"
+		echo "sources   $sources"
+		echo "begun     $(date -u +%FT%TZ)"
+		echo "machine   $(uname -srm), $(nproc) CPUs, $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(go version)"
+		echo
+	} >"$out"
+	MESHC_SOAK=1 ${part[$1]} >>"$out" 2>&1 || verdict=FAILED
+	printf '\n%d s\n%s\n' $((SECONDS - begin)) "$verdict" >>"$out"
+	echo "== $1: $verdict after $((SECONDS - begin)) s, see $out"
+	[ "$verdict" = passed ]
+}
+
+[ $# -gt 0 ] || set -- "${order[@]}"
+failed=
+for name; do
+	[ -n "${part[$name]-}" ] || { echo "soak.sh: no part $name; the parts are: ${order[*]}" >&2; exit 2; }
+	run "$name" || failed="$failed $name"
+done
+[ -z "$failed" ] || { echo "FAILED:$failed" >&2; exit 1; }
