@@ -98,3 +98,21 @@ func TestReusedConnectionThatDiesIsNotBeforeTheRequest(t *testing.T) {
 		t.Errorf("status %d, done %d times", resp.StatusCode, posts.Load())
 	}
 }
+
+// An upstream that sends interim responses without end holds its own request
+// up, and no other one.
+func TestEndlessInterimResponses(t *testing.T) {
+	app := rawBackend(t, func(c net.Conn) {
+		readRequestHead(bufio.NewReader(c))
+		flood := strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 1000)
+		for {
+			if _, err := io.WriteString(c, flood); err != nil {
+				return
+			}
+		}
+	})
+	e := start(t, newMesh(app), func(o *Options) { o.Workers = 1 })
+	if status, _ := get(t, client(t), "http://"+addrOf(t, e, "in")+"/"); status != 502 {
+		t.Errorf("status %d", status)
+	}
+}

@@ -169,9 +169,12 @@ func (s *sock) emptied() {
 	s.outPos = 0
 }
 
-// reset makes the coming close a TCP reset, so that the peer cannot take a
-// broken-off body for a whole one.
+// reset makes the coming close a TCP reset without close_notify, so that the
+// peer cannot take a broken-off body for a whole one.
 func (s *sock) reset() {
+	if s.tls != nil {
+		s.tls.err = errReset
+	}
 	_ = unix.SetsockoptLinger(s.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 }
 

@@ -42,6 +42,7 @@ var (
 	// io.EOF, which crypto/tls lets pass between records.
 	errCut       = errors.New("connection ended without close_notify")
 	errAbandoned = errors.New("handshake abandoned")
+	errUnread    = errors.New("peer does not read")
 )
 
 // startTLS puts TLS on s and prepares the handshake; handshake drives it.
@@ -73,6 +74,10 @@ func (s *sock) handshake() (done bool, err error) {
 	t.resume = nil
 	return true, t.err
 }
+
+// maxRecords bounds what waits in enc. A handshake and maxPlaintext fit; answers
+// to key updates that a peer asks for and never reads do not.
+const maxRecords = 256 << 10
 
 // maxPlaintext is how much is encrypted at once: its records fit a large buffer.
 const maxPlaintext = 32 << 10
@@ -149,6 +154,9 @@ func (t *tlsLayer) Read(p []byte) (int, error) {
 }
 
 func (t *tlsLayer) Write(p []byte) (int, error) {
+	if len(t.enc)-t.encPos > maxRecords {
+		return 0, errUnread
+	}
 	t.enc = append(t.s.w.bufs.extend(t.enc, len(p)), p...)
 	return len(p), nil
 }

@@ -301,3 +301,38 @@ func TestNewTLSConfigurationOfTheSameCluster(t *testing.T) {
 		t.Errorf("after: status %d", status)
 	}
 }
+
+// A response that breaks off must not end in close_notify: to a client that
+// reads until close it would be whole.
+func TestBrokenOffResponseIsNotClosedCleanly(t *testing.T) {
+	a := newAuthority(t)
+	m := newMesh(rawBackend(t, func(c net.Conn) {
+		readRequestHead(bufio.NewReader(c))
+		io.WriteString(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+		time.Sleep(50 * time.Millisecond) // lets the beginning through
+	}))
+	m.chain.TLS = a.server(serverID)
+	e := start(t, m)
+	c := tls.Client(dial(t, addrOf(t, e, "in")), a.client(clientID))
+	send(t, c, "GET / HTTP/1.0\r\nHost: a\r\n\r\n")
+	if b, err := io.ReadAll(c); err == nil {
+		t.Errorf("the client took %q as whole", b)
+	}
+}
+
+// A peer that asks for key updates and reads none of the answers must not fill
+// the memory.
+func TestKeyUpdatesThatNobodyReadsAreBounded(t *testing.T) {
+	s, _ := sockPair(t, 4096)
+	l := &tlsLayer{s: s}
+	var n int
+	for range 1 << 20 {
+		if _, err := l.Write(make([]byte, 32)); err != nil {
+			break
+		}
+		n += 32
+	}
+	if n > 2*maxRecords {
+		t.Errorf("%d bytes wait for a peer that reads nothing", n)
+	}
+}

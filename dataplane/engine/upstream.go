@@ -14,14 +14,15 @@ import (
 // complete and nothing about their framing is in doubt.
 type uconn struct {
 	sock
-	host   *host
-	s      *stream // nil while idle
-	state  upState
-	in     input
-	from   int // of HeadEnd
-	resp   http1.Response
-	chunks http1.ChunkReader
-	err    error // why the connection is of no use
+	host    *host
+	s       *stream // nil while idle
+	state   upState
+	in      input
+	from    int // of HeadEnd
+	interim int // responses before the final one
+	resp    http1.Response
+	chunks  http1.ChunkReader
+	err     error // why the connection is of no use
 
 	framing  http1.Framing // of the request being sent
 	bodyLeft int64
@@ -185,7 +186,7 @@ func (u *uconn) detach(keep bool) {
 		return
 	}
 	u.in.next(u.w)
-	u.from, u.sentHead, u.answered, u.bodyEnd = 0, false, false, false
+	u.from, u.interim, u.sentHead, u.answered, u.bodyEnd = 0, 0, false, false, false
 	u.state = upIdle
 	u.host.put(u)
 }
@@ -258,6 +259,10 @@ func (u *uconn) readHead() (*http1.Response, ioState) {
 			case end > 0 && u.resp.Status < 200:
 				u.in.consume(end)
 				u.from = 0
+				if u.interim++; u.interim > maxInterim {
+					u.err = errInterim
+					return nil, ioError
+				}
 				continue
 			case end > 0:
 				u.in.headDone(end)
@@ -275,7 +280,14 @@ func (u *uconn) readHead() (*http1.Response, ioState) {
 	}
 }
 
-var errHeadTooLarge = errors.New("response head too large")
+var (
+	errHeadTooLarge = errors.New("response head too large")
+	errInterim      = errors.New("too many interim responses")
+)
+
+// maxInterim bounds the interim responses to one request: an upstream that only
+// sends those would keep the loop to itself.
+const maxInterim = 32
 
 func (u *uconn) startBody() {
 	u.chunks = http1.ChunkReader{}
