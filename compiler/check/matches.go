@@ -13,7 +13,7 @@ import (
 func (c *overIntent) matches() {
 	for _, s := range c.mesh.Services {
 		for _, r := range s.Routes {
-			c.matchList(r.Match)
+			c.matchList(r.Name, r.Match)
 		}
 		if s.Security == nil {
 			continue
@@ -27,13 +27,21 @@ func (c *overIntent) matches() {
 	}
 	for _, g := range c.mesh.Gateways {
 		for _, r := range g.Routes {
-			c.matchList(r.Match)
+			c.matchList(r.Name, r.Match)
 		}
 	}
 }
 
-func (c *overIntent) matchList(ms []*intent.Match) {
+// matchList refuses written lists without elements: one that a template left
+// empty must not come to mean everything.
+func (c *overIntent) matchList(route intent.Value[string], ms []*intent.Match) {
+	if ms != nil && len(ms) == 0 {
+		c.report(diag.WrongValue, route.At, "route %q: `match` is an empty list", route.V).Help = "leave it out to take every request"
+	}
 	for _, m := range ms {
+		if m.Methods != nil && len(m.Methods) == 0 {
+			c.report(diag.WrongValue, m.At, "route %q: `method` is an empty list", route.V).Help = "leave it out to take every method"
+		}
 		if m.Path != nil {
 			c.path(m.Path)
 		}

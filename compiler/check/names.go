@@ -95,8 +95,13 @@ func (c *overIntent) hostName(host *intent.Value[string]) {
 	}
 }
 
-// endpoints of an external are addresses: names are what `host` is for.
+// endpoints of an external are addresses: names are what `host` is for. Each
+// holds a port, so they say where one port of the external is and not several.
 func (c *overIntent) endpoints(e *intent.External) {
+	if len(e.Endpoints) > 0 && len(e.Ports) > 1 {
+		c.report(diag.AmbiguousPort, e.Endpoints[0].At, "external %q has several ports, and an endpoint does not say whose it is", e.Name.V).
+			Help = "write an external for each port; they may share the host"
+	}
 	for _, v := range e.Endpoints {
 		if at, err := netip.ParseAddrPort(v.V); err != nil || at.Port() == 0 || at.Addr().Zone() != "" {
 			c.report(diag.WrongValue, v.At, "external %q: endpoint %q is not \"ip:port\"", e.Name.V, v.V)

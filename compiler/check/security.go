@@ -32,6 +32,7 @@ func (c *overIntent) allow(s *intent.Service, a *intent.Allow) {
 	if len(a.From) == 0 {
 		c.report(diag.NobodyAllowed, a.At, "service %q: this rule lets nobody in", s.Name.V).Help = "name callers in `from`"
 	}
+	c.emptyLimits(s, a)
 	mode := c.scope.Mode(s)
 	for _, from := range a.From {
 		if from.V == anyCaller {
@@ -47,6 +48,17 @@ func (c *overIntent) allow(s *intent.Service, a *intent.Allow) {
 		case model.MTLSPermissive:
 			c.report(diag.PermissiveIdentity, from.At, "service %q allows %q by name: its plaintext requests are refused", s.Name.V, from.V)
 		}
+	}
+}
+
+// emptyLimits refuses a written list without elements: a list that a template
+// left empty must not come to mean every method or every path.
+func (c *overIntent) emptyLimits(s *intent.Service, a *intent.Allow) {
+	if a.Methods != nil && len(a.Methods) == 0 {
+		c.report(diag.NobodyAllowed, a.At, "service %q: this rule allows no method", s.Name.V).Help = "leave `methods` out to allow every method"
+	}
+	if a.Paths != nil && len(a.Paths) == 0 {
+		c.report(diag.NobodyAllowed, a.At, "service %q: this rule allows no path", s.Name.V).Help = "leave `paths` out to allow every path"
 	}
 }
 

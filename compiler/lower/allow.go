@@ -55,6 +55,9 @@ func derived(mode model.MTLSMode, ids []string) []model.Allow {
 func (l *lowering) explicit(s *intent.Service) []model.Allow {
 	var out []model.Allow
 	for _, a := range s.Security.Allow {
+		if a.Methods != nil && len(a.Methods) == 0 || a.Paths != nil && len(a.Paths) == 0 {
+			continue // written and empty: no method, no path
+		}
 		allow := model.Allow{Methods: sortedTexts(a.Methods), Origin: a.At}
 		for _, p := range a.Paths {
 			allow.Paths = append(allow.Paths, path(p))
