@@ -19,7 +19,6 @@ import (
 
 	"github.com/meshc/meshc/dataplane/lastgood"
 	"github.com/meshc/meshc/dataplane/resource"
-	"github.com/meshc/meshc/dataplane/snapshot"
 	"github.com/meshc/meshc/dataplane/snapshot/build"
 	"github.com/meshc/meshc/dataplane/telemetry"
 	"github.com/meshc/meshc/dataplane/transport"
@@ -185,8 +184,10 @@ func (p *proxy) applyBlaming(set *build.Set) error {
 // acknowledged.
 func (p *proxy) probe(l *resource.Listener) error {
 	for _, c := range l.Chains {
-		if err := checkLogs(c.HTTP.AccessLogs); err != nil {
-			return err
+		for _, log := range c.HTTP.AccessLogs {
+			if err := telemetry.Probe(log.Path); err != nil {
+				return err
+			}
 		}
 	}
 	if p.isBound(l) {
@@ -207,13 +208,4 @@ func (p *proxy) isBound(l *resource.Listener) bool {
 		}
 	}
 	return false
-}
-
-func checkLogs(logs []snapshot.AccessLog) error {
-	for _, l := range logs {
-		if _, err := telemetry.Compile(l); err != nil {
-			return fmt.Errorf("access log %q: %w", l.Path, err)
-		}
-	}
-	return nil
 }

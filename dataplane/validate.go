@@ -6,7 +6,6 @@ import (
 	"net/netip"
 
 	"github.com/meshc/meshc/dataplane/bootstrap"
-	"github.com/meshc/meshc/dataplane/resource"
 	"github.com/meshc/meshc/dataplane/snapshot/build"
 )
 
@@ -24,13 +23,6 @@ func Validate(b *bootstrap.Bootstrap) error {
 	set := build.NewSet()
 	for _, r := range b.Static {
 		set.Add(r)
-		if l, ok := r.(*resource.Listener); ok {
-			for _, c := range l.Chains {
-				if err := checkLogs(c.HTTP.AccessLogs); err != nil {
-					return &bootstrap.Error{File: b.File, Path: "static_resources.listeners", Reason: err.Error()}
-				}
-			}
-		}
 	}
 	if _, err := build.New(build.NewSecrets(nil), resolver).Build(set); err != nil {
 		return &bootstrap.Error{File: b.File, Path: "static_resources", Reason: err.Error()}

@@ -72,6 +72,12 @@ func TestListener(t *testing.T) {
 	}
 }
 
+// logWith is an access log in a text format.
+func logWith(format string) string {
+	return fmt.Sprintf(`"access_log": [{"name": "f", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
+ "path": "/dev/stdout", "log_format": {"text_format_source": {"inline_string": %q}}}}],`, format)
+}
+
 func TestListenerRefusals(t *testing.T) {
 	good := listenerWith(t, rds)
 	for name, c := range map[string]struct {
@@ -98,6 +104,8 @@ func TestListenerRefusals(t *testing.T) {
 	}
 	for manager, want := range map[string]string{
 		rds + `"codec_type": "HTTP2",`:                                        "filter_chains[0].filters[0].typed_config.codec_type: value HTTP2",
+		rds + logWith("%NO_SUCH%"):                                            "access_log[0]: access log format: operator %NO_SUCH% is not supported",
+		rds + `"max_request_headers_kb": 61,`:                                 "max_request_headers_kb: only values up to 60",
 		rds + `"tracing": {},`:                                                "tracing: field is not supported",
 		rds + `"stream_idle_timeout": "0s",`:                                  "stream_idle_timeout",
 		rds + `"forward_client_cert_details": "SANITIZE_SET",`:                "uri",

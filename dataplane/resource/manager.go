@@ -11,7 +11,9 @@ import (
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	"google.golang.org/protobuf/types/known/structpb"
 
+	"github.com/meshc/meshc/dataplane/http1"
 	"github.com/meshc/meshc/dataplane/snapshot"
+	"github.com/meshc/meshc/dataplane/telemetry"
 )
 
 // defaultServer is the Server header that Envoy writes when nothing is said.
@@ -35,6 +37,9 @@ func decodeManager(m *hcmv3.HttpConnectionManager, direction string) (*HTTP, err
 	h.RejectEscapedSlashes = m.GetPathWithEscapedSlashesAction() == hcmv3.HttpConnectionManager_REJECT_REQUEST
 	if err := positiveTimeouts(m); err != nil {
 		return nil, err
+	}
+	if most := http1.DefaultLimits.HeadBytes >> 10; h.MaxRequestHeadersKiB > most {
+		return nil, fmt.Errorf("max_request_headers_kb: only values up to %d are supported", most)
 	}
 	var err error
 	if h.Filters, err = httpFilters(m.GetHttpFilters()); err != nil {
@@ -125,6 +130,9 @@ func accessLogs(list []*accesslogv3.AccessLog) ([]snapshot.AccessLog, error) {
 	var out []snapshot.AccessLog
 	for i, l := range list {
 		decoded, err := accessLog(l)
+		if err == nil {
+			_, err = telemetry.Compile(decoded) // a bad format is refused here, not when it is applied
+		}
 		if err != nil {
 			return nil, fmt.Errorf("access_log[%d]: %w", i, err)
 		}

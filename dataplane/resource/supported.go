@@ -68,7 +68,7 @@ var managerMessages = []support.Message{
 		support.F("request_headers_timeout", "above 0; 10 s when absent"),
 		support.F("stream_idle_timeout", "above 0; 5 min when absent"),
 		support.F("drain_timeout", ""),
-		support.F("max_request_headers_kb", "60 when absent"),
+		support.F("max_request_headers_kb", "60 when absent, and at most"),
 		support.F("server_name", ""),
 		support.Only("server_header_transformation", "", "OVERWRITE", "PASS_THROUGH"),
 		support.F("forward_client_cert_details", ""),

@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"sort"
@@ -276,7 +277,9 @@ var plain = map[string]piece{
 		}
 		return strconv.AppendInt(append(dst, "HTTP/1."...), int64(r.Minor), 10), true
 	}},
-	"RESPONSE_FLAGS":        text(func(r *Record) string { return r.Flags }),
+	"RESPONSE_FLAGS": { // "-" for none, as a value: Envoy gives it in JSON too
+		value: func(dst []byte, r *Record) ([]byte, bool) { return append(dst, cmp.Or(r.Flags, "-")...), true },
+	},
 	"RESPONSE_CODE_DETAILS": text(func(r *Record) string { return r.Details }),
 	"UPSTREAM_CLUSTER":      text(func(r *Record) string { return r.UpstreamCluster }),
 	"UPSTREAM_HOST":         text(func(r *Record) string { return r.UpstreamHost }),

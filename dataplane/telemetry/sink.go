@@ -5,6 +5,8 @@ import (
 	"io"
 	"os"
 	"sync"
+	"syscall"
+	"time"
 )
 
 // Sink is one access log file. Its goroutine writes what batches hand over, so
@@ -35,9 +37,9 @@ func OpenSink(path string, r *Registry) (*Sink, error) {
 	case "/dev/stderr":
 		w = keepOpen{os.Stderr}
 	default:
-		f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o640)
+		f, err := open(path)
 		if err != nil {
-			return nil, fmt.Errorf("access log: %w", err)
+			return nil, err
 		}
 		w = f
 	}
@@ -48,6 +50,27 @@ func OpenSink(path string, r *Registry) (*Sink, error) {
 	}
 	go s.run(w)
 	return s, nil
+}
+
+// open does not wait for the reader of a pipe: nobody there is an error.
+func open(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY|syscall.O_NONBLOCK, 0o640)
+	if err != nil {
+		return nil, fmt.Errorf("access log: %w", err)
+	}
+	return f, nil
+}
+
+// Probe says what would keep OpenSink from opening path.
+func Probe(path string) error {
+	if path == "/dev/stdout" || path == "/dev/stderr" {
+		return nil
+	}
+	f, err := open(path)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 type keepOpen struct{ io.Writer }
@@ -67,10 +90,19 @@ func (s *Sink) run(w io.WriteCloser) {
 	}
 }
 
-// Close writes what is queued and closes the file. No batch may be used after.
+// closeWait is how long Close waits for a file that takes nothing: whoever
+// reads a pipe, or does not, shall not keep the process from ending.
+const closeWait = 2 * time.Second
+
+// Close writes what is queued and closes the file, and gives up what is not
+// written after 2 s. No batch may be used after.
 func (s *Sink) Close() {
 	s.once.Do(func() { close(s.queue) })
-	<-s.done
+	select {
+	case <-s.done:
+	case <-time.After(closeWait):
+		s.failed.Inc()
+	}
 }
 
 // Batch collects the lines of one event loop for a Sink. One goroutine uses it.
