@@ -292,6 +292,7 @@ func (d *dconn) begin(end int) {
 // endExchange is called by the stream when the response is complete.
 func (d *dconn) endExchange() {
 	d.active = false
+	d.w.timers.set(&d.timer, 0) // the stream's; what comes next sets its own
 	if !d.bodyEnd {
 		d.closing, d.linger = true, true
 	}
