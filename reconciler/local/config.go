@@ -33,7 +33,7 @@ type Config struct {
 type AppConfig struct {
 	Service  string            `yaml:"service"`
 	Version  string            `yaml:"version"`
-	Replicas int               `yaml:"replicas"`
+	Replicas *int              `yaml:"replicas"`
 	Command  []string          `yaml:"command"`
 	Env      map[string]string `yaml:"env"`
 }
@@ -69,42 +69,96 @@ func ParseConfig(raw []byte) (*Config, error) {
 	if err := dec.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
+	if err := dec.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
+		return nil, errors.New("more than one YAML document")
+	}
 	if c.Network == "" {
 		c.Network = DefaultNetwork
 	}
-	for i := range c.Apps {
-		if c.Apps[i].Replicas == 0 {
-			c.Apps[i].Replicas = 1
-		}
+	at, err := readPlaces(raw)
+	if err != nil {
+		return nil, err
 	}
-	return &c, c.validate()
+	return &c, c.validate(at)
 }
 
-func (c *Config) validate() error {
+// places gives the line of each entry of the top-level lists.
+type places map[string][]int
+
+func readPlaces(raw []byte) (places, error) {
+	var doc yaml.Node
+	if err := yaml.Unmarshal(raw, &doc); err != nil {
+		return nil, err
+	}
+	at := places{}
+	for _, root := range doc.Content {
+		for i := 0; i+1 < len(root.Content); i += 2 {
+			key, value := root.Content[i], root.Content[i+1]
+			at[key.Value] = append(at[key.Value], key.Line)
+			for _, entry := range value.Content {
+				at[key.Value] = append(at[key.Value], entry.Line)
+			}
+		}
+	}
+	return at, nil
+}
+
+// key says where a field stands, entry where the entry i of a list does.
+func (p places) key(name string) string { return p.line(name, 0) }
+
+func (p places) entry(list string, i int) string {
+	return fmt.Sprintf("%s%s[%d]: ", p.line(list, i+1), list, i)
+}
+
+// line is empty where an alias hides it.
+func (p places) line(name string, i int) string {
+	if i >= len(p[name]) {
+		return ""
+	}
+	return fmt.Sprintf("line %d: ", p[name][i])
+}
+
+func (c *Config) validate(at places) error {
 	p, err := netip.ParsePrefix(c.Network)
 	if err != nil || !p.Addr().Is4() || !p.Addr().IsLoopback() || p.Bits() < 8 || p.Bits() > 24 {
-		return fmt.Errorf("network %q is not an IPv4 loopback network between /8 and /24", c.Network)
+		return fmt.Errorf("%snetwork %q is not an IPv4 loopback network between /8 and /24", at.key("network"), c.Network)
 	}
 	seen := map[string]bool{}
-	for i, a := range c.Apps {
-		if err := a.validate(); err != nil {
-			return fmt.Errorf("apps[%d]: %w", i, err)
+	for i := range c.Apps {
+		a := &c.Apps[i]
+		err := a.validate()
+		if key := a.Service + " " + a.Version; err == nil && seen[key] {
+			err = fmt.Errorf("service %q version %q is listed twice; use replicas", a.Service, a.Version)
+		} else {
+			seen[key] = true
 		}
-		key := a.Service + " " + a.Version
-		if seen[key] {
-			return fmt.Errorf("apps[%d]: service %q version %q is listed twice; use replicas", i, a.Service, a.Version)
+		if err != nil {
+			return fmt.Errorf("%s%w", at.entry("apps", i), err)
 		}
-		seen[key] = true
 	}
+	clear(seen)
 	for i, g := range c.Gateways {
-		if err := g.validate(); err != nil {
-			return fmt.Errorf("gateways[%d]: %w", i, err)
+		err := g.validate()
+		if err == nil && seen[g.Name] {
+			err = fmt.Errorf("gateway %q is listed twice", g.Name)
+		}
+		seen[g.Name] = true
+		if err != nil {
+			return fmt.Errorf("%s%w", at.entry("gateways", i), err)
 		}
 	}
 	return nil
 }
 
-func (a AppConfig) validate() error {
+// replicas is how often it is run.
+func (a *AppConfig) replicas() int {
+	if a.Replicas == nil {
+		return 1
+	}
+	return *a.Replicas
+}
+
+func (a *AppConfig) validate() error {
 	switch {
 	case a.Service == "":
 		return errors.New("service is missing")
@@ -112,8 +166,8 @@ func (a AppConfig) validate() error {
 		return fmt.Errorf("version of service %q is missing", a.Service)
 	case len(a.Command) == 0 || a.Command[0] == "":
 		return fmt.Errorf("command of service %q version %q is missing", a.Service, a.Version)
-	case a.Replicas < 0 || a.Replicas > 100:
-		return fmt.Errorf("replicas of service %q version %q is %d, not between 1 and 100", a.Service, a.Version, a.Replicas)
+	case a.replicas() < 0 || a.replicas() > 100:
+		return fmt.Errorf("replicas of service %q version %q is %d, not between 0 and 100", a.Service, a.Version, a.replicas())
 	}
 	return nil
 }

@@ -42,26 +42,46 @@ func Place(m *model.Mesh, c *Config, a *Alloc) (*Placement, error) {
 		}
 	}
 	for i := range c.Gateways {
-		if err := p.placeGateway(m, &c.Gateways[i]); err != nil {
-			return nil, err
-		}
+		p.placeGateway(m, &c.Gateways[i])
 	}
 	slices.SortFunc(p.Workloads, func(x, y *model.Workload) int { return cmp.Compare(x.NodeID(), y.NodeID()) })
 	return p, nil
 }
 
+func (p *Placement) problem(format string, args ...any) {
+	p.Problems = append(p.Problems, FileName+": "+fmt.Sprintf(format, args...))
+}
+
+// find gives what local.yaml names as "name" or "namespace/name". What there is
+// none of, or more than one, becomes a problem.
+func find[T any](p *Placement, kind, written string, list []T, ref func(T) model.Ref) (found T, ok bool) {
+	var hits []T
+	for _, x := range list {
+		if r := ref(x); written == r.Name || written == r.String() {
+			hits = append(hits, x)
+		}
+	}
+	switch len(hits) {
+	case 1:
+		return hits[0], true
+	case 0:
+		p.problem("the mesh has no %s %q", kind, written)
+	default:
+		p.problem("%s %q is in several namespaces: write %s or %s", kind, written, ref(hits[0]), ref(hits[1]))
+	}
+	return found, false
+}
+
 func (p *Placement) placeApp(m *model.Mesh, app *AppConfig, a *Alloc) error {
-	i := slices.IndexFunc(m.Services, func(s *model.Service) bool { return named(s.Ref, app.Service) })
-	if i < 0 {
-		p.Problems = append(p.Problems, fmt.Sprintf("%s: the mesh has no service %q", FileName, app.Service))
+	svc, ok := find(p, "service", app.Service, m.Services, func(s *model.Service) model.Ref { return s.Ref })
+	if !ok {
 		return nil
 	}
-	svc := m.Services[i]
 	if !slices.ContainsFunc(svc.Versions, func(v model.Version) bool { return v.Name == app.Version }) {
-		p.Problems = append(p.Problems, fmt.Sprintf("%s: service %q has no version %q", FileName, svc.Ref, app.Version))
+		p.problem("service %q has no version %q", svc.Ref, app.Version)
 		return nil
 	}
-	for n := range app.Replicas {
+	for n := range app.replicas() {
 		w, err := placeReplica(svc, app, n, m, a)
 		if err != nil {
 			return err
@@ -70,8 +90,7 @@ func (p *Placement) placeApp(m *model.Mesh, app *AppConfig, a *Alloc) error {
 		p.Apps = append(p.Apps, App{Name: localName(w), Node: w.NodeID(), Env: x.env(app.Env), Command: x.all(app.Command)})
 		p.Workloads = append(p.Workloads, w)
 		for _, name := range x.missing {
-			p.Problems = append(p.Problems, fmt.Sprintf("%s: %s: ${%s} is not set; does service %q declare the dependency in uses?",
-				FileName, w.ID, name, svc.Ref))
+			p.problem("%s: ${%s} is not set; does service %q declare the dependency in uses?", w.ID, name, svc.Ref)
 		}
 	}
 	return nil
@@ -84,11 +103,6 @@ func localName(w *model.Workload) string {
 		return w.ID
 	}
 	return w.Service.Namespace + "." + w.ID
-}
-
-// named says whether ref is what the user wrote: "name" or "namespace/name".
-func named(ref model.Ref, written string) bool {
-	return written == ref.String() || written == ref.Name
 }
 
 func placeReplica(svc *model.Service, app *AppConfig, n int, m *model.Mesh, a *Alloc) (*model.Workload, error) {
@@ -143,13 +157,11 @@ func dependencies(m *model.Mesh, svc *model.Service) []dependency {
 	return out
 }
 
-func (p *Placement) placeGateway(m *model.Mesh, g *GatewayEntry) error {
-	i := slices.IndexFunc(m.Gateways, func(x *model.Gateway) bool { return named(x.Ref, g.Name) })
-	if i < 0 {
-		p.Problems = append(p.Problems, fmt.Sprintf("%s: the mesh has no gateway %q", FileName, g.Name))
-		return nil
+func (p *Placement) placeGateway(m *model.Mesh, g *GatewayEntry) {
+	gw, ok := find(p, "gateway", g.Name, m.Gateways, func(x *model.Gateway) model.Ref { return x.Ref })
+	if !ok {
+		return
 	}
-	gw := m.Gateways[i]
 	w := &model.Workload{
 		ID: gw.Name + "-0", Role: model.RoleGateway, Service: gw.Ref, Inbound: map[uint16]string{},
 	}
@@ -160,8 +172,12 @@ func (p *Placement) placeGateway(m *model.Mesh, g *GatewayEntry) error {
 		}
 		w.Inbound[l.Port] = addr
 	}
+	for _, port := range slices.Sorted(maps.Keys(g.Listen)) {
+		if n, err := strconv.Atoi(port); err == nil && w.Inbound[uint16(n)] == "" {
+			p.problem("gateway %q has no port %s", gw.Ref, port)
+		}
+	}
 	p.Workloads = append(p.Workloads, w)
-	return nil
 }
 
 // expander fills in the ${…} of local.yaml: first the addresses that meshc
