@@ -72,7 +72,7 @@ func TestLocalReplies(t *testing.T) {
 			m := newMesh()
 			m.entry.Direct = route.DirectResponse{Status: 418, Body: "tea"}
 			return m
-		}, 418, nil, "direct_response"},
+		}, 418, "-", "direct_response"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := c.mesh()

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/meshc/meshc/dataplane/http1"
@@ -81,6 +82,14 @@ func (r *retryState) keep(piece []byte, limit int) {
 	r.body = append(r.body, piece...)
 }
 
+// text says in the answer that there were earlier attempts, as Envoy does.
+func (r *retryState) text(body string) string {
+	if r.policy == nil || r.left == r.policy.Attempts {
+		return body
+	}
+	return strings.Replace(body, "headers. reset", "headers. retried and the latest reset", 1)
+}
+
 // fail is the end of an attempt without a response. It is tried again, or
 // answered, or, when the client has the head already, cut off.
 func (s *stream) fail(why failure) {
@@ -106,8 +115,8 @@ func (s *stream) fail(why failure) {
 		return
 	}
 	o := &outcomes[why]
-	s.addFlag(o.flag)
-	s.reply(o.status, o.body, s.retry.exhausted, o.details, true)
+	s.addFlag(s.retry.exhausted)
+	s.reply(o.status, s.retry.text(o.body), o.flag, o.details, true)
 }
 
 // stale reports a pooled connection that the upstream closed just as it was used

@@ -157,7 +157,12 @@ func (s *stream) answer(v *filter.Verdict) {
 	if v.Connection == "close" {
 		s.d.closing = true
 	}
-	s.reply(v.Status, v.Body, v.Flag, v.Details, false)
+	// Envoy knows the destination before its filters run: it is logged, and the
+	// route's response headers apply to what a filter answers.
+	if s.route != nil && s.route.Direct.Status == 0 {
+		s.dest = s.route.Pick(s.fs.Random)
+	}
+	s.reply(v.Status, v.Body, v.Flag, v.Details, true)
 }
 
 // dispatch is the router: where does it go?

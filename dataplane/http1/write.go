@@ -7,7 +7,9 @@ import (
 	"github.com/meshc/meshc/dataplane/message"
 )
 
-// AppendRequest writes r as an HTTP/1.1 head with the given framing.
+// AppendRequest writes r as an HTTP/1.1 head with the given framing. A method
+// that has a meaning for content says so when there is none (RFC 9110 §8.6):
+// some servers answer 411 otherwise.
 func AppendRequest(dst []byte, r *message.Request, framing Framing, length int64) []byte {
 	dst = append(dst, r.Method...)
 	dst = append(dst, ' ')
@@ -16,6 +18,9 @@ func AppendRequest(dst []byte, r *message.Request, framing Framing, length int64
 	dst = append(dst, r.Authority...)
 	dst = append(dst, "\r\n"...)
 	dst = appendFields(dst, r.Fields)
+	if framing == NoBody && (r.Method == http.MethodPost || r.Method == http.MethodPut || r.Method == http.MethodPatch) {
+		framing, length = Length, 0
+	}
 	dst = appendFraming(dst, framing, length)
 	return append(dst, "\r\n"...)
 }
