@@ -348,3 +348,17 @@ func TestMentions(t *testing.T) {
 		}
 	}
 }
+
+// A cluster that a client refused may be in its hands all the same, and stays
+// so when the client refuses to remove it: the next goal asks again.
+func TestRefusedRemovalIsRemembered(t *testing.T) {
+	s := newScript(t, newSet("c1", append(clusterAt("a", "1"), clusterAt("b", "1")...)...))
+	s.want(s.sub(CDS, "*"), "CDS a=1 b=1")
+	s.want(s.sub(LDS, "*"), "LDS ")
+	s.ack(LDS)
+	s.want(s.nack(CDS, "b is bad"), "CDS a=1")
+	s.want(s.nack(CDS, "a is bad"), "")
+	s.want(s.goal(newSet("c2")), "CDS -a -b")
+	s.want(s.nack(CDS, "no removals"), "")
+	s.want(s.goal(newSet("c3")), "CDS -a -b")
+}
