@@ -150,6 +150,14 @@ func TestMistakesAndNearMisses(t *testing.T) {
 			[]string{"a.yaml", "service:\n  a: {\n"},
 			[]string{"a.yaml:2:1-1 MSH1001"},
 		},
+		"several YAML documents of intent": {
+			[]string{"a.yaml", "service:\n  a: {}\n---\nservice:\n  b: {}\n"},
+			[]string{"a.yaml:0:0-0 MSH1001"},
+		},
+		"several YAML documents of something else": {
+			[]string{"a.yaml", "kind: A\n---\nspec:\n  service: x\n"},
+			[]string{"a.yaml:0:0-0 MSH1023"},
+		},
 		"a mistake in YAML": {
 			[]string{"a.yaml", "service:\n  a:\n    ownr: team\n"},
 			[]string{"a.yaml:3:5-9 MSH1002"},

@@ -33,6 +33,11 @@ func (t *tree) parseFile(f file) {
 	case err != nil && topLevelKey.Match(f.Data):
 		t.at(path.Dir(f.Path)).bad = true
 		t.diags = append(t.diags, fromCUE(diag.Syntax, err)...)
+	case err == nil && severalDocuments(parsed):
+		t.at(path.Dir(f.Path)).bad = true
+		d := diag.New(diag.Syntax, diag.Range{File: f.Path}, "%q holds several YAML documents; intent is one", f.Path)
+		d.Help = "write a file for each"
+		t.diags.Add(d)
 	case err != nil || !namesTopLevel(parsed):
 		d := diag.New(diag.NotIntent, diag.Range{File: f.Path}, "%q has none of %s at its top level, so it is not read", f.Path, strings.Join(topLevel, ", "))
 		t.diags.Add(d)
@@ -100,6 +105,26 @@ func fileDecls(decls []ast.Decl) []ast.Decl {
 		}
 	}
 	return decls
+}
+
+// severalDocuments says that a file holds more than one YAML document, which
+// the reader gives as a list, and that one of them speaks of a mesh.
+func severalDocuments(f *ast.File) bool {
+	for _, d := range f.Decls {
+		e, ok := d.(*ast.EmbedDecl)
+		if !ok {
+			continue
+		}
+		if list, ok := e.Expr.(*ast.ListLit); ok && slices.ContainsFunc(list.Elts, structNamesTopLevel) {
+			return true
+		}
+	}
+	return false
+}
+
+func structNamesTopLevel(e ast.Expr) bool {
+	s, ok := e.(*ast.StructLit)
+	return ok && namesTopLevel(&ast.File{Decls: s.Elts})
 }
 
 // namesTopLevel says that a data file speaks of a mesh.
