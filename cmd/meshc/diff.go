@@ -170,6 +170,9 @@ func resolveRevision(repoDir, rev string) (source.Commit, error) {
 		return source.Commit{}, fmt.Errorf("open repository %s: %w", repoDir, err)
 	}
 	hash, err := repo.ResolveRevision(plumbing.Revision(rev))
+	if errors.Is(err, io.EOF) { // the end of the history, as go-git says it
+		return source.Commit{}, fmt.Errorf("git:%s: the history does not go back that far", rev)
+	}
 	if err != nil {
 		return source.Commit{}, fmt.Errorf("git:%s: %w", rev, err)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/meshc/meshc/compiler/literal"
 	"github.com/meshc/meshc/compiler/model"
 	"github.com/meshc/meshc/compiler/scope"
+	"github.com/meshc/meshc/dataplane/message"
 )
 
 // routeFlags of `meshc route`.
@@ -66,7 +67,7 @@ func runRoute(cmd *cobra.Command, f *routeFlags, rawURL string) error {
 	}
 	got, ok := answer.Ask(m, from, req, time.Now())
 	if !ok {
-		return fmt.Errorf("the mesh has no service or gateway %s", from)
+		return unknownCaller(m, from)
 	}
 	if f.out.value == "json" {
 		err = writeJSON(cmd.OutOrStdout(), "RouteResult", got)
@@ -79,6 +80,26 @@ func runRoute(cmd *cobra.Command, f *routeFlags, rawURL string) error {
 	return err
 }
 
+// unknownCaller names those that the user may have meant: of the same name in
+// other namespaces, because a bare name means the default one.
+func unknownCaller(m *model.Mesh, from model.Ref) error {
+	var meant []string
+	for _, s := range m.Services {
+		if s.Name == from.Name {
+			meant = append(meant, s.Ref.String())
+		}
+	}
+	for _, g := range m.Gateways {
+		if g.Name == from.Name {
+			meant = append(meant, g.Ref.String())
+		}
+	}
+	if len(meant) == 0 {
+		return fmt.Errorf("the mesh has no service or gateway %s", from)
+	}
+	return fmt.Errorf("the mesh has no service or gateway %s; did you mean --from %s?", from, strings.Join(meant, " or --from "))
+}
+
 // parseRequest reads what the command line says of the request.
 func parseRequest(method, rawURL string, headers []string) (r *answer.Request, explicitPort bool, err error) {
 	u, err := url.Parse(rawURL)
@@ -88,7 +109,11 @@ func parseRequest(method, rawURL string, headers []string) (r *answer.Request, e
 	case u.Scheme != "http" || u.Hostname() == "" || u.Opaque != "":
 		return nil, false, fmt.Errorf("URL %q: want http://HOST[:PORT]/PATH", rawURL)
 	}
-	r = &answer.Request{Method: method, Host: strings.ToLower(u.Hostname()), Port: 80, Target: u.RequestURI()}
+	target, ok := message.NormalizePath(u.RequestURI()) // as proxies do before they ask the rules
+	if !ok || message.HasEscapedSlash(target) {
+		return nil, false, fmt.Errorf("URL %q: the proxy of the service or of the gateway answers 400 to this path", rawURL)
+	}
+	r = &answer.Request{Method: method, Host: strings.ToLower(u.Hostname()), Port: 80, Target: target}
 	if p := u.Port(); p != "" {
 		n, err := strconv.ParseUint(p, 10, 16)
 		if err != nil || n == 0 {
