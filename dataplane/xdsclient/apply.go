@@ -62,19 +62,34 @@ func (c *Client) tryAgain() {
 	c.apply.Reset(applyRetry)
 }
 
-// fallBack gives false when the listener is not to be changed further.
+// fallBack gives false when the listener is not to be changed further. One that
+// is in force as it is has done nothing: where another wants its address, that
+// one is to blame.
 func (c *Client) fallBack(listeners map[string]*resource.Listener, name string) bool {
 	current, ok := listeners[name]
 	if !ok {
 		return false
 	}
+	if c.inForce(name, current) {
+		for other, l := range listeners {
+			if other != name && l.Addr == current.Addr {
+				name, current = other, l
+				break
+			}
+		}
+	}
 	last := c.cache.inForce[name]
-	if last == nil || last.resource == resource.Resource(current) {
+	if last == nil || c.inForce(name, current) {
 		delete(listeners, name)
 		return true
 	}
 	listeners[name] = last.resource.(*resource.Listener)
 	return true
+}
+
+func (c *Client) inForce(name string, l *resource.Listener) bool {
+	last := c.cache.inForce[name]
+	return last != nil && last.resource == resource.Resource(l)
 }
 
 // remember notes which version of each listener is in force.

@@ -326,3 +326,39 @@ func TestIncompleteFirstConfigurationIsAppliedAfterAWait(t *testing.T) {
 	s.acked(s.send(resource.RouteType, routes(t, "r", "1", "cold")))
 	e.expect(t, "l→cold")
 }
+
+// A new listener that wants the address of one that serves is the one to go,
+// whichever of the two the engine names.
+func TestListenerWithATakenAddressDoesNotPushOutTheOwner(t *testing.T) {
+	for _, blamed := range []string{"l", "thief"} {
+		t.Run(blamed, func(t *testing.T) {
+			c := newControl(t)
+			var e *engine
+			e = start(t, c, func(o *xdsclient.Options) {
+				apply := o.Apply
+				o.Apply = func(set *build.Set) error {
+					if set.Listeners["l"] != nil && set.Listeners["thief"] != nil {
+						return &xdsclient.ListenerError{Name: blamed, Err: errors.New("address is the other's")}
+					}
+					return apply(set)
+				}
+			})
+			s := c.accept()
+			begin(t, s)
+			e.expect(t, "l→c c=10.0.0.1")
+			s.acked(s.send(resource.ListenerType, append(listener(t, "l", "2", "r"), listener(t, "thief", "1", "r")...)))
+			s.acked(s.send(resource.EndpointsType, endpoints(t, "c", "2", "10.0.0.2")))
+			for {
+				got := take(t, e.applied, "configuration with the new endpoint")
+				if !strings.HasPrefix(got, "l→c") {
+					t.Fatalf("%q is in force", got)
+				}
+				if strings.HasSuffix(got, "c=10.0.0.2") {
+					break
+				}
+			}
+			s.acked(s.send(resource.ListenerType, nil, "l")) // now the address is free
+			e.expect(t, "thief→c c=10.0.0.2")
+		})
+	}
+}
