@@ -10,9 +10,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
@@ -122,20 +124,31 @@ func (s *Store) Load() ([]*discoveryv3.Resource, error) {
 }
 
 func (s *Store) read() ([]byte, error) {
-	info, err := os.Lstat(s.path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	// What is checked is what is read: one open file, no link, no waiting for a pipe.
+	f, err := os.OpenFile(s.path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, ErrNone
-	case err != nil:
+	}
+	if err != nil {
 		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	switch {
 	case !info.Mode().IsRegular():
 		return nil, fmt.Errorf("%s is not a regular file", s.path)
 	case info.Mode().Perm()&0o077 != 0:
 		return nil, fmt.Errorf("%s has mode %04o, others could have written it", s.path, info.Mode().Perm())
+	case !ok || int(owner.Uid) != os.Geteuid():
+		return nil, fmt.Errorf("%s belongs to another user", s.path)
 	case info.Size() > maxSize:
 		return nil, fmt.Errorf("%s has %d bytes, more than %d", s.path, info.Size(), maxSize)
 	}
-	return os.ReadFile(s.path)
+	return io.ReadAll(io.LimitReader(f, maxSize))
 }
 
 func (s *Store) parse(raw []byte) ([]*discoveryv3.Resource, error) {

@@ -125,6 +125,23 @@ func TestFileThatOthersCouldWriteIsRefused(t *testing.T) {
 	}
 }
 
+// The checksum proves nothing about who wrote the file; its owner does.
+func TestFileOfAnotherUserIsRefused(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give a file away")
+	}
+	s := open(t, t.TempDir(), "spiffe://d/a")
+	if err := s.Save(resources(t, bundle)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chown(s.path, 12345, 12345); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Load(); err == nil {
+		t.Error("taken")
+	}
+}
+
 func TestPrivateKeyIsNotWritten(t *testing.T) {
 	s := open(t, t.TempDir(), "spiffe://d/a")
 	key := &tlsv3.Secret{Name: "default", Type: &tlsv3.Secret_TlsCertificate{TlsCertificate: &tlsv3.TlsCertificate{
