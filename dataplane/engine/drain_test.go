@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -102,5 +103,25 @@ func TestQueueWhenNoConnectionCanBeMade(t *testing.T) {
 	}
 	if n := e.current.breakers[poolKey{clusterName, "1"}].Pending.Used(); n != 0 {
 		t.Errorf("%d requests are still pending", n)
+	}
+}
+
+// Everybody who waits for the last connection to go is told.
+func TestTwoWaitForTheDrain(t *testing.T) {
+	app := backend(t, func(http.ResponseWriter, *http.Request) {})
+	e := start(t, newMesh(app), func(o *Options) { o.DrainGrace = 100 * time.Millisecond })
+	c := dial(t, addrOf(t, e, "in"))
+	send(t, c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	readResponse(t, bufio.NewReader(c), "GET")
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	done := make(chan error, 3)
+	for range 3 {
+		go func() { done <- e.Drain(ctx) }()
+	}
+	for range 3 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
 	}
 }

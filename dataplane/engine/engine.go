@@ -176,6 +176,7 @@ func (e *Engine) Drain(ctx context.Context) error {
 			return fmt.Errorf("drain: %d connections left: %w", e.conns.Load(), ctx.Err())
 		}
 	}
+	e.noteConn(0) // whoever else waits
 	return nil
 }
 
