@@ -11,6 +11,7 @@ import (
 func (r *Reconciler) report() {
 	s, at := r.status, now()
 	if r.serving != nil {
+		s.Mesh = r.serving.Mesh.Name
 		s.Observe(r.opts.Pusher.Progress(r.serving.Commit), at)
 	}
 	for _, c := range r.conditions() {

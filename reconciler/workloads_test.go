@@ -26,6 +26,9 @@ func TestOtherWorkloadsBringBackWhatCouldNotBeEmitted(t *testing.T) {
 		w.wantServing("c2")
 		w.wantCondition(status.Stalled, status.False, "NotStalled")
 		w.wantCondition(status.Ready, status.True, "Programmed")
+		if w.store.status.Mesh != "c2" {
+			t.Errorf("the status is of the mesh %q", w.store.status.Mesh)
+		}
 		last := w.store.status.History[len(w.store.status.History)-1]
 		if len(w.store.status.History) != 2 || last.Outcome != status.OnEveryNode || !last.ObservedAt.Equal(seen) {
 			t.Errorf("history: %+v", w.store.status.History)

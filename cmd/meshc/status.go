@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"text/tabwriter"
@@ -121,7 +122,11 @@ func (p *statusPrinter) watch(ctx context.Context) error {
 
 func printStatus(out io.Writer, s *status.Status) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "mesh       %s (%s, %s)\n", s.Repository, s.Ref, s.Path)
+	name := ""
+	if s.Mesh != "" {
+		name = s.Mesh + "  "
+	}
+	fmt.Fprintf(&b, "mesh       %s%s (%s, %s)\n", name, s.Repository, s.Ref, s.Path)
 	printController(&b, s)
 	printServing(&b, s)
 	printAttempted(&b, s)
@@ -150,7 +155,7 @@ func printServing(b *strings.Builder, s *status.Status) {
 		return
 	}
 	fmt.Fprintf(b, "serving    %.12s  programmed %d/%d", s.Serving.Commit, s.Programmed.Done, s.Programmed.Total)
-	for _, e := range s.History {
+	for _, e := range slices.Backward(s.History) {
 		if e.Commit == s.Serving.Commit && e.Outcome == status.OnEveryNode {
 			fmt.Fprintf(b, "  in %s", e.ProgrammedAt.Sub(e.ObservedAt))
 			break

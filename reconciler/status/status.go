@@ -13,6 +13,7 @@ import (
 
 // Status is the whole report. Times are UTC.
 type Status struct {
+	Mesh        string      `json:"mesh,omitempty"` // the name that what serves gives itself
 	Repository  string      `json:"repository"`
 	Ref         string      `json:"ref"`
 	Path        string      `json:"path"`

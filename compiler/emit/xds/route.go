@@ -52,7 +52,7 @@ func (e *emitter) route(name string, s *model.Service, r *model.Route, port uint
 		return &routev3.Route{
 			Name:     name,
 			Action:   &routev3.Route_DirectResponse{DirectResponse: &routev3.DirectResponseAction{Status: 404}},
-			Metadata: e.metadata(r.Origin),
+			Metadata: e.metadata(r.Origin, s.Owner),
 		}, nil
 	}
 	action, err := routeAction(s, r, port)
@@ -74,7 +74,7 @@ func (e *emitter) route(name string, s *model.Service, r *model.Route, port uint
 	return &routev3.Route{
 		Name:                    name,
 		Action:                  &routev3.Route_Route{Route: action},
-		Metadata:                e.metadata(r.Origin),
+		Metadata:                e.metadata(r.Origin, s.Owner),
 		TypedPerFilterConfig:    perFilter,
 		RequestHeadersToAdd:     request,
 		RequestHeadersToRemove:  r.RequestHeaders.Remove,
@@ -127,9 +127,13 @@ func (e *emitter) perFilter(r *model.Route) (map[string]*anypb.Any, error) {
 	return map[string]*anypb.Any{faultFilter: fault}, nil
 }
 
-// metadata says where a route was written, for those who read a config dump.
-func (e *emitter) metadata(o model.Origin) *corev3.Metadata {
+// metadata says where a route was written and who answers for its service, for
+// those who read a config dump.
+func (e *emitter) metadata(o model.Origin, owner string) *corev3.Metadata {
 	fields := make(map[string]string)
+	if owner != "" {
+		fields["owner"] = owner
+	}
 	if !o.IsZero() {
 		fields["source"] = o.File + ":" + strconv.Itoa(o.Start.Line)
 	}

@@ -170,7 +170,7 @@ func (e *emitter) outboundExternal(x *model.External) error {
 		}
 		name := model.OutboundName(p.Number, x.Host)
 		route := everything("external", name, &routev3.RouteAction{Timeout: duration(x.Timeout)})
-		route.Metadata = e.metadata(x.Origin)
+		route.Metadata = e.metadata(x.Origin, "")
 		rc := &routev3.RouteConfiguration{
 			Name:         name,
 			VirtualHosts: []*routev3.VirtualHost{virtualHost(name, []string{"*"}, []*routev3.Route{route})},
