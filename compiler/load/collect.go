@@ -19,6 +19,8 @@ type collector struct {
 	total  int64
 	files  []file
 	diags  diag.List
+	// outputs are directories of `meshc compile`, each ending with a slash.
+	outputs []string
 }
 
 // collect reads every file that can be intent, and cue.mod, sorted by path.
@@ -47,6 +49,11 @@ func (c *collector) visit(p string, d fs.DirEntry) error {
 		if p != "." && (skippedDir(p) || c.otherModule(p)) {
 			return fs.SkipDir
 		}
+		if c.outputOfCompile(p) {
+			c.outputs = append(c.outputs, p+"/")
+		}
+		return nil
+	case c.generated(p):
 		return nil
 	case skippedName(path.Base(p)):
 		return nil
@@ -109,6 +116,22 @@ func (c *collector) otherModule(p string) bool {
 	}
 	info, err := fs.Stat(c.fsys, path.Join(p, "cue.mod", "module.cue"))
 	return err == nil && !info.IsDir()
+}
+
+// manifestName marks a directory that `meshc compile --out` writes.
+const manifestName = ".meshc-manifest.json"
+
+func (c *collector) outputOfCompile(dir string) bool {
+	info, err := fs.Stat(c.fsys, path.Join(dir, manifestName))
+	return err == nil && info.Mode().IsRegular()
+}
+
+// generated says that a JSON file lies in a directory of `meshc compile`: what
+// was made of the mesh is no part of it, and may be larger than a part may be.
+// CUE and YAML there are read as everywhere.
+func (c *collector) generated(p string) bool {
+	return path.Ext(p) == ".json" &&
+		slices.ContainsFunc(c.outputs, func(dir string) bool { return strings.HasPrefix(p, dir) })
 }
 
 // skippedDir follows stock cue: `./...` does not descend into these.

@@ -37,6 +37,26 @@ func TestWhatIsReadAndWhatIsLeftAlone(t *testing.T) {
 	}
 }
 
+// What meshc compile writes into the mesh does not count against it.
+func TestTheOutputOfCompileIsLeftAlone(t *testing.T) {
+	fsys := meshFS(
+		"build/xds/"+manifestName, "{}", "build/xds/a.json", strings.Repeat(" ", 1000), "build/xds/shop/v1.json", "{}",
+		"build/xds/x.cue", "package mesh\n", "build/xdsx.json", "{}",
+	)
+	files, diags, err := collect(t.Context(), fsys, Limits{FileSize: 500}.withDefaults())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, diags)
+	var got []string
+	for _, f := range files {
+		got = append(got, f.Path)
+	}
+	if d := cmp.Diff([]string{"build/xds/x.cue", "build/xdsx.json", moduleFile, "mesh.cue"}, got); d != "" {
+		t.Errorf("files (-want +got):\n%s", d)
+	}
+}
+
 func TestInputsAreCapped(t *testing.T) {
 	fsys := meshFS("x/a.cue", "package mesh\n", "x/b.cue", "package mesh\n"+strings.Repeat("// x\n", 100))
 	for name, c := range map[string]struct {
