@@ -333,8 +333,7 @@ func TestListenerWithATakenAddressDoesNotPushOutTheOwner(t *testing.T) {
 	for _, blamed := range []string{"l", "thief"} {
 		t.Run(blamed, func(t *testing.T) {
 			c := newControl(t)
-			var e *engine
-			e = start(t, c, func(o *xdsclient.Options) {
+			e := start(t, c, func(o *xdsclient.Options) {
 				apply := o.Apply
 				o.Apply = func(set *build.Set) error {
 					if set.Listeners["l"] != nil && set.Listeners["thief"] != nil {
