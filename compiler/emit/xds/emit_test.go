@@ -426,3 +426,27 @@ func TestPeersDoNotCallAnUnplacedInstance(t *testing.T) {
 		}
 	}
 }
+
+func TestALongTimeoutIsNotCutByIdleness(t *testing.T) {
+	m := bookinfo()
+	details := m.Service(model.Ref{Namespace: "shop", Name: "details"})
+	details.Routes[0].Timeout = 20 * time.Minute
+	all := xds.DefaultWorkloads(m)
+	for _, of := range []string{"productpage", "details"} { // the client's side and the server's
+		res, err := xds.Emit(m, find(t, all, of), all, xds.Options{Now: now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var idle []time.Duration
+		for _, rc := range res.Routes {
+			for _, r := range rc.VirtualHosts[0].Routes {
+				if d := r.GetRoute().GetIdleTimeout(); d != nil {
+					idle = append(idle, d.AsDuration())
+				}
+			}
+		}
+		if len(idle) != 1 || idle[0] != 20*time.Minute {
+			t.Errorf("%s: idle timeouts %v, want one of 20m", of, idle)
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/meshc/meshc/compiler/model"
@@ -87,9 +88,28 @@ func routeAction(s *model.Service, r *model.Route, port uint16) (*routev3.RouteA
 	out := &routev3.RouteAction{
 		// Said even when it is 0: unsaid, Envoy takes 15 s.
 		Timeout:     duration(r.Timeout),
+		IdleTimeout: patience(r),
 		RetryPolicy: retryPolicy(r.Retry),
 	}
 	return out, setDestination(out, s, r.Split, port)
+}
+
+// patience is the idle timeout of a stream that may rightly be silent for
+// longer than the connection manager allows: while a server thinks within the
+// route's timeout, or while a fault holds the request.
+func patience(rules ...*model.Route) *durationpb.Duration {
+	longest := streamIdleTimeout
+	for _, r := range rules {
+		silent := r.Timeout
+		if r.Delay != nil {
+			silent += r.Delay.Fixed
+		}
+		longest = max(longest, silent)
+	}
+	if longest == streamIdleTimeout {
+		return nil
+	}
+	return duration(longest)
 }
 
 func setDestination(out *routev3.RouteAction, s *model.Service, split []model.Split, port uint16) error {

@@ -60,7 +60,7 @@ func (e *emitter) inbound(s *model.Service, p model.Port) error {
 	}
 	name := model.InboundName(p.Number)
 	// The client's side has the timeout; the server's must not cut it short.
-	route := everything("inbound", name, &routev3.RouteAction{Timeout: duration(0)})
+	route := everything("inbound", name, &routev3.RouteAction{Timeout: duration(0), IdleTimeout: patience(s.Routes...)})
 	rc := &routev3.RouteConfiguration{
 		Name:         name,
 		VirtualHosts: []*routev3.VirtualHost{virtualHost(name, []string{"*"}, []*routev3.Route{route})},
@@ -169,7 +169,9 @@ func (e *emitter) outboundExternal(x *model.External) error {
 			continue
 		}
 		name := model.OutboundName(p.Number, x.Host)
-		route := everything("external", name, &routev3.RouteAction{Timeout: duration(x.Timeout)})
+		route := everything("external", name, &routev3.RouteAction{
+			Timeout: duration(x.Timeout), IdleTimeout: patience(&model.Route{Timeout: x.Timeout}),
+		})
 		route.Metadata = e.metadata(x.Origin, "")
 		rc := &routev3.RouteConfiguration{
 			Name:         name,
