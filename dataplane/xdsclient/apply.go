@@ -14,10 +14,10 @@ const applyRetry = time.Second
 // schedule lets changes of the next moment join this one. The first
 // configuration has its own timer until it is complete.
 func (c *Client) schedule() {
-	if c.pending || !c.complete {
+	if c.pending && !c.retrying || !c.complete {
 		return
 	}
-	c.pending = true
+	c.pending, c.retrying = true, false
 	c.apply.Reset(c.opts.Coalesce)
 }
 
@@ -42,10 +42,14 @@ func (c *Client) applyNow() {
 		failed = true
 		blamed := new(ListenerError)
 		if !errors.As(err, &blamed) || !c.fallBack(set.Listeners, blamed.Name) {
+			c.acknowledge(err)
 			c.tryAgain()
 			return
 		}
 	}
+	// A listener that fell back is acknowledged too: the address that it waits
+	// for may be given up by a removal that waits for this ACK.
+	c.acknowledge(nil)
 	c.remember(set.Listeners)
 	c.cache.forget()
 	c.adjust()
@@ -58,7 +62,7 @@ func (c *Client) applyNow() {
 }
 
 func (c *Client) tryAgain() {
-	c.pending = true
+	c.pending, c.retrying = true, true
 	c.apply.Reset(applyRetry)
 }
 

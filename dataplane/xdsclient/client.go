@@ -95,9 +95,11 @@ type Client struct {
 	backoff time.Duration
 
 	apply    *time.Timer
-	pending  bool            // apply is set
-	complete bool            // the first configuration is in force, or its wait is over
-	heard    map[string]bool // types answered by this run's control plane
+	pending  bool                                  // apply is set
+	retrying bool                                  // and it is set for a set that failed
+	unsaid   []*discoveryv3.DeltaDiscoveryResponse // accepted, to be acknowledged once in force
+	complete bool                                  // the first configuration is in force, or its wait is over
+	heard    map[string]bool                       // types answered by this run's control plane
 }
 
 // New gives a Client; Run starts it.
@@ -211,7 +213,7 @@ func (c *Client) disconnect() {
 		select {
 		case <-c.events:
 		case <-c.session.done:
-			c.session = nil
+			c.session, c.unsaid = nil, nil
 			return
 		}
 	}
@@ -238,7 +240,9 @@ func (c *Client) subscribeAll() {
 // respond takes one response: accept what is good, ask for what the good
 // refers to, then acknowledge. New names are asked for before the answer goes
 // out, so that a control plane that sees the ACK of a cluster has already seen
-// the cluster's subscriptions.
+// the cluster's subscriptions. Once there is a configuration, an ACK waits until
+// what it confirms is in force: "programmed" is about requests, not about
+// messages. A cluster or listener that is still warming is not waited for.
 func (c *Client) respond(resp *discoveryv3.DeltaDiscoveryResponse) {
 	url := resp.GetTypeUrl()
 	if c.cache.accepted[url] == nil {
@@ -250,12 +254,22 @@ func (c *Client) respond(resp *discoveryv3.DeltaDiscoveryResponse) {
 	warming := c.cache.promote()
 	c.cache.forget()
 	c.adjust()
-	c.answer(resp, err)
 	c.opts.Log.Debug("took a response", "type", url, "resources", len(resp.GetResources()), "removed", len(resp.GetRemovedResources()), "warming", warming)
-	if c.complete || c.isComplete(warming) {
-		c.complete = true
-		c.schedule()
+	c.complete = c.complete || c.isComplete(warming)
+	if c.complete && err == nil {
+		c.unsaid = append(c.unsaid, resp)
+	} else {
+		c.answer(resp, err)
 	}
+	c.schedule()
+}
+
+// acknowledge answers what waited for the engine; err refuses all of it.
+func (c *Client) acknowledge(err error) {
+	for _, resp := range c.unsaid {
+		c.answer(resp, err)
+	}
+	c.unsaid = nil
 }
 
 // adjust asks for what is referred to now, and gives up what no longer is.
