@@ -43,6 +43,9 @@ func FuzzParseRequest(f *testing.F) {
 		if err := ParseRequest(bytes.Clone(out), "http", &wide, &again); err != nil {
 			t.Fatalf("%q: written as %q, which is refused: %v", raw, out, err)
 		}
+		if r.Framing == NoBody && again.Framing == Length && again.Length == 0 {
+			again.Framing = NoBody // "content-length: 0" is added where RFC 9110 §8.6 wants it
+		}
 		if d := cmp.Diff(copyOf(r.Request), copyOf(again.Request)); d != "" || r.Framing != again.Framing || r.Length != again.Length {
 			t.Fatalf("%q: read back differently: %s", raw, d)
 		}
