@@ -167,12 +167,18 @@ func (b *bed) drawn(t *testing.T) {
 	lab := b.mesh.Service(ref("lab"))
 	quick := slices.DeleteFunc(slices.Clone(lab.Routes), func(r *model.Route) bool { return r.Delay != nil })
 	d := newDrawer(1, quick)
+	at := map[kind]string{envoy: b.client(envoy, "lab"), meshc: b.client(meshc, "lab")}
 	asks := make([]ask, scale(400, 5000))
 	for i := range asks {
 		r := d.request()
-		asks[i] = ask{request: r, id: 10000 + i, want: modelRoute(b.mesh, ref("web"), asked(&r, lab.Host, meshPort))}
+		asks[i] = ask{request: r, id: 10000 + i, want: modelRoute(b.mesh, ref("web"), asked(&r, lab.Host, meshPort)), through: b.both("web"), at: at}
 	}
-	b.sendAll(t, asks, func(k kind) (*proxy, string) { return b.proxies["web-"+string(k)], b.client(k, "lab") })
+	b.sendAll(t, asks)
+}
+
+// both gives the two proxies of a workload.
+func (b *bed) both(name string) map[kind]*proxy {
+	return map[kind]*proxy{envoy: b.proxies[name+"-envoy"], meshc: b.proxies[name+"-meshc"]}
 }
 
 // asked is r as the model reads it.
@@ -188,24 +194,28 @@ func asked(r *request, host string, port uint16) *answer.Request {
 // ask is a drawn request and the route that the model says.
 type ask struct {
 	request
-	id   int
-	want string
+	id      int
+	want    string
+	through map[kind]*proxy
+	at      map[kind]string // where they listen
 }
 
 // sendAll sends each request through both data planes, several at a time, and
 // holds the routes that they log to the model's.
-func (b *bed) sendAll(t *testing.T, asks []ask, at func(kind) (*proxy, string)) {
+func (b *bed) sendAll(t *testing.T, asks []ask) {
 	t.Helper()
-	marks := map[kind]int{}
-	for _, k := range kinds {
-		x, _ := at(k)
-		marks[k] = x.log.mark()
+	marks := map[*proxy]int{}
+	for i := range asks {
+		for _, x := range asks[i].through {
+			if _, known := marks[x]; !known {
+				marks[x] = x.log.mark()
+			}
+		}
 	}
 	answers := map[kind][]response{envoy: make([]response, len(asks)), meshc: make([]response, len(asks))}
 	together(4, len(asks), func(i int) {
 		for _, k := range kinds {
-			_, addr := at(k)
-			answers[k][i] = send(addr, nil, &asks[i].request, key(k, asks[i].id))
+			answers[k][i] = send(asks[i].at[k], nil, &asks[i].request, key(k, asks[i].id))
 		}
 	})
 	taken := map[string]int{}
@@ -213,8 +223,8 @@ func (b *bed) sendAll(t *testing.T, asks []ask, at func(kind) (*proxy, string)) 
 		taken[asks[i].want]++
 		seen := map[kind]entry{}
 		for _, k := range kinds {
-			x, _ := at(k)
-			seen[k] = x.log.find(marks[k], answers[k][i].local, key(k, asks[i].id))
+			x := asks[i].through[k]
+			seen[k] = x.log.find(marks[x], answers[k][i].local, key(k, asks[i].id), asks[i].target)
 		}
 		asks[i].judge(t, seen)
 	}

@@ -233,16 +233,17 @@ func (l *accessLog) mark() int {
 	return len(l.entries)
 }
 
-// find waits for the line, after mark, of the request that came from addr or
-// that has the id.
-func (l *accessLog) find(mark int, addr, id string) entry {
+// find waits for the line, after mark, of the request that has the id, or that
+// came from addr for target ("" is any: ports are used again, and lines come
+// late).
+func (l *accessLog) find(mark int, addr, id, target string) entry {
 	timeout := time.After(5 * time.Second)
 	for {
 		l.mu.Lock()
 		entries, more := l.entries[mark:], l.more
 		l.mu.Unlock()
 		for _, e := range entries {
-			if e.text("downstream") == addr || e.text("request_id") == id {
+			if e.text("request_id") == id || e.text("downstream") == addr && (target == "" || e.text("path") == target) {
 				return e
 			}
 		}
