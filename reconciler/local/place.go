@@ -72,6 +72,12 @@ func find[T any](p *Placement, kind, written string, list []T, ref func(T) model
 	return found, false
 }
 
+// has says whether a workload of this node id is placed already: "a" version
+// "b-c" and "a-b" version "c" make the same one.
+func (p *Placement) has(node string) bool {
+	return slices.ContainsFunc(p.Workloads, func(w *model.Workload) bool { return w.NodeID() == node })
+}
+
 func (p *Placement) placeApp(m *model.Mesh, app *AppConfig, a *Alloc) error {
 	svc, ok := find(p, "service", app.Service, m.Services, func(s *model.Service) model.Ref { return s.Ref })
 	if !ok {
@@ -81,10 +87,18 @@ func (p *Placement) placeApp(m *model.Mesh, app *AppConfig, a *Alloc) error {
 		p.problem("service %q has no version %q", svc.Ref, app.Version)
 		return nil
 	}
+	if i := slices.IndexFunc(svc.Ports, func(port model.Port) bool { return port.Protocol != model.HTTP }); i >= 0 {
+		p.problem("port %q of service %q is %s, which no sidecar of this version carries", svc.Ports[i].Name, svc.Ref, svc.Ports[i].Protocol)
+		return nil
+	}
 	for n := range app.replicas() {
 		w, err := placeReplica(svc, app, n, m, a)
 		if err != nil {
 			return err
+		}
+		if p.has(w.NodeID()) {
+			p.problem("service %q version %q: another workload is called %s as well", svc.Ref, app.Version, w.NodeID())
+			return nil
 		}
 		x := &expander{vars: variables(m, svc, w)}
 		p.Apps = append(p.Apps, App{Name: localName(w), Node: w.NodeID(), Env: x.env(app.Env), Command: x.all(app.Command)})

@@ -203,3 +203,28 @@ func TestLongPathsOfSockets(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestOneAppThatCannotRunDoesNotStopTheOthers(t *testing.T) {
+	m := shop()
+	m.Services[1].Versions = []model.Version{{Name: "v1"}, {Name: "b-c"}}
+	clash := *m.Services[1]
+	clash.Ref.Name, clash.Versions, clash.Uses = "web-b", []model.Version{{Name: "c"}}, nil
+	rpc := *m.Services[0]
+	rpc.Ref.Name, rpc.Ports = "rpc", []model.Port{{Name: "main", Number: 9, Protocol: model.GRPC}}
+	m.Services = append(m.Services, &clash, &rpc)
+	p := placed(t, m, `
+apps:
+  - {service: rpc, version: v1, command: [x]}
+  - {service: web, version: b-c, command: [x]}
+  - {service: web-b, version: c, command: [x]}
+  - {service: api, version: v1, command: [api]}
+`)
+	for i, want := range []string{`port "main" of service "shop/rpc" is grpc`, `service "shop/web-b" version "c": another workload is called sidecar~shop/web-b-c-0`} {
+		if i >= len(p.Problems) || !strings.Contains(p.Problems[i], want) {
+			t.Errorf("problem %d of %q is not %s", i, p.Problems, want)
+		}
+	}
+	if len(p.Apps) != 2 || len(p.Workloads) != 2 {
+		t.Errorf("applications %v", p.Apps)
+	}
+}
