@@ -3,7 +3,6 @@ package interop
 import (
 	"crypto/tls"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -226,7 +225,7 @@ func (g *generated) marked(t *testing.T, addr, mark string) {
 	t.Helper()
 	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
 		res := send(addr, nil, &request{host: markerHost, target: markPath}, "mark")
-		if http.Header(res.Header)["x-mark"] != nil && res.Header["x-mark"][0] == mark {
+		if slices.Equal(res.Header["x-mark"], []string{mark}) {
 			return
 		}
 		if time.Now().After(end) {

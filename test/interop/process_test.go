@@ -47,6 +47,25 @@ type proxy struct {
 func (p *plane) startProxy(k kind, w *model.Workload, id string) *proxy {
 	t := p.t
 	t.Helper()
+	dir := p.prepare(w, id)
+	at := func(name string) string { return filepath.Join(dir, name) }
+	identity := []string{"--ca-address", p.caAddr, "--ca-root", p.rootFile, "--join-token-file", at("token"), "--identity-dir", at("identity")}
+	x := &proxy{t: t, kind: k, name: w.ID, node: w.NodeID(), admin: unixClient(t, at("admin.sock")), log: newAccessLog()}
+	switch k {
+	case envoy:
+		x.start(proxyBinary(t), nil, append([]string{"agent", "--socket", at("agent.sock")}, identity...)...)
+		x.start(envoyBinary(t), x.log, "-c", at("bootstrap.json"), "--use-dynamic-base-id", "--concurrency", "1",
+			"--log-level", "warning", "--file-flush-interval-msec", "10")
+	case meshc:
+		x.start(proxyBinary(t), x.log, append([]string{"-c", at("bootstrap.json"), "--workers", "1", "--last-good", at("last-good")}, identity...)...)
+	}
+	return x
+}
+
+// prepare makes a directory with the bootstrap and the join token of w.
+func (p *plane) prepare(w *model.Workload, id string) string {
+	t := p.t
+	t.Helper()
 	dir := filepath.Join(p.dir, w.ID)
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
@@ -72,17 +91,7 @@ func (p *plane) startProxy(k kind, w *model.Workload, id string) *proxy {
 			t.Fatal(err)
 		}
 	}
-	identity := []string{"--ca-address", p.caAddr, "--ca-root", p.rootFile, "--join-token-file", at("token"), "--identity-dir", at("identity")}
-	x := &proxy{t: t, kind: k, name: w.ID, node: w.NodeID(), admin: unixClient(t, at("admin.sock")), log: newAccessLog()}
-	switch k {
-	case envoy:
-		x.start(proxyBinary(t), nil, append([]string{"agent", "--socket", at("agent.sock")}, identity...)...)
-		x.start(envoyBinary(t), x.log, "-c", at("bootstrap.json"), "--use-dynamic-base-id", "--concurrency", "1",
-			"--log-level", "warning", "--file-flush-interval-msec", "10")
-	case meshc:
-		x.start(proxyBinary(t), x.log, append([]string{"-c", at("bootstrap.json"), "--workers", "1", "--last-good", at("last-good")}, identity...)...)
-	}
-	return x
+	return dir
 }
 
 // start runs a program until the test ends. Its output goes to log; its

@@ -101,18 +101,19 @@ func (b *bed) outcome(t *testing.T, v visit, res *response, server kind, id stri
 	}
 }
 
-// strangers are clients that are no proxy of the mesh: what the servers' sides
-// take of them.
-func (b *bed) strangers(t *testing.T) {
+// stranger is a client that is no proxy of the mesh.
+type stranger struct {
+	name   string
+	visit  visit
+	client *tls.Config // nil: plaintext
+	peer   string      // in the server's log
+	err    bool        // the connection does not come to an answer
+}
+
+func (b *bed) strange(t *testing.T) []stranger {
 	web, other := b.mesh.Service(ref("web")).SPIFFEID, b.mesh.Service(ref("other")).SPIFFEID
 	foreign := startPlane(t).as(model.SPIFFEID(domain, "default", "web")) // of another authority
-	cases := []struct {
-		name   string
-		visit  visit
-		client *tls.Config
-		peer   string
-		err    bool // the connection does not come to an answer
-	}{
+	return []stranger{
 		{name: "plaintext to strict", visit: visit{"vault", "GET", "/x", 0}, err: true},
 		{name: "no certificate to strict", visit: visit{"vault", "GET", "/x", 0}, client: b.plane.as(""), err: true},
 		{name: "certificate of another authority to strict", visit: visit{"vault", "GET", "/x", 0}, client: foreign, err: true},
@@ -127,26 +128,33 @@ func (b *bed) strangers(t *testing.T) {
 		{name: "plaintext to disabled", visit: visit{"open", "GET", "/x", 200}},
 		{name: "TLS to disabled", visit: visit{"open", "GET", "/x", 0}, client: b.plane.as(web), err: true},
 	}
-	for i, c := range cases {
+}
+
+// strangers are answered the same by the servers' sides of both data planes.
+func (b *bed) strangers(t *testing.T) {
+	for i, c := range b.strange(t) {
 		for _, server := range kinds {
 			t.Run(c.name+" of "+string(server), func(t *testing.T) {
 				t.Parallel()
-				id := key(server, 30000+i)
-				side := b.proxies[c.visit.service+"-"+string(server)]
-				mark := side.log.mark()
-				r := &request{method: c.visit.method, target: c.visit.target, headers: []string{"x-request-id: " + id}}
-				res := send(b.placed[c.visit.service+"-"+string(server)].Inbound[meshPort], c.client, r, id)
-				if c.err {
-					if res.Err == "" && res.Status != 400 || len(b.backends.got(id)) > 0 {
-						t.Errorf("got through: %+v", res)
-					}
-					return
-				}
-				b.outcome(t, c.visit, &res, server, id)
-				if line := side.log.find(mark, res.local, id, ""); line.text("peer_id") != c.peer {
-					t.Errorf("the log says %v, want the peer %q", line, c.peer)
-				}
+				b.knock(t, &c, server, key(server, 30000+i))
 			})
 		}
+	}
+}
+
+func (b *bed) knock(t *testing.T, c *stranger, server kind, id string) {
+	side := b.proxies[c.visit.service+"-"+string(server)]
+	mark := side.log.mark()
+	r := &request{method: c.visit.method, target: c.visit.target, headers: []string{"x-request-id: " + id}}
+	res := send(b.placed[c.visit.service+"-"+string(server)].Inbound[meshPort], c.client, r, id)
+	if c.err {
+		if res.Err == "" && res.Status != 400 || len(b.backends.got(id)) > 0 {
+			t.Errorf("got through: %+v", res)
+		}
+		return
+	}
+	b.outcome(t, c.visit, &res, server, id)
+	if line := side.log.find(mark, res.local, id, ""); line.text("peer_id") != c.peer {
+		t.Errorf("the log says %v, want the peer %q", line, c.peer)
 	}
 }

@@ -11,9 +11,8 @@ import (
 	"testing"
 )
 
-// share is what part of requests to a path something happens to.
+// share is what part of the requests to a path something happens to.
 type share struct {
-	path string
 	of   func(*http.Response) bool
 	want float64
 }
@@ -52,7 +51,7 @@ func measure(t *testing.T, addr, path string, n int, list []share) {
 	hits, total := make([]int, len(list)), 0
 	for range connections {
 		wg.Go(func() {
-			mine, done, err := ask1(addr, path, n/connections, list)
+			mine, done, err := count(addr, path, n/connections, list)
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
@@ -75,8 +74,8 @@ func measure(t *testing.T, addr, path string, n int, list []share) {
 	}
 }
 
-// ask1 sends n requests over one connection and counts what happens.
-func ask1(addr, path string, n int, list []share) (hits []int, done int, err error) {
+// count sends n requests over one connection and counts what happens.
+func count(addr, path string, n int, list []share) (hits []int, done int, err error) {
 	hits = make([]int, len(list))
 	c, err := net.Dial("tcp", addr)
 	if err != nil {
