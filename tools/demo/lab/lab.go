@@ -101,7 +101,7 @@ const measureTime = 5 * time.Minute
 
 // measure asks until enough answers are in and compares them with the step.
 func (l *lab) measure(ctx context.Context, r *row) error {
-	users := max(r.step.users, 16)
+	users := max(min(r.step.users, l.Requests), 16)
 	var mu sync.Mutex
 	var answers []Answer
 	full := make(chan struct{})

@@ -36,13 +36,21 @@ func newLoad(gateway, user string, n int, sink func(Answer)) *Load {
 	}
 }
 
+// rampUp is the time between two users' first requests. Many new connections
+// at once would measure TLS handshakes, on every hop, and not the mesh.
+const rampUp = 5 * time.Millisecond
+
 // StartLoad lets n users called user ("" = nobody) ask the gateway until End.
 // sink gets every answer, from many goroutines.
 func StartLoad(ctx context.Context, gateway, user string, n int, sink func(Answer)) *Load {
 	l := newLoad(gateway, user, n, sink)
 	ctx, l.stop = context.WithCancel(ctx)
-	for range n {
+	for i := range n {
 		l.wg.Go(func() {
+			select {
+			case <-ctx.Done():
+			case <-time.After(time.Duration(i) * rampUp):
+			}
 			for ctx.Err() == nil {
 				// The request outlives the end of the load: cancelling it
 				// would look like a failure.
