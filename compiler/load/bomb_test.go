@@ -58,7 +58,9 @@ func TestBombsEndInOneDiagnostic(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if took := time.Since(start); took > 12*time.Second {
+			// 11 s of wall time are allowed; the rest is for a busy machine on
+			// which the bombs run side by side.
+			if took := time.Since(start); took > 20*time.Second {
 				t.Errorf("took %v", took)
 			}
 			if grown := resident(os.Getpid()) - before; grown > 64<<20 {
