@@ -2,11 +2,15 @@ package local
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"net"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/reconciler/discover"
 )
 
 // probeTimeout bounds one look at one workload; everything is on this machine.
@@ -21,6 +25,27 @@ func (r *runner) markReady(ctx context.Context) {
 		r.ready[id] = r.ready[id] || r.answers(ctx, w)
 		w.Ready = r.ready[id]
 	}
+}
+
+// takeUpReadiness remembers what was ready when the mesh last ran. The proxies
+// start from their last good configuration, which has these endpoints: to take
+// them away until they were looked at would fail requests that are served.
+func (r *runner) takeUpReadiness() error {
+	raw, err := os.ReadFile(r.at.workloads())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	last, err := discover.Decode(raw)
+	if err != nil {
+		return nil // it is written anew
+	}
+	for _, w := range last {
+		r.ready[w.NodeID()] = w.Ready
+	}
+	return nil
 }
 
 func (r *runner) answers(ctx context.Context, w *model.Workload) bool {

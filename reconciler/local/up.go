@@ -124,6 +124,9 @@ func (r *runner) prepare() error {
 			return err
 		}
 	}
+	if err := r.takeUpReadiness(); err != nil {
+		return err
+	}
 	if _, err := os.Stat(r.at.workloads()); errors.Is(err, fs.ErrNotExist) {
 		if err := r.writeWorkloads(nil); err != nil {
 			return err

@@ -68,13 +68,14 @@ func (tr *traces) none(dir string) {
 	}
 }
 
-// dead waits until no process is left, for at most 10 s.
+// dead waits until no process is left, for at most 10 s, and no port: a process
+// that ends gives up its environment before its files.
 func (tr *traces) dead() {
 	tr.t.Helper()
 	deadline := time.Now().Add(10 * time.Second)
-	for len(tr.processes()) > 0 {
+	for len(tr.processes()) > 0 || len(tr.listening()) > 0 {
 		if time.Now().After(deadline) {
-			tr.t.Fatalf("processes are left: %v", tr.processes())
+			tr.t.Fatalf("processes are left: %v, or ports: %v", tr.processes(), tr.listening())
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
