@@ -23,10 +23,10 @@ func (s *stream) log(status int, took time.Duration) {
 	r := &l.record
 	*r = telemetry.Record{
 		Start: s.w.wall.Add(-took), Duration: took,
-		Request: &s.req.Request, Response: &s.resp, Status: status,
+		Request: s.req.Request, Response: &s.resp, Status: status,
 		Flags: s.flags, Details: s.details,
 		BytesReceived: s.reqBytes, BytesSent: s.respBytes,
-		Peer: &s.d.peer, Minor: s.req.Minor, Route: s.route, UpstreamHost: s.hostText,
+		Peer: &s.who.peer, Protocol: s.req.protocol, Route: s.route, UpstreamHost: s.hostText,
 	}
 	if s.dest != nil {
 		r.UpstreamCluster = s.dest.Name

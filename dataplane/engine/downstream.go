@@ -22,9 +22,7 @@ type dconn struct {
 	protocol string // "tls" or "raw_buffer": what the chain was chosen by
 	tlsConf  *tls.Config
 	chain    *chainView // for the next request; a stream holds its own
-	remote   netip.AddrPort
-	peer     filter.Peer
-	xfcc     string // this connection's x-forwarded-client-cert element
+	peerInfo
 
 	state    connState
 	in       input
@@ -66,7 +64,7 @@ func (w *worker) newDconn(a *acceptor, fd int, remote netip.AddrPort) {
 		return
 	}
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	d := &dconn{acceptor: a, listener: a.name, remote: remote}
+	d := &dconn{acceptor: a, listener: a.name, peerInfo: peerInfo{remote: remote}}
 	d.w, d.fd, d.writable, d.timer.owner = w, fd, true, d
 	d.peer = filter.Peer{Remote: remote.String(), Local: localAddr(fd, a.b.addr).String()}
 	if err := w.register(&d.sock, d); err != nil {
@@ -286,7 +284,17 @@ func (d *dconn) begin(end int) {
 	d.bodyLeft = d.req.Length
 	d.bodyEnd = d.req.Framing == http1.NoBody || d.req.Framing == http1.Length && d.req.Length == 0
 	d.active = true
-	d.stream.begin(d)
+	d.stream.init(d.w, d, &d.peerInfo, d.chain, d.head())
+	d.stream.begin()
+}
+
+func (d *dconn) head() requestHead {
+	r := &d.req
+	h := requestHead{Request: &r.Request, framing: r.Framing, length: r.Length, expect: r.Continue, upgrade: r.Upgrade}
+	if r.Minor == 0 {
+		h.protocol = message.HTTP10
+	}
+	return h
 }
 
 // endExchange is called by the stream when the response is complete.
@@ -333,12 +341,48 @@ func (d *dconn) readBody(max int) (piece []byte, end bool, st ioState) {
 	return nil, true, ioOK
 }
 
+func (d *dconn) bodyDone() bool { return d.bodyEnd }
+
+func (d *dconn) bodyFault() *fault {
+	if d.bodyErr == nil {
+		return nil
+	}
+	return &fault{400, "http1." + d.bodyErr.(*http1.Error).Detail}
+}
+
+// trailers are checked and dropped by the chunk reader.
+func (d *dconn) trailers() []message.Field { return nil }
+
+func (d *dconn) gone() bool { return d.hup }
+
+func (d *dconn) drop() { d.close() }
+
+func (d *dconn) cut() { d.abort() }
+
+func (d *dconn) leaveBody() { d.closing, d.linger = true, true }
+
+func (d *dconn) closeAfter() { d.closing = true }
+
+func (d *dconn) takesBody() bool { return d.framing != http1.NoBody }
+
+func (d *dconn) setTimer(at int64) { d.w.timers.set(&d.timer, at) }
+
+func (d *dconn) again() { d.w.later(d) }
+
+func (d *dconn) isQueued() *bool { return &d.queued }
+
+func (d *dconn) onTurn() {
+	if !d.closed {
+		d.run()
+	}
+}
+
 func (d *dconn) sendContinue() {
 	d.append([]byte(http1.ContinueHead))
 	d.flush()
 }
 
-func (d *dconn) sendHead(r *message.Response, framing http1.Framing, length int64) {
+func (d *dconn) sendHead(r *message.Response, framing message.Framing, length int64, _ bool) {
 	switch {
 	case d.req.Method == "HEAD" || r.Status == 204 || r.Status == 304:
 		if framing == http1.Chunked || framing == http1.UntilClose {
@@ -379,7 +423,7 @@ func (d *dconn) sendBody(piece []byte) ioState {
 	return ioOK
 }
 
-func (d *dconn) sendEnd() {
+func (d *dconn) sendEnd([]message.Field) {
 	if d.framing == http1.Chunked {
 		d.out = d.w.bufs.extend(d.out, http1.ChunkOverhead)
 		d.out = http1.AppendLastChunk(d.out)
@@ -445,7 +489,8 @@ func (d *dconn) refuse(err error) {
 	d.req = http1.Request{Minor: 1, Close: true}
 	d.bodyEnd = false
 	d.active = true
-	d.stream.refuse(d, status, detail)
+	d.stream.init(d.w, d, &d.peerInfo, d.chain, d.head())
+	d.stream.refuse(fault{status, detail})
 }
 
 // startLinger tells the client that nothing more comes and goes on reading for a

@@ -14,7 +14,7 @@ import (
 // is routed: nothing that speaks of trust between hops comes from a stranger.
 func (s *stream) setForwarded() {
 	h := s.chain.http
-	req := &s.req.Request
+	req := s.req.Request
 	if h.UseRemoteAddress {
 		req.Fields = dropInternal(req.Fields)
 		s.appendForwardedFor()
@@ -52,7 +52,7 @@ func internal(name string) bool {
 }
 
 func (s *stream) appendForwardedFor() {
-	ip := s.d.remote.Addr().String()
+	ip := s.who.remote.Addr().String()
 	fields := s.req.Fields
 	for i := len(fields) - 1; i >= 0; i-- {
 		if fields[i].Name == "x-forwarded-for" {
@@ -96,22 +96,22 @@ func (s *stream) setXFCC() {
 	if mode == snapshot.AlwaysForwardOnlyXFCC {
 		return
 	}
-	mutual := s.d.xfcc != ""
+	mutual := s.who.xfcc != ""
 	fields := s.req.Fields
 	switch {
 	case mutual && mode == snapshot.ForwardOnlyXFCC:
 	case mutual && mode == snapshot.AppendForwardXFCC:
 		for i := range fields {
 			if fields[i].Name == xfcc {
-				fields[i].Value += "," + s.d.xfcc
+				fields[i].Value += "," + s.who.xfcc
 				return
 			}
 		}
-		s.req.Fields = append(fields, message.Field{Name: xfcc, Value: s.d.xfcc})
+		s.req.Fields = append(fields, message.Field{Name: xfcc, Value: s.who.xfcc})
 	default:
 		s.req.Fields = removeSpellings(fields, xfcc)
 		if mutual && mode == snapshot.SanitizeSetXFCC {
-			s.req.Fields = append(s.req.Fields, message.Field{Name: xfcc, Value: s.d.xfcc})
+			s.req.Fields = append(s.req.Fields, message.Field{Name: xfcc, Value: s.who.xfcc})
 		}
 	}
 }

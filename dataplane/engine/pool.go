@@ -111,7 +111,7 @@ func (h *host) acquire(s *stream) {
 			u.attach(s)
 			return
 		}
-		u.state = upActive
+		u.phase = upActive
 		u.close()
 	}
 	switch {
@@ -147,7 +147,7 @@ func (h *host) forget(s *stream) {
 func (h *host) put(u *uconn) {
 	if s := h.dequeue(); s != nil {
 		u.attach(s)
-		s.w.later(s.d)
+		s.d.again()
 		return
 	}
 	h.idle = append(h.idle, u)
@@ -185,7 +185,7 @@ func (h *host) closed() {
 	h.pool.stats.cxActive.Add(-1)
 	for s := h.dequeue(); s != nil; s = h.dequeue() {
 		h.pool.brk.Pending.Take()
-		s.w.later(s.d)
+		s.d.again()
 		if h.connect(s) || h.conns > 0 {
 			return
 		}

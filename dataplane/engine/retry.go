@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/meshc/meshc/dataplane/http1"
 	"github.com/meshc/meshc/dataplane/message"
 	"github.com/meshc/meshc/dataplane/route"
 )
@@ -55,8 +54,8 @@ type retryState struct {
 // Envoy's defaults for retry_back_off.
 const defaultBackoff = 25 * time.Millisecond
 
-func (r *retryState) init(p *route.Retry, req *http1.Request) {
-	if p == nil || p.RequestMatches != nil && !p.RequestMatches(req.Method) {
+func (r *retryState) init(p *route.Retry, method string) {
+	if p == nil || p.RequestMatches != nil && !p.RequestMatches(method) {
 		return
 	}
 	r.policy, r.left = p, p.Attempts
@@ -99,7 +98,7 @@ func (s *stream) fail(why failure) {
 	if s.headSent {
 		s.addFlag(outcomes[why].flag)
 		s.details = "upstream_reset_after_response_started"
-		s.d.abort()
+		s.d.cut()
 		return
 	}
 	stale := s.stale(why)
@@ -124,9 +123,11 @@ func (s *stream) fail(why failure) {
 // a proxy send such a request once more when doing it twice does no harm; it is
 // no retry and needs no policy. Envoy would answer 503.
 func (s *stream) stale(why failure) bool {
-	u := s.up
-	return why == failReset && u != nil && u.reused && !u.answered && !s.retry.resent &&
-		s.req.Framing == http1.NoBody && safe(s.req.Method)
+	if why != failReset || s.up == nil || s.retry.resent {
+		return false
+	}
+	try := s.up.state()
+	return try.reused && !try.answered && s.req.framing == message.NoBody && safe(s.req.Method)
 }
 
 func safe(method string) bool { return method == "GET" || method == "HEAD" || method == "OPTIONS" }
@@ -144,14 +145,14 @@ func (s *stream) resetRetriable(why failure) bool {
 	case on&route.RetryResetBeforeRequest != 0:
 		// A reused connection that closes without a byte may have been closed
 		// before the request came, or by what it did: that is not "before".
-		return s.up == nil || !s.up.sentHead
+		return s.up == nil || !s.up.state().sentHead
 	}
 	return false
 }
 
 // retryStatus decides on a response head (RetryStateImpl::wouldRetryFromHeaders)
 // and starts the next attempt when it says yes.
-func (s *stream) retryStatus(head *http1.Response) bool {
+func (s *stream) retryStatus(head *responseHead) bool {
 	p := s.retry.policy
 	if p == nil || !statusRetriable(p, head.Status) {
 		return false
@@ -162,7 +163,7 @@ func (s *stream) retryStatus(head *http1.Response) bool {
 	if !s.mayRetry() {
 		return false
 	}
-	s.release(s.up.bodyEnd)
+	s.release(s.up.state().bodyEnd)
 	s.backOff()
 	return true
 }

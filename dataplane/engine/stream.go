@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/meshc/meshc/dataplane/filter"
-	"github.com/meshc/meshc/dataplane/http1"
 	"github.com/meshc/meshc/dataplane/message"
 	"github.com/meshc/meshc/dataplane/route"
 )
@@ -23,10 +22,11 @@ import (
 // (the client's) or reply (an answer of our own).
 type stream struct {
 	w     *worker
-	d     *dconn
+	d     downstream
+	who   *peerInfo
 	view  *view
 	chain *chainView
-	req   *http1.Request
+	req   requestHead
 	fs    filter.Stream
 	phase phase
 	start int64
@@ -40,7 +40,7 @@ type stream struct {
 	cluster   *clusterView
 	host      *host
 	hostText  string // of the last attempt
-	up        *uconn
+	up        upstream
 	waiting   bool // in host's queue
 	deadline  int64
 	tryBy     int64
@@ -70,26 +70,28 @@ const (
 	phaseOver
 )
 
-// begin starts the life of the request that d has just parsed.
-func (s *stream) begin(d *dconn) {
-	*s = stream{w: d.w, d: d, view: d.chain.view, chain: d.chain, req: &d.req, start: d.w.now, lastMove: d.w.now, own: s.own[:0]}
-	s.chain.stats.begin()
+// init makes s the exchange of d's next request, with nothing known of it yet.
+func (s *stream) init(w *worker, d downstream, who *peerInfo, chain *chainView, req requestHead) {
+	*s = stream{w: w, d: d, who: who, view: chain.view, chain: chain, req: req, start: w.now, lastMove: w.now, own: s.own[:0]}
+	chain.stats.begin()
+}
+
+// begin starts the life of the request.
+func (s *stream) begin() {
 	random := s.w.draw()
 	s.setForwarded()
-	if d.req.Upgrade != "" && !ignoredUpgrade(d.req.Upgrade) {
-		s.reply(501, "upgrade to \""+d.req.Upgrade+"\" is not supported\n", "", "upgrade_not_supported", false)
+	if to := s.req.upgrade; to != "" && !ignoredUpgrade(to) {
+		s.reply(501, "upgrade to \""+to+"\" is not supported\n", "", "upgrade_not_supported", false)
 		return
 	}
-	s.route = s.chain.http.Routes.Route(&d.req.Request, random)
-	s.fs = filter.Stream{Request: &d.req.Request, Route: s.route, Peer: d.peer, Random: random, Draw: s.w.draw}
+	s.route = s.chain.http.Routes.Route(s.req.Request, random)
+	s.fs = filter.Stream{Request: s.req.Request, Route: s.route, Peer: s.who.peer, Random: random, Draw: s.w.draw}
 	s.armTimer()
 }
 
-// refuse answers a request that has no head.
-func (s *stream) refuse(d *dconn, status int, details string) {
-	*s = stream{w: d.w, d: d, view: d.chain.view, chain: d.chain, req: &d.req, start: d.w.now, lastMove: d.w.now, own: s.own[:0]}
-	s.chain.stats.begin()
-	s.reply(status, "", "DPE", details, false)
+// refuse answers a request that is at fault before it has begun.
+func (s *stream) refuse(f fault) {
+	s.reply(f.status, "", "DPE", f.details, false)
 }
 
 // run takes the stream as far as it goes now.
@@ -102,8 +104,8 @@ func (s *stream) run() {
 			s.exchange()
 			return
 		case phaseSleep, phaseConnect:
-			if s.d.hup {
-				s.d.close()
+			if s.d.gone() {
+				s.d.drop()
 			}
 			return
 		default:
@@ -155,7 +157,7 @@ func (s *stream) wake() {
 
 func (s *stream) answer(v *filter.Verdict) {
 	if v.Connection == "close" {
-		s.d.closing = true
+		s.d.closeAfter()
 	}
 	// Envoy knows the destination before its filters run: it is logged, and the
 	// route's response headers apply to what a filter answers.
@@ -187,8 +189,8 @@ func (s *stream) dispatch() {
 	// Envoy's order: weighted cluster, then route; each removes, then adds.
 	s.req.Fields = s.dest.Request.Apply(s.req.Fields)
 	s.req.Fields = r.Request.Apply(s.req.Fields)
-	s.retry.init(r.Retry, s.req)
-	if s.d.bodyEnd {
+	s.retry.init(r.Retry, s.req.Method)
+	if s.d.bodyDone() {
 		s.requestDone()
 	}
 	s.attempt()
@@ -223,14 +225,14 @@ func (s *stream) attempt() {
 
 // connected is called when an upstream connection is the stream's: the head
 // goes out, and what an earlier attempt has already read of the body.
-func (s *stream) connected(u *uconn) {
+func (s *stream) connected(u upstream) {
 	s.up, s.phase, s.sentEnd, s.triedAt = u, phaseExchange, false, s.w.now
-	u.sendHead(&s.req.Request, s.req.Framing, s.req.Length)
+	u.sendHead(s.req.Request, s.req.framing, s.req.length)
 	if len(s.retry.body) > 0 {
 		u.sendBody(s.retry.body)
 	}
-	if s.d.bodyEnd {
-		u.sendEnd()
+	if s.d.bodyDone() {
+		u.sendEnd(s.d.trailers())
 		s.sentEnd = true
 	}
 }
@@ -239,7 +241,7 @@ func (s *stream) connected(u *uconn) {
 func (s *stream) exchange() {
 	for turn := 0; s.phase == phaseExchange; turn++ {
 		if turn == maxTurns {
-			s.w.later(s.d)
+			s.d.again()
 			return
 		}
 		moved := s.pumpRequest()
@@ -251,8 +253,8 @@ func (s *stream) exchange() {
 			s.lastMove = s.w.now
 			continue
 		}
-		if s.phase == phaseExchange && s.sentEnd && s.d.hup {
-			s.d.close()
+		if s.phase == phaseExchange && s.sentEnd && s.d.gone() {
+			s.d.drop()
 		}
 		return
 	}
@@ -264,7 +266,7 @@ const minRoom = 4 << 10
 // pumpRequest moves one piece of the request body, then flushes.
 func (s *stream) pumpRequest() (moved bool) {
 	u := s.up
-	if !s.sentEnd && !u.broken {
+	if !s.sentEnd && !u.state().broken {
 		if u.room() < minRoom {
 			u.flush()
 		}
@@ -277,16 +279,16 @@ func (s *stream) pumpRequest() (moved bool) {
 	}
 	if u.flush() == ioError {
 		// The upstream may have answered before it closed: read on.
-		u.broken = true
+		u.state().broken = true
 	}
 	return moved
 }
 
-func (s *stream) moveRequest(u *uconn, room int) bool {
+func (s *stream) moveRequest(u upstream, room int) bool {
 	piece, end, st := s.d.readBody(room)
 	switch st {
 	case ioAgain:
-		if s.req.Continue && !s.continued && !s.headSent {
+		if s.req.expect && !s.continued && !s.headSent {
 			s.continued = true
 			s.d.sendContinue()
 		}
@@ -298,10 +300,10 @@ func (s *stream) moveRequest(u *uconn, room int) bool {
 	s.reqBytes += int64(len(piece))
 	s.retry.keep(piece, s.w.e.opts.RetryBuffer)
 	if u.sendBody(piece) == ioError {
-		u.broken = true
+		u.state().broken = true
 	}
 	if end {
-		u.sendEnd()
+		u.sendEnd(s.d.trailers())
 		s.sentEnd = true
 		s.requestDone()
 	}
@@ -311,12 +313,13 @@ func (s *stream) moveRequest(u *uconn, room int) bool {
 // clientFailed: the body broke off, or its framing is wrong. In the second case
 // the client is told, if it can be.
 func (s *stream) clientFailed() {
-	if s.d.bodyErr == nil || s.headSent {
-		s.d.close()
+	f := s.d.bodyFault()
+	if f == nil || s.headSent {
+		s.d.drop()
 		return
 	}
-	s.d.closing = true
-	s.reply(400, "", "DPE", "http1."+s.d.bodyErr.(*http1.Error).Detail, false)
+	s.d.closeAfter()
+	s.reply(f.status, "", "DPE", f.details, false)
 }
 
 // pumpResponse moves the head, or one piece of the body.
@@ -335,7 +338,7 @@ func (s *stream) pumpResponse() (moved bool) {
 	}
 	if s.d.room() < minRoom {
 		if s.d.flush() == ioError {
-			s.d.abort()
+			s.d.cut()
 			return false
 		}
 		if s.d.room() < minRoom {
@@ -346,7 +349,7 @@ func (s *stream) pumpResponse() (moved bool) {
 	switch {
 	case st == ioAgain:
 		if s.d.flush() == ioError {
-			s.d.abort()
+			s.d.cut()
 		}
 		return false
 	case st != ioOK:
@@ -355,18 +358,18 @@ func (s *stream) pumpResponse() (moved bool) {
 	}
 	s.respBytes += int64(len(piece))
 	if s.d.sendBody(piece) == ioError {
-		s.d.abort()
+		s.d.cut()
 		return false
 	}
 	if end {
-		s.d.sendEnd()
+		s.d.sendEnd(s.up.trailers())
 		s.finish()
 	}
 	return true
 }
 
 // onHead takes the upstream's response head: try again, or pass it on.
-func (s *stream) onHead(head *http1.Response) {
+func (s *stream) onHead(head *responseHead) {
 	s.cluster.pool.stats.response(head.Status)
 	if s.retryStatus(head) {
 		return
@@ -377,9 +380,10 @@ func (s *stream) onHead(head *http1.Response) {
 	s.resp.Fields = head.Fields
 	s.details = "via_upstream"
 	s.headSent = true
-	s.d.sendHead(&s.resp, head.Framing, head.Length)
-	if s.up.bodyEnd {
-		s.d.sendEnd()
+	end := s.up.state().bodyEnd
+	s.d.sendHead(&s.resp, head.framing, head.length, end)
+	if end {
+		s.d.sendEnd(nil)
 		s.finish()
 	}
 }
@@ -401,14 +405,15 @@ func (s *stream) reply(status int, body, flag, details string, router bool) {
 	s.own = s.finishResponse(fields)
 	s.resp.Fields = s.own
 	s.headSent = true
-	if !s.d.bodyEnd {
-		s.d.closing, s.d.linger = true, true
+	if !s.d.bodyDone() {
+		s.d.leaveBody()
 	}
-	s.d.sendHead(&s.resp, http1.Length, int64(len(body)))
-	if s.d.framing == http1.Length {
+	s.d.sendHead(&s.resp, message.Length, int64(len(body)), body == "")
+	if body != "" && s.d.takesBody() {
 		s.respBytes = int64(len(body))
 		s.d.sendBody([]byte(body))
 	}
+	s.d.sendEnd(nil)
 	s.finish()
 }
 
@@ -474,7 +479,7 @@ func (s *stream) armTimer() {
 			at = t
 		}
 	}
-	s.w.timers.set(&s.d.timer, at)
+	s.d.setTimer(at)
 }
 
 func (s *stream) streamIdle() int64 {
@@ -513,7 +518,7 @@ func (s *stream) expire(body, flag, details string) {
 	if s.headSent {
 		s.addFlag(flag)
 		s.details = details
-		s.d.abort()
+		s.d.cut()
 		return
 	}
 	s.reply(504, body, flag, details, true)

@@ -16,22 +16,19 @@ type uconn struct {
 	sock
 	host    *host
 	s       *stream // nil while idle
-	state   upState
+	phase   upState
 	in      input
 	from    int // of HeadEnd
 	interim int // responses before the final one
 	resp    http1.Response
+	head    responseHead
 	chunks  http1.ChunkReader
 	err     error // why the connection is of no use
 
 	framing  http1.Framing // of the request being sent
 	bodyLeft int64
-	bodyEnd  bool
-	sentHead bool
-	reused   bool // has carried an earlier stream
-	answered bool // a byte of this response has come
-	broken   bool // writing failed; there may be an answer to read
-	timer    timer
+	attempt
+	timer timer
 }
 
 type upState uint8
@@ -77,7 +74,7 @@ func (h *host) connect(s *stream) bool {
 }
 
 func (u *uconn) onEvent() {
-	switch u.state {
+	switch u.phase {
 	case upConnecting:
 		u.onConnected()
 	case upHandshake:
@@ -105,7 +102,7 @@ func (u *uconn) onConnected() {
 		u.ready()
 		return
 	}
-	u.state = upHandshake
+	u.phase = upHandshake
 	u.startTLS(conf, false)
 	u.runHandshake()
 }
@@ -123,7 +120,7 @@ func (u *uconn) runHandshake() {
 }
 
 func (u *uconn) ready() {
-	u.state = upActive
+	u.phase = upActive
 	u.w.timers.set(&u.timer, 0)
 	s := u.s
 	u.host.pool.brk.Pending.Release()
@@ -142,7 +139,7 @@ func (u *uconn) connectFailed(why failure) {
 }
 
 func (u *uconn) onTimer() {
-	switch u.state {
+	switch u.phase {
 	case upConnecting, upHandshake:
 		u.connectFailed(failConnectTimeout)
 	case upIdle:
@@ -166,7 +163,7 @@ func (u *uconn) silent() bool {
 
 // attach gives an idle connection to s.
 func (u *uconn) attach(s *stream) {
-	u.s, u.state, u.reused = s, upActive, true
+	u.s, u.phase = s, upActive
 	u.w.timers.set(&u.timer, 0)
 	s.connected(u)
 }
@@ -174,7 +171,7 @@ func (u *uconn) attach(s *stream) {
 // detach ends the exchange; keep says that the stream is content.
 func (u *uconn) detach(keep bool) {
 	u.s = nil
-	if u.state == upConnecting || u.state == upHandshake {
+	if u.phase == upConnecting || u.phase == upHandshake {
 		u.host.pool.brk.Pending.Release()
 		u.close()
 		return
@@ -186,26 +183,27 @@ func (u *uconn) detach(keep bool) {
 		return
 	}
 	u.in.next(u.w)
-	u.from, u.interim, u.sentHead, u.answered, u.bodyEnd = 0, 0, false, false, false
-	u.state = upIdle
+	u.resp.Fields = u.head.Fields // which may have grown
+	u.from, u.interim, u.attempt = 0, 0, attempt{reused: true}
+	u.phase = upIdle
 	u.host.put(u)
 }
 
 func (u *uconn) close() {
-	if u.state == upClosed {
+	if u.phase == upClosed {
 		return
 	}
-	if u.state == upIdle {
+	if u.phase == upIdle {
 		u.host.remove(u)
 	}
-	u.state = upClosed
+	u.phase = upClosed
 	u.w.timers.drop(&u.timer)
 	u.in.release(u.w)
 	u.sock.close()
 	u.host.closed()
 }
 
-func (u *uconn) sendHead(r *message.Request, framing http1.Framing, length int64) {
+func (u *uconn) sendHead(r *message.Request, framing message.Framing, length int64) {
 	u.framing, u.sentHead = framing, true
 	u.host.started()
 	u.out = u.w.bufs.extend(u.out, len(r.Target)+len(r.Authority)+headEstimate(r.Fields))
@@ -223,7 +221,7 @@ func (u *uconn) sendBody(piece []byte) ioState {
 	return ioOK
 }
 
-func (u *uconn) sendEnd() {
+func (u *uconn) sendEnd([]message.Field) {
 	if u.framing == http1.Chunked {
 		u.out = u.w.bufs.extend(u.out, http1.ChunkOverhead)
 		u.out = http1.AppendLastChunk(u.out)
@@ -242,7 +240,7 @@ func (u *uconn) failure() failure {
 
 // readHead reads up to a final response head. Interim responses are dropped:
 // 100 has been answered by us, the others are advice.
-func (u *uconn) readHead() (*http1.Response, ioState) {
+func (u *uconn) readHead() (*responseHead, ioState) {
 	lim := &http1.DefaultLimits
 	for {
 		if p := u.in.bytes(); len(p) > 0 {
@@ -268,7 +266,8 @@ func (u *uconn) readHead() (*http1.Response, ioState) {
 				u.in.headDone(end)
 				u.from = 0
 				u.startBody()
-				return &u.resp, ioOK
+				u.head = responseHead{Response: u.resp.Response, framing: u.resp.Framing, length: u.resp.Length}
+				return &u.head, ioOK
 			}
 		}
 		if st := u.in.fill(&u.sock, mediumBuf, lim.HeadBytes); st != ioOK {
@@ -288,6 +287,9 @@ var (
 // maxInterim bounds the interim responses to one request: an upstream that only
 // sends those would keep the loop to itself.
 const maxInterim = 32
+
+// trailers are checked and dropped by the chunk reader.
+func (u *uconn) trailers() []message.Field { return nil }
 
 func (u *uconn) startBody() {
 	u.chunks = http1.ChunkReader{}

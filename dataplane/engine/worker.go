@@ -35,8 +35,8 @@ type worker struct {
 	pools     map[poolKey]*pool
 	listeners map[*boundListener]*acceptor
 	conns     dconnList
-	ready     []*dconn // to be run again this turn
-	running   []*dconn
+	ready     []runner // to be run again this turn
+	running   []runner
 	date      dateCache
 	logs      workerLogs
 	stopped   bool
@@ -210,23 +210,27 @@ func (w *worker) dispatchSpecial(ev *unix.EpollEvent) {
 	}
 }
 
-// later runs d again in this turn: because its share is used up, or because
+// later runs r again in this turn: because its share is used up, or because
 // something happened to it while another connection was being run.
-func (w *worker) later(d *dconn) {
-	if !d.queued {
-		d.queued = true
-		w.ready = append(w.ready, d)
+func (w *worker) later(r runner) {
+	if q := r.isQueued(); !*q {
+		*q = true
+		w.ready = append(w.ready, r)
 	}
+}
+
+// runner is what can be run again in this turn.
+type runner interface {
+	isQueued() *bool
+	onTurn()
 }
 
 func (w *worker) runReady() {
 	w.ready, w.running = w.running[:0], w.ready
-	for i, d := range w.running {
+	for i, r := range w.running {
 		w.running[i] = nil
-		d.queued = false
-		if !d.closed {
-			d.run()
-		}
+		*r.isQueued() = false
+		r.onTurn()
 	}
 }
 

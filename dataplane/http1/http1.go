@@ -30,14 +30,14 @@ type Limits struct {
 var DefaultLimits = Limits{HeadBytes: 60 << 10, Fields: 100, TargetBytes: 32 << 10}
 
 // Framing says how a body ends.
-type Framing uint8
+type Framing = message.Framing
 
 // Framings.
 const (
-	NoBody Framing = iota
-	Length
-	Chunked
-	UntilClose // responses only
+	NoBody     = message.NoBody
+	Length     = message.Length
+	Chunked    = message.Chunked
+	UntilClose = message.UntilClose // responses only
 )
 
 // Request is a parsed request head with what the connection needs to know.

@@ -275,7 +275,7 @@ var plain = map[string]piece{
 		if r.Request == nil || r.Request.Method == "" {
 			return dst, false
 		}
-		return strconv.AppendInt(append(dst, "HTTP/1."...), int64(r.Minor), 10), true
+		return append(dst, r.Protocol.String()...), true
 	}},
 	"RESPONSE_FLAGS": { // "-" for none, as a value: Envoy gives it in JSON too
 		value: func(dst []byte, r *Record) ([]byte, bool) { return append(dst, cmp.Or(r.Flags, "-")...), true },

@@ -19,7 +19,7 @@ func sample() *Record {
 		Request: &message.Request{Method: "GET", Scheme: "http", Authority: "a.b", Target: "/x?y", Fields: []message.Field{
 			{Name: "user-agent", Value: "ua"}, {Name: "x-evil", Value: "a\r\n{\"b\":1}\x1b[31m\xff\u2028\u0085é\\"}}},
 		Response: &message.Response{Status: 503, Fields: []message.Field{{Name: "server", Value: "s"}}}, Status: 503,
-		Flags: "UF", Details: "d", BytesReceived: 1, BytesSent: 2, Minor: 1,
+		Flags: "UF", Details: "d", BytesReceived: 1, BytesSent: 2, Protocol: message.HTTP11,
 		Peer:            &filter.Peer{SPIFFEID: "spiffe://t/ns/n/sa/s", Remote: "[::1]:5", Local: "1.2.3.4:80"},
 		Route:           &route.Entry{Name: "r", Metadata: map[string]string{"commit": "abc"}},
 		UpstreamCluster: "c", UpstreamHost: "9.9.9.9:9",

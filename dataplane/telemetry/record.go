@@ -20,7 +20,7 @@ type Record struct {
 	BytesReceived   int64 // of bodies
 	BytesSent       int64
 	Peer            *filter.Peer
-	Minor           int // of HTTP/1
+	Protocol        message.Protocol
 	Route           *route.Entry
 	UpstreamCluster string
 	UpstreamHost    string
