@@ -1,6 +1,8 @@
-// Command genmesh writes the generated mesh of a seed as a mesh directory.
+// Command genmesh writes the generated mesh of a seed as a mesh directory: a
+// small one that may use every construct, or with -services one of that size.
 //
 //	genmesh -seed 7 -out DIR
+//	genmesh -services 10000 [-per-dir 20] [-seed 7] -out DIR
 package main
 
 import (
@@ -14,27 +16,37 @@ import (
 
 func main() {
 	seed := flag.Uint64("seed", 1, "which mesh")
+	services := flag.Int("services", 0, "write a large mesh of so many services")
+	perDir := flag.Int("per-dir", 20, "with -services: how many stand in one directory")
 	out := flag.String("out", "", "directory to write, made when it is not there")
 	flag.Parse()
-	if *out == "" || flag.NArg() > 0 {
+	if *out == "" || flag.NArg() > 0 || *services < 0 || *perDir < 1 {
 		flag.Usage()
 		os.Exit(2)
 	}
-	if err := write(*out, gen.Mesh(*seed).Files); err != nil {
+	if err := generate(*out, *services, *perDir, *seed); err != nil {
 		fmt.Fprintln(os.Stderr, "genmesh:", err)
 		os.Exit(2)
 	}
 }
 
-func write(dir string, files map[string]string) error {
-	for name, content := range files {
-		path := filepath.Join(dir, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			return err
-		}
-		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+func generate(dir string, services, perDir int, seed uint64) error {
+	write := func(name, content string) error { return write(dir, name, content) }
+	if services > 0 {
+		return gen.Large(gen.LargeOptions{Services: services, PerDir: perDir, Seed: seed}, write)
+	}
+	for name, content := range gen.Mesh(seed).Files {
+		if err := write(name, content); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func write(dir, name, content string) error {
+	path := filepath.Join(dir, filepath.FromSlash(name))
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(path, []byte(content), 0o644)
 }
