@@ -17,7 +17,7 @@ type Entry struct {
 // Registry gives every code in ascending order.
 func Registry() []Entry {
 	var all []Entry
-	for _, block := range [][]Entry{shape, routing, security, resilience, compile, internal} {
+	for _, block := range [][]Entry{shape, dataFiles, routing, security, resilience, compile, internal} {
 		all = append(all, block...)
 	}
 	return all

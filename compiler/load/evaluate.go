@@ -105,7 +105,7 @@ func (e *evaluation) directory(d *dir) {
 		e.failed[d.path] = true
 		return
 	}
-	in := &instance{evaluation: e, dir: d, value: v, ix: newIndex(d.path, files)}
+	in := &instance{evaluation: e, dir: d, value: v, ix: newIndex(d.path, files, e.tree.spans)}
 	in.checkTopLevel()
 	if d.path == "." {
 		in.readConfig()

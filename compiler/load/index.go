@@ -18,6 +18,7 @@ type index struct {
 	root   *node
 	own    string // the directory whose files come first
 	budget int    // nodes that may still be made: references can multiply
+	spans  spans  // of data files
 }
 
 // node is one path: the fields that wrote it, and what lies below.
@@ -40,8 +41,8 @@ const (
 	maxReferences = 4 // depth to which the index follows identifiers
 )
 
-func newIndex(own string, files []*ast.File) *index {
-	ix := &index{root: &node{}, own: own, budget: indexBudget}
+func newIndex(own string, files []*ast.File, exact spans) *index {
+	ix := &index{root: &node{}, own: own, budget: indexBudget, spans: exact}
 	for _, f := range files {
 		ix.addDecls(ix.root, f.Decls, path.Dir(f.Filename) == own, 0)
 	}
@@ -67,7 +68,7 @@ func (ix *index) addField(n *node, f *ast.Field, own bool, refs int) {
 	}
 	child := n.below(f.Label)
 	child.places = append(child.places, place{
-		label: rangeOf(f.Label), value: rangeOf(f.Value), literal: literalText(f.Value), own: own, concrete: isConcrete(f.Value),
+		label: ix.spans.rangeOf(f.Label), value: ix.spans.rangeOf(f.Value), literal: literalText(f.Value), own: own, concrete: isConcrete(f.Value),
 	})
 	ix.addExpr(child, f.Value, own, refs)
 }
@@ -120,7 +121,7 @@ func (ix *index) addElements(n *node, l *ast.ListLit, own bool, refs int) {
 			return
 		}
 		child := n.child(strconv.Itoa(i))
-		at := rangeOf(e)
+		at := ix.spans.rangeOf(e)
 		child.places = append(child.places, place{label: at, value: at, literal: literalText(e), own: own, concrete: isConcrete(e)})
 		ix.addExpr(child, e, own, refs)
 	}

@@ -2,8 +2,6 @@ package load
 
 import (
 	"fmt"
-	"regexp"
-	"strconv"
 
 	"cuelang.org/go/cue/ast"
 	"cuelang.org/go/cue/errors"
@@ -43,20 +41,12 @@ func fromCUE(code diag.Code, err error) diag.List {
 	var out diag.List
 	for _, e := range errors.Errors(err) {
 		at, text := rangeAt(position(e)), message(e)
-		if m := linePrefix.FindStringSubmatch(text); m != nil && at.IsZero() {
-			line, _ := strconv.Atoi(m[2]) // digits, by the expression
-			at = diag.Range{File: m[1], Start: diag.Pos{Line: line, Col: 1}, End: diag.Pos{Line: line, Col: 1}}
-			text = m[3]
-		}
 		if d := diag.New(code, at, "%s", text); len(out) == 0 || out[len(out)-1].Range != d.Range {
 			out.Add(d)
 		}
 	}
 	return out
 }
-
-// linePrefix is how the reader of YAML says where it gave up.
-var linePrefix = regexp.MustCompile(`^(.*\.ya?ml):([0-9]{1,9}): (.*)$`)
 
 // position of an error: its own, else the first of its inputs that is known.
 func position(e errors.Error) token.Pos {

@@ -19,6 +19,7 @@ type tree struct {
 	version string // language version
 	dirs    map[string]*dir
 	diags   diag.List
+	spans   spans // of data files
 }
 
 // dir is one directory with files of its own.
@@ -31,7 +32,7 @@ type dir struct {
 
 // parseTree parses every file of the request.
 func parseTree(files []file) *tree {
-	t := &tree{dirs: map[string]*dir{}}
+	t := &tree{dirs: map[string]*dir{}, spans: spans{}}
 	t.parseModule(files)
 	t.checkVendored(files)
 	for _, f := range files {
