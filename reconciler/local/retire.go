@@ -7,8 +7,9 @@ import (
 )
 
 // retireAfter is how long a workload that is no longer wanted runs at most
-// while proxies may still send it requests.
-const retireAfter = 15 * time.Second
+// while proxies may still send it requests. It is longer than the ADS server
+// holds routes back for the first instance of what takes its place (15 s).
+const retireAfter = 30 * time.Second
 
 // notWanted notes the commands that want does not name. They go on for now:
 // proxies that have not seen the change still call them.

@@ -60,22 +60,29 @@ func TestMeshGrowsAndShrinks(t *testing.T) {
 	out := m.workload("productpage-v1-0").Outbound["default/stars:9080"]
 	m.eventually("productpage's sidecar reaches stars", func() error { return reaches(out) })
 
-	m.stage(users, "a version, then traffic to it")
+	m.stage(users, "a version and half of the traffic to it, in one commit")
 	m.edit("local.yaml", "  - service: ratings\n", app("reviews", "v4")+"  - service: ratings\n")
-	m.programmed(m.write(reviews(4, "v1: 100")), 9)
-	m.eventually("productpage's sidecar knows the new version's instance", func() error {
-		return m.knows("productpage-v1-0", m.workload("reviews-v4-0").Inbound[9080])
-	})
 	m.programmed(m.write(reviews(4, "{v1: 50, v4: 50}")), 9)
 	users.more(200)
 	if users.Version("v4") == 0 {
 		t.Error("no request went to the new version")
 	}
 
+	m.stage(users, "another version takes the place of both, in one commit")
+	m.edit("local.yaml", app("reviews", "v4"), app("reviews", "v5"))
+	next := reviews(4, "v5: 100")
+	next["shop/reviews.cue"] = strings.Replace(next["shop/reviews.cue"], "v4: {}", "v5: {}", 1)
+	m.programmed(m.write(next), 9)
+	users.more(200)
+	if users.Version("v5") == 0 {
+		t.Error("no request went to the version in its place")
+	}
+	m.gone("reviews-v4-0")
+
 	m.stage(users, "the version is removed again, together with its traffic")
 	m.programmed(m.write(reviews(3, "v1: 100")), 8)
-	m.gone("reviews-v4-0")
-	m.edit("local.yaml", app("reviews", "v4"), "")
+	m.gone("reviews-v5-0")
+	m.edit("local.yaml", app("reviews", "v5"), "")
 
 	m.stage(users, "a second instance, and back to one")
 	m.edit("local.yaml", "    version: v1\n    command: [reviews]", "    version: v1\n    replicas: 2\n    command: [reviews]")
@@ -101,7 +108,7 @@ func TestMeshGrowsAndShrinks(t *testing.T) {
 	if got := m.pid("app-productpage-v1-0"); got != productpage || m.up.Process.Pid != up {
 		t.Error("productpage was restarted")
 	}
-	for _, problem := range []string{`service "default/reviews" has no version "v4"`, `no service "stars"`} {
+	for _, problem := range []string{`service "default/reviews" has no version "v5"`, `no service "stars"`} {
 		if !strings.Contains(m.out.String(), problem) {
 			t.Errorf("meshc up does not say what of local.yaml the mesh does not know: %s", problem)
 		}

@@ -10,16 +10,25 @@ import (
 
 // Wait is something that is held back, and why.
 type Wait struct {
-	Key      Key // what is held; the name "*" stands for a whole type
-	On       Key // what it waits for; no name: for everything before it
+	Key      Key  // what is held; the name "*" stands for a whole type
+	On       Key  // what it waits for; no name: for everything before it
+	Endpoint bool // it waits for On, a cluster, to have an endpoint
 	Since    time.Time
 	TimedOut bool
+}
+
+// waitKey tells waits of one session apart.
+type waitKey struct {
+	held, on Key
+	endpoint bool
 }
 
 // String gives "RDS a waits for CDS b", and says whether too long.
 func (w Wait) String() string {
 	text := w.Key.String() + " waits for " + w.On.String()
 	switch {
+	case w.Endpoint:
+		text += " to have an endpoint"
 	case w.Key == drainKey:
 		text = "removals wait until all additions are confirmed"
 	case w.On.Name == "":
@@ -36,27 +45,39 @@ var drainKey = Key{SDS, "(removals)"}
 
 // open says whether a resource may be sent now. A reference to a cluster that
 // the client does not serve yet holds it for good, because traffic would be
-// lost; an order that is only a preference holds it until the timeout.
+// lost; an order that is only a preference, and a cluster that has no instance
+// yet, hold it until the timeout.
 func (p *planner) open(r *Resource) bool {
 	if c, cold := p.coldCluster(r); cold {
-		p.lapsed(r.Key, c)
+		p.lapsed(waitKey{held: r.Key, on: c})
+		p.keepWaits(r.Key)
 		return false
 	}
 	if user, late := p.lateUser(r.Key); late {
-		return p.lapsed(r.Key, user)
+		return p.lapsed(waitKey{held: r.Key, on: user})
 	}
-	return true
+	return p.filled(r)
 }
 
 // lapsed books a wait and says whether it has run out.
-func (p *planner) lapsed(held, on Key) bool {
-	w := &Wait{Key: held, On: on, Since: p.now}
-	if old := p.session.waits[held]; old != nil {
+func (p *planner) lapsed(k waitKey) bool {
+	w := &Wait{Key: k.held, On: k.on, Endpoint: k.endpoint, Since: p.now}
+	if old := p.session.waits[k]; old != nil {
 		w.Since = old.Since
 	}
 	w.TimedOut = p.now.Sub(w.Since) >= p.timeout
-	p.waits[held] = w
+	p.waits[k] = w
 	return w.TimedOut
+}
+
+// keepWaits keeps the waits for endpoints of a resource that is held by something
+// else in this pass: endpoints that come and go must not start them again.
+func (p *planner) keepWaits(held Key) {
+	for k := range p.session.waits {
+		if k.held == held && k.endpoint {
+			p.lapsed(k)
+		}
+	}
 }
 
 // coldCluster finds a cluster that a listener or route configuration sends

@@ -26,7 +26,7 @@ func (s *session) plan(now time.Time) []*response {
 	if s.target == nil {
 		return nil
 	}
-	p := &planner{session: s, now: now, waits: map[Key]*Wait{}}
+	p := &planner{session: s, now: now, waits: map[waitKey]*Wait{}}
 	var out []*response
 	for t := SDS; t < typeCount; t++ {
 		if r := p.additions(t); r != nil {
@@ -35,7 +35,7 @@ func (s *session) plan(now time.Time) []*response {
 	}
 	idle := p.pending == 0 && s.quiet()
 	stale := p.stale()
-	if len(stale) > 0 && (idle && p.closed() || p.lapsed(drainKey, Key{})) {
+	if len(stale) > 0 && (idle && p.closed() || p.lapsed(waitKey{held: drainKey})) {
 		out = append(out, p.removals(stale)...)
 	}
 	s.waits = p.waits
@@ -79,7 +79,7 @@ func (s *session) next() (time.Time, bool) {
 type planner struct {
 	*session
 	now     time.Time
-	waits   map[Key]*Wait
+	waits   map[waitKey]*Wait
 	pending int // additions that are not in the client's hands
 	refused int // wanted, and replaced by what was there before a NACK
 }
@@ -154,6 +154,7 @@ func (p *planner) additions(t Type) *response {
 		}
 		p.pending++
 		if ts.flight != nil {
+			p.keepWaits(k)
 			continue
 		}
 		if v == send && !p.open(r) {
@@ -181,7 +182,7 @@ func (p *planner) first(t Type, items map[string]*Resource, held int) *response 
 	greeting := ts.wild && !ts.answered
 	if greeting {
 		p.pending++
-		if held > 0 && (p.full || len(items) == 0 || !p.lapsed(Key{t, wildcard}, Key{})) {
+		if held > 0 && (p.full || len(items) == 0 || !p.lapsed(waitKey{held: Key{t, wildcard}})) {
 			return nil
 		}
 	}

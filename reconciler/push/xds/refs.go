@@ -24,11 +24,12 @@ const provenance = "meshc.dev"
 
 var deterministic = proto.MarshalOptions{Deterministic: true}
 
-// newResource marshals one message and finds its version and its needs.
+// newResource marshals one message and finds its version, its needs and where it
+// sends requests.
 func newResource(t Type, name string, m proto.Message, raw []byte) (*Resource, error) {
 	blind := proto.Clone(m)
-	needs := map[Key]bool{}
-	if err := walk(blind.ProtoReflect(), func(v proto.Message) { collect(v, needs); forget(v) }); err != nil {
+	needs, edges := map[Key]bool{}, map[edge]bool{}
+	if err := walk(blind.ProtoReflect(), func(v proto.Message) { collect(v, needs); collectEdges(v, edges); forget(v) }); err != nil {
 		return nil, fmt.Errorf("%s %q: %w", t, name, err)
 	}
 	hashed, err := deterministic.Marshal(blind)
@@ -40,9 +41,14 @@ func newResource(t Type, name string, m proto.Message, raw []byte) (*Resource, e
 		Key:     Key{t, name},
 		Version: hex.EncodeToString(sum[:12]),
 		Body:    &anypb.Any{TypeUrl: t.URL(), Value: raw},
+
+		endpoints: usable(m),
 	}
 	for k := range needs {
 		r.Needs = append(r.Needs, k)
+	}
+	for e := range edges {
+		r.edges = append(r.edges, e)
 	}
 	sortKeys(r.Needs)
 	return r, nil

@@ -67,6 +67,9 @@ type Resource struct {
 	Body    *anypb.Any
 	Needs   []Key // what it refers to over ADS, sorted
 
+	edges     []edge // where it sends requests
+	endpoints int    // of an assignment: those that get requests
+
 	// opaque marks a resource that a reconnecting client reports and that this
 	// server does not hold: its needs are unknown and it cannot be sent again.
 	opaque bool

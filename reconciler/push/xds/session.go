@@ -23,7 +23,7 @@ type session struct {
 	types    [typeCount]typeState
 
 	nonces     uint64
-	waits      map[Key]*Wait
+	waits      map[waitKey]*Wait
 	programmed string // newest commit that was confirmed in full
 	done       bool   // nothing is left to send or to be confirmed
 }
@@ -34,6 +34,7 @@ type typeState struct {
 	wild     bool
 	explicit bool // names were given: an empty list no longer means all
 	answered bool // the wildcard subscription got its first response
+	strange  bool // a reconnecting client holds a set that this server does not know
 	subs     map[string]bool
 
 	// acked is what the client confirmed; nil: it confirmed that there is none.
@@ -69,7 +70,7 @@ type response struct {
 }
 
 func newSession(full bool, timeout time.Duration, m *memory) *session {
-	s := &session{full: full, timeout: timeout, memory: m, retained: map[Key]*Resource{}, waits: map[Key]*Wait{}}
+	s := &session{full: full, timeout: timeout, memory: m, retained: map[Key]*Resource{}, waits: map[waitKey]*Wait{}}
 	for t := range s.types {
 		s.types[t] = typeState{
 			subs:  map[string]bool{},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -25,7 +26,8 @@ type simProxy struct {
 	lazy  bool // confirms clusters when they are warm, as Envoy does
 	held  [typeCount]map[string]*Resource
 	subs  [typeCount]map[string]bool
-	warm  map[string]bool // clusters that serve
+	warm  map[string]bool                            // clusters that serve
+	fresh func(r *response, rc, cluster string) bool // whether it was sent without having waited
 	last  [typeCount]string
 	nonce [typeCount]string
 
@@ -97,7 +99,7 @@ func (p *simProxy) read(refuse bool, applies func(name string) bool) {
 	}
 	for _, res := range r.resources {
 		if p.asked(res.Key) && (!refuse || applies(res.Name)) {
-			p.held[r.typ][res.Name] = res
+			p.hold(r, res)
 		}
 	}
 	for _, n := range r.removed {
@@ -130,7 +132,7 @@ func (p *simProxy) applyWorld(r *response, refuse bool) {
 	for _, res := range r.resources {
 		if p.asked(res.Key) {
 			got[res.Name] = true
-			p.held[r.typ][res.Name] = res
+			p.hold(r, res)
 		}
 	}
 	if r.typ == CDS || r.typ == LDS {
@@ -141,6 +143,25 @@ func (p *simProxy) applyWorld(r *response, refuse bool) {
 		}
 	}
 }
+
+// hold takes a resource, and fails where a route that served before would newly
+// send requests to a cluster without an endpoint, although that has not been
+// waited for.
+func (p *simProxy) hold(in *response, r *Resource) {
+	old := p.held[r.Type][r.Name]
+	if r.Type == RDS && old != nil {
+		for _, c := range r.Needs {
+			ends := p.held[EDS][c.Name]
+			if !slices.Contains(old.Needs, c) && (ends == nil || hasNoEndpoint(ends)) && p.fresh(in, r.Name, c.Name) {
+				p.t.Fatalf("%s is led to %s, which has no endpoint, too early", r.Key, c)
+			}
+		}
+	}
+	p.held[r.Type][r.Name] = r
+}
+
+// hasNoEndpoint reads an assignment as simSet writes it.
+func hasNoEndpoint(r *Resource) bool { return strings.HasPrefix(r.Version, "0") }
 
 // asked says whether the proxy subscribes to a resource: what comes late, after
 // it has been given up, is ignored.
@@ -251,12 +272,21 @@ func (p *simProxy) check() {
 // simResource makes a resource whose content is its version.
 func simResource(t Type, name, version string, needs ...Key) *Resource {
 	sortKeys(needs)
-	return &Resource{Key: Key{t, name}, Version: version, Body: &anypb.Any{TypeUrl: t.URL(), Value: []byte(version)}, Needs: needs}
+	r := &Resource{Key: Key{t, name}, Version: version, Body: &anypb.Any{TypeUrl: t.URL(), Value: []byte(version)}, Needs: needs}
+	for _, k := range needs {
+		if t == RDS && k.Type == CDS {
+			r.edges = append(r.edges, edge{"all", k.Name})
+		}
+	}
+	if t == EDS && !hasNoEndpoint(r) {
+		r.endpoints = 1
+	}
+	return r
 }
 
 // simSet draws a whole configuration: listeners with one route configuration
-// each, which send to clusters, which have endpoints and maybe a bundle. With
-// a tag, every version in it is new.
+// each, which send to clusters, which have a bundle or not, and endpoints or
+// none (version 0). With a tag, every version in it is new.
 func simSet(t *rapid.T, commit, tag string) *nodeSet {
 	set := &nodeSet{node: "sidecar~default/a-0", spiffeID: "spiffe://d/ns/default/sa/a", commit: commit}
 	for i := range set.res {
@@ -309,16 +339,57 @@ type sim struct {
 	proxy *simProxy
 	set   *nodeSet
 	n     int
+
+	// asked is since when without a break the stream has been led to a route
+	// configuration (first) that sends to a cluster.
+	asked map[[2]string]time.Time
+	sent  map[*response]sending
+}
+
+// sending is the moment of a response.
+type sending struct {
+	at    time.Time
+	asked map[[2]string]time.Time
+}
+
+// ask notes what the routes that the client should have send to.
+func (s *sim) ask() {
+	was := s.asked
+	s.asked = map[[2]string]time.Time{}
+	for _, name := range s.ses.candidates(RDS) {
+		want, _ := s.ses.wanted(Key{RDS, name})
+		if want == nil {
+			continue
+		}
+		for _, c := range want.Needs {
+			pair := [2]string{name, c.Name}
+			s.asked[pair] = s.now
+			if since, before := was[pair]; before {
+				s.asked[pair] = since
+			}
+		}
+	}
+}
+
+// fresh says whether, when r was sent, a route had been led to a cluster for
+// less than the timeout.
+func (s *sim) fresh(r *response, rc, cluster string) bool {
+	since, asked := s.sent[r].asked[[2]string{rc, cluster}]
+	return !asked || s.sent[r].at.Sub(since) < simTimeout
 }
 
 func (s *sim) plan() {
+	s.ask()
 	for _, r := range s.ses.plan(s.now) {
 		s.Logf("sent %s %s of %s: %v removed %v", r.typ, r.nonce, r.commit, r.resources, r.removed)
+		s.sent[r] = sending{s.now, s.asked}
 		s.proxy.inbox = append(s.proxy.inbox, r)
 	}
 }
 
 func (s *sim) reconnect() {
+	s.asked = nil
+	s.proxy.fresh = s.fresh
 	s.ses = newSession(s.proxy.world, simTimeout, s.mem)
 	s.ses.setDesired(s.set)
 	s.proxy.connect()
@@ -425,8 +496,9 @@ const rounds = 30
 
 func simulate(world bool) func(*rapid.T) {
 	return func(t *rapid.T) {
-		s := &sim{T: t, now: time.Unix(1e9, 0), mem: &memory{}, proxy: newSimProxy(t, world)}
+		s := &sim{T: t, now: time.Unix(1e9, 0), mem: &memory{}, proxy: newSimProxy(t, world), sent: map[*response]sending{}}
 		s.ses = newSession(world, simTimeout, s.mem)
+		s.proxy.fresh = s.fresh
 		s.commit("")
 		s.proxy.connect()
 		for range rapid.IntRange(0, 120).Draw(t, "steps") {
@@ -439,8 +511,9 @@ func simulate(world bool) func(*rapid.T) {
 
 // TestMakeBeforeBreak runs random desired states against proxies that are
 // late, refuse, and reconnect: at every moment each cluster that a route sends
-// to is there and warm, nothing is removed that is needed, and in the end the
-// proxy holds the desired set.
+// to is there and warm, no route that serves is led to a cluster without an
+// endpoint before the timeout, nothing is removed that is needed, and in the end
+// the proxy holds the desired set.
 func TestMakeBeforeBreak(t *testing.T) {
 	for name, world := range map[string]bool{"delta": false, "state of the world": true} {
 		t.Run(name, func(t *testing.T) {

@@ -42,9 +42,11 @@ func (s *session) resume(t Type, version string) {
 			held[name] = want
 		}
 	}
-	if len(held) > 0 && setVersion(held) == version {
-		s.types[t].acked, s.types[t].answered = held, s.types[t].wild
+	if len(held) == 0 || setVersion(held) != version {
+		s.types[t].strange = true
+		return
 	}
+	s.types[t].acked, s.types[t].answered = held, s.types[t].wild
 }
 
 // world encodes a response with the whole set.

@@ -43,7 +43,7 @@ type StreamStatus struct {
 	Delta            bool
 	Since            time.Time
 	Types            []TypeStatus // those that the client asked for
-	Waits            []Wait       // sorted by key; at most ten
+	Waits            []Wait       // those for endpoints first, then by key; at most ten
 	TargetCommit     string       // what the stream is led to: after a NACK the last good commit
 	ProgrammedCommit string       // newest commit that was confirmed in full
 	Settled          bool         // nothing is left to send or to be confirmed
@@ -86,6 +86,15 @@ func (n *NodeStatus) ProgrammedOn(commit string) bool {
 
 const maxWaits = 10
 
+// before puts first what somebody outside of the mesh's control plane may have
+// to see to: that an instance is there.
+func (w *Wait) before(o *Wait) bool {
+	if w.Endpoint != o.Endpoint {
+		return w.Endpoint
+	}
+	return w.String() < o.String()
+}
+
 // status copies what a session can say of itself.
 func (s *session) status(since time.Time) StreamStatus {
 	st := StreamStatus{Delta: !s.full, Since: since, ProgrammedCommit: s.programmed, Settled: s.done}
@@ -111,7 +120,7 @@ func (s *session) status(since time.Time) StreamStatus {
 	for _, w := range s.waits {
 		st.Waits = append(st.Waits, *w)
 	}
-	sort.Slice(st.Waits, func(i, j int) bool { return st.Waits[i].Key.String() < st.Waits[j].Key.String() })
+	sort.Slice(st.Waits, func(i, j int) bool { return st.Waits[i].before(&st.Waits[j]) })
 	if len(st.Waits) > maxWaits {
 		st.Waits = st.Waits[:maxWaits]
 	}
