@@ -16,43 +16,51 @@ import (
 // reader decodes sound values; the first thing that it cannot read is a bug
 // and stays in err.
 type reader struct {
-	ix  *index
 	err error
 	at  diag.Range
 }
 
-// cursor is one place of the evaluated mesh.
+// datum is one place of the evaluated mesh: what it holds, and where it was
+// written.
+type datum interface {
+	Kind() cue.Kind
+	String() (string, error)
+	Int64() (int64, error)
+	Bool() (bool, error)
+	// decimal gives a number as the decimal text that was written.
+	decimal() (string, error)
+	field(name string) (datum, bool)
+	fields() ([]datum, error)   // in any order
+	elements() ([]datum, error) // of a list
+	name() string               // the last label of the path
+	path() string
+	label() diag.Range
+	place() diag.Range // of the value
+}
+
+// cursor is one place of the evaluated mesh while it is decoded.
 type cursor struct {
 	r *reader
-	v cue.Value
-	p []string
+	v datum
 }
 
 func (c cursor) fail(err error) {
 	if c.r.err == nil {
-		c.r.err, c.r.at = fmt.Errorf("%s: %w", pathString(c.p), err), c.label()
+		c.r.err, c.r.at = fmt.Errorf("%s: %w", c.v.path(), err), c.label()
 	}
 }
 
-func (c cursor) label() diag.Range { return c.r.ix.label(c.p) }
+func (c cursor) label() diag.Range { return c.v.label() }
 
 // name is the last label of the path, which the user chose.
 func (c cursor) name() intent.Value[string] {
-	return intent.Value[string]{V: c.p[len(c.p)-1], At: c.label()}
+	return intent.Value[string]{V: c.v.name(), At: c.label()}
 }
 
 // field finds a field that was written.
 func (c cursor) field(name string) (cursor, bool) {
-	v := c.v.LookupPath(cue.MakePath(cue.Str(name)))
-	if !v.Exists() {
-		return cursor{}, false
-	}
-	return c.down(name, v), true
-}
-
-func (c cursor) down(name string, v cue.Value) cursor {
-	v, _ = v.Default()
-	return cursor{r: c.r, v: v, p: append(slices.Clone(c.p), name)}
+	v, ok := c.v.field(name)
+	return cursor{r: c.r, v: v}, ok
 }
 
 // required is a field that the schema demands.
@@ -60,7 +68,7 @@ func (c cursor) required(name string) cursor {
 	f, ok := c.field(name)
 	if !ok {
 		c.fail(fmt.Errorf("%s is missing", name))
-		return c.down(name, cue.Value{})
+		return cursor{r: c.r, v: nothing{c.v}}
 	}
 	return f
 }
@@ -71,15 +79,12 @@ func (c cursor) entries(name string) []cursor {
 	if !ok {
 		return nil
 	}
-	it, err := m.v.Fields()
+	all, err := m.v.fields()
 	if err != nil {
 		m.fail(err)
 		return nil
 	}
-	out := []cursor{}
-	for it.Next() {
-		out = append(out, m.down(it.Selector().Unquoted(), it.Value()))
-	}
+	out := m.all(all)
 	slices.SortStableFunc(out, func(a, b cursor) int { return a.label().Compare(b.label()) })
 	return out
 }
@@ -94,14 +99,18 @@ func (c cursor) elements(name string) []cursor {
 }
 
 func (c cursor) list() []cursor {
-	it, err := c.v.List()
+	all, err := c.v.elements()
 	if err != nil {
 		c.fail(err)
 		return nil
 	}
-	out := []cursor{}
-	for i := 0; it.Next(); i++ {
-		out = append(out, c.down(strconv.Itoa(i), it.Value()))
+	return c.all(all)
+}
+
+func (c cursor) all(data []datum) []cursor {
+	out := make([]cursor, len(data))
+	for i, v := range data {
+		out[i] = cursor{r: c.r, v: v}
 	}
 	return out
 }
@@ -111,7 +120,7 @@ func (c cursor) text() intent.Value[string] {
 	if err != nil {
 		c.fail(err)
 	}
-	return intent.Value[string]{V: s, At: c.r.ix.value(c.p)}
+	return intent.Value[string]{V: s, At: c.v.place()}
 }
 
 func (c cursor) number() intent.Value[int] {
@@ -119,18 +128,17 @@ func (c cursor) number() intent.Value[int] {
 	if err != nil {
 		c.fail(err)
 	}
-	return intent.Value[int]{V: int(n), At: c.r.ix.value(c.p)}
+	return intent.Value[int]{V: int(n), At: c.v.place()}
 }
 
 // decimal gives a number as the decimal text that was written: exact, because
 // CUE's numbers are decimals and no float is ever made of them.
 func (c cursor) decimal() intent.Value[string] {
-	var mantissa big.Int
-	exponent, err := c.v.MantExp(&mantissa)
+	text, err := c.v.decimal()
 	if err != nil {
 		c.fail(err)
 	}
-	return intent.Value[string]{V: decimalText(&mantissa, exponent), At: c.r.ix.value(c.p)}
+	return intent.Value[string]{V: text, At: c.v.place()}
 }
 
 // decimalText writes mantissa × 10^exponent without an exponent, unless that
@@ -159,7 +167,7 @@ func (c cursor) truth() intent.Value[bool] {
 	if err != nil {
 		c.fail(err)
 	}
-	return intent.Value[bool]{V: b, At: c.r.ix.value(c.p)}
+	return intent.Value[bool]{V: b, At: c.v.place()}
 }
 
 // optionalText gives a field's text; nil when it was not written.

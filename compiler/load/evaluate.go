@@ -211,17 +211,21 @@ func (in *instance) readEntry(kind, name string) {
 	if !in.judge(v, entries.entry, p) {
 		return
 	}
-	r := &reader{ix: in.ix}
-	c := cursor{r: r, v: v, p: p}
+	r := &reader{}
+	cursor{r: r, v: newEvaluated(v, in.ix, p)}.decodeEntry(in.mesh, kind, in.dir.path, in.namespace())
+	in.keep(r)
+}
+
+// decodeEntry adds the entry of a kind to a mesh.
+func (c cursor) decodeEntry(mesh *intent.Mesh, kind, home string, namespace *intent.Value[string]) {
 	switch kind {
 	case "service":
-		in.mesh.Services = append(in.mesh.Services, c.service(in.dir.path, in.namespace()))
+		mesh.Services = append(mesh.Services, c.service(home, namespace))
 	case "gateway":
-		in.mesh.Gateways = append(in.mesh.Gateways, c.gateway(in.dir.path, in.namespace()))
+		mesh.Gateways = append(mesh.Gateways, c.gateway(home, namespace))
 	case "external":
-		in.mesh.Externals = append(in.mesh.Externals, c.external(in.dir.path, in.namespace()))
+		mesh.Externals = append(mesh.Externals, c.external(home, namespace))
 	}
-	in.keep(r)
 }
 
 // keep reports what a reader could not read although it was judged sound.
@@ -245,8 +249,8 @@ func (in *instance) readConfig() {
 	p := []string{"mesh"}
 	v := in.value.LookupPath(cue.MakePath(cue.Str("mesh")))
 	if in.judge(v, in.language.fields["mesh"], p) {
-		r := &reader{ix: in.ix}
-		in.mesh.Config = cursor{r: r, v: v, p: p}.config()
+		r := &reader{}
+		in.mesh.Config = cursor{r: r, v: newEvaluated(v, in.ix, p)}.config()
 		in.keep(r)
 	}
 }
