@@ -35,6 +35,7 @@ var intentPasses = []func(*overIntent){
 	(*overIntent).security,   // callers exist and can be known
 	(*overIntent).callers,    // `uses` and gateway routes against explicit allow lists
 	(*overIntent).gateways,   // listeners, hosts, backends
+	(*overIntent).targets,    // nothing that the proxies concerned cannot serve
 }
 
 // Intent judges what the user wrote. Only without errors may it be lowered.

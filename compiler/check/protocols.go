@@ -97,10 +97,6 @@ func (c *overIntent) usesOfKind(s *intent.Service) {
 // withoutProxy refuses what only proxies do: the application at either end of a
 // grpc port would not know of it.
 func (c *overIntent) withoutProxy(s *intent.Service) {
-	if s.Security != nil && s.Security.HasAllow {
-		c.report(diag.GRPCNotCarried, s.Security.At, "service %q has grpc ports, in front of which no proxy enforces `allow`", s.Name.V).
-			Help = "leave `allow` out, and judge callers in the application"
-	}
 	for _, r := range s.Routes {
 		c.clientSide(r)
 	}
@@ -108,21 +104,8 @@ func (c *overIntent) withoutProxy(s *intent.Service) {
 
 // clientSide refuses what grpc-go does not do with a route (gRFC A28, A44).
 func (c *overIntent) clientSide(r *intent.Route) {
-	for _, ops := range []*intent.HeaderOps{r.RequestHeaders, r.ResponseHeaders} {
-		if ops != nil {
-			c.report(diag.GRPCNotCarried, ops.At, "route %q is for grpc, whose clients do not change headers", r.Name.V)
-		}
-	}
-	for _, m := range r.Match {
-		for _, cookie := range m.Cookies {
-			c.report(diag.GRPCNotCarried, cookie.Name.At, "route %q is for grpc, whose clients do not match cookies", r.Name.V)
-		}
-	}
 	if r.Retries == nil || r.Retries.Attempts.V == 0 {
 		return
-	}
-	if r.Retries.PerTry != nil {
-		c.report(diag.GRPCNotCarried, r.Retries.PerTry.At, "route %q is for grpc, whose clients have no limit for one try", r.Name.V)
 	}
 	if !slices.ContainsFunc(r.Retries.Methods, func(m intent.Value[string]) bool { return m.V == "POST" }) {
 		c.report(diag.GRPCNotCarried, r.Retries.At, "route %q is for grpc: every RPC is a POST, which `methods` leaves out, so none is tried again", r.Name.V).

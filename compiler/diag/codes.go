@@ -81,6 +81,7 @@ const (
 
 	EvaluationLimit Code = "MSH7001" // CUE evaluation exceeded a limit
 	EvaluationCrash Code = "MSH7002" // the evaluator itself failed
+	NotServed       Code = "MSH7010" // a field that a proxy concerned cannot serve
 
 	Internal Code = "MSH9001"
 )

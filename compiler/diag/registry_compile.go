@@ -8,6 +8,9 @@ var compile = []Entry{
 	{EvaluationCrash, Error, "the evaluation failed",
 		"The process that evaluates CUE ended without an answer. This is a bug of meshc or of CUE; the message holds what is known.",
 		"", ""},
+	{NotServed, Error, "a field that a proxy concerned cannot serve",
+		"Each field of the language is acted on by the proxies of the callers, or by the proxy of the service itself. docs/features.md says for each field which kinds of proxy serve it; one that does not would take the field and do nothing, so it is refused. `proxy` says which kind runs where.",
+		"proxy: \"meshc\"", "proxy: \"envoy\""},
 }
 
 // internal is 9xxx: bugs of meshc.

@@ -25,7 +25,16 @@ type Config struct {
 	Name        *Value[string]
 	TrustDomain *Value[string]
 	MTLS        *Value[string] // strict | permissive | disable
+	Proxy       *Value[string] // meshc | envoy
+	Features    []Feature
 	At          diag.Range
+}
+
+// Feature is a written field that not every kind of proxy serves: Row is the
+// field of its row in the capability table (compiler/target).
+type Feature struct {
+	Row string
+	At  diag.Range
 }
 
 // Service is one entry of `service:`, evaluated in its home directory.
@@ -42,6 +51,8 @@ type Service struct {
 	Routes         []*Route
 	Faults         []*Fault
 	Security       *Security
+	Proxy          *Value[string] // meshc | envoy
+	Features       []Feature
 	At             diag.Range // the label
 }
 
@@ -190,6 +201,8 @@ type Gateway struct {
 	ServiceAccount *Value[string]
 	Listeners      []*GatewayListener
 	Routes         []*GatewayRoute
+	Proxy          *Value[string] // meshc | envoy
+	Features       []Feature
 	At             diag.Range
 }
 
@@ -225,5 +238,6 @@ type External struct {
 	Ports     []*Port
 	Endpoints []Value[string] // "ip:port"; nil: resolve Host by DNS
 	Timeout   *Value[string]
+	Features  []Feature
 	At        diag.Range
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/meshc/meshc/compiler/diag"
 	"github.com/meshc/meshc/compiler/intent"
+	"github.com/meshc/meshc/compiler/target"
 )
 
 // reader decodes sound values; the first thing that it cannot read is a bug
@@ -18,6 +19,9 @@ import (
 type reader struct {
 	err error
 	at  diag.Range
+
+	features []intent.Feature // what was read and not every proxy serves
+	written  map[string]bool  // fields that were read, for those who ask
 }
 
 // datum is one place of the evaluated mesh: what it holds, and where it was
@@ -42,6 +46,7 @@ type datum interface {
 type cursor struct {
 	r *reader
 	v datum
+	s *shape // of the place, in the schema
 }
 
 func (c cursor) fail(err error) {
@@ -60,7 +65,30 @@ func (c cursor) name() intent.Value[string] {
 // field finds a field that was written.
 func (c cursor) field(name string) (cursor, bool) {
 	v, ok := c.v.field(name)
-	return cursor{r: c.r, v: v}, ok
+	if !ok {
+		return cursor{}, false
+	}
+	return c.down(v), true
+}
+
+// down goes to a field, an entry or an element below.
+func (c cursor) down(v datum) cursor {
+	below := cursor{r: c.r, v: v, s: c.s.child(v.name())}
+	below.note(below.s.row)
+	if c.r.written != nil {
+		c.r.written[below.s.field] = true
+	}
+	return below
+}
+
+// note keeps what not every proxy serves.
+func (c cursor) note(row *target.Row) {
+	if row == nil || !row.Restricted() {
+		return
+	}
+	if f := (intent.Feature{Row: row.Field, At: c.label()}); !slices.Contains(c.r.features, f) {
+		c.r.features = append(c.r.features, f)
+	}
 }
 
 // required is a field that the schema demands.
@@ -68,7 +96,7 @@ func (c cursor) required(name string) cursor {
 	f, ok := c.field(name)
 	if !ok {
 		c.fail(fmt.Errorf("%s is missing", name))
-		return cursor{r: c.r, v: nothing{c.v}}
+		return cursor{r: c.r, v: nothing{c.v}, s: c.s.child(name)}
 	}
 	return f
 }
@@ -110,7 +138,7 @@ func (c cursor) list() []cursor {
 func (c cursor) all(data []datum) []cursor {
 	out := make([]cursor, len(data))
 	for i, v := range data {
-		out[i] = cursor{r: c.r, v: v}
+		out[i] = c.down(v)
 	}
 	return out
 }
@@ -120,6 +148,7 @@ func (c cursor) text() intent.Value[string] {
 	if err != nil {
 		c.fail(err)
 	}
+	c.note(target.FindValue(c.s.field, s))
 	return intent.Value[string]{V: s, At: c.v.place()}
 }
 

@@ -11,6 +11,7 @@ func (c cursor) config() intent.Config {
 		Name:        c.optionalText("name"),
 		TrustDomain: c.optionalText("trustDomain"),
 		MTLS:        c.optionalText("mtls"),
+		Proxy:       c.optionalText("proxy"),
 		At:          c.label(),
 	}
 }
@@ -37,6 +38,7 @@ func (c cursor) service(home string, namespace *intent.Value[string]) *intent.Se
 		Routes:         each(c.entries("routes"), cursor.route),
 		Faults:         each(c.entries("faults"), cursor.fault),
 		Security:       c.security(),
+		Proxy:          c.optionalText("proxy"),
 		At:             c.label(),
 	}
 }
@@ -208,6 +210,7 @@ func (c cursor) gateway(home string, namespace *intent.Value[string]) *intent.Ga
 		ServiceAccount: c.optionalText("serviceAccount"),
 		Listeners:      each(c.entries("listeners"), cursor.listener),
 		Routes:         each(c.entries("routes"), cursor.gatewayRoute),
+		Proxy:          c.optionalText("proxy"),
 		At:             c.label(),
 	}
 }

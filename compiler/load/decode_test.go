@@ -73,7 +73,7 @@ service: reviews: #Team & {
 }
 
 // withoutPlaces ignores ranges.
-var withoutPlaces = cmp.Options{cmpopts.IgnoreTypes(diag.Range{}), cmpopts.EquateEmpty()}
+var withoutPlaces = cmp.Options{cmpopts.IgnoreTypes(diag.Range{}, []intent.Feature{}), cmpopts.EquateEmpty()}
 
 func text(s string) intent.Value[string]   { return intent.Value[string]{V: s} }
 func texty(s string) *intent.Value[string] { v := text(s); return &v }

@@ -31,20 +31,28 @@ type evaluation struct {
 	failed   map[string]bool                  // directories whose instance cannot be judged
 	mesh     *intent.Mesh
 	diags    diag.List
+	written  map[string]bool // fields of the schema that the mesh writes; nil when nobody asks
 }
 
 // evaluate judges and decodes the request; progress is told which directory is
 // next. It does not bound itself.
 func evaluate(req *request, progress func(string)) *answer {
+	return newEvaluation(req).run(req.Dir, progress)
+}
+
+func newEvaluation(req *request) *evaluation {
 	t := parseTree(req.Files)
 	t.checkImports()
-	e := &evaluation{
+	return &evaluation{
 		tree: t, language: language(), schema: schemaFiles(), bindings: bindings(),
 		names: map[string]map[string]bool{}, homes: map[string]map[string]diag.Range{}, failed: map[string]bool{},
 		mesh: &intent.Mesh{}, diags: t.diags,
 	}
-	e.checkBound(req.Dir)
-	for _, d := range t.selected(req.Dir) {
+}
+
+func (e *evaluation) run(sel string, progress func(string)) *answer {
+	e.checkBound(sel)
+	for _, d := range e.tree.selected(sel) {
 		progress(d.path)
 		e.surviving(d)
 	}
@@ -211,8 +219,8 @@ func (in *instance) readEntry(kind, name string) {
 	if !in.judge(v, entries.entry, p) {
 		return
 	}
-	r := &reader{}
-	cursor{r: r, v: newEvaluated(v, in.ix, p)}.decodeEntry(in.mesh, kind, in.dir.path, in.namespace())
+	r := &reader{written: in.written}
+	cursor{r: r, v: newEvaluated(v, in.ix, p), s: entries.entry}.decodeEntry(in.mesh, kind, in.dir.path, in.namespace())
 	in.keep(r)
 }
 
@@ -220,11 +228,17 @@ func (in *instance) readEntry(kind, name string) {
 func (c cursor) decodeEntry(mesh *intent.Mesh, kind, home string, namespace *intent.Value[string]) {
 	switch kind {
 	case "service":
-		mesh.Services = append(mesh.Services, c.service(home, namespace))
+		s := c.service(home, namespace)
+		s.Features = c.r.features
+		mesh.Services = append(mesh.Services, s)
 	case "gateway":
-		mesh.Gateways = append(mesh.Gateways, c.gateway(home, namespace))
+		g := c.gateway(home, namespace)
+		g.Features = c.r.features
+		mesh.Gateways = append(mesh.Gateways, g)
 	case "external":
-		mesh.Externals = append(mesh.Externals, c.external(home, namespace))
+		x := c.external(home, namespace)
+		x.Features = c.r.features
+		mesh.Externals = append(mesh.Externals, x)
 	}
 }
 
@@ -249,8 +263,9 @@ func (in *instance) readConfig() {
 	p := []string{"mesh"}
 	v := in.value.LookupPath(cue.MakePath(cue.Str("mesh")))
 	if in.judge(v, in.language.fields["mesh"], p) {
-		r := &reader{}
-		in.mesh.Config = cursor{r: r, v: newEvaluated(v, in.ix, p)}.config()
+		r := &reader{written: in.written}
+		in.mesh.Config = cursor{r: r, v: newEvaluated(v, in.ix, p), s: in.language.fields["mesh"]}.config()
+		in.mesh.Config.Features = r.features
 		in.keep(r)
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/ast"
 	"cuelang.org/go/cue/cuecontext"
+
+	"github.com/meshc/meshc/compiler/target"
 )
 
 // shape is what the schema says about one place of the language, as Go data:
@@ -27,6 +29,8 @@ type shape struct {
 	pattern  string         // a regular expression that a string is to match
 	bounds   string         // of a number, as the schema writes them
 	doc      string
+	field    string      // the place as compiler/target writes it: service.*.routes.*.match.[]
+	row      *target.Row // of the place itself, not of one above it
 }
 
 // isMap says that the fields are the user's own names.
@@ -66,7 +70,29 @@ func readLanguage() *shape {
 		top.add(f.name, shapeOf(def), false)
 	}
 	top.add("namespace", &shape{kind: cue.StringKind, doc: "The namespace of every entry in the directory, and below it, that has none of its own. Default: \"default\"."}, false)
+	top.place("")
 	return top
+}
+
+// place writes down where each part of the language stands.
+func (s *shape) place(at string) {
+	s.field = at
+	if r := target.Find(at); r != nil && r.Field == at {
+		s.row = r
+	}
+	below := at
+	if below != "" {
+		below += "."
+	}
+	for _, name := range s.names {
+		s.fields[name].place(below + name)
+	}
+	if s.entry != nil {
+		s.entry.place(below + "*")
+	}
+	if s.element != nil {
+		s.element.place(below + "[]")
+	}
 }
 
 func (s *shape) add(name string, child *shape, required bool) {

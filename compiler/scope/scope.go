@@ -8,6 +8,7 @@ import (
 	"github.com/meshc/meshc/compiler/intent"
 	"github.com/meshc/meshc/compiler/literal"
 	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/compiler/target"
 )
 
 // Built-in defaults of names.
@@ -21,6 +22,7 @@ const (
 type Scope struct {
 	TrustDomain string
 	MTLS        model.MTLSMode // of the mesh
+	Proxy       target.Proxy   // of workloads and gateways that do not say
 	services    map[model.Ref]*intent.Service
 	gateways    map[model.Ref]*intent.Gateway
 	externals   map[model.Ref]*intent.External
@@ -35,6 +37,7 @@ func New(m *intent.Mesh) *Scope {
 		gateways:    index(m.Gateways, GatewayRef),
 		externals:   index(m.Externals, ExternalRef),
 	}
+	s.Proxy, _ = target.ByName(Or(m.Config.Proxy, target.Meshc.Name()))
 	return s
 }
 
@@ -115,6 +118,29 @@ func (s *Scope) CallerID(r model.Ref) (string, bool) {
 		return s.GatewayID(g), true
 	}
 	return "", false
+}
+
+// ServiceProxy is the kind of proxy that serves a service: what it or the mesh
+// says, else meshc-proxy. A service with grpc ports has none: its application
+// reads xDS itself.
+func (s *Scope) ServiceProxy(svc *intent.Service) target.Proxy {
+	for _, p := range svc.Ports {
+		if p.Protocol.V == string(model.GRPC) {
+			return target.GRPC
+		}
+	}
+	return s.proxy(svc.Proxy)
+}
+
+// GatewayProxy is the kind of proxy that a gateway is.
+func (s *Scope) GatewayProxy(g *intent.Gateway) target.Proxy { return s.proxy(g.Proxy) }
+
+func (s *Scope) proxy(own *intent.Value[string]) target.Proxy {
+	if own == nil {
+		return s.Proxy
+	}
+	p, _ := target.ByName(own.V)
+	return p
 }
 
 // IsHTTP says whether this version routes a port's protocol.

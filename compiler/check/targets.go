@@ -1,0 +1,140 @@
+package check
+
+import (
+	"fmt"
+
+	"github.com/meshc/meshc/compiler/diag"
+	"github.com/meshc/meshc/compiler/intent"
+	"github.com/meshc/meshc/compiler/literal"
+	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/compiler/scope"
+	"github.com/meshc/meshc/compiler/target"
+)
+
+// targets refuses what a proxy that would have to act on it cannot serve.
+func (c *overIntent) targets() {
+	t := &targets{overIntent: c}
+	for _, s := range c.mesh.Services {
+		t.judge(s.Features, scope.ServiceRef(s), t.ofService(s))
+	}
+	for _, g := range c.mesh.Gateways {
+		t.judge(g.Features, scope.GatewayRef(g), t.ofGateway(g))
+	}
+	for _, e := range c.mesh.Externals {
+		t.judge(e.Features, scope.ExternalRef(e), nil)
+	}
+	t.judgeConfig()
+}
+
+// runner is one service or gateway and the kind of proxy that serves it.
+type runner struct {
+	what  string
+	at    diag.Range
+	proxy target.Proxy
+}
+
+// targets knows who runs which proxy, and who calls whom.
+type targets struct {
+	*overIntent
+	callers map[model.Ref][]*runner // by what is called; made when it is first needed
+}
+
+func (t *targets) judge(features []intent.Feature, ref model.Ref, own *runner) {
+	for _, f := range features {
+		row := target.FindRow(f.Row)
+		if row.Side != target.Callers && own != nil && t.refused(f, row, own) {
+			continue
+		}
+		if row.Side == target.Own {
+			continue
+		}
+		t.judgeCallers(f, row, ref, own)
+	}
+}
+
+// judgeCallers reports the first caller whose proxy cannot serve f. What nobody
+// calls yet is held against its own proxy, and so is what has none: its callers
+// have none either.
+func (t *targets) judgeCallers(f intent.Feature, row *target.Row, ref model.Ref, own *runner) {
+	callers := t.callersOf(ref)
+	if own != nil && (len(callers) == 0 || own.proxy == target.GRPC) {
+		callers = []*runner{own}
+	}
+	for _, caller := range callers {
+		if t.refused(f, row, caller) {
+			return
+		}
+	}
+}
+
+// refused reports a field that a proxy cannot serve; once per field.
+func (t *targets) refused(f intent.Feature, row *target.Row, by *runner) bool {
+	if row.Served&by.proxy != 0 {
+		return false
+	}
+	d := t.report(diag.NotServed, f.At, "%s is not served by %s, the proxy of %s", target.Word(row.Field), by.proxy.Title(), by.what)
+	d.Related = []diag.Related{{Range: by.at, Message: "whose proxy it is"}}
+	switch {
+	case by.proxy == target.Meshc && row.Served&target.Envoy != 0:
+		d.Help = "leave it out, or run Envoy there: proxy: \"envoy\""
+	default:
+		d.Help = "leave it out"
+	}
+	return true
+}
+
+// judgeConfig holds what the whole mesh says against every proxy in it.
+func (t *targets) judgeConfig() {
+	for _, f := range t.mesh.Config.Features {
+		row := target.FindRow(f.Row)
+		for _, r := range t.all() {
+			if t.refused(f, row, r) {
+				break
+			}
+		}
+	}
+}
+
+func (t *targets) all() []*runner {
+	var all []*runner
+	for _, s := range t.mesh.Services {
+		all = append(all, t.ofService(s))
+	}
+	for _, g := range t.mesh.Gateways {
+		all = append(all, t.ofGateway(g))
+	}
+	return all
+}
+
+func (t *targets) ofService(s *intent.Service) *runner {
+	return &runner{fmt.Sprintf("service %q", s.Name.V), s.At, t.scope.ServiceProxy(s)}
+}
+
+func (t *targets) ofGateway(g *intent.Gateway) *runner {
+	return &runner{fmt.Sprintf("gateway %q", g.Name.V), g.At, t.scope.GatewayProxy(g)}
+}
+
+func (t *targets) callersOf(ref model.Ref) []*runner {
+	if t.callers == nil {
+		t.readCallers()
+	}
+	return t.callers[ref]
+}
+
+func (t *targets) readCallers() {
+	t.callers = map[model.Ref][]*runner{}
+	for _, s := range t.mesh.Services {
+		by := t.ofService(s)
+		for _, u := range s.Uses {
+			to := literal.Ref(u.Ref.V, scope.ServiceRef(s).Namespace)
+			t.callers[to] = append(t.callers[to], by)
+		}
+	}
+	for _, g := range t.mesh.Gateways {
+		by := t.ofGateway(g)
+		for _, r := range g.Routes {
+			to := literal.Ref(r.To.V, scope.GatewayRef(g).Namespace)
+			t.callers[to] = append(t.callers[to], by)
+		}
+	}
+}
