@@ -1,0 +1,163 @@
+package automaton
+
+import (
+	"encoding/binary"
+	"slices"
+)
+
+// Class is a set of strings of a domain that the sets at hand do not tell
+// apart.
+type Class struct {
+	In    []int32 // the sets that it belongs to, ascending
+	Least string  // its shortest, then bytewise least member
+}
+
+// Split gives the classes of a domain under sets, in the order of their least
+// members: shorter first, then bytewise. No class is empty, and together they
+// are the domain.
+func Split(domain *DFA, sets []*DFA, b *Budget) ([]Class, error) {
+	if domain.Empty() {
+		return nil, nil
+	}
+	s := &splitting{domain: domain, sets: sets, budget: b, known: map[string]int32{}, classes: map[string]bool{}}
+	start := tuple{domain: 0, back: -1}
+	for i, d := range sets {
+		if !d.Empty() {
+			start.parts = append(start.parts, part{int32(i), 0})
+		}
+	}
+	s.intern(start)
+	for i := 0; i < len(s.tuples); i++ {
+		s.settle(int32(i))
+		if err := s.expand(int32(i)); err != nil {
+			return nil, err
+		}
+	}
+	return s.out, nil
+}
+
+// splitting walks the product of the domain and all sets, breadth first and
+// with bytes ascending, so that the first way to a tuple spells the least
+// string that leads there. Sets that have rejected are left out of a tuple: of
+// a thousand exact values few are in play anywhere.
+type splitting struct {
+	domain  *DFA
+	sets    []*DFA
+	budget  *Budget
+	known   map[string]int32
+	tuples  []tuple
+	classes map[string]bool
+	out     []Class
+
+	key  []byte
+	cuts []int
+	at   []int
+}
+
+type tuple struct {
+	domain int32
+	parts  []part
+	back   int32 // the tuple before, and the byte that led here
+	by     byte
+}
+
+// part is the state of one set that has not rejected.
+type part struct{ set, state int32 }
+
+func (s *splitting) intern(t tuple) {
+	s.key = binary.LittleEndian.AppendUint32(s.key[:0], uint32(t.domain))
+	for _, p := range t.parts {
+		s.key = binary.LittleEndian.AppendUint32(s.key, uint32(p.set))
+		s.key = binary.LittleEndian.AppendUint32(s.key, uint32(p.state))
+	}
+	if _, ok := s.known[string(s.key)]; ok {
+		return
+	}
+	s.known[string(s.key)] = int32(len(s.tuples))
+	t.parts = slices.Clone(t.parts)
+	s.tuples = append(s.tuples, t)
+}
+
+// settle notes the class of the strings that end in tuple i.
+func (s *splitting) settle(i int32) {
+	t := &s.tuples[i]
+	if !s.domain.states[t.domain].accept {
+		return
+	}
+	var in []int32
+	s.key = s.key[:0]
+	for _, p := range t.parts {
+		if s.sets[p.set].states[p.state].accept {
+			in = append(in, p.set)
+			s.key = binary.LittleEndian.AppendUint32(s.key, uint32(p.set))
+		}
+	}
+	if !s.classes[string(s.key)] {
+		s.classes[string(s.key)] = true
+		s.out = append(s.out, Class{in, s.spell(i)})
+	}
+}
+
+func (s *splitting) spell(i int32) string {
+	var out []byte
+	for s.tuples[i].back >= 0 {
+		out = append(out, s.tuples[i].by)
+		i = s.tuples[i].back
+	}
+	slices.Reverse(out)
+	return string(out)
+}
+
+// expand follows every byte that the domain allows; bytes between two cuts all
+// lead to the same tuple.
+func (s *splitting) expand(i int32) error {
+	t := s.tuples[i]
+	s.cut(&t)
+	s.at = append(s.at[:0], make([]int, len(t.parts))...)
+	for _, e := range s.domain.states[t.domain].edges {
+		for k, c := range s.cuts {
+			if c < int(e.lo) || c > int(e.hi) || k > 0 && s.cuts[k-1] == c {
+				continue
+			}
+			next := tuple{domain: e.to, back: i, by: byte(c)}
+			for n, p := range t.parts {
+				if to := s.follow(n, p, byte(c)); to != dead {
+					next.parts = append(next.parts, part{p.set, to})
+				}
+			}
+			s.intern(next)
+			if err := s.budget.spend(1+len(t.parts), len(s.tuples)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// follow steps part n, whose edges are walked once while bytes ascend.
+func (s *splitting) follow(n int, p part, c byte) int32 {
+	edges := s.sets[p.set].states[p.state].edges
+	for s.at[n] < len(edges) && edges[s.at[n]].hi < c {
+		s.at[n]++
+	}
+	if s.at[n] < len(edges) && edges[s.at[n]].lo <= c {
+		return edges[s.at[n]].to
+	}
+	return dead
+}
+
+// cut collects the bytes at which some edge begins or has just ended.
+func (s *splitting) cut(t *tuple) {
+	s.cuts = s.cuts[:0]
+	add := func(edges []edge) {
+		for _, e := range edges {
+			s.cuts = append(s.cuts, int(e.lo), int(e.hi)+1)
+		}
+	}
+	add(s.domain.states[t.domain].edges)
+	for _, p := range t.parts {
+		add(s.sets[p.set].states[p.state].edges)
+	}
+	slices.Sort(s.cuts)
+	s.budget.Steps -= len(s.cuts)
+}

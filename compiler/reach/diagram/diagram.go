@@ -1,0 +1,144 @@
+// Package diagram holds functions of several variables, each over a small
+// numbered range, as ordered decision diagrams: equal functions are the same
+// Node, so that equality is a comparison of integers. A function whose values
+// are False and True is a set. Edges are runs of neighbouring numbers, so that
+// a variable with thousands of values costs what its function tells apart.
+package diagram
+
+import (
+	"encoding/binary"
+	"errors"
+	"slices"
+)
+
+// ErrTooLarge says that a Store reached its limits.
+var ErrTooLarge = errors.New("the decision diagram grows too large")
+
+// Node is a function in its Store. Negative ones are constants.
+type Node int32
+
+// Leaf is the function that is value everywhere.
+func Leaf(value int) Node { return Node(-1 - value) }
+
+// The constants of sets.
+var (
+	False = Leaf(0)
+	True  = Leaf(1)
+)
+
+// Constant gives the value of a function that has only one.
+func (n Node) Constant() (value int, ok bool) { return int(-1 - n), n < 0 }
+
+// Run is a stretch of a variable's numbers, up to but not including End, and
+// the function that remains there. It begins where the one before ends.
+type Run struct {
+	End int32
+	To  Node
+}
+
+// Limits bound a Store.
+type Limits struct{ Nodes, Steps int }
+
+// Store holds nodes over variables that are tested in the order of their
+// numbers. It is not safe for concurrent use. Once a limit is reached every
+// operation fails with ErrTooLarge.
+type Store struct {
+	sizes  []int32
+	left   Limits
+	over   bool
+	nodes  []node
+	unique map[string]Node
+	memo   map[application]Node
+	pairs  map[[2]Node]int
+	paired [][2]int
+	key    []byte
+}
+
+type node struct {
+	variable int32
+	runs     []Run
+}
+
+// New gives a store over variables with these numbers of values, none of which
+// is 0.
+func New(sizes []int32, limits Limits) *Store {
+	return &Store{
+		sizes: sizes, left: limits,
+		unique: map[string]Node{}, memo: map[application]Node{}, pairs: map[[2]Node]int{},
+	}
+}
+
+// Nodes is the number of nodes that were made so far.
+func (s *Store) Nodes() int { return len(s.nodes) }
+
+// Variable that n tests first, and what it does by its value. n is not a
+// constant. The runs must not be changed.
+func (s *Store) Variable(n Node) (variable int, runs []Run) {
+	return int(s.nodes[n].variable), s.nodes[n].runs
+}
+
+// Where is the set of points at which variable has one of the values that in
+// accepts.
+func (s *Store) Where(variable int, in func(value int) bool) (Node, error) {
+	var runs []Run
+	for v := range s.sizes[variable] {
+		to := False
+		if in(int(v)) {
+			to = True
+		}
+		runs = extend(runs, Run{v + 1, to})
+	}
+	s.left.Steps -= int(s.sizes[variable])
+	return s.result(s.node(int32(variable), runs))
+}
+
+// At gives the value of n at a point.
+func (s *Store) At(n Node, point func(variable int) int) int {
+	for n >= 0 {
+		v := int32(point(int(s.nodes[n].variable)))
+		runs := s.nodes[n].runs
+		i, _ := slices.BinarySearchFunc(runs, v+1, func(r Run, v int32) int { return int(r.End - v) })
+		n = runs[i].To
+	}
+	return int(-1 - n)
+}
+
+// extend adds a run; neighbours that lead to the same function are one.
+func extend(runs []Run, r Run) []Run {
+	if n := len(runs); n > 0 && runs[n-1].To == r.To {
+		runs[n-1].End = r.End
+		return runs
+	}
+	return append(runs, r)
+}
+
+// node gives the one node with these runs, which it may keep.
+func (s *Store) node(variable int32, runs []Run) Node {
+	if len(runs) == 1 {
+		return runs[0].To
+	}
+	s.key = binary.LittleEndian.AppendUint32(s.key[:0], uint32(variable))
+	for _, r := range runs {
+		s.key = binary.LittleEndian.AppendUint32(s.key, uint32(r.End))
+		s.key = binary.LittleEndian.AppendUint32(s.key, uint32(r.To))
+	}
+	if n, ok := s.unique[string(s.key)]; ok {
+		return n
+	}
+	if len(s.nodes) >= s.left.Nodes {
+		s.over = true
+		return False
+	}
+	n := Node(len(s.nodes))
+	s.nodes = append(s.nodes, node{variable, runs})
+	s.unique[string(s.key)] = n
+	return n
+}
+
+func (s *Store) result(n Node) (Node, error) {
+	if s.over || s.left.Steps < 0 {
+		s.over = true
+		return False, ErrTooLarge
+	}
+	return n, nil
+}
