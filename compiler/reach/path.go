@@ -1,6 +1,3 @@
-// Package reach compares conditions on requests by their form: whether one
-// covers another, whether two exclude each other, what remains of several.
-// Every "true" is certain; "false" means no, or not known.
 package reach
 
 import (

@@ -111,3 +111,22 @@ func upperByte(c byte) byte {
 	}
 	return c
 }
+
+// Framed accepts the empty string, and strings whose first and last bytes outer
+// takes and whose other bytes inner takes; inner takes all that outer does.
+func Framed(outer, inner func(byte) bool) *DFA {
+	var first, again [256]int32
+	for c := range 256 {
+		first[c], again[c] = dead, dead
+		switch {
+		case outer(byte(c)):
+			first[c], again[c] = 1, 1
+		case inner(byte(c)):
+			again[c] = 2
+		}
+	}
+	return &DFA{[]state{{true, compress(&first)}, {true, compress(&again)}, {false, compress(&again)}}}
+}
+
+// None accepts nothing.
+func None() *DFA { return &DFA{make([]state, 1)} }

@@ -10,7 +10,7 @@ import (
 // allowed, and a number outside 64 bits is none.
 func Between(lo, hi int64, b *Budget) (*DFA, error) {
 	if lo >= hi {
-		return &DFA{make([]state, 1)}, nil
+		return None(), nil
 	}
 	last := hi - 1
 	var ways []string

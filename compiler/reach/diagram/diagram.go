@@ -77,18 +77,20 @@ func (s *Store) Variable(n Node) (variable int, runs []Run) {
 	return int(s.nodes[n].variable), s.nodes[n].runs
 }
 
-// Where is the set of points at which variable has one of the values that in
-// accepts.
-func (s *Store) Where(variable int, in func(value int) bool) (Node, error) {
+// Among is the set of points at which variable has one of these values, which
+// ascend.
+func (s *Store) Among(variable int, values []int32) (Node, error) {
 	var runs []Run
-	for v := range s.sizes[variable] {
-		to := False
-		if in(int(v)) {
-			to = True
+	for _, v := range values {
+		if v > 0 && (len(runs) == 0 || runs[len(runs)-1].End < v) {
+			runs = extend(runs, Run{v, False})
 		}
-		runs = extend(runs, Run{v + 1, to})
+		runs = extend(runs, Run{v + 1, True})
 	}
-	s.left.Steps -= int(s.sizes[variable])
+	if size := s.sizes[variable]; len(runs) == 0 || runs[len(runs)-1].End < size {
+		runs = extend(runs, Run{size, False})
+	}
+	s.left.Steps -= len(values)
 	return s.result(s.node(int32(variable), runs))
 }
 

@@ -1,0 +1,138 @@
+package reach
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/meshc/meshc/compiler/model"
+)
+
+// Request is one point of the space: a request as a route table sees it.
+// Whatever a question does not ask about has its usual value: GET / by http,
+// and no host, port, identity or fields.
+type Request struct {
+	Scheme   string         `json:"scheme"`
+	Host     string         `json:"host,omitempty"`
+	Port     uint16         `json:"port,omitempty"`
+	Identity string         `json:"identity,omitempty"` // "" is none
+	Method   string         `json:"method"`
+	Path     string         `json:"path"`
+	Query    []model.Header `json:"query,omitempty"`
+	Headers  []model.Header `json:"headers,omitempty"` // without cookies
+	Cookies  []model.Header `json:"cookies,omitempty"`
+	Labels   []model.Header `json:"labels,omitempty"`
+	Claims   []model.Header `json:"claims,omitempty"`
+}
+
+// Target is the path and query as sent.
+func (r *Request) Target() string {
+	var out strings.Builder
+	out.WriteString(r.Path)
+	for i, q := range r.Query {
+		out.WriteByte("?&"[min(i, 1)])
+		out.WriteString(q.Name + "=" + q.Value)
+	}
+	return out.String()
+}
+
+// Fields are the header fields as sent, with the cookies in one of them.
+func (r *Request) Fields() []model.Header {
+	out := append([]model.Header(nil), r.Headers...)
+	var jar []string
+	for _, c := range r.Cookies {
+		jar = append(jar, c.Name+"="+quoteCookie(c.Value))
+	}
+	if len(jar) > 0 {
+		out = append(out, model.Header{Name: "cookie", Value: strings.Join(jar, "; ")})
+	}
+	return out
+}
+
+// quoteCookie puts quotes around a value that would not be read back without:
+// one pair is taken off, and spaces at the ends are lost.
+func quoteCookie(v string) string {
+	quoted := len(v) >= 2 && v[0] == '"' && v[len(v)-1] == '"'
+	if quoted || strings.Trim(v, " ") != v {
+		return `"` + v + `"`
+	}
+	return v
+}
+
+// String writes r in one line: `GET http://web:80/a?q=1 with x: 1 as spiffe://…`.
+func (r *Request) String() string {
+	var out strings.Builder
+	out.WriteString(r.Method + " ")
+	if r.Host != "" {
+		out.WriteString(r.Scheme + "://" + r.Host)
+	}
+	if r.Port != 0 {
+		fmt.Fprintf(&out, ":%d", r.Port)
+	}
+	out.WriteString(r.Target())
+	var with []string
+	for _, h := range r.Fields() {
+		with = append(with, h.Name+": "+h.Value)
+	}
+	for _, l := range r.Labels {
+		with = append(with, "label "+l.Name+"="+l.Value)
+	}
+	for _, c := range r.Claims {
+		with = append(with, "claim "+c.Name+"="+c.Value)
+	}
+	if len(with) > 0 {
+		out.WriteString(" with " + strings.Join(with, ", "))
+	}
+	if r.Identity != "" {
+		out.WriteString(" as " + r.Identity)
+	}
+	return out.String()
+}
+
+// values of a coordinate, none when it is absent.
+func (r *Request) values(d Dim) []string {
+	single := func(v string) []string { return []string{v} }
+	switch d.Kind {
+	case Scheme:
+		return single(r.Scheme)
+	case Port:
+		return single(fmt.Sprint(r.Port))
+	case Host:
+		return single(strings.ToLower(r.Host))
+	case Path:
+		return single(r.Path)
+	case Method:
+		return single(r.Method)
+	case Identity:
+		if r.Identity == "" {
+			return nil
+		}
+		return single(r.Identity)
+	case Query:
+		return first(r.Query, d.Name)
+	case Cookie:
+		return first(r.Cookies, d.Name)
+	}
+	var out []string
+	for _, h := range *r.list(d.Kind) {
+		if h.Name == d.Name {
+			out = append(out, h.Value)
+		}
+	}
+	return out
+}
+
+func first(list []model.Header, name string) []string {
+	for _, h := range list {
+		if h.Name == name {
+			return []string{h.Value}
+		}
+	}
+	return nil
+}
+
+// list holds the values of a kind of named coordinates.
+func (r *Request) list(k Kind) *[]model.Header {
+	return map[Kind]*[]model.Header{
+		Header: &r.Headers, Query: &r.Query, Cookie: &r.Cookies, Label: &r.Labels, Claim: &r.Claims,
+	}[k]
+}

@@ -1,0 +1,204 @@
+package reach
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/meshc/meshc/compiler/reach/diagram"
+)
+
+// Space is the requests as far as some predicates tell them apart: every
+// coordinate that they look at is split into classes, and predicates over it
+// become Sets. Sets and Functions of one Space can be combined and compared. A
+// Space is not safe for concurrent use.
+type Space struct {
+	axes  []*axis // in the order of their variables
+	byDim map[Dim]*axis
+	owner []*axis // of each variable
+	store *diagram.Store
+	atoms map[atom]Set
+}
+
+type atom struct {
+	dim  Dim
+	text Text
+}
+
+// Set is a set of requests of one Space. Two Sets hold the same requests exactly
+// when they are equal.
+type Set struct{ node diagram.Node }
+
+// Empty says that no request belongs to the set.
+func (s Set) Empty() bool { return s.node == diagram.False }
+
+// Full says that every request belongs to the set.
+func (s Set) Full() bool { return s.node == diagram.True }
+
+// Function gives every request of one Space an outcome, a number from 0. Two
+// Functions do the same exactly when they are equal.
+type Function struct{ node diagram.Node }
+
+// New gives the space that ps are to be judged in. An error is an Unknown that
+// names the coordinate, or says which predicate is broken.
+func New(limits Limits, ps ...Pred) (*Space, error) {
+	s := &Space{byDim: map[Dim]*axis{}, atoms: map[atom]Set{}}
+	for _, p := range ps {
+		p.atoms(s.mention)
+	}
+	if err := s.independent(); err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(s.axes, func(a, b *axis) int { return rank(a.dim) - rank(b.dim) })
+	budget := limits.Steps
+	var sizes []int32
+	for _, a := range s.axes {
+		if err := a.split(&budget, limits); err != nil {
+			return nil, unknown(a.dim.String(), err)
+		}
+		a.first = len(sizes)
+		sizes = append(sizes, a.sizes()...)
+		for len(s.owner) < len(sizes) {
+			s.owner = append(s.owner, a)
+		}
+	}
+	s.store = diagram.New(sizes, diagram.Limits{Nodes: limits.Nodes, Steps: limits.Merges})
+	return s, nil
+}
+
+func (s *Space) mention(d Dim, t Text) {
+	a := s.byDim[d]
+	if a == nil {
+		a = newAxis(d)
+		s.byDim[d] = a
+		s.axes = append(s.axes, a)
+	}
+	a.mention(t)
+}
+
+// rank orders variables: what every request has comes first, by kind; what may
+// be there follows in the order in which predicates mention it, because
+// conditions that belong together are then tested together.
+func rank(d Dim) int {
+	order := []Kind{Scheme, Port, Host, Identity, Path, Method}
+	if i := slices.Index(order, d.Kind); i >= 0 {
+		return i
+	}
+	return len(order)
+}
+
+var errSameField = errors.New("a condition on the whole Cookie field beside conditions on cookies is not decided")
+
+// independent refuses coordinates that are two readings of one thing.
+func (s *Space) independent() error {
+	field := s.byDim[Dim{Header, "cookie"}]
+	for _, a := range s.axes {
+		if field != nil && a.dim.Kind == Cookie {
+			return &Unknown{field.dim.String(), errSameField}
+		}
+	}
+	return nil
+}
+
+// Set gives the requests for which p holds. p looks at nothing that the
+// predicates given to New do not look at.
+func (s *Space) Set(p Pred) (Set, error) {
+	switch p.op {
+	case isIn:
+		return s.atom(atom{p.dim, p.text})
+	case notOf:
+		inner, err := s.Set(p.of[0])
+		if err != nil {
+			return Set{}, err
+		}
+		return s.Not(inner)
+	}
+	parts := make([]Set, len(p.of))
+	for i, q := range p.of {
+		var err error
+		if parts[i], err = s.Set(q); err != nil {
+			return Set{}, err
+		}
+	}
+	if p.op == allOf {
+		return s.Intersection(parts...)
+	}
+	return s.Union(parts...)
+}
+
+func (s *Space) atom(a atom) (Set, error) {
+	if set, ok := s.atoms[a]; ok {
+		return set, nil
+	}
+	set, err := s.byDim[a.dim].where(s.store, a.text)
+	if err != nil {
+		return Set{}, unknown(a.dim.String(), err)
+	}
+	s.atoms[a] = set
+	return set, nil
+}
+
+// Union of sets; of none, the empty set.
+func (s *Space) Union(sets ...Set) (Set, error) {
+	return s.fold(sets, Set{diagram.False}, s.store.Or)
+}
+
+// Intersection of sets; of none, every request.
+func (s *Space) Intersection(sets ...Set) (Set, error) {
+	return s.fold(sets, Set{diagram.True}, s.store.And)
+}
+
+// fold combines neighbours first, so that intermediate results stay small.
+func (s *Space) fold(sets []Set, none Set, op func(a, b diagram.Node) (diagram.Node, error)) (Set, error) {
+	switch len(sets) {
+	case 0:
+		return none, nil
+	case 1:
+		return sets[0], nil
+	}
+	half := len(sets) / 2
+	a, err := s.fold(sets[:half], none, op)
+	if err != nil {
+		return Set{}, err
+	}
+	b, err := s.fold(sets[half:], none, op)
+	if err != nil {
+		return Set{}, err
+	}
+	return s.set(op(a.node, b.node))
+}
+
+// Minus is what belongs to a and not to b.
+func (s *Space) Minus(a, b Set) (Set, error) { return s.set(s.store.Minus(a.node, b.node)) }
+
+// Not is every request that does not belong to a.
+func (s *Space) Not(a Set) (Set, error) { return s.set(s.store.Not(a.node)) }
+
+func (s *Space) set(n diagram.Node, err error) (Set, error) {
+	if err != nil {
+		return Set{}, unknown("the combination of conditions", err)
+	}
+	return Set{n}, nil
+}
+
+// Holds says whether r belongs to the set; ok is false when r has a value that
+// no request has.
+func (s *Space) Holds(set Set, r *Request) (holds, ok bool) {
+	value, ok := s.at(set.node, r)
+	return value == 1, ok
+}
+
+func (s *Space) at(n diagram.Node, r *Request) (value int, ok bool) {
+	ok = true
+	points := map[*axis][]int{}
+	return s.store.At(n, func(variable int) int {
+		a := s.owner[variable]
+		point, known := points[a]
+		if !known {
+			var fits bool
+			point, fits = a.point(r.values(a.dim))
+			ok = ok && fits
+			points[a] = point
+		}
+		return point[variable-a.first]
+	}), ok
+}
