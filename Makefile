@@ -44,7 +44,7 @@ fuzz: ## run every fuzz target for FUZZTIME (default 1m)
 	@tools/fuzz.sh
 
 golden: ## rewrite the golden files
-	MESHC_UPDATE=1 go test -timeout 20m $$(go list ./compiler/... ./cmd/... ./dataplane/resource/...)
+	MESHC_UPDATE=1 go test -timeout 20m $$(go list ./compiler/... ./cmd/... ./dataplane/resource/... ./test/language)
 
 check: tools ## what CI checks beside the tests
 	@tools/check.sh

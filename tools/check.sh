@@ -13,7 +13,7 @@ step go mod tidy -diff
 step go test -count=1 ./tools
 
 step make golden
-if [ -n "$(git status --porcelain -- '*testdata*' docs/xds-support.md)" ]; then
+if [ -n "$(git status --porcelain -- '*testdata*' docs/xds-support.md docs/features.md)" ]; then
 	echo 'golden files are out of date:' >&2
 	git status --short >&2
 	exit 1

@@ -1,0 +1,93 @@
+package language
+
+import (
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"golang.org/x/tools/txtar"
+
+	"github.com/meshc/meshc/compiler"
+	"github.com/meshc/meshc/compiler/load"
+	"github.com/meshc/meshc/compiler/model"
+)
+
+func TestMain(m *testing.M) {
+	load.MaybeRunChild()
+	os.Exit(m.Run())
+}
+
+// now is the present of every compile here.
+var now = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+const (
+	moduleCUE = "module: \"mesh.example\"\nlanguage: version: \"v0.17.0\"\n"
+	rootCUE   = `package mesh
+
+import m "meshc.dev/mesh"
+
+mesh:     m.#Config
+service:  m.#Services
+gateway:  m.#Gateways
+external: m.#Externals
+`
+)
+
+// archive is one mesh and what is expected of it. Its comment says what it is
+// about. The files under want/ are outputs. An archive whose name begins with
+// "envoy_" is about what Envoy serves and meshc-proxy does not.
+type archive struct {
+	name  string // without the extension
+	path  string
+	txtar *txtar.Archive
+	fsys  fstest.MapFS
+}
+
+func archives(t *testing.T) []*archive {
+	t.Helper()
+	paths, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(paths) == 0 {
+		t.Fatal("no archives", err)
+	}
+	var all []*archive
+	for _, p := range paths {
+		a := &archive{name: strings.TrimSuffix(filepath.Base(p), ".txtar"), path: p}
+		if a.txtar, err = txtar.ParseFile(p); err != nil {
+			t.Fatal(err)
+		}
+		a.fsys = fstest.MapFS{
+			"cue.mod/module.cue": {Data: []byte(moduleCUE)},
+			"mesh.cue":           {Data: []byte(rootCUE)},
+		}
+		for _, f := range a.txtar.Files {
+			if !strings.HasPrefix(f.Name, "want/") {
+				a.fsys[path.Clean(f.Name)] = &fstest.MapFile{Data: f.Data}
+			}
+		}
+		all = append(all, a)
+	}
+	return all
+}
+
+// envoyOnly says that meshc-proxy does not serve what the archive is about.
+func (a *archive) envoyOnly() bool { return strings.HasPrefix(a.name, "envoy_") }
+
+// compile gives the model; an archive has neither errors nor warnings.
+func (a *archive) compile(t *testing.T) *model.Mesh {
+	t.Helper()
+	res, err := compiler.Compile(t.Context(), a.fsys, compiler.Options{Now: now, Load: load.Options{InProcess: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range res.Diags {
+		t.Errorf("%s: %s %s: %s", d.Range, d.Severity, d.Code, d.Message)
+	}
+	if res.Model == nil {
+		t.FailNow()
+	}
+	return res.Model
+}

@@ -1,0 +1,142 @@
+package language
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/meshc/meshc/compiler/load"
+	"github.com/meshc/meshc/compiler/target"
+)
+
+const featuresFile = "../../docs/features.md"
+
+const featuresHead = `# Features
+
+One row per field of the language: what it is and what it becomes, which kinds of proxy serve it, and the archives of
+` + "`test/language/testdata`" + ` that write it. Each archive is compared with its xDS, validated by Envoy 1.40 and decoded by
+meshc-proxy in every test run. A field that the proxies concerned do not serve is an error of ` + "`meshc vet`" + ` (MSH7010).
+"Acts" says whose proxy: that of the callers, of the service itself, or both. This page is written by the tests.
+`
+
+// TestFeatures writes docs/features.md, and finds fields that no archive
+// writes. MESHC_UPDATE=1 rewrites the page.
+func TestFeatures(t *testing.T) {
+	writers := fieldWriters(t)
+	got := featuresHead + featuresTables(t, writers)
+	if os.Getenv("MESHC_UPDATE") == "1" {
+		if err := os.WriteFile(featuresFile, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	old, err := os.ReadFile(featuresFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(old), got); diff != "" {
+		t.Errorf("(-page +got), MESHC_UPDATE=1 rewrites it:\n%s", diff)
+	}
+}
+
+// fieldWriters gives the archives that write each field.
+func fieldWriters(t *testing.T) map[string][]string {
+	t.Helper()
+	out := map[string][]string{}
+	for _, a := range archives(t) {
+		fields, diags, err := load.Written(t.Context(), a.fsys)
+		if err != nil || diags.HasErrors() {
+			t.Fatal(a.name, err, diags)
+		}
+		for _, f := range fields {
+			out[f] = append(out[f], a.name)
+		}
+	}
+	return out
+}
+
+func featuresTables(t *testing.T, writers map[string][]string) string {
+	t.Helper()
+	var out strings.Builder
+	kind, becomes := "", map[string]string{}
+	for _, f := range load.SchemaFields() {
+		if becomes[f.Field] = envoyField(f.Doc); becomes[f.Field] == "" {
+			becomes[f.Field] = above(becomes, f.Field)
+		}
+		if !f.Leaf {
+			continue
+		}
+		if k, _, _ := strings.Cut(f.Field, "."); k != kind {
+			kind = k
+			fmt.Fprintf(&out, "\n## `%s`\n\n| field | what it says | Envoy | acts | served by | archives |\n|---|---|---|---|---|---|\n", kind)
+		}
+		if refused := strings.HasSuffix(f.Field, ".query.*.not") || strings.HasSuffix(f.Field, ".cookies.*.not"); refused {
+			continue // vet allows `not` on headers only
+		}
+		if len(writers[f.Field]) == 0 && f.Field != "namespace" { // which is of a directory, and not of the mesh
+			t.Errorf("no archive in testdata writes %s", f.Field)
+		}
+		row := target.Find(f.Field)
+		fmt.Fprintf(&out, "| `%s` | %s | %s | %s | %s | %s |\n", f.Field, cell(meaning(f)), cell(becomes[f.Field]), row.Side, served(row), some(writers[f.Field]))
+	}
+	return out.String()
+}
+
+var envoyPart = regexp.MustCompile(`(?s)Envoy:\s*(.*?)\.?\s*$`)
+
+// envoyField is what the schema's comment says that a field becomes.
+func envoyField(doc string) string {
+	if m := envoyPart.FindStringSubmatch(doc); m != nil {
+		return m[1]
+	}
+	return ""
+}
+
+// above is what the nearest field above becomes that says so.
+func above(becomes map[string]string, field string) string {
+	for field != "" {
+		field = field[:max(strings.LastIndexByte(field, '.'), 0)]
+		if b := becomes[field]; b != "" {
+			return b
+		}
+	}
+	return "–"
+}
+
+// meaning is the schema's comment without that.
+func meaning(f load.SchemaField) string {
+	return strings.TrimSpace(envoyPart.ReplaceAllString(f.Doc, ""))
+}
+
+// cell makes text fit a cell of a table.
+func cell(s string) string {
+	return strings.ReplaceAll(strings.Join(strings.Fields(s), " "), "|", "\\|")
+}
+
+func served(r *target.Row) string {
+	if r.Side == target.Nobody {
+		return "–"
+	}
+	var names []string
+	for _, p := range []target.Proxy{target.Envoy, target.Meshc, target.GRPC} {
+		if r.Served&p != 0 {
+			names = append(names, p.Title())
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// some names the first archives, and how many more there are.
+func some(names []string) string {
+	const shown = 3
+	slices.Sort(names)
+	if len(names) <= shown {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:shown], ", "), len(names)-shown)
+}
