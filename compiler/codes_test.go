@@ -50,6 +50,9 @@ func compile(t *testing.T, files map[string]string) *compiler.Result {
 	}
 	for name, data := range files {
 		fsys[name] = &fstest.MapFile{Data: []byte(data)}
+		if data == "" {
+			delete(fsys, name)
+		}
 	}
 	res, err := compiler.Compile(context.Background(), fsys, compiler.Options{Now: now, Load: load.Options{InProcess: true}})
 	if err != nil {
@@ -61,7 +64,8 @@ func compile(t *testing.T, files map[string]string) *compiler.Result {
 // TestCodes reads one archive per code: each directory bad* is a mesh with one
 // or more mistakes, in marks «like this», that gives one diagnostic of the code
 // per mark and no other error or warning; each directory good* is a near miss
-// that gives none at all.
+// that gives none at all. Places that no mark can show, such as a whole file,
+// are lines of a file "want". A file without content takes a usual one away.
 func TestCodes(t *testing.T) {
 	archives, err := filepath.Glob("testdata/codes/*.txtar")
 	if err != nil || len(archives) == 0 {
@@ -89,6 +93,10 @@ func TestCodes(t *testing.T) {
 
 func checkMesh(t *testing.T, code diag.Code, dir string, files map[string]string) {
 	var want []string
+	for _, place := range strings.Fields(files["want"]) {
+		want = append(want, fmt.Sprintf("%s %s", code, place))
+	}
+	delete(files, "want")
 	for name, data := range files {
 		clean, ranges := marks(t, name, data)
 		files[name] = clean

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"path"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -36,6 +37,8 @@ type Result struct {
 	Intent *intent.Mesh
 	Model  *model.Mesh
 	Diags  diag.List
+	// Suppressed are the diagnostics that an @meshc attribute takes out of Diags.
+	Suppressed []diag.Suppressed
 }
 
 // Compile loads, checks, lowers and checks again. Diagnostics, errors among
@@ -57,30 +60,45 @@ func Compile(ctx context.Context, fsys fs.FS, opts Options) (res *Result, err er
 	if err != nil {
 		return nil, fmt.Errorf("load mesh: %w", err)
 	}
-	res.Intent, res.Diags = in, diags
-	if in == nil || res.Diags.HasErrors() {
-		return res, nil
+	if opts.Now.IsZero() {
+		opts.Now = time.Now()
 	}
-	res.lower(opts.Now)
+	res.Intent = in
+	res.judge(diags, opts)
 	res.Diags.Sort()
 	return res, nil
 }
 
-// lower runs the stages after load.
-func (res *Result) lower(now time.Time) {
-	if now.IsZero() {
-		now = time.Now()
+// judge takes the diagnostics of load, runs the stages after it, and leaves out
+// what the mesh suppresses.
+func (res *Result) judge(loaded diag.List, opts Options) {
+	var all []diag.Suppression
+	if res.Intent != nil {
+		all = res.Intent.Suppressions
 	}
-	res.Diags = append(res.Diags, check.Intent(res.Intent)...)
+	sup := diag.NewSuppressor(all, opts.Now)
+	res.Diags = append(sup.Filter(loaded), sup.Expired()...)
+	if res.Intent != nil && !res.Diags.HasErrors() {
+		res.lower(sup, opts.Now)
+	}
+	res.Suppressed = sup.Taken
+	if whole := path.Clean(opts.Load.Dir) == "."; whole && res.Model != nil {
+		res.Diags = append(res.Diags, sup.Unused()...)
+	}
+}
+
+// lower runs the stages after load.
+func (res *Result) lower(sup *diag.Suppressor, now time.Time) {
+	res.Diags = append(res.Diags, sup.Filter(check.Intent(res.Intent))...)
 	if res.Diags.HasErrors() {
 		return
 	}
 	m, diags := lower.Mesh(res.Intent, lower.Options{})
-	res.Diags = append(res.Diags, diags...)
+	res.Diags = append(res.Diags, sup.Filter(diags)...)
 	if res.Diags.HasErrors() {
 		return
 	}
-	res.Diags = append(res.Diags, check.Model(m, now)...)
+	res.Diags = append(res.Diags, sup.Filter(check.Model(m, now))...)
 	if !res.Diags.HasErrors() {
 		res.Model = m
 	}

@@ -1,13 +1,10 @@
 package compiler_test
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
-	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -123,53 +120,4 @@ func plain(v reflect.Value) any {
 		return out
 	}
 	return v.Interface()
-}
-
-var codeUse = regexp.MustCompile(`\bdiag\.([A-Z][A-Za-z0-9]+)\b`)
-
-// TestEveryCodeHasFixtures finds the codes that check and lower use by name
-// and wants an archive for each.
-func TestEveryCodeHasFixtures(t *testing.T) {
-	byName := codesByName(t)
-	var used []diag.Code
-	for _, pattern := range []string{"check/*.go", "lower/*.go"} {
-		sources, err := filepath.Glob(pattern)
-		if err != nil || len(sources) == 0 {
-			t.Fatal(pattern, err)
-		}
-		for _, name := range sources {
-			data, err := os.ReadFile(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, m := range codeUse.FindAllStringSubmatch(string(data), -1) {
-				if code, ok := byName[m[1]]; ok && !slices.Contains(used, code) {
-					used = append(used, code)
-				}
-			}
-		}
-	}
-	if len(used) < 40 {
-		t.Errorf("only %d codes found: %v", len(used), used)
-	}
-	for _, code := range used {
-		data, err := os.ReadFile(filepath.Join("testdata/codes", string(code)+".txtar"))
-		if err != nil {
-			t.Error(err)
-		} else if !bytes.Contains(data, []byte("-- good/")) || !bytes.Contains(data, []byte("-- bad/")) {
-			t.Errorf("%s: wants a bad and a good mesh", code)
-		}
-	}
-}
-
-func codesByName(t *testing.T) map[string]diag.Code {
-	data, err := os.ReadFile("diag/codes.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	byName := map[string]diag.Code{}
-	for _, m := range regexp.MustCompile(`(?m)^\t(\w+)\s+Code = "(MSH\d{4})"`).FindAllStringSubmatch(string(data), -1) {
-		byName[m[1]] = diag.Code(m[2])
-	}
-	return byName
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"regexp"
@@ -20,11 +21,19 @@ func newExplainCmd() *cobra.Command {
 of the language takes and which default it has.
 
   meshc explain MSH2001
-  meshc explain service.routes.timeout`,
-		Args: cobra.ExactArgs(1),
+  meshc explain service.routes.timeout
+  meshc explain --list`,
+		Args: cobra.MaximumNArgs(1),
 	}
-	format := addOutputFlag(cmd)
+	format := addOutputFlag(cmd, "markdown")
+	list := cmd.Flags().Bool("list", false, "list every diagnostic code")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		switch {
+		case *list && len(args) == 0:
+			return listCodes(cmd.OutOrStdout(), format.value)
+		case *list || len(args) == 0:
+			return errors.New("want either CODE or FIELD, or --list")
+		}
 		return explain(cmd.OutOrStdout(), args[0], format.value)
 	}
 	return cmd
@@ -43,31 +52,12 @@ func explain(w io.Writer, subject, format string) error {
 	if format == "json" {
 		return writeJSON(w, "FieldExplanation", f)
 	}
-	_, err = io.WriteString(w, fieldText(f))
+	text := fieldText(f)
+	if format == "markdown" {
+		text = "```text\n" + text + "```\n"
+	}
+	_, err = io.WriteString(w, text)
 	return err
-}
-
-func explainCode(w io.Writer, code diag.Code, format string) error {
-	entry, ok := diag.Lookup(code)
-	if !ok {
-		return fmt.Errorf("no diagnostic has the code %s", code)
-	}
-	if format == "json" {
-		return writeJSON(w, "CodeExplanation", entry)
-	}
-	_, err := io.WriteString(w, codeText(entry))
-	return err
-}
-
-func codeText(e diag.Entry) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s (%s): %s\n\n%s\n", e.Code, e.Severity, e.Title, e.Explain)
-	for _, example := range []struct{ word, text string }{{"Bad", e.Bad}, {"Good", e.Good}} {
-		if example.text != "" {
-			fmt.Fprintf(&b, "\n%s:\n%s\n", example.word, indent(example.text))
-		}
-	}
-	return b.String()
 }
 
 func fieldText(f *load.Field) string {
@@ -84,9 +74,4 @@ func fieldText(f *load.Field) string {
 		fmt.Fprintf(&b, "\nFields: %s\n", strings.Join(f.Fields, ", "))
 	}
 	return b.String()
-}
-
-// indent sets every line off by four columns.
-func indent(s string) string {
-	return "    " + strings.ReplaceAll(s, "\n", "\n    ")
 }

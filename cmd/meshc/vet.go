@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -22,14 +23,25 @@ func newVetCmd() *cobra.Command {
 		Long: `Report everything that is wrong with the mesh in DIR (default "."): shape,
 references, conflicts, reachability, security and resilience. It needs no network.
 
+  meshc vet                    what is wrong, why, and how to mend it
+  meshc vet -o github          annotations of a pull request; also sarif, markdown, json
+
 Exit status: 0 no errors, 1 errors, 2 could not tell.`,
 		Args: cobra.MaximumNArgs(1),
 	}
-	format := addOutputFlag(cmd, "github")
+	format := addOutputFlag(cmd, "github", "sarif", "markdown")
+	colour := addColourFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return vet(cmd.Context(), cmd.OutOrStdout(), dirArgument(args), format.value)
+		v := vetting{dir: dirArgument(args), format: format.value, colour: colour.on(cmd.OutOrStdout())}
+		return v.run(cmd.Context(), cmd.OutOrStdout())
 	}
 	return cmd
+}
+
+// vetting is one call of vet.
+type vetting struct {
+	dir, format string
+	colour      bool
 }
 
 // dirArgument gives the optional argument DIR.
@@ -42,51 +54,58 @@ func dirArgument(args []string) string {
 
 // vetResult is the JSON of vet.
 type vetResult struct {
-	Errors      int       `json:"errors"`
-	Warnings    int       `json:"warnings"`
-	Diagnostics diag.List `json:"diagnostics"`
+	Errors      int               `json:"errors"`
+	Warnings    int               `json:"warnings"`
+	Diagnostics diag.List         `json:"diagnostics"`
+	Suppressed  []diag.Suppressed `json:"suppressed"`
 }
 
-func vet(ctx context.Context, w io.Writer, dir, format string) error {
-	root, sub, err := findModule(dir)
+func (v vetting) run(ctx context.Context, w io.Writer) error {
+	root, sub, err := findModule(v.dir)
 	if err != nil {
 		return err
 	}
 	res, err := compiler.Compile(ctx, os.DirFS(root), compiler.Options{Load: load.Options{Dir: sub}})
 	if err != nil {
-		return fmt.Errorf("vet %s: %w", dir, err)
+		return fmt.Errorf("vet %s: %w", v.dir, err)
 	}
-	if err := printVet(w, res, diagPrinter(root), format); err != nil {
+	p := diagPrinter(root)
+	p.Colour = v.colour
+	if err := printVet(w, res, p, v.format); err != nil {
 		return fmt.Errorf("print diagnostics: %w", err)
 	}
-	if hasCode(res.Diags, diag.Internal) {
+	return vetAnswer(res.Diags)
+}
+
+// vetAnswer is the exit status that a list of diagnostics means.
+func vetAnswer(l diag.List) error {
+	if hasCode(l, diag.Internal) {
 		return &exitError{code: statusUnknown}
 	}
-	if res.Diags.HasErrors() {
+	if l.HasErrors() {
 		return answerNo()
 	}
 	return nil
 }
 
 func hasCode(l diag.List, c diag.Code) bool {
-	for _, d := range l {
-		if d.Code == c {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(l, func(d diag.Diagnostic) bool { return d.Code == c })
 }
 
 func printVet(w io.Writer, res *compiler.Result, p diag.Printer, format string) error {
+	report := diag.Report{Diagnostics: res.Diags, Suppressed: res.Suppressed}
 	switch format {
 	case "json":
-		result := vetResult{res.Diags.Count(diag.Error), res.Diags.Count(diag.Warning), res.Diags}
-		if result.Diagnostics == nil {
-			result.Diagnostics = diag.List{}
-		}
-		return writeJSON(w, "VetResult", result)
+		return writeJSON(w, "VetResult", vetResult{
+			Errors: res.Diags.Count(diag.Error), Warnings: res.Diags.Count(diag.Warning),
+			Diagnostics: append(diag.List{}, res.Diags.Reasoned()...), Suppressed: append([]diag.Suppressed{}, res.Suppressed...),
+		})
 	case "github":
 		return p.GitHub(w, res.Diags)
+	case "sarif":
+		return p.SARIF(w, report)
+	case "markdown":
+		return p.Markdown(w, report, "meshc vet: "+vetSummary(res))
 	}
 	if err := p.Text(w, res.Diags); err != nil {
 		return err
@@ -94,28 +113,32 @@ func printVet(w io.Writer, res *compiler.Result, p diag.Printer, format string) 
 	if len(res.Diags) > 0 {
 		fmt.Fprintln(w)
 	}
-	_, err := fmt.Fprintln(w, vetSummary(res))
+	_, err := fmt.Fprintln(w, vetSummary(res)+vetHint(res.Diags))
 	return err
 }
 
-// vetSummary is the last line of the text.
+// vetSummary says in one line how the mesh stands.
 func vetSummary(res *compiler.Result) string {
+	found := ""
+	if n := len(res.Suppressed); n > 0 {
+		found = fmt.Sprintf(", %d suppressed", n)
+	}
 	if !res.Diags.HasErrors() {
-		found := ""
 		if n := len(res.Diags); n > 0 {
-			found = ", " + plural(n, "finding")
+			found = ", " + plural(n, "finding") + found
 		}
 		return "ok: " + contents(res.Intent) + found
 	}
-	first := res.Diags[0].Code
-	for _, d := range res.Diags {
-		if d.Severity == diag.Error {
-			first = d.Code
-			break
-		}
+	return plural(res.Diags.Count(diag.Error), "error") + ", " + plural(res.Diags.Count(diag.Warning), "warning") + found
+}
+
+// vetHint says what to do next about errors.
+func vetHint(l diag.List) string {
+	i := slices.IndexFunc(l, func(d diag.Diagnostic) bool { return d.Severity == diag.Error })
+	if i < 0 {
+		return ""
 	}
-	return fmt.Sprintf("%s, %s; explain a code: meshc explain %s",
-		plural(res.Diags.Count(diag.Error), "error"), plural(res.Diags.Count(diag.Warning), "warning"), first)
+	return fmt.Sprintf("; explain a code: meshc explain %s", l[i].Code)
 }
 
 // contents counts what a mesh holds.

@@ -36,6 +36,7 @@ var intentPasses = []func(*overIntent){
 	(*overIntent).callers,    // `uses` and gateway routes against explicit allow lists
 	(*overIntent).gateways,   // listeners, hosts, backends
 	(*overIntent).targets,    // nothing that the proxies concerned cannot serve
+	(*overIntent).twice,      // entries that a list holds already
 }
 
 // Intent judges what the user wrote. Only without errors may it be lowered.

@@ -100,6 +100,7 @@ type Diagnostic struct {
 	Help     string    `json:"help,omitempty"`
 	Witness  string    `json:"witness,omitempty"` // a request that shows it
 	Related  []Related `json:"related,omitempty"`
+	Fix      *Fix      `json:"fix,omitempty"`
 }
 
 // List collects diagnostics. The zero List is ready to use.
@@ -133,3 +134,13 @@ func (l List) Count(s Severity) int {
 
 // Code is "MSHnnnn"; the blocks are in docs/ARCHITECTURE.md.
 type Code string
+
+// Reasoned gives a copy in which every diagnostic carries its reason: its own,
+// else that of its code.
+func (l List) Reasoned() List {
+	out := slices.Clone(l)
+	for i := range out {
+		out[i].Why = out[i].why()
+	}
+	return out
+}

@@ -46,7 +46,7 @@ func (p Printer) properties(d Diagnostic) string {
 
 func annotation(d Diagnostic) string {
 	text := d.Message
-	for _, more := range []struct{ word, text string }{{"why", d.Why}, {"for example", d.Witness}, {"help", d.Help}} {
+	for _, more := range []struct{ word, text string }{{"why", d.why()}, {"for example", d.Witness}, {"help", d.Help}} {
 		if more.text != "" {
 			text += "\n" + more.word + ": " + more.text
 		}

@@ -1,6 +1,10 @@
 package diag
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
 
 // Entry is what the registry knows of one code. Bad and Good are the smallest
 // mesh fragments that do and do not produce it; they may be empty for a code
@@ -14,12 +18,25 @@ type Entry struct {
 	Good     string   `json:"good,omitempty"`
 }
 
+// blocks of the registry, in any order; each has its file.
+var blocks = [][]Entry{
+	shape,
+	dataFiles,
+	suppress,
+	routing,
+	security,
+	resilience,
+	compile,
+	internal,
+}
+
 // Registry gives every code in ascending order.
 func Registry() []Entry {
 	var all []Entry
-	for _, block := range [][]Entry{shape, dataFiles, routing, security, resilience, compile, internal} {
+	for _, block := range blocks {
 		all = append(all, block...)
 	}
+	slices.SortFunc(all, func(a, b Entry) int { return cmp.Compare(a.Code, b.Code) })
 	return all
 }
 

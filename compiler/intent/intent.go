@@ -18,6 +18,8 @@ type Mesh struct {
 	Services  []*Service
 	Gateways  []*Gateway
 	Externals []*External
+	// Suppressions are the @meshc attributes of the files that were loaded.
+	Suppressions []diag.Suppression
 }
 
 // Config is the top-level `mesh:` struct. A nil field was not written.

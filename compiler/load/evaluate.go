@@ -57,6 +57,7 @@ func (e *evaluation) run(sel string, progress func(string)) *answer {
 		e.surviving(d)
 	}
 	e.sortMesh()
+	e.mesh.Suppressions = e.tree.suppressionsOf(sel)
 	return &answer{Mesh: e.mesh, Diags: unique(e.diags)}
 }
 

@@ -47,6 +47,7 @@ func (t *tree) parseCUE(f file) {
 		return
 	}
 	t.refuseAttributes(parsed)
+	t.readSuppressions(parsed)
 	switch name := parsed.PackageName(); name {
 	case schema.Package:
 		d.mesh = append(d.mesh, parsed)
@@ -59,7 +60,7 @@ func (t *tree) parseCUE(f file) {
 
 // refusedAttributes make the meaning of a mesh depend on more than its files,
 // or would be accepted and ignored.
-var refusedAttributes = []string{"embed", "extern", "if", "ignore", "meshc", "tag"}
+var refusedAttributes = []string{"embed", "extern", "if", "ignore", "tag"}
 
 func (t *tree) refuseAttributes(f *ast.File) {
 	ast.Walk(f, func(n ast.Node) bool {

@@ -20,6 +20,8 @@ type tree struct {
 	dirs    map[string]*dir
 	diags   diag.List
 	spans   spans // of data files
+	// suppressions of the files of package mesh
+	suppressions []diag.Suppression
 }
 
 // dir is one directory with files of its own.

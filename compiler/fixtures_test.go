@@ -1,0 +1,63 @@
+package compiler_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"golang.org/x/tools/txtar"
+
+	"github.com/meshc/meshc/compiler/diag"
+)
+
+// shownElsewhere are the codes that no tree of files can produce, or none that
+// an archive can hold, each with the test that shows it.
+var shownElsewhere = map[diag.Code]struct{ file, test string }{
+	diag.InputRefused:    {"load/collect_test.go", "TestSymbolicLinksAreRefused"}, // links, and files over the limits
+	diag.EvaluationLimit: {"load/bomb_test.go", "TestBombsEndInOneDiagnostic"},
+	diag.EvaluationCrash: {"load/crash_test.go", "TestPanicOfTheEvaluatorCostsOneDirectory"},
+	diag.Internal:        {"compile_test.go", "TestPanicBecomesADiagnostic"},
+}
+
+// TestEveryCodeHasFixtures holds the registry and testdata/codes together: a
+// code that somebody adds is shown to be reported, and not to be reported for a
+// near miss.
+func TestEveryCodeHasFixtures(t *testing.T) {
+	for _, e := range diag.Registry() {
+		if at, ok := shownElsewhere[e.Code]; ok {
+			source, err := os.ReadFile(at.file)
+			if err != nil || !regexp.MustCompile(`func `+at.test+`\(t `).Match(source) {
+				t.Errorf("%s is to be shown by %s of %s, which is not there: name the test that shows it in shownElsewhere", e.Code, at.test, at.file)
+			}
+			continue
+		}
+		name := filepath.Join("testdata", "codes", string(e.Code)+".txtar")
+		a, err := txtar.ParseFile(name)
+		if err != nil {
+			t.Errorf("%s (%s) has no fixtures: write compiler/%s with a mesh in bad/a.cue, its mistakes in marks «like this», and a near miss in good/a.cue; "+
+				"or, if no files can produce it, add it to shownElsewhere in compiler/fixtures_test.go", e.Code, e.Title, name)
+			continue
+		}
+		for _, kind := range []string{"bad", "good"} {
+			found := false
+			for _, f := range a.Files {
+				found = found || strings.HasPrefix(f.Name, kind)
+			}
+			if !found {
+				t.Errorf("compiler/%s has no directory %s*: every code has a mesh that produces it and a near miss that does not", name, kind)
+			}
+		}
+	}
+	archives, err := filepath.Glob("testdata/codes/*.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range archives {
+		code := diag.Code(strings.TrimSuffix(filepath.Base(name), ".txtar"))
+		if _, ok := diag.Lookup(code); !ok {
+			t.Errorf("compiler/%s is about a code that the registry does not have: add its entry, or take the file away", name)
+		}
+	}
+}
