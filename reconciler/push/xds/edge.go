@@ -1,7 +1,9 @@
 package xds
 
 import (
+	"cmp"
 	"slices"
+	"strings"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
@@ -14,6 +16,16 @@ import (
 // comes back. A mirror and a share of nothing are no edges: nobody notices when
 // they fail.
 type edge struct{ route, cluster string }
+
+func (e edge) compare(o edge) int {
+	return cmp.Or(strings.Compare(e.route, o.route), strings.Compare(e.cluster, o.cluster))
+}
+
+// leads says whether e is among the edges of r.
+func (r *Resource) leads(e edge) bool {
+	_, found := slices.BinarySearchFunc(r.edges, e, edge.compare)
+	return found
+}
 
 // collectEdges adds the edges of one message.
 func collectEdges(m proto.Message, edges map[edge]bool) {
@@ -118,7 +130,7 @@ func (p *planner) newEdges(r *Resource, held []*Resource) map[edge]bool {
 		}
 	}
 	for e := range out {
-		without := func(h *Resource) bool { return !slices.Contains(h.edges, e) }
+		without := func(h *Resource) bool { return !h.leads(e) }
 		if len(held) > 0 && !slices.ContainsFunc(held, without) {
 			delete(out, e)
 		}

@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
+	"slices"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -47,9 +49,7 @@ func newResource(t Type, name string, m proto.Message, raw []byte) (*Resource, e
 	for k := range needs {
 		r.Needs = append(r.Needs, k)
 	}
-	for e := range edges {
-		r.edges = append(r.edges, e)
-	}
+	r.edges = slices.SortedFunc(maps.Keys(edges), edge.compare)
 	sortKeys(r.Needs)
 	return r, nil
 }

@@ -67,7 +67,7 @@ type Resource struct {
 	Body    *anypb.Any
 	Needs   []Key // what it refers to over ADS, sorted
 
-	edges     []edge // where it sends requests
+	edges     []edge // where it sends requests, sorted
 	endpoints int    // of an assignment: those that get requests
 
 	// opaque marks a resource that a reconnecting client reports and that this
