@@ -20,6 +20,7 @@ import (
 
 	"github.com/meshc/meshc/compiler/model"
 	"github.com/meshc/meshc/reconciler/local"
+	"github.com/meshc/meshc/reconciler/source"
 	"github.com/meshc/meshc/reconciler/store"
 )
 
@@ -31,8 +32,9 @@ func newUpCmd() *cobra.Command {
 		Short: "run the mesh on this machine",
 		Long: `up runs the committed mesh in DIR (default ".") on loopback addresses: control
 plane, certificate authority, a sidecar per workload, the gateways, and the
-applications that DIR/` + local.FileName + ` names, each its own process. It watches the Git
-repository: a commit changes what requests do. Ctrl-C stops everything.`,
+applications that DIR/` + local.FileName + ` names as of the commit that serves, each its own
+process. It watches the Git repository: a commit changes what requests do and
+what runs. Ctrl-C stops everything.`,
 		Example: `  meshc up examples/bookinfo/mesh
   meshc up --ref refs/heads/main shop`,
 		Args: cobra.MaximumNArgs(1),
@@ -45,7 +47,7 @@ repository: a commit changes what requests do. Ctrl-C stops everything.`,
 			if err != nil {
 				return err
 			}
-			if o.TrustDomain, err = committedTrustDomain(cmd.Context(), cmd.ErrOrStderr(), o); err != nil {
+			if err = begin(cmd.Context(), cmd.ErrOrStderr(), o); err != nil {
 				return err
 			}
 			o.Interval = interval
@@ -87,20 +89,31 @@ func upOptions(dir, ref, state string) (*local.Options, error) {
 	return o, err
 }
 
-// committedTrustDomain reads the trust domain from the commit that will be
-// served first, or, if that one is broken, from what served last.
-func committedTrustDomain(ctx context.Context, errw io.Writer, o *local.Options) (string, error) {
-	f := &diffFlags{dir: o.Mesh}
-	m, err := f.gitTree(ctx, errw, o.Ref)
-	if err == nil {
-		return m.TrustDomain, nil
+// begin reads what cannot change while the mesh runs from the commit that will
+// be served first, or, if that one is broken, from what served last.
+func begin(ctx context.Context, errw io.Writer, o *local.Options) error {
+	repo, err := source.Open(o.Repo, source.Options{})
+	if err != nil {
+		return err
 	}
-	last, _, lastErr := store.Serving(o.State)
+	o.Config = func(ctx context.Context, commit string) (*local.Config, error) {
+		return local.Committed(ctx, repo, o.Path, commit)
+	}
+	head, err := resolveRevision(o.Repo, o.Ref)
+	if err == nil {
+		var m *model.Mesh
+		if m, err = (&diffFlags{dir: o.Mesh}).gitTree(ctx, errw, head.Hash); err == nil {
+			o.First, o.TrustDomain = head.Hash, m.TrustDomain
+			return nil
+		}
+	}
+	last, commit, lastErr := store.Serving(o.State)
 	if lastErr != nil {
-		return "", err
+		return err
 	}
 	fmt.Fprintf(errw, "%v; what served last is taken up again\n", err)
-	return last.TrustDomain, nil
+	o.First, o.TrustDomain = commit, last.TrustDomain
+	return nil
 }
 
 // findProgram looks beside this executable, then on PATH.

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
-	"os"
 	"strconv"
 
 	"go.yaml.in/yaml/v3"
@@ -46,20 +45,6 @@ type GatewayEntry struct {
 
 // DefaultNetwork is used when local.yaml names none.
 const DefaultNetwork = "127.77.0.0/16"
-
-// ReadConfig reads and judges the local.yaml at path. Errors name the file and,
-// where YAML gives one, the line.
-func ReadConfig(path string) (*Config, error) {
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("read local configuration: %w", err)
-	}
-	c, err := ParseConfig(raw)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return c, nil
-}
 
 // ParseConfig decodes one YAML document; unknown fields are refused.
 func ParseConfig(raw []byte) (*Config, error) {

@@ -1,8 +1,6 @@
 package local
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -62,19 +60,6 @@ func TestConfigMistakesAreNamed(t *testing.T) {
 		if _, err := ParseConfig([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q\n got %v\nwant %s", text, err, want)
 		}
-	}
-}
-
-func TestReadConfigNamesTheFile(t *testing.T) {
-	path := filepath.Join(t.TempDir(), FileName)
-	if _, err := ReadConfig(path); err == nil || !strings.Contains(err.Error(), path) {
-		t.Errorf("a file that is not there: %v", err)
-	}
-	if err := os.WriteFile(path, []byte("network: no\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := ReadConfig(path); err == nil || !strings.HasPrefix(err.Error(), path+": line 1: ") {
-		t.Errorf("a file with a mistake: %v", err)
 	}
 }
 

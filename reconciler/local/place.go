@@ -18,9 +18,12 @@ import (
 type Placement struct {
 	Workloads []*model.Workload
 	Apps      []App
-	// Problems are entries of local.yaml that the mesh does not know; they
-	// are reported and left out.
+	// Problems are entries of local.yaml that the mesh does not know, and
+	// versions and gateways of the mesh that it has no entry for; they are
+	// reported and left out.
 	Problems []string
+
+	named map[string]bool // versions and gateways that have an entry
 }
 
 // App is one application process.
@@ -35,7 +38,7 @@ type App struct {
 // name something m does not have become Problems: a commit may be ahead of
 // local.yaml or behind it.
 func Place(m *model.Mesh, c *Config, a *Alloc) (*Placement, error) {
-	p := &Placement{}
+	p := &Placement{named: map[string]bool{}}
 	for i := range c.Apps {
 		if err := p.placeApp(m, &c.Apps[i], a); err != nil {
 			return nil, err
@@ -44,9 +47,33 @@ func Place(m *model.Mesh, c *Config, a *Alloc) (*Placement, error) {
 	for i := range c.Gateways {
 		p.placeGateway(m, &c.Gateways[i])
 	}
+	p.unnamed(m)
 	slices.SortFunc(p.Workloads, func(x, y *model.Workload) int { return cmp.Compare(x.NodeID(), y.NodeID()) })
 	return p, nil
 }
+
+// unnamed finds what nothing runs of, which may be meant, and is hardly ever when
+// it gets requests.
+func (p *Placement) unnamed(m *model.Mesh) {
+	for _, s := range m.Services {
+		for _, v := range s.Versions {
+			if !p.named[versionName(s.Ref, v.Name)] {
+				p.problem("nothing runs version %q of service %q: apps has no entry for it", v.Name, s.Ref)
+			}
+		}
+	}
+	for _, g := range m.Gateways {
+		if !p.named[gatewayName(g.Ref)] {
+			p.problem("nothing runs gateway %q: gateways has no entry for it", g.Ref)
+		}
+	}
+}
+
+func versionName(service model.Ref, version string) string {
+	return "version " + version + " of " + service.String()
+}
+
+func gatewayName(gateway model.Ref) string { return "gateway " + gateway.String() }
 
 func (p *Placement) problem(format string, args ...any) {
 	p.Problems = append(p.Problems, FileName+": "+fmt.Sprintf(format, args...))
@@ -87,6 +114,7 @@ func (p *Placement) placeApp(m *model.Mesh, app *AppConfig, a *Alloc) error {
 		p.problem("service %q has no version %q", svc.Ref, app.Version)
 		return nil
 	}
+	p.named[versionName(svc.Ref, app.Version)] = true
 	if i := slices.IndexFunc(svc.Ports, func(port model.Port) bool { return port.Protocol != model.HTTP }); i >= 0 {
 		p.problem("port %q of service %q is %s, which no sidecar of this version carries", svc.Ports[i].Name, svc.Ref, svc.Ports[i].Protocol)
 		return nil
@@ -176,6 +204,7 @@ func (p *Placement) placeGateway(m *model.Mesh, g *GatewayEntry) {
 	if !ok {
 		return
 	}
+	p.named[gatewayName(gw.Ref)] = true
 	w := &model.Workload{
 		ID: gw.Name + "-0", Role: model.RoleGateway, Service: gw.Ref, Inbound: map[uint16]string{},
 	}

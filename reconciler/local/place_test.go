@@ -46,6 +46,7 @@ apps:
     version: v1
     command: [serve, "${LISTEN_HTTP_MAIN}"]
     env: {API: "http://${ADDR_API_HTTP_MAIN}", SAME: "${ADDR_SHOP_API_HTTP_MAIN}", BANK: "${ADDR_BANK_HTTP}"}
+  - {service: api, version: v1, command: [api], replicas: 0}
   - {service: api, version: v2, command: [api], replicas: 2}
 gateways:
   - {name: edge, listen: {"80": "127.0.0.1:18080"}}

@@ -21,7 +21,7 @@ import (
 
 // Options of Run.
 type Options struct {
-	Mesh     string // the mesh directory, holds local.yaml
+	Mesh     string // the mesh directory; what is run is looked for from here
 	Repo     string // the Git repository that Mesh lies in
 	Path     string // Mesh relative to Repo, slash-separated, "." for its root
 	Ref      string // what to watch, for example "HEAD"
@@ -29,6 +29,11 @@ type Options struct {
 	Interval time.Duration
 	// TrustDomain of the mesh; it cannot change while the mesh runs.
 	TrustDomain string
+	// First is the commit whose local.yaml gives the network, which cannot
+	// change while the mesh runs either.
+	First string
+	// Config gives local.yaml as of a commit.
+	Config func(ctx context.Context, commit string) (*Config, error)
 	// Controller and Proxy are the programs to run.
 	Controller, Proxy string
 	// Serving gives the model that is being served, nil while there is none,
@@ -60,16 +65,19 @@ type runner struct {
 	mesh            *model.Mesh     // that placed was made of
 	tokensAt        time.Time       // when join tokens were looked at last
 	told            map[string]bool // problems that were reported
-	lastCommit      string
-	lastConfig      time.Time
-	running         bool // everything that placed names has been started
+	network         string          // of every address
+	restored        string          // commit that served before this run; "" for none
+	tried           string          // commit that was placed last, or could not be
+	triedAt         time.Time       // when
+	tryErr          error           // why not
+	running         bool            // everything that placed names has been started
 
 	ready    map[string]bool      // by node id
 	nodes    map[string]string    // command → id of its node
 	retiring map[string]time.Time // command that is not wanted → since when
 }
 
-// look is how often the served model and local.yaml are looked at.
+// look is how often the served model is looked at.
 const look = 200 * time.Millisecond
 
 // Run keeps the mesh running until ctx ends, then stops what it started:
@@ -79,7 +87,7 @@ func Run(ctx context.Context, o Options) error {
 		o: o, at: layout{o.State}, told: map[string]bool{},
 		ready: map[string]bool{}, nodes: map[string]string{}, retiring: map[string]time.Time{},
 	}
-	if err := r.prepare(); err != nil {
+	if err := r.prepare(ctx); err != nil {
 		return err
 	}
 	defer r.stopAll()
@@ -89,7 +97,7 @@ func Run(ctx context.Context, o Options) error {
 	tick := time.NewTicker(look)
 	defer tick.Stop()
 	for {
-		if err := errors.Join(r.follow(ctx), r.keepTokens()); err != nil && ctx.Err() == nil {
+		if err := errors.Join(r.follow(ctx), r.keepTokens(), r.sup.RotateLogs()); err != nil && ctx.Err() == nil {
 			r.tell("%v", err)
 		}
 		select {
@@ -100,18 +108,22 @@ func Run(ctx context.Context, o Options) error {
 	}
 }
 
-func (r *runner) prepare() error {
+func (r *runner) prepare(ctx context.Context) error {
 	if err := r.at.prepare(); err != nil {
 		return err
 	}
 	if err := r.at.ignoreInGit(); err != nil {
 		return err
 	}
-	cfg, err := ReadConfig(filepath.Join(r.o.Mesh, FileName))
+	cfg, err := r.o.Config(ctx, r.o.First)
 	if err != nil {
 		return err
 	}
-	if r.alloc, err = OpenAlloc(r.at.addresses(), cfg.Network); err != nil {
+	if _, r.restored, err = r.o.Serving(); err != nil {
+		return err
+	}
+	r.network = cfg.Network
+	if r.alloc, err = OpenAlloc(r.at.addresses(), r.network); err != nil {
 		return err
 	}
 	ip, err := r.alloc.Addr("controller")
@@ -202,23 +214,25 @@ func (r *runner) waitFor(ctx context.Context, what string, ready func() error) e
 	}
 }
 
-// follow brings placement and processes in line with the served model and
-// local.yaml, and the workloads in line with what is ready.
+// follow brings placement and processes in line with the served commit, and the
+// workloads in line with what is ready. What cannot be placed is told, and what
+// runs stays.
 func (r *runner) follow(ctx context.Context) error {
 	m, commit, err := r.o.Serving()
 	if err != nil || m == nil {
 		return err
 	}
 	first := r.placed == nil
-	if err := r.place(m, commit); err != nil {
-		return err
+	notPlaced := r.place(ctx, m, commit)
+	if r.placed == nil {
+		return notPlaced
 	}
 	r.markReady(ctx)
 	// The workloads come before the proxies: a proxy that is not among them
 	// is refused.
-	failed := r.writeWorkloads(r.placed.Workloads)
+	failed := errors.Join(notPlaced, r.writeWorkloads(r.placed.Workloads))
 	if !r.running {
-		err := r.runAll(m, r.placed)
+		err := r.runAll(r.mesh, r.placed)
 		r.running = err == nil
 		failed = errors.Join(failed, err)
 	}
@@ -229,20 +243,29 @@ func (r *runner) follow(ctx context.Context) error {
 	return errors.Join(failed, r.writeProcesses())
 }
 
-// place looks whether model or local.yaml have changed, and if so, where
-// everything is to run.
-func (r *runner) place(m *model.Mesh, commit string) error {
-	path := filepath.Join(r.o.Mesh, FileName)
-	info, err := os.Stat(path)
-	if err != nil {
-		return err
+// tryAgain is when a commit that could not be placed is looked at anew.
+const tryAgain = time.Second
+
+// place finds out where everything of a commit is to run, unless that has been
+// done.
+func (r *runner) place(ctx context.Context, m *model.Mesh, commit string) error {
+	if commit == r.tried && (r.tryErr == nil || time.Since(r.triedAt) < tryAgain) {
+		return r.tryErr
 	}
-	if r.placed != nil && commit == r.lastCommit && info.ModTime().Equal(r.lastConfig) {
-		return nil
-	}
-	cfg, err := ReadConfig(path)
+	r.tried, r.triedAt, r.tryErr = commit, time.Now(), nil
+	r.tryErr = r.placeAnew(ctx, m, commit)
+	return r.tryErr
+}
+
+func (r *runner) placeAnew(ctx context.Context, m *model.Mesh, commit string) error {
+	cfg, err := r.o.Config(ctx, commit)
 	if err != nil {
-		return err
+		return fmt.Errorf("what runs stays: %w", err)
+	}
+	// What served before this run may have had another network; this run has
+	// that of the newest commit.
+	if cfg.Network != r.network && commit != r.restored {
+		return fmt.Errorf("%s of commit %.12s: network is %s, and this mesh runs in %s, which cannot change while it runs; what runs stays: end meshc up and start it again, or set network back", FileName, commit, cfg.Network, r.network)
 	}
 	p, err := Place(m, cfg, r.alloc)
 	if err != nil {
@@ -255,7 +278,6 @@ func (r *runner) place(m *model.Mesh, commit string) error {
 		return err
 	}
 	r.placed, r.mesh, r.running = p, m, false
-	r.lastCommit, r.lastConfig = commit, info.ModTime()
 	return nil
 }
 

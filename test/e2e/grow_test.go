@@ -86,13 +86,13 @@ func TestMeshGrowsAndShrinks(t *testing.T) {
 
 	m.stage(users, "a second instance, and back to one")
 	m.edit("local.yaml", "    version: v1\n    command: [reviews]", "    version: v1\n    replicas: 2\n    command: [reviews]")
-	m.nodes(9)
+	m.programmed(m.commit(), 9)
 	m.eventually("productpage's sidecar knows the second instance", func() error {
 		return m.knows("productpage-v1-0", m.workload("reviews-v1-1").Inbound[9080])
 	})
 	users.more(200)
 	m.edit("local.yaml", "    replicas: 2\n", "")
-	m.nodes(8)
+	m.programmed(m.commit(), 8)
 	m.gone("reviews-v1-1")
 
 	m.stage(users, "the service goes")
@@ -119,17 +119,6 @@ func TestMeshGrowsAndShrinks(t *testing.T) {
 func (m *mesh) stage(users *traffic, what string) {
 	total, failed, _ := users.Counts()
 	m.t.Logf("%s: %s (%d requests, %d failed)", time.Now().Format("05.000"), what, total, failed)
-}
-
-// nodes waits until n proxies of n have what serves.
-func (m *mesh) nodes(n int) {
-	m.t.Helper()
-	m.eventually(fmt.Sprintf("%d proxies are programmed", n), func() error {
-		if p := m.status().Programmed; p.Done != n || p.Total != n {
-			return fmt.Errorf("%d/%d", p.Done, p.Total)
-		}
-		return nil
-	})
 }
 
 // gone waits until neither the application nor the sidecar of a workload runs.
