@@ -89,7 +89,7 @@ func TestDeepNestingIsRefusedByTheParser(t *testing.T) {
 // TestOutputIsCapped gives a child less room than its answer needs.
 func TestOutputIsCapped(t *testing.T) {
 	fsys := meshFS("shop/cart.cue", "package mesh\nservice: cart: owner: \""+strings.Repeat("x", 100_000)+"\"\n")
-	_, diags, err := Mesh(t.Context(), fsys, Options{Limits: Limits{Output: 10_000}})
+	_, diags, err := Mesh(t.Context(), fsys, Options{AllCUE: true, Limits: Limits{Output: 10_000}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -215,7 +215,10 @@ func (t *tree) parseData(f file) {
 		dir.bad = true
 		t.diags = append(t.diags, d.diags...)
 	default:
-		at := diag.Range{File: f.Path}
-		t.diags.Add(diag.New(diag.NotIntent, at, "%q has none of %s at its top level, so it is not read", f.Path, strings.Join(intentKinds, ", ")))
+		t.diags.Add(notIntent(f.Path))
 	}
+}
+
+func notIntent(file string) diag.Diagnostic {
+	return diag.New(diag.NotIntent, diag.Range{File: file}, "%q has none of %s at its top level, so it is not read", file, strings.Join(intentKinds, ", "))
 }

@@ -56,9 +56,9 @@ func (e *evaluation) run(sel string, progress func(string)) *answer {
 		progress(d.path)
 		e.surviving(d)
 	}
-	e.sortMesh()
+	sortMesh(e.mesh)
 	e.mesh.Suppressions = e.tree.suppressionsOf(sel)
-	return &answer{Mesh: e.mesh, Diags: unique(e.diags)}
+	return &answer{Mesh: e.mesh, Diags: unique(e.diags), Whole: e.tree.reaches || len(e.failed) > 0}
 }
 
 // surviving evaluates one directory. The evaluator of CUE has bugs of its own:
@@ -396,10 +396,10 @@ func bindsSchema(f *ast.File, kind string) (at diag.Range, bound bool) {
 }
 
 // sortMesh brings entries into the order of the source.
-func (e *evaluation) sortMesh() {
-	slices.SortStableFunc(e.mesh.Services, func(a, b *intent.Service) int { return a.At.Compare(b.At) })
-	slices.SortStableFunc(e.mesh.Gateways, func(a, b *intent.Gateway) int { return a.At.Compare(b.At) })
-	slices.SortStableFunc(e.mesh.Externals, func(a, b *intent.External) int { return a.At.Compare(b.At) })
+func sortMesh(m *intent.Mesh) {
+	slices.SortStableFunc(m.Services, func(a, b *intent.Service) int { return a.At.Compare(b.At) })
+	slices.SortStableFunc(m.Gateways, func(a, b *intent.Gateway) int { return a.At.Compare(b.At) })
+	slices.SortStableFunc(m.Externals, func(a, b *intent.External) int { return a.At.Compare(b.At) })
 }
 
 // unique sorts and drops what two instances found at the same place.

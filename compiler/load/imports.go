@@ -168,6 +168,7 @@ func (t *tree) checkImport(spec *ast.ImportSpec, imported map[string]bool) {
 		return
 	}
 	if dir, ok := t.inModule(p.Path); ok {
+		t.reaches = true
 		for ; ; dir = path.Dir(dir) {
 			imported[dir+":"+p.Qualifier] = true
 			if dir == "." {

@@ -24,7 +24,10 @@ type Options struct {
 	// InProcess evaluates in this process, without limits: for tests, and for
 	// input that is known to be harmless.
 	InProcess bool
-	Limits    Limits
+	// AllCUE evaluates every directory, also those that say what they say in
+	// literals: for tests and measurements, which compare the two.
+	AllCUE bool
+	Limits Limits
 }
 
 // Limits bound what one load may take. A zero field means its default.
@@ -78,14 +81,37 @@ func Mesh(ctx context.Context, fsys fs.FS, opts Options) (*intent.Mesh, diag.Lis
 	if diags.HasErrors() {
 		return &intent.Mesh{}, diags, nil
 	}
-	req := &request{Dir: dir, Files: found}
-	var ans *answer
-	if opts.InProcess {
-		ans = evaluate(req, func(string) {})
-	} else if ans, err = runChild(ctx, req, opts.Limits); err != nil {
+	ans, err := answerFor(ctx, &request{Dir: dir, Files: found}, opts)
+	if err != nil {
 		return nil, nil, fmt.Errorf("load: %w", err)
 	}
 	diags = append(diags, ans.Diags...)
 	diags.Sort()
 	return ans.Mesh, diags, nil
+}
+
+// answerFor decodes what is plain and has the rest evaluated.
+func answerFor(ctx context.Context, req *request, opts Options) (*answer, error) {
+	evaluated := func(req *request) (*answer, error) {
+		if opts.InProcess {
+			return evaluate(req, func(string) {}), nil
+		}
+		return runChild(ctx, req, opts.Limits)
+	}
+	if opts.AllCUE {
+		return evaluated(req)
+	}
+	p := newPlan(req.Files, req.Dir)
+	if p == nil {
+		return evaluated(req)
+	}
+	ans, err := evaluated(&request{Dir: req.Dir, Files: p.rest(req.Files)})
+	if err != nil {
+		return nil, err
+	}
+	if ans.Whole {
+		return evaluated(req)
+	}
+	p.join(ans)
+	return ans, nil
 }

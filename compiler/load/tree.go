@@ -19,6 +19,7 @@ type tree struct {
 	version string // language version
 	dirs    map[string]*dir
 	diags   diag.List
+	reaches bool  // a file imports a package of the module
 	spans   spans // of data files
 	// suppressions of the files of package mesh
 	suppressions []diag.Suppression

@@ -27,6 +27,9 @@ type request struct {
 type answer struct {
 	Mesh  *intent.Mesh
 	Diags diag.List
+	// Whole says that the answer may be another one when the request holds the
+	// whole mesh: a directory failed, or something refers across directories.
+	Whole bool
 }
 
 // Frames between parent and child: one byte of kind, four bytes of length
