@@ -5,34 +5,6 @@ import (
 	"unsafe"
 )
 
-// Tables of RFC 9110 §5.6.2 and RFC 3986, one load per byte.
-var (
-	lowerToken [256]byte // token characters in lower case, 0 for all others
-	valueChar  [256]bool // field-vchar, SP, HTAB and obs-text
-	targetChar [256]bool // VCHAR without '#' and '\'
-	methodChar [256]bool
-	hostChar   [256]bool // reg-name without percent-encoding
-)
-
-func init() {
-	for _, c := range []byte("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz") {
-		lowerToken[c] = c
-	}
-	for c := byte('A'); c <= 'Z'; c++ {
-		lowerToken[c] = c + 'a' - 'A'
-		methodChar[c] = true
-	}
-	for _, c := range []byte("0123456789-_") {
-		methodChar[c] = true
-	}
-	for c := 0; c < 256; c++ {
-		valueChar[c] = c == '\t' || (c >= 0x20 && c != 0x7f)
-		targetChar[c] = c > 0x20 && c < 0x7f && c != '#' && c != '\\'
-		alnum := c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
-		hostChar[c] = alnum || c == '-' || c == '.' || c == '_' || c == '~'
-	}
-}
-
 // str views b as a string without copying: the result lives as long as the
 // buffer, which is the contract of message.Field.
 func str(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
@@ -88,4 +60,16 @@ func foldEqual(a, b string) bool {
 		}
 	}
 	return true
+}
+
+func unhex(c byte) int {
+	switch {
+	case c >= '0' && c <= '9':
+		return int(c - '0')
+	case c >= 'a' && c <= 'f':
+		return int(c-'a') + 10
+	case c >= 'A' && c <= 'F':
+		return int(c-'A') + 10
+	}
+	return -1
 }

@@ -1,5 +1,7 @@
 package http1
 
+import "github.com/meshc/meshc/dataplane/message"
+
 // ChunkReader decodes the chunked transfer coding (RFC 9112 §7.1), piece by
 // piece, without buffering. The zero value is ready. Chunk extensions and
 // trailer fields are checked, counted and dropped: no trailer reaches the other
@@ -131,7 +133,7 @@ func (c *ChunkReader) stepExt(b byte) *Error {
 		c.state = chunkSizeLF
 		return nil
 	}
-	if !valueChar[b] {
+	if !message.ValueByte(b) {
 		return errChunkExt
 	}
 	if c.extra++; c.extra > maxChunkExtra {
@@ -150,12 +152,12 @@ func (c *ChunkReader) stepTrailer(b byte) *Error {
 	}
 	switch {
 	case c.colon:
-		if !valueChar[b] {
+		if !message.ValueByte(b) {
 			return errTrailer
 		}
 	case b == ':' && c.line > 0:
 		c.colon = true
-	case lowerToken[b] == 0:
+	case message.TokenByte(b) == 0:
 		return errTrailer
 	}
 	c.line++

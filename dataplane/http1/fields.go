@@ -69,7 +69,7 @@ func parseField(line []byte) (name, value string, err *Error) {
 	}
 	i := 0
 	for ; i < len(line); i++ {
-		c := lowerToken[line[i]]
+		c := message.TokenByte(line[i])
 		if c == 0 {
 			break
 		}
@@ -80,7 +80,7 @@ func parseField(line []byte) (name, value string, err *Error) {
 	}
 	v := trimOWS(line[i+1:])
 	for _, c := range v {
-		if !valueChar[c] {
+		if !message.ValueByte(c) {
 			if c == '\r' {
 				return "", "", errBareCR
 			}

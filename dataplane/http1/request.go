@@ -1,5 +1,7 @@
 package http1
 
+import "github.com/meshc/meshc/dataplane/message"
+
 // ParseRequest parses one complete head, as found by HeadEnd, into r. It lower-
 // cases field names in place; r's strings alias head. scheme is the downstream
 // connection's. r may be reused: its slices are.
@@ -44,7 +46,7 @@ func parseRequestLine(line []byte, lim *Limits, r *Request) (string, *Error) {
 		return "", errRequestLine
 	}
 	for _, c := range line[:sp] {
-		if !methodChar[c] {
+		if !message.MethodByte(c) {
 			return "", errMethod
 		}
 	}
@@ -58,7 +60,7 @@ func parseRequestLine(line []byte, lim *Limits, r *Request) (string, *Error) {
 		return "", errTargetTooLong
 	}
 	for _, c := range rest[:sp] {
-		if !targetChar[c] {
+		if !message.TargetByte(c) {
 			return "", errTarget
 		}
 	}
@@ -97,7 +99,7 @@ func finishRequest(r *Request, f *frame, target string) *Error {
 		return errNoHost
 	case f.hosts > 1:
 		return errTwoHosts
-	case !validHost(f.host):
+	case !message.ValidHost(f.host):
 		return errHost
 	case r.Method == "CONNECT":
 		return errNoConnect

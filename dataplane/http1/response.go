@@ -1,5 +1,7 @@
 package http1
 
+import "github.com/meshc/meshc/dataplane/message"
+
 var (
 	errStatusLine = bad("invalid_status_line")
 	errUpgraded   = bad("switching_protocols_not_asked_for")
@@ -54,7 +56,7 @@ func parseStatusLine(line []byte, r *Response) (minor int, err *Error) {
 		return 0, errStatusLine
 	}
 	for _, c := range line[12:] {
-		if !valueChar[c] {
+		if !message.ValueByte(c) {
 			return 0, errStatusLine
 		}
 	}
