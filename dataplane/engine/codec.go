@@ -32,9 +32,11 @@ type downstream interface {
 	sendHead(r *message.Response, framing message.Framing, length int64, end bool)
 	// takesBody says, after sendHead, whether the response may have a body.
 	takesBody() bool
-	sendBody(piece []byte) ioState
+	// sendBody takes at most room bytes; last: only sendEnd(nil) follows.
+	sendBody(piece []byte, last bool) ioState
 	sendEnd(trailers []message.Field)
-	// room is how many bytes of body sendBody takes now.
+	// room is how many bytes of body sendBody takes now; after 0, the stream is
+	// run when there is room.
 	room() int
 	flush() ioState
 
@@ -84,7 +86,8 @@ type requestHead struct {
 // upstream is what a stream asks of the server's side.
 type upstream interface {
 	sendHead(r *message.Request, framing message.Framing, length int64)
-	sendBody(piece []byte) ioState
+	// sendBody takes at most room bytes; last: only sendEnd(nil) follows.
+	sendBody(piece []byte, last bool) ioState
 	sendEnd(trailers []message.Field)
 	room() int
 	flush() ioState

@@ -9,7 +9,9 @@ import (
 
 	"github.com/meshc/meshc/dataplane/filter"
 	"github.com/meshc/meshc/dataplane/http1"
+	"github.com/meshc/meshc/dataplane/http2"
 	"github.com/meshc/meshc/dataplane/message"
+	"github.com/meshc/meshc/dataplane/snapshot"
 )
 
 // dconn is one client's HTTP/1.1 connection. It reads a head, lets its stream
@@ -25,6 +27,8 @@ type dconn struct {
 	peerInfo
 
 	state    connState
+	mux      *dmux // of HTTP/2
+	sniff    bool  // the first bytes will tell the protocol
 	in       input
 	headFrom int
 	req      http1.Request
@@ -121,7 +125,31 @@ func (d *dconn) open() {
 	if d.drainAt != 0 {
 		d.drainAt = d.w.now + int64(d.w.e.opts.DrainGrace)
 	}
+	switch d.chooseProtocol() {
+	case message.HTTP2:
+		d.openMux()
+		return
+	}
 	d.awaitHead()
+}
+
+// chooseProtocol follows codec_type: what was agreed on in the handshake, or,
+// without that, what the first bytes will tell.
+func (d *dconn) chooseProtocol() message.Protocol {
+	agreed := ""
+	if d.tls != nil {
+		agreed = d.connectionState().NegotiatedProtocol
+	}
+	switch d.chain.http.Codec {
+	case snapshot.CodecHTTP2:
+		return message.HTTP2
+	case snapshot.CodecAuto:
+		if agreed == "h2" {
+			return message.HTTP2
+		}
+		d.sniff = agreed == ""
+	}
+	return message.HTTP11
 }
 
 func (d *dconn) onEvent() { d.run() }
@@ -139,6 +167,10 @@ func (d *dconn) run() {
 		d.runHandshake()
 	}
 	for turn := 0; !d.closed && d.state == connOpen; turn++ {
+		if d.mux != nil {
+			d.mux.run()
+			return
+		}
 		if turn == maxTurns {
 			d.w.later(d)
 			return
@@ -224,7 +256,10 @@ func (d *dconn) written() bool {
 func (d *dconn) readHead() bool {
 	lim := &d.chain.limits
 	for {
-		if p := d.in.bytes(); len(p) > 0 {
+		if p := d.in.bytes(); len(p) > 0 && !d.sniffed(p) {
+			if d.mux != nil {
+				return true
+			}
 			end, next, err := http1.HeadEnd(p, d.headFrom, lim.HeadBytes)
 			d.headFrom = next
 			if err != nil {
@@ -248,6 +283,22 @@ func (d *dconn) readHead() bool {
 			return false
 		}
 	}
+}
+
+// sniffed looks for HTTP/2 in the first bytes; true: too few have come.
+func (d *dconn) sniffed(p []byte) (more bool) {
+	if !d.sniff {
+		return false
+	}
+	is, known := preface(p)
+	if is && !known {
+		return true
+	}
+	d.sniff = false
+	if is {
+		d.openMux()
+	}
+	return false
 }
 
 // awaitHead sets the deadline for what is missing.
@@ -412,7 +463,7 @@ func headEstimate(fields []message.Field) int {
 	return n
 }
 
-func (d *dconn) sendBody(piece []byte) ioState {
+func (d *dconn) sendBody(piece []byte, _ bool) ioState {
 	if d.framing != http1.Chunked {
 		return d.writeBody(piece)
 	}
@@ -430,7 +481,7 @@ func (d *dconn) sendEnd([]message.Field) {
 	}
 }
 
-func (d *dconn) room() int { return d.sock.room() - http1.ChunkOverhead }
+func (d *dconn) room() int { return h1Room(&d.sock) }
 
 // drain lets the connection end politely: the next response says close; if none
 // is asked for within the grace, it closes.
@@ -439,6 +490,10 @@ func (d *dconn) drain() {
 		return
 	}
 	d.drainAt = d.w.now + int64(d.w.e.opts.DrainGrace)
+	if d.mux != nil {
+		d.mux.drain()
+		return
+	}
 	if d.state == connOpen && !d.active && !d.pendingOut() {
 		d.awaitHead()
 	}
@@ -466,6 +521,8 @@ func (d *dconn) refresh() bool {
 
 func (d *dconn) onTimer() {
 	switch {
+	case d.mux != nil && d.state == connOpen:
+		d.mux.onTimer()
 	case d.active:
 		d.stream.onTimer()
 		d.run()
@@ -525,6 +582,24 @@ func (d *dconn) drainInput() {
 	d.close()
 }
 
+// shut ends an HTTP/2 connection politely: what has been said still arrives.
+func (d *dconn) shut() {
+	d.endMux()
+	if d.flush() != ioOK {
+		d.close()
+		return
+	}
+	d.startLinger()
+}
+
+// endMux ends the streams of an HTTP/2 connection, if it is one.
+func (d *dconn) endMux() {
+	if h := d.mux; h != nil && !h.over {
+		h.conn.Abandon(http2.NoError)
+		h.stop()
+	}
+}
+
 // abort ends the connection with a reset.
 func (d *dconn) abort() {
 	if !d.closed {
@@ -538,8 +613,9 @@ func (d *dconn) close() {
 		return
 	}
 	d.closed = true
+	d.endMux()
 	if d.active {
-		d.stream.cancel()
+		d.stream.cancel("DC", "downstream_remote_disconnect")
 	}
 	d.w.timers.drop(&d.timer)
 	d.in.release(d.w)

@@ -11,6 +11,7 @@ import (
 type httpStats struct {
 	cxTotal, cxActive, handshakeError *telemetry.Cell
 	rqTotal, rqActive                 *telemetry.Cell
+	h2ProtocolError                   *telemetry.Cell
 	class                             [6]*telemetry.Cell // by first digit of the status
 	rqTime                            telemetry.HistogramShard
 }
@@ -21,12 +22,13 @@ func (w *worker) newHTTPStats(prefix string) *httpStats {
 		return w.e.reg.Counter("envoy_http_"+name, append(more, label)...).Shard(w.id)
 	}
 	st := &httpStats{
-		cxTotal:        counter("downstream_cx_total"),
-		cxActive:       w.e.reg.Gauge("envoy_http_downstream_cx_active", label).Shard(w.id),
-		handshakeError: counter("downstream_cx_ssl_connection_error"),
-		rqTotal:        counter("downstream_rq_total"),
-		rqActive:       w.e.reg.Gauge("envoy_http_downstream_rq_active", label).Shard(w.id),
-		rqTime:         w.e.reg.Histogram("envoy_http_downstream_rq_time", label).Shard(w.id),
+		cxTotal:         counter("downstream_cx_total"),
+		cxActive:        w.e.reg.Gauge("envoy_http_downstream_cx_active", label).Shard(w.id),
+		handshakeError:  counter("downstream_cx_ssl_connection_error"),
+		h2ProtocolError: counter("downstream_cx_protocol_error"),
+		rqTotal:         counter("downstream_rq_total"),
+		rqActive:        w.e.reg.Gauge("envoy_http_downstream_rq_active", label).Shard(w.id),
+		rqTime:          w.e.reg.Histogram("envoy_http_downstream_rq_time", label).Shard(w.id),
 	}
 	for i := range st.class {
 		if i > 0 {
@@ -66,7 +68,7 @@ type clusterStats struct {
 	rqTotal, rqActive, pendingOverflow  *telemetry.Cell
 	timeout, perTryTimeout, noneHealthy *telemetry.Cell
 	retry, retryLimit, retryOverflow    *telemetry.Cell
-	staleResent                         *telemetry.Cell
+	staleResent, h2ProtocolError        *telemetry.Cell
 	class                               [6]*telemetry.Cell
 	rqTime                              telemetry.HistogramShard // of attempts that were answered in full
 }
@@ -96,6 +98,7 @@ func (w *worker) newClusterStats(name string) *clusterStats {
 		retryLimit:      counter("upstream_rq_retry_limit_exceeded"),
 		retryOverflow:   counter("upstream_rq_retry_overflow"),
 		staleResent:     counter("upstream_rq_stale_resent"),
+		h2ProtocolError: counter("upstream_cx_protocol_error"),
 		rqTime:          w.e.reg.Histogram("envoy_cluster_upstream_rq_time", label).Shard(w.id),
 	}
 	for i := 1; i < len(st.class); i++ {

@@ -1,11 +1,13 @@
 package engine
 
 import (
+	"crypto/tls"
 	"net/netip"
 	"slices"
 	"time"
 
 	"github.com/meshc/meshc/dataplane/cluster"
+	"github.com/meshc/meshc/dataplane/message"
 	"github.com/meshc/meshc/dataplane/snapshot"
 )
 
@@ -20,6 +22,7 @@ type pool struct {
 	hosts          map[netip.AddrPort]*host
 	connectTimeout int64
 	idleTimeout    int64
+	h2TLSOf, h2TLS *tls.Config // what muxTLS was made of, and it
 }
 
 // host is one endpoint of a pool.
@@ -29,6 +32,7 @@ type host struct {
 	text   string
 	idle   []*uconn // the one used last is at the end and is used next
 	queue  []*stream
+	muxes  []*umux // HTTP/2 connections that take streams, or will
 	conns  int
 	active int // requests in flight
 	gone   bool
@@ -72,6 +76,17 @@ func (p *pool) keepOnly(keep map[netip.AddrPort]bool) {
 	}
 }
 
+// multiplexes says whether s goes over HTTP/2.
+func (p *pool) multiplexes(s *stream) bool {
+	switch p.snap.Protocol {
+	case snapshot.UpstreamHTTP2:
+		return true
+	case snapshot.UpstreamAsDownstream:
+		return s.req.protocol == message.HTTP2
+	}
+	return false
+}
+
 func (p *pool) close() { p.keepOnly(nil) }
 
 func (w *worker) closeGonePools(v *view) {
@@ -92,6 +107,7 @@ func (h *host) retire() {
 	for len(h.idle) > 0 {
 		h.idle[len(h.idle)-1].close()
 	}
+	h.leaveMuxes()
 }
 
 // acquire gets s a connection: an idle one, a new one, or a place in the queue
@@ -101,6 +117,10 @@ func (h *host) acquire(s *stream) {
 	h.active++
 	if !brk.Requests.Free() {
 		s.fail(failOverflow)
+		return
+	}
+	if h.pool.multiplexes(s) {
+		h.acquireMux(s)
 		return
 	}
 	for len(h.idle) > 0 && !s.retry.fresh {
@@ -178,11 +198,15 @@ func (h *host) opened() {
 	h.pool.stats.cxActive.Add(1)
 }
 
-// closed makes room for one that waits.
-func (h *host) closed() {
+func (h *host) countClosed() {
 	h.conns--
 	h.pool.brk.Connections.Release()
 	h.pool.stats.cxActive.Add(-1)
+}
+
+// closed makes room for one that waits.
+func (h *host) closed() {
+	h.countClosed()
 	for s := h.dequeue(); s != nil; s = h.dequeue() {
 		h.pool.brk.Pending.Take()
 		s.d.again()

@@ -19,6 +19,8 @@ const (
 	failProtocol
 	failPerTry
 	failOverflow
+	failRefused     // the server has promised that it did not act on the request
+	failRemoteReset // the server has reset the stream
 )
 
 // outcome is what a failure becomes when it is not retried. The texts are
@@ -33,6 +35,8 @@ var outcomes = [...]struct {
 	failProtocol:       {502, "UPE", "upstream_reset_before_response_started{protocol_error}", "upstream connect error or disconnect/reset before headers. reset reason: protocol error"},
 	failPerTry:         {504, "UT", "upstream_per_try_timeout", "upstream request timeout"},
 	failOverflow:       {503, "UO", "upstream_reset_before_response_started{overflow}", "upstream connect error or disconnect/reset before headers. reset reason: overflow"},
+	failRefused:        {503, "UR", "upstream_reset_before_response_started{remote_refused_stream_reset}", "upstream connect error or disconnect/reset before headers. reset reason: remote refused stream reset"},
+	failRemoteReset:    {503, "UR", "upstream_reset_before_response_started{remote_reset}", "upstream connect error or disconnect/reset before headers. reset reason: remote reset"},
 }
 
 // retryState follows Envoy's router: what may be tried again, how often, after

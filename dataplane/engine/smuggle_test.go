@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/meshc/meshc/dataplane/snapshot"
 )
 
 // recorder is an origin that writes down every byte and answers each request
@@ -127,7 +129,9 @@ func TestSmugglingProbes(t *testing.T) {
 		t.Fatalf("only %d probes", len(probes))
 	}
 	rec := &recorder{}
-	e := start(t, newMesh(rawBackend(t, rec.serve)), func(o *Options) { o.Workers = 1 })
+	m := newMesh(rawBackend(t, rec.serve))
+	m.chain.HTTP.Codec = snapshot.CodecHTTP1
+	e := start(t, m, func(o *Options) { o.Workers = 1 })
 	for i, p := range probes {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			c := dial(t, addrOf(t, e, "in"))

@@ -6,6 +6,8 @@ import (
 	"io"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/meshc/meshc/dataplane/http1"
 )
 
 // ioState is how a read or write ended.
@@ -82,6 +84,15 @@ func (s *sock) readTLS(p []byte) (int, ioState) {
 		return 0, ioEOF
 	}
 	return 0, ioError
+}
+
+// h1Room is how much body an HTTP/1.1 connection takes now: nothing, or enough to
+// be worth reading for.
+func h1Room(s *sock) int {
+	if n := s.room() - http1.ChunkOverhead; n >= minRoom {
+		return n
+	}
+	return 0
 }
 
 // room is how much may be appended to out.

@@ -229,7 +229,7 @@ func (s *stream) connected(u upstream) {
 	s.up, s.phase, s.sentEnd, s.triedAt = u, phaseExchange, false, s.w.now
 	u.sendHead(s.req.Request, s.req.framing, s.req.length)
 	if len(s.retry.body) > 0 {
-		u.sendBody(s.retry.body)
+		u.sendBody(s.retry.body, false)
 	}
 	if s.d.bodyDone() {
 		u.sendEnd(s.d.trailers())
@@ -267,10 +267,10 @@ const minRoom = 4 << 10
 func (s *stream) pumpRequest() (moved bool) {
 	u := s.up
 	if !s.sentEnd && !u.state().broken {
-		if u.room() < minRoom {
+		if u.room() == 0 {
 			u.flush()
 		}
-		if room := u.room(); room >= minRoom {
+		if room := u.room(); room > 0 {
 			moved = s.moveRequest(u, room)
 			if s.phase != phaseExchange {
 				return moved
@@ -299,7 +299,8 @@ func (s *stream) moveRequest(u upstream, room int) bool {
 	}
 	s.reqBytes += int64(len(piece))
 	s.retry.keep(piece, s.w.e.opts.RetryBuffer)
-	if u.sendBody(piece) == ioError {
+	last := end && len(s.d.trailers()) == 0
+	if u.sendBody(piece, last) == ioError {
 		u.state().broken = true
 	}
 	if end {
@@ -336,12 +337,12 @@ func (s *stream) pumpResponse() (moved bool) {
 		s.fail(s.up.failure())
 		return false
 	}
-	if s.d.room() < minRoom {
+	if s.d.room() == 0 {
 		if s.d.flush() == ioError {
 			s.d.cut()
 			return false
 		}
-		if s.d.room() < minRoom {
+		if s.d.room() == 0 {
 			return false
 		}
 	}
@@ -357,12 +358,16 @@ func (s *stream) pumpResponse() (moved bool) {
 		return false
 	}
 	s.respBytes += int64(len(piece))
-	if s.d.sendBody(piece) == ioError {
+	var trailers []message.Field
+	if end {
+		trailers = s.up.trailers()
+	}
+	if s.d.sendBody(piece, end && len(trailers) == 0) == ioError {
 		s.d.cut()
 		return false
 	}
 	if end {
-		s.d.sendEnd(s.up.trailers())
+		s.d.sendEnd(trailers)
 		s.finish()
 	}
 	return true
@@ -411,7 +416,7 @@ func (s *stream) reply(status int, body, flag, details string, router bool) {
 	s.d.sendHead(&s.resp, message.Length, int64(len(body)), body == "")
 	if body != "" && s.d.takesBody() {
 		s.respBytes = int64(len(body))
-		s.d.sendBody([]byte(body))
+		s.d.sendBody([]byte(body), true)
 	}
 	s.d.sendEnd(nil)
 	s.finish()
@@ -429,16 +434,16 @@ func (s *stream) finish() {
 }
 
 // cancel ends a stream whose client is gone; d is being closed.
-func (s *stream) cancel() {
+func (s *stream) cancel(flag, details string) {
 	if s.phase == phaseOver {
 		return
 	}
 	s.phase = phaseOver
 	if s.flags == "" || !s.headSent {
-		s.addFlag("DC")
+		s.addFlag(flag)
 	}
 	if !s.headSent {
-		s.details = "downstream_remote_disconnect"
+		s.details = details
 	}
 	s.observe()
 	s.release(false)

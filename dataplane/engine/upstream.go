@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"fmt"
 
 	"golang.org/x/sys/unix"
 
@@ -45,23 +46,16 @@ const (
 // gives false, s has failed.
 func (h *host) connect(s *stream) bool {
 	w := h.pool.w
-	family, sa := sockaddr(h.addr)
-	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		w.e.log.Warn("cannot connect", "cluster", h.pool.key.name, "error", err)
-		h.pool.brk.Pending.Release()
-		s.fail(failConnect)
-		return false
-	}
-	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	fd, err := h.dial()
 	u := &uconn{host: h, s: s}
 	u.w, u.fd, u.timer.owner = w, fd, u
-	err = unix.Connect(fd, sa)
-	if err == nil || err == unix.EINPROGRESS {
-		err = w.register(&u.sock, u)
+	if err == nil {
+		if err = w.register(&u.sock, u); err != nil {
+			_ = unix.Close(fd)
+		}
 	}
 	if err != nil {
-		_ = unix.Close(fd)
+		w.e.log.Warn("cannot connect", "cluster", h.pool.key.name, "error", err)
 		h.pool.stats.connectFail.Inc()
 		h.pool.brk.Pending.Release()
 		s.fail(failConnect)
@@ -71,6 +65,21 @@ func (h *host) connect(s *stream) bool {
 	s.up = u
 	w.timers.set(&u.timer, w.now+h.pool.connectTimeout)
 	return true
+}
+
+// dial makes a socket and starts to connect it.
+func (h *host) dial() (int, error) {
+	family, sa := sockaddr(h.addr)
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("socket: %w", err)
+	}
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	if err := unix.Connect(fd, sa); err != nil && err != unix.EINPROGRESS {
+		_ = unix.Close(fd)
+		return -1, fmt.Errorf("connect %s: %w", h.text, err)
+	}
+	return fd, nil
 }
 
 func (u *uconn) onEvent() {
@@ -210,7 +219,7 @@ func (u *uconn) sendHead(r *message.Request, framing message.Framing, length int
 	u.out = http1.AppendRequest(u.out, r, framing, length)
 }
 
-func (u *uconn) sendBody(piece []byte) ioState {
+func (u *uconn) sendBody(piece []byte, _ bool) ioState {
 	if u.framing != http1.Chunked {
 		return u.writeBody(piece)
 	}
@@ -228,7 +237,7 @@ func (u *uconn) sendEnd([]message.Field) {
 	}
 }
 
-func (u *uconn) room() int { return u.sock.room() - http1.ChunkOverhead }
+func (u *uconn) room() int { return h1Room(&u.sock) }
 
 // failure says how a read that did not go on has ended.
 func (u *uconn) failure() failure {

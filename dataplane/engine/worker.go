@@ -37,6 +37,10 @@ type worker struct {
 	conns     dconnList
 	ready     []runner // to be run again this turn
 	running   []runner
+	dirty     []*mux // have output for the end of this turn
+	flushing  []*mux
+	dstreams  []*dstream // free
+	ustreams  []*ustream // free
 	date      dateCache
 	logs      workerLogs
 	stopped   bool
@@ -147,6 +151,7 @@ func (w *worker) loop() {
 		}
 		w.timers.run(w.now)
 		w.runReady()
+		w.flushDirty()
 	}
 }
 
@@ -159,7 +164,7 @@ func (w *worker) tick() {
 // sleep is how long epoll may wait, in ms, rounded up so that a timer that is
 // nearly due does not spin.
 func (w *worker) sleep() int {
-	if len(w.ready) > 0 {
+	if len(w.ready)+len(w.dirty) > 0 {
 		return 0
 	}
 	next := w.timers.next()
@@ -231,6 +236,16 @@ func (w *worker) runReady() {
 		w.running[i] = nil
 		*r.isQueued() = false
 		r.onTurn()
+	}
+}
+
+// flushDirty writes what the HTTP/2 connections have to say. What that brings
+// about is for the next turn.
+func (w *worker) flushDirty() {
+	w.dirty, w.flushing = w.flushing[:0], w.dirty
+	for i, m := range w.flushing {
+		w.flushing[i] = nil
+		m.flushNow()
 	}
 }
 

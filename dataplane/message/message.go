@@ -6,7 +6,12 @@ package message
 // Field is one header field. Name is in lower case, as every codec makes it.
 // Both strings may alias the codec's buffer: they live as long as the exchange
 // and are copied by whoever keeps them longer.
-type Field struct{ Name, Value string }
+type Field struct {
+	Name, Value string
+	// NeverIndex: the sender wants it kept out of compression tables on every hop
+	// (RFC 7541 §6.2.3).
+	NeverIndex bool
+}
 
 // Request is one request head. Fields hold no hop-by-hop fields and no Host:
 // the codec has taken those out.
@@ -16,6 +21,9 @@ type Request struct {
 	Authority string // Host or :authority, as sent
 	Target    string // path and query as sent: "/a/b?x=1", or "*"
 	Fields    []Field
+	// TakesTrailers: the client, and every hop so far, takes the trailers of the
+	// response ("te: trailers").
+	TakesTrailers bool
 }
 
 // Path is the target up to, not including, the first '?'.

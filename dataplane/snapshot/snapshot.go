@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/meshc/meshc/dataplane/filter"
+	"github.com/meshc/meshc/dataplane/http2"
 	"github.com/meshc/meshc/dataplane/route"
 )
 
@@ -60,7 +61,10 @@ type HTTP struct {
 	// ForwardClientCert is Envoy's forward_client_cert_details.
 	ForwardClientCert ForwardClientCert
 	GenerateRequestID bool
-	UseRemoteAddress  bool // edge: x-forwarded-for gets the peer's address
+
+	Codec            Codec
+	HTTP2            HTTP2
+	UseRemoteAddress bool // edge: x-forwarded-for gets the peer's address
 }
 
 // ForwardClientCert says what happens to x-forwarded-client-cert.
@@ -82,6 +86,47 @@ type AccessLog struct {
 	JSONFormat map[string]string
 }
 
+// Codec says which protocols a connection manager speaks (codec_type).
+type Codec uint8
+
+// Codecs. Auto goes by what the TLS handshake has agreed on, else by the first
+// bytes.
+const (
+	CodecAuto Codec = iota
+	CodecHTTP1
+	CodecHTTP2
+)
+
+// Upstream says which protocol a cluster is spoken to in.
+type Upstream uint8
+
+// Upstream protocols.
+const (
+	UpstreamHTTP1 Upstream = iota
+	UpstreamHTTP2
+	UpstreamAsDownstream // use_downstream_protocol_config
+)
+
+// HTTP2 are the options of HTTP/2 connections; 0 is the default of each.
+type HTTP2 struct {
+	MaxStreams   uint32 // at once: 100
+	StreamWindow uint32 // bytes of body that a stream may have under way: 256 KiB
+	ConnWindow   uint32 // the same of all streams together: 1 MiB
+}
+
+// Apply puts what is set in place of defaults.
+func (h HTTP2) Apply(c *http2.Config) {
+	if h.MaxStreams > 0 {
+		c.MaxStreams = h.MaxStreams
+	}
+	if h.StreamWindow > 0 {
+		c.StreamWindow = h.StreamWindow
+	}
+	if h.ConnWindow > 0 {
+		c.ConnWindow = h.ConnWindow
+	}
+}
+
 // LBPolicy of a cluster.
 type LBPolicy uint8
 
@@ -101,6 +146,8 @@ type Cluster struct {
 	IdleTimeout    time.Duration // of a pooled connection, 0 = 1 h
 	TLS            *tls.Config   // nil: plaintext
 	LB             LBPolicy
+	Protocol       Upstream
+	HTTP2          HTTP2
 	Endpoints      []Endpoint
 
 	// Circuit breaker of the default priority; 0 = Envoy's default
