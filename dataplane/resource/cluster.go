@@ -34,7 +34,6 @@ type Cluster struct {
 	Endpoints *Endpoints                // of Static and StrictDNS
 	EDSName   string                    // of EDS
 	TLS       *tlsv3.UpstreamTlsContext // nil: plaintext
-	HTTP2     bool                      // asked for by http2_protocol_options
 }
 
 // ResourceName implements Resource.
@@ -73,9 +72,6 @@ func decodeCluster(m *clusterv3.Cluster) (Resource, error) {
 	c, err := clusterOf(m)
 	if err != nil {
 		return nil, err
-	}
-	if c.HTTP2 {
-		return nil, errors.New("http2_protocol_options: HTTP/2 upstreams are not supported")
 	}
 	return c, nil
 }
@@ -144,10 +140,9 @@ func (c *Cluster) options(m *clusterv3.Cluster) error {
 		if err := packed.UnmarshalTo(o); err != nil {
 			return fmt.Errorf("typed_extension_protocol_options[%q]: %w", key, err)
 		}
-		if o.GetExplicitHttpConfig() == nil {
-			return fmt.Errorf("typed_extension_protocol_options[%q]: needs explicit_http_config", key)
+		if err := c.upstreamProtocol(o); err != nil {
+			return fmt.Errorf("typed_extension_protocol_options[%q]: %w", key, err)
 		}
-		c.HTTP2 = o.GetExplicitHttpConfig().GetHttp2ProtocolOptions() != nil
 		if d := o.GetCommonHttpProtocolOptions().GetIdleTimeout(); d != nil {
 			if c.Template.IdleTimeout = d.AsDuration(); c.Template.IdleTimeout <= 0 {
 				return fmt.Errorf("typed_extension_protocol_options[%q]: idle_timeout: only values above 0 are supported", key)
@@ -212,8 +207,11 @@ func controlCluster(m *clusterv3.Cluster) (*ControlCluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !decoded.HTTP2 {
+	if decoded.Template.Protocol != snapshot.UpstreamHTTP2 {
 		return nil, errors.New("a gRPC cluster needs http2_protocol_options")
+	}
+	if decoded.Template.HTTP2 != (snapshot.HTTP2{}) {
+		return nil, errors.New("http2_protocol_options: only empty ones are supported in a gRPC cluster of the bootstrap")
 	}
 	c.TLS = decoded.TLS
 	for _, group := range m.GetLoadAssignment().GetEndpoints() {

@@ -103,7 +103,7 @@ func TestListenerRefusals(t *testing.T) {
 		}
 	}
 	for manager, want := range map[string]string{
-		rds + `"codec_type": "HTTP2",`:                                        "filter_chains[0].filters[0].typed_config.codec_type: value HTTP2",
+		rds + `"codec_type": "HTTP3",`:                                        "filter_chains[0].filters[0].typed_config.codec_type: value HTTP3",
 		rds + logWith("%NO_SUCH%"):                                            "access_log[0]: access log format: operator %NO_SUCH% is not supported",
 		rds + `"max_request_headers_kb": 61,`:                                 "max_request_headers_kb: only values up to 60",
 		rds + `"tracing": {},`:                                                "tracing: field is not supported",
@@ -158,8 +158,8 @@ func TestClusterRefusals(t *testing.T) {
 		`{"name": "c", "outlier_detection": {}}`:                 "outlier_detection",
 		`{"name": "c", "health_checks": [{"timeout": "1s", "interval": "1s", "unhealthy_threshold": 1, "healthy_threshold": 1, "tcp_health_check": {}}]}`: "health_checks",
 		`{"type": "STATIC"}`: "name",
-		`{"name": "c", "transport_socket": {"name": "tls", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"}}}`:                                         "common_tls_context is missing",
-		`{"name": "c", "typed_extension_protocol_options": {"x": {"@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions", "explicit_http_config": {"http2_protocol_options": {}}}}}`: "http2_protocol_options",
+		`{"name": "c", "transport_socket": {"name": "tls", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"}}}`:                                                                           "common_tls_context is missing",
+		`{"name": "c", "typed_extension_protocol_options": {"x": {"@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions", "explicit_http_config": {"http2_protocol_options": {"initial_stream_window_size": 1000}}}}}`: "InitialStreamWindowSize",
 		`{"name": "c", "transport_socket": {"name": "tls", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext", ` +
 			strings.Replace(tlsContext, `"name": "default"`, `"name": "other"`, 1) + `}}}`: `"other"`,
 	} {

@@ -149,6 +149,9 @@ func decodeChain(m *listenerv3.FilterChain, direction string) (*Chain, error) {
 	if c.HTTP, err = decodeManager(manager, direction); err != nil {
 		return nil, fmt.Errorf("filters[0]: %w", err)
 	}
+	if err := c.HTTP.codec(manager, tls); err != nil {
+		return nil, fmt.Errorf("filters[0]: %w", err)
+	}
 	return c, nil
 }
 

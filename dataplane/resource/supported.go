@@ -10,7 +10,7 @@ import (
 // Supported is everything that the proxy takes from xDS and from a bootstrap.
 var Supported = support.New(
 	listenerMessages, managerMessages, route.Supported, fault.Supported, rbac.Supported,
-	clusterMessages, tlsMessages, sourceMessages, bootstrapMessages,
+	clusterMessages, http2Messages, tlsMessages, sourceMessages, bootstrapMessages,
 )
 
 var listenerMessages = []support.Message{
@@ -58,7 +58,8 @@ const p = "envoy.extensions.filters.network.http_connection_manager.v3."
 
 var managerMessages = []support.Message{
 	{Name: p + "HttpConnectionManager", Fields: []support.Field{
-		support.Only("codec_type", "HTTP/1.1 is spoken", "AUTO", "HTTP1"),
+		support.Only("codec_type", "AUTO goes by ALPN, else by the first bytes", "AUTO", "HTTP1", "HTTP2"),
+		support.F("http2_protocol_options", ""),
 		support.F("stat_prefix", ""),
 		support.F("rds", ""),
 		support.F("route_config", ""),

@@ -27,13 +27,13 @@ var clusterMessages = []support.Message{
 	{Name: "envoy.extensions.upstreams.http.v3.HttpProtocolOptions", Fields: []support.Field{
 		support.F("common_http_protocol_options", "idle_timeout"),
 		support.F("explicit_http_config", ""),
+		support.F("use_downstream_protocol_config", ""),
 	}},
 	{Name: "envoy.extensions.upstreams.http.v3.HttpProtocolOptions.ExplicitHttpConfig", Fields: []support.Field{
 		support.F("http_protocol_options", ""),
-		support.F("http2_protocol_options", "of gRPC clusters in the bootstrap only"),
+		support.F("http2_protocol_options", "over TLS, h2 must be agreed on"),
 	}},
 	{Name: "envoy.config.core.v3.Http1ProtocolOptions"},
-	{Name: "envoy.config.core.v3.Http2ProtocolOptions"},
 	{Name: "envoy.config.endpoint.v3.ClusterLoadAssignment", Fields: []support.Field{
 		support.F("cluster_name", ""), support.F("endpoints", ""),
 	}},
