@@ -91,6 +91,15 @@ type Destination struct {
 	Percent string `json:"percent"`
 	Cluster string `json:"cluster"`
 	At      string `json:"at,omitempty"`
+
+	Traffic []Setting `json:"traffic,omitempty"` // how its endpoints are chosen and treated, where anything is written
+}
+
+// Setting is one thing that is set: "outliers.interval", "10s".
+type Setting struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+	At    string `json:"at,omitempty"` // "" is the built-in default
 }
 
 // Retry policy as it applies to this request.

@@ -50,6 +50,7 @@ func (a *asking) taken(s *model.Service, port uint16, rule *model.Route) *Taken 
 			Percent: literal.FormatPercent(d.BasisPoints),
 			Cluster: model.ClusterName(port, d.Version, s.Host),
 			At:      place(d.Origin),
+			Traffic: settings(s.Version(d.Version)),
 		})
 	}
 	if d := rule.Delay; d != nil {
@@ -57,6 +58,22 @@ func (a *asking) taken(s *model.Service, port uint16, rule *model.Route) *Taken 
 	}
 	if b := rule.Abort; b != nil {
 		out.Faults = append(out.Faults, a.fault(b.Name, fmt.Sprintf("abort %d", b.Status), b.BasisPoints, b.Until, place(b.Origin)))
+	}
+	return out
+}
+
+// settings says how endpoints of v are chosen and treated.
+func settings(v *model.Version) []Setting {
+	if v == nil {
+		return nil
+	}
+	return settingsOf(v.Traffic.Settings())
+}
+
+func settingsOf(list []model.Setting) []Setting {
+	var out []Setting
+	for _, s := range list {
+		out = append(out, Setting{Name: s.Name, Value: s.Value, At: place(s.At)})
 	}
 	return out
 }

@@ -62,7 +62,7 @@ func (a *asking) external(e *model.External) {
 	a.out.Route = &Taken{
 		Name:    e.Name,
 		At:      place(e.Origin),
-		Split:   []Destination{{Percent: "100", Cluster: model.ClusterName(a.req.Port, "", e.Host)}},
+		Split:   []Destination{{Percent: "100", Cluster: model.ClusterName(a.req.Port, "", e.Host), Traffic: settingsOf(e.Traffic.Settings())}},
 		Timeout: timeoutText(e.Timeout),
 	}
 	a.end(OutsideMesh, fmt.Sprintf("it leaves the mesh for %s", e.Host))

@@ -68,6 +68,9 @@ func (a *Answer) ruleText(line printer, r Rule) {
 func (t *Taken) text(line printer) {
 	for _, d := range t.Split {
 		line("destination", "%s %% %s  %s%s", d.Percent, or(d.Version, "(external)"), d.Cluster, in(d.At))
+		for _, s := range d.Traffic {
+			line("", "  %s %s%s", s.Name, s.Value, in(or(s.At, builtIn)))
+		}
 	}
 	line("timeout", "%s%s", t.Timeout, in(or(t.TimeoutAt, builtIn)))
 	switch {

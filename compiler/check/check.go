@@ -31,6 +31,7 @@ var intentPasses = []func(*overIntent){
 	(*overIntent).matches,    // conditions that a proxy can evaluate
 	(*overIntent).headers,    // header changes that a proxy may make
 	(*overIntent).resilience, // durations, retries and their arithmetic
+	(*overIntent).traffic,    // limits, ejection, health checks and balancing that can do what they say
 	(*overIntent).faults,     // known route, real effect, an end
 	(*overIntent).security,   // callers exist and can be known
 	(*overIntent).callers,    // `uses` and gateway routes against explicit allow lists
@@ -62,6 +63,7 @@ var modelPasses = []func(*overModel){
 	(*overModel).shadowed,         // rules that earlier rules leave nothing
 	(*overModel).shadowedGateway,  // the same for the rules of gateways
 	(*overModel).uncovered,        // requests that no rule takes
+	(*overModel).healthDenied,     // health checks that the server would not let in
 	(*overModel).expiredFaults,    // faults whose end has passed
 }
 

@@ -26,6 +26,7 @@ var blocks = [][]Entry{
 	routing,
 	security,
 	resilience,
+	traffic,
 	compile,
 	internal,
 }

@@ -41,7 +41,7 @@ func full() *model.Mesh {
 		Name: "mesh", TrustDomain: "td",
 		Services: []*model.Service{{
 			Ref: a, Owner: "o", Host: "a.n", ServiceAccount: "a", SPIFFEID: "spiffe://td/a", Ports: ports,
-			Versions: []model.Version{{Name: "v1", Labels: map[string]string{"version": "v1"}}}, Uses: []model.Ref{b},
+			Versions: []model.Version{{Name: "v1", Labels: map[string]string{"version": "v1"}, Traffic: traffic()}}, Uses: []model.Ref{b},
 			Routes: []*model.Route{route}, MTLS: model.MTLSStrict,
 			Allow:  []model.Allow{{Principals: []string{"spiffe://td/b"}, Methods: []string{"GET"}, Paths: match.Paths, Origin: line(12)}, {Any: true}, {Authenticated: true}},
 			Origin: line(1),
@@ -52,7 +52,32 @@ func full() *model.Mesh {
 				Host: "*", Routes: []*model.GatewayRoute{{Name: "x/rest", Service: a, Port: 80, Route: &model.Route{Match: []model.Match{match}}, Origin: line(21)}},
 			}}}},
 		}},
-		Externals: []*model.External{{Ref: b, Host: "b.com", Ports: ports, Endpoints: []string{"1.2.3.4:80"}, Timeout: time.Second, Origin: line(30)}},
+		Externals: []*model.External{{Ref: b, Host: "b.com", Ports: ports, Endpoints: []string{"1.2.3.4:80"}, Timeout: time.Second, Traffic: &model.Traffic{ConnectTimeout: time.Second}, Origin: line(30)}},
+	}
+}
+
+// traffic has every field set, so that each is a leaf.
+func traffic() *model.Traffic {
+	return &model.Traffic{
+		ConnectTimeout: time.Second,
+		Connections: &model.Connections{
+			Max: 1, MaxPending: 2, MaxRequests: 3, MaxRetries: 4, Clients: 1, RequestsPerConnection: 5, Idle: time.Minute, MaxAge: time.Hour,
+			Keepalive: &model.Keepalive{Time: time.Minute, Interval: time.Second, Probes: 6},
+		},
+		RetryBudget: &model.RetryBudget{BasisPoints: 2000, MinConcurrency: 3},
+		Outliers: &model.Outliers{
+			Consecutive5xx: 5, ConsecutiveGateway: 4, ConsecutiveLocal: 3, Interval: time.Second, Ejection: time.Minute, MaxEjection: time.Hour, MaxPercent: 10, AtLeastOne: true,
+			SuccessRate:    &model.SuccessRate{MinHosts: 5, MinRequests: 100, StdevHundredths: 190},
+			FailurePercent: &model.FailurePercent{Threshold: 50, MinHosts: 5, MinRequests: 50},
+		},
+		Health: &model.Health{
+			HTTP: &model.HealthHTTP{Path: "/h", Host: "h", Statuses: []uint32{200}}, TCP: &model.HealthTCP{Send: "a", Receive: []string{"b"}},
+			Interval: time.Second, Timeout: time.Second, HealthyAfter: 2, UnhealthyAfter: 3, Port: 81,
+		},
+		Balance: &model.Balance{
+			Policy: model.LeastRequest, Choices: 2, PanicBasisPoints: 5000,
+			SlowStart: &model.SlowStart{Window: time.Minute, MinBasisPoints: 1000, AggressionHundredths: 100},
+		},
 	}
 }
 
@@ -80,7 +105,9 @@ func TestEveryFieldOfTheModelShows(t *testing.T) {
 func collect(v reflect.Value, at []any, out *[][]any) {
 	switch v.Kind() {
 	case reflect.Pointer:
-		collect(v.Elem(), at, out)
+		if !v.IsNil() {
+			collect(v.Elem(), at, out)
+		}
 	case reflect.Struct:
 		if v.Type() == reflect.TypeFor[time.Time]() {
 			*out = append(*out, at)
@@ -184,10 +211,11 @@ func TestTextShowsBeforeAfterAndLines(t *testing.T) {
   - host: b.com  [a.cue:30:1]
   - ports[http]: 80 http  [a.cue:2:1]
   - timeout: 1s  [a.cue:30:1]
+  - traffic.connectTimeout: 1s  [a.cue:30:1]
 ~ service n/a
   - routes[rest].requestHeaders.remove[r]: removed  [a.cue:4:1]
   ~ routes[rest].to[v1]: 90 % → 80 %  [a.cue:66:1]
-0 added, 1 changed, 1 removed; 6 fields differ
+0 added, 1 changed, 1 removed; 7 fields differ
 `
 	if out.String() != want {
 		t.Errorf("got\n%s", out.String())

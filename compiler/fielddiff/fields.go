@@ -71,6 +71,7 @@ func (f *flat) service(s *model.Service) {
 	f.ports(s.Ports)
 	for _, v := range s.Versions {
 		f.add(at("versions", v.Name), labelsText(v.Labels), v.Origin)
+		f.settings(at("versions", v.Name)+".traffic", v.Traffic.Settings(), v.Origin)
 	}
 	for _, u := range s.Uses {
 		f.add(at("uses", u.String()), "declared", s.Origin)
@@ -199,6 +200,14 @@ func (f *flat) external(e *model.External) {
 	f.ports(e.Ports)
 	f.add("endpoints", strings.Join(e.Endpoints, ", "), e.Origin)
 	f.add("timeout", limitText(e.Timeout), e.Origin)
+	f.settings("traffic", e.Traffic.Settings(), e.Origin)
+}
+
+// settings adds each under path; around is the place of what has none.
+func (f *flat) settings(path string, list []model.Setting, around diag.Range) {
+	for _, s := range list {
+		f.add(path+"."+s.Name, s.Value, or(s.At, around))
+	}
 }
 
 func at(path, key string) string { return path + "[" + key + "]" }

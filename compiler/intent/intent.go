@@ -29,6 +29,7 @@ type Config struct {
 	MTLS        *Value[string] // strict | permissive | disable
 	Proxy       *Value[string] // meshc | envoy
 	Features    []Feature
+	Traffic     *Traffic
 	At          diag.Range
 }
 
@@ -55,6 +56,7 @@ type Service struct {
 	Security       *Security
 	Proxy          *Value[string] // meshc | envoy
 	Features       []Feature
+	Traffic        *Traffic
 	At             diag.Range // the label
 }
 
@@ -68,9 +70,10 @@ type Port struct {
 
 // Version is one deployable version and the labels that select it.
 type Version struct {
-	Name   Value[string]
-	Labels []*KV // nil: default {version: <name>}
-	At     diag.Range
+	Name    Value[string]
+	Labels  []*KV // nil: default {version: <name>}
+	Traffic *Traffic
+	At      diag.Range
 }
 
 // KV is one key of a user-written map, with its value.
@@ -241,5 +244,6 @@ type External struct {
 	Endpoints []Value[string] // "ip:port"; nil: resolve Host by DNS
 	Timeout   *Value[string]
 	Features  []Feature
+	Traffic   *Traffic
 	At        diag.Range
 }

@@ -62,10 +62,7 @@ func allDigits(s string) bool {
 }
 
 // FormatPercent writes basis points as a percentage with the fewest decimals.
-func FormatPercent(bp uint32) string {
-	s := fmt.Sprintf("%d.%02d", bp/100, bp%100)
-	return strings.TrimSuffix(strings.TrimRight(s, "0"), ".")
-}
+func FormatPercent(bp uint32) string { return model.Hundredths(bp) }
 
 // MaxDuration bounds every duration in intent. Envoy computes deadlines in
 // signed milliseconds; a year is far inside that and beyond any sane timeout.

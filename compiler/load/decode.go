@@ -12,6 +12,7 @@ func (c cursor) config() intent.Config {
 		TrustDomain: c.optionalText("trustDomain"),
 		MTLS:        c.optionalText("mtls"),
 		Proxy:       c.optionalText("proxy"),
+		Traffic:     c.traffic(),
 		At:          c.label(),
 	}
 }
@@ -39,6 +40,7 @@ func (c cursor) service(home string, namespace *intent.Value[string]) *intent.Se
 		Faults:         each(c.entries("faults"), cursor.fault),
 		Security:       c.security(),
 		Proxy:          c.optionalText("proxy"),
+		Traffic:        c.traffic(),
 		At:             c.label(),
 	}
 }
@@ -53,7 +55,7 @@ func (c cursor) port() *intent.Port {
 }
 
 func (c cursor) version() *intent.Version {
-	return &intent.Version{Name: c.name(), Labels: c.pairs("labels"), At: c.label()}
+	return &intent.Version{Name: c.name(), Labels: c.pairs("labels"), Traffic: c.traffic(), At: c.label()}
 }
 
 func (c cursor) use() *intent.Use { return &intent.Use{Ref: c.name(), At: c.label()} }
@@ -248,6 +250,7 @@ func (c cursor) external(home string, namespace *intent.Value[string]) *intent.E
 		Ports:     each(c.entries("ports"), cursor.port),
 		Endpoints: c.texts("endpoints"),
 		Timeout:   c.optionalText("timeout"),
+		Traffic:   c.traffic(),
 		At:        c.label(),
 	}
 }

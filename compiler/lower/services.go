@@ -21,7 +21,7 @@ func (l *lowering) services() {
 			ServiceAccount: scope.Or(s.ServiceAccount, ref.Name),
 			SPIFFEID:       l.scope.ServiceID(s),
 			Ports:          ports(s.Ports),
-			Versions:       versions(s.Versions),
+			Versions:       l.versions(s),
 			Uses:           uses(s.Uses, ref.Namespace),
 			MTLS:           l.scope.Mode(s),
 			Origin:         s.At,
@@ -39,6 +39,7 @@ func (l *lowering) externals() {
 			Ports:     ports(e.Ports),
 			Endpoints: slices.Compact(endpoints),
 			Timeout:   durationOr(e.Timeout, DefaultTimeout),
+			Traffic:   traffic(l.scope.ExternalTraffic(e), e.Host.V, nil),
 			Origin:    e.At,
 		})
 	}
@@ -55,10 +56,13 @@ func ports(ps []*intent.Port) []model.Port {
 	return out
 }
 
-func versions(vs []*intent.Version) []model.Version {
+func (l *lowering) versions(s *intent.Service) []model.Version {
 	var out []model.Version
-	for _, v := range vs {
-		out = append(out, model.Version{Name: v.Name.V, Labels: labels(v), Origin: v.At})
+	for _, v := range s.Versions {
+		out = append(out, model.Version{
+			Name: v.Name.V, Labels: labels(v), Origin: v.At,
+			Traffic: traffic(l.scope.VersionTraffic(s, v), scope.Host(s), s.Ports),
+		})
 	}
 	slices.SortStableFunc(out, func(a, b model.Version) int { return cmp.Compare(a.Name, b.Name) })
 	return out

@@ -56,6 +56,15 @@ func (s *Service) Version(name string) *Version {
 	return nil
 }
 
+// HealthOf says how callers ask the instances of a version whether they are
+// well; nil when they do not, or when there is no such version.
+func (s *Service) HealthOf(version string) *Health {
+	if v := s.Version(version); v != nil && v.Traffic != nil {
+		return v.Traffic.Health
+	}
+	return nil
+}
+
 // ServicesByID groups the services by SPIFFE ID; one ID usually has one.
 func (m *Mesh) ServicesByID() map[string][]*Service {
 	byID := make(map[string][]*Service, len(m.Services))

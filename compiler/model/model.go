@@ -78,9 +78,10 @@ type Port struct {
 
 // Version is one deployable version; sorted by name.
 type Version struct {
-	Name   string
-	Labels map[string]string
-	Origin Origin
+	Name    string
+	Labels  map[string]string
+	Traffic *Traffic // nil: built-in defaults
+	Origin  Origin
 }
 
 // Route is one rule of a service. A request that no rule takes gets 404.
@@ -246,5 +247,6 @@ type External struct {
 	Ports     []Port
 	Endpoints []string // "ip:port", sorted; empty = DNS on Host
 	Timeout   time.Duration
+	Traffic   *Traffic // nil: built-in defaults
 	Origin    Origin
 }

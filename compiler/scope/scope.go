@@ -21,8 +21,9 @@ const (
 // source order has it.
 type Scope struct {
 	TrustDomain string
-	MTLS        model.MTLSMode // of the mesh
-	Proxy       target.Proxy   // of workloads and gateways that do not say
+	MTLS        model.MTLSMode  // of the mesh
+	Proxy       target.Proxy    // of workloads and gateways that do not say
+	traffic     *intent.Traffic // of the mesh
 	services    map[model.Ref]*intent.Service
 	gateways    map[model.Ref]*intent.Gateway
 	externals   map[model.Ref]*intent.External
@@ -33,6 +34,7 @@ func New(m *intent.Mesh) *Scope {
 	s := &Scope{
 		TrustDomain: Or(m.Config.TrustDomain, DefaultTrustDomain),
 		MTLS:        model.MTLSMode(Or(m.Config.MTLS, string(model.MTLSStrict))),
+		traffic:     m.Config.Traffic,
 		services:    index(m.Services, ServiceRef),
 		gateways:    index(m.Gateways, GatewayRef),
 		externals:   index(m.Externals, ExternalRef),

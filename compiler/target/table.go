@@ -5,11 +5,13 @@ var Table = []Row{
 	{"mesh", Nobody, All},
 	{"mesh.trustDomain", Both, All},
 	{"mesh.mtls", Both, All},
+	{"mesh.traffic", Callers, Envoy},
 	{"namespace", Nobody, All},
 
 	{"service.*", Nobody, All},
 	{"service.*.ports", Both, All},
 	{"service.*.versions", Callers, All},
+	{"service.*.versions.*.traffic", Callers, Envoy},
 	{"service.*.uses", Own, All},
 	{"service.*.routes", Callers, All},
 	{"service.*.routes.*.match.[].cookies", Callers, Proxies}, // gRFC A28: path and headers only
@@ -19,7 +21,9 @@ var Table = []Row{
 	{"service.*.faults", Callers, All},                      // gRFC A33
 	{"service.*.security", Both, All},
 	{"service.*.security.allow", Own, Proxies},
+	{"service.*.traffic", Callers, Envoy},
 
 	{"gateway.*", Own, Proxies},
 	{"external.*", Callers, Proxies},
+	{"external.*.traffic", Callers, Envoy},
 }

@@ -38,6 +38,9 @@ func (e *emitter) versionCluster(s *model.Service, version string, port uint16) 
 	}
 	c := newCluster(name)
 	c.TransportSocket = socket
+	if err := setTraffic(c, s.Version(version).Traffic); err != nil {
+		return err
+	}
 	if e.opts.Static {
 		inline(c, clusterv3.Cluster_STATIC, ends)
 	} else {
@@ -75,6 +78,9 @@ func (e *emitter) externalCluster(x *model.External, port uint16) error {
 			return fmt.Errorf("external %s: %w", x.Ref, err)
 		}
 		inline(c, clusterv3.Cluster_STATIC, assignment(name, addrs...))
+	}
+	if err := setTraffic(c, x.Traffic); err != nil {
+		return fmt.Errorf("external %s: %w", x.Ref, err)
 	}
 	e.out.Clusters = append(e.out.Clusters, c)
 	return nil

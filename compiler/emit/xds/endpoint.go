@@ -33,7 +33,16 @@ func (ix *index) endpoints(cluster string, s *model.Service, version string, por
 		if err != nil {
 			return nil, fmt.Errorf("workload %s/%s, inbound port %d: %w", w.Service.Namespace, w.ID, port, err)
 		}
-		zones[w.Zone] = append(zones[w.Zone], lbEndpoint(a))
+		health, placed, err := asked(s.HealthOf(version), w)
+		if err != nil {
+			return nil, err
+		}
+		if !placed {
+			continue
+		}
+		end := lbEndpoint(a)
+		end.GetEndpoint().HealthCheckConfig = health
+		zones[w.Zone] = append(zones[w.Zone], end)
 	}
 	return byZone(cluster, zones), nil
 }

@@ -1,0 +1,103 @@
+package intent
+
+import "github.com/meshc/meshc/compiler/diag"
+
+// Traffic says how callers treat what they call. A nil block was not written.
+type Traffic struct {
+	ConnectTimeout *Value[string]
+	Connections    *Connections
+	RetryBudget    *RetryBudget
+	Outliers       *Outliers
+	Health         *Health
+	Balance        *Balance
+	At             diag.Range
+}
+
+// Connections limits connections and requests.
+type Connections struct {
+	Max, MaxPending, MaxRequests, MaxRetries *Value[int]
+	Clients                                  *Value[int]
+	RequestsPerConnection                    *Value[int]
+	Idle, MaxAge                             *Value[string]
+	Keepalive                                *Keepalive
+	At                                       diag.Range
+}
+
+// Keepalive of TCP; times in whole seconds.
+type Keepalive struct {
+	Time, Interval *Value[string]
+	Probes         *Value[int]
+	At             diag.Range
+}
+
+// RetryBudget limits retries by a share of the requests.
+type RetryBudget struct {
+	Percent        Value[string]
+	MinConcurrency *Value[int]
+	At             diag.Range
+}
+
+// Outliers leaves endpoints out that fail.
+type Outliers struct {
+	Consecutive5xx, ConsecutiveGateway, ConsecutiveLocal *Value[int]
+	SuccessRate                                          *SuccessRate
+	FailurePercent                                       *FailurePercent
+	Interval, Ejection, MaxEjection                      *Value[string]
+	MaxPercent                                           *Value[int]
+	At                                                   diag.Range
+}
+
+// SuccessRate finds endpoints by comparison with the others.
+type SuccessRate struct {
+	MinHosts, MinRequests *Value[int]
+	Stdev                 *Value[string] // decimal
+	At                    diag.Range
+}
+
+// FailurePercent finds endpoints by their share of failures.
+type FailurePercent struct {
+	Threshold             Value[int]
+	MinHosts, MinRequests *Value[int]
+	At                    diag.Range
+}
+
+// Health asks endpoints whether they are well, by exactly one of HTTP and TCP.
+type Health struct {
+	HTTP                         *HealthHTTP
+	TCP                          *HealthTCP
+	Interval, Timeout            Value[string]
+	HealthyAfter, UnhealthyAfter *Value[int]
+	Port                         *Value[string]
+	At                           diag.Range
+}
+
+// HealthHTTP asks by a GET request.
+type HealthHTTP struct {
+	Path     Value[string]
+	Host     *Value[string]
+	Statuses []Value[int] // nil: 200
+	At       diag.Range
+}
+
+// HealthTCP asks by a connection.
+type HealthTCP struct {
+	Send    *Value[string]
+	Receive []Value[string]
+	At      diag.Range
+}
+
+// Balance spreads requests over endpoints.
+type Balance struct {
+	Policy       *Value[string] // roundRobin | leastRequest | random
+	Choices      *Value[int]
+	SlowStart    *SlowStart
+	PanicPercent *Value[string] // decimal
+	At           diag.Range
+}
+
+// SlowStart gives a new endpoint its share little by little.
+type SlowStart struct {
+	Window                 Value[string]
+	MinPercent, Aggression *Value[string] // decimals
+	At                     diag.Range
+}

@@ -1,0 +1,185 @@
+package lower
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/meshc/meshc/compiler/intent"
+	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/compiler/scope"
+)
+
+// traffic fills the defaults of the blocks that are written; nil stays nil.
+// host is the one that health checks ask for, ports are those they may name.
+func traffic(t *intent.Traffic, host string, ports []*intent.Port) *model.Traffic {
+	if t == nil {
+		return nil
+	}
+	out := &model.Traffic{
+		ConnectTimeout: durationOr(t.ConnectTimeout, model.DefaultConnectTimeout),
+		Connections:    mapped(t.Connections, connections),
+		RetryBudget:    mapped(t.RetryBudget, retryBudget),
+		Outliers:       mapped(t.Outliers, outliers),
+		Balance:        mapped(t.Balance, balance),
+	}
+	if t.ConnectTimeout != nil {
+		out.ConnectTimeoutOrigin = t.ConnectTimeout.At
+	}
+	if t.Health != nil {
+		out.Health = health(t.Health, host, ports)
+	}
+	return out
+}
+
+// mapped converts a block that is written.
+func mapped[A, B any](a *A, convert func(*A) *B) *B {
+	if a == nil {
+		return nil
+	}
+	return convert(a)
+}
+
+func connections(c *intent.Connections) *model.Connections {
+	clients := numberOr(c.Clients, 1)
+	share := func(v *intent.Value[int], def uint32) uint32 { // a default is each proxy's own
+		if v == nil {
+			return def
+		}
+		return uint32(v.V) / clients
+	}
+	return &model.Connections{
+		Max:                   share(c.Max, model.DefaultMaxConnections),
+		MaxPending:            share(c.MaxPending, model.DefaultMaxPending),
+		MaxRequests:           share(c.MaxRequests, model.DefaultMaxRequests),
+		MaxRetries:            share(c.MaxRetries, model.DefaultMaxRetries),
+		Clients:               clients,
+		RequestsPerConnection: numberOr(c.RequestsPerConnection, 0),
+		Idle:                  durationOr(c.Idle, model.DefaultUpstreamIdle),
+		MaxAge:                durationOr(c.MaxAge, 0),
+		Keepalive:             mapped(c.Keepalive, keepalive),
+		Origin:                c.At,
+	}
+}
+
+func keepalive(k *intent.Keepalive) *model.Keepalive {
+	return &model.Keepalive{
+		Time: durationOr(k.Time, 0), Interval: durationOr(k.Interval, 0), Probes: numberOr(k.Probes, 0), Origin: k.At,
+	}
+}
+
+func retryBudget(b *intent.RetryBudget) *model.RetryBudget {
+	return &model.RetryBudget{
+		BasisPoints: percent(b.Percent), MinConcurrency: numberOr(b.MinConcurrency, model.DefaultBudgetConcurrency), Origin: b.At,
+	}
+}
+
+func outliers(o *intent.Outliers) *model.Outliers {
+	ejection := durationOr(o.Ejection, model.DefaultEjection)
+	return &model.Outliers{
+		Consecutive5xx:     numberOr(o.Consecutive5xx, 0),
+		ConsecutiveGateway: numberOr(o.ConsecutiveGateway, 0),
+		ConsecutiveLocal:   numberOr(o.ConsecutiveLocal, 0),
+		SuccessRate:        mapped(o.SuccessRate, successRate),
+		FailurePercent:     mapped(o.FailurePercent, failurePercent),
+		Interval:           durationOr(o.Interval, model.DefaultOutlierInterval),
+		Ejection:           ejection,
+		MaxEjection:        durationOr(o.MaxEjection, max(ejection, model.DefaultMaxEjection)),
+		MaxPercent:         numberOr(o.MaxPercent, model.DefaultMaxEjectionPercent),
+		AtLeastOne:         o.MaxPercent == nil,
+		Origin:             o.At,
+	}
+}
+
+func successRate(s *intent.SuccessRate) *model.SuccessRate {
+	return &model.SuccessRate{
+		MinHosts:        numberOr(s.MinHosts, model.DefaultJudgedHosts),
+		MinRequests:     numberOr(s.MinRequests, model.DefaultSuccessRequests),
+		StdevHundredths: percentOr(s.Stdev, model.DefaultStdevHundredths),
+		Origin:          s.At,
+	}
+}
+
+func failurePercent(f *intent.FailurePercent) *model.FailurePercent {
+	return &model.FailurePercent{
+		Threshold:   uint32(f.Threshold.V),
+		MinHosts:    numberOr(f.MinHosts, model.DefaultJudgedHosts),
+		MinRequests: numberOr(f.MinRequests, model.DefaultFailureRequests),
+		Origin:      f.At,
+	}
+}
+
+func health(h *intent.Health, host string, ports []*intent.Port) *model.Health {
+	out := &model.Health{
+		Interval:       duration(h.Interval),
+		Timeout:        duration(h.Timeout),
+		HealthyAfter:   numberOr(h.HealthyAfter, model.DefaultHealthyAfter),
+		UnhealthyAfter: numberOr(h.UnhealthyAfter, model.DefaultUnhealthyAfter),
+		Origin:         h.At,
+	}
+	if h.HTTP != nil {
+		out.HTTP = &model.HealthHTTP{
+			Path: h.HTTP.Path.V, Host: strings.ToLower(scope.Or(h.HTTP.Host, host)), Statuses: statuses(h.HTTP.Statuses),
+		}
+	}
+	if h.TCP != nil {
+		out.TCP = &model.HealthTCP{Send: scope.Or(h.TCP.Send, ""), Receive: texts(h.TCP.Receive)}
+	}
+	if h.Port != nil {
+		p := scope.Port(ports, h.Port.V)
+		if p == nil {
+			panic("lower: intent was not checked: a health check names an unknown port")
+		}
+		out.Port = uint16(p.Number.V)
+	}
+	return out
+}
+
+func statuses(list []intent.Value[int]) []uint32 {
+	var out []uint32
+	for _, v := range list {
+		out = append(out, uint32(v.V))
+	}
+	if len(out) == 0 {
+		out = []uint32{model.DefaultHealthStatus}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+func balance(b *intent.Balance) *model.Balance {
+	out := &model.Balance{
+		Policy:           model.BalancePolicy(scope.Or(b.Policy, string(model.RoundRobin))),
+		SlowStart:        mapped(b.SlowStart, slowStart),
+		PanicBasisPoints: percentOr(b.PanicPercent, model.DefaultPanicBasisPoints),
+		Origin:           b.At,
+	}
+	if out.Policy == model.LeastRequest {
+		out.Choices = numberOr(b.Choices, model.DefaultChoices)
+	}
+	return out
+}
+
+func slowStart(s *intent.SlowStart) *model.SlowStart {
+	return &model.SlowStart{
+		Window:               duration(s.Window),
+		MinBasisPoints:       percentOr(s.MinPercent, model.DefaultSlowStartPoints),
+		AggressionHundredths: percentOr(s.Aggression, model.DefaultAggression),
+		Origin:               s.At,
+	}
+}
+
+// numberOr gives a written number, which the schema has bounded, or def.
+func numberOr(v *intent.Value[int], def uint32) uint32 {
+	if v == nil {
+		return def
+	}
+	return uint32(v.V)
+}
+
+// percentOr gives a written decimal in hundredths, or def.
+func percentOr(v *intent.Value[string], def uint32) uint32 {
+	if v == nil {
+		return def
+	}
+	return percent(*v)
+}
