@@ -78,6 +78,9 @@ func featuresTables(t *testing.T, writers map[string][]string) string {
 		if refused := strings.HasSuffix(f.Field, ".query.*.not") || strings.HasSuffix(f.Field, ".cookies.*.not"); refused {
 			continue // vet allows `not` on headers only
 		}
+		if f.Field == "external.*.traffic.health.port" {
+			continue // which vet refuses: an external has no port by name
+		}
 		if len(writers[f.Field]) == 0 && f.Field != "namespace" { // which is of a directory, and not of the mesh
 			t.Errorf("no archive in testdata writes %s", f.Field)
 		}
