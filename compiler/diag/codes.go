@@ -79,17 +79,6 @@ const (
 	DuplicateFault     Code = "MSH4010" // two faults of one kind on one route
 	RetriesUnused      Code = "MSH4011" // attempts is 0, so the rest of `retries` does nothing
 
-	MaxRetriesUnused Code = "MSH4030" // maxRetries beside a retry budget
-	BalanceUnused    Code = "MSH4031" // a field of `balance` that the policy ignores
-	NoDetector       Code = "MSH4032" // outliers without a detector
-	EjectionNever    Code = "MSH4033" // an ejection that cannot happen
-	EjectionPanic    Code = "MSH4034" // an ejection that panic routing undoes
-	EjectionTimes    Code = "MSH4035" // the first ejection is longer than the longest
-	HealthTimes      Code = "MSH4036" // a health check that takes longer than its interval
-	HealthDenied     Code = "MSH4037" // a health check that the allow list refuses
-	LimitBelowShare  Code = "MSH4038" // a limit that leaves nothing to a client
-	ClientsUnused    Code = "MSH4039" // clients without a limit to divide
-
 	EvaluationLimit Code = "MSH7001" // CUE evaluation exceeded a limit
 	EvaluationCrash Code = "MSH7002" // the evaluator itself failed
 	NotServed       Code = "MSH7010" // a field that a proxy concerned cannot serve
