@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"regexp"
 	"strings"
 
@@ -15,15 +14,24 @@ import (
 
 func newExplainCmd() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "explain CODE|FIELD",
-		Short: "say what a diagnostic code or a field means",
+		Use:   "explain CODE|FIELD [DIR]",
+		Short: "say what a diagnostic code or a field means, and what a field comes to",
 		Long: `Say what a diagnostic code means, with a bad and a good example, or what a field
 of the language takes and which default it has.
 
+A path that names an entry says what is in force there, which lines set it, and
+which lines of parent directories constrain it. Labels that hold a dot stand in
+double quotes; an index is [n]; NAMESPACE/NAME picks one of several entries.
+
   meshc explain MSH2001
+  meshc explain --list
   meshc explain service.routes.timeout
-  meshc explain --list`,
-		Args: cobra.MaximumNArgs(1),
+  meshc explain 'service.*.routes.*.timeout'
+  meshc explain service.reviews.routes.rest.timeout
+  meshc explain 'service.shop/reviews.routes.rest.match[0].headers."x.y"' prod
+  meshc explain service.reviews`,
+		Args:              cobra.MaximumNArgs(2),
+		ValidArgsFunction: completeField,
 	}
 	format := addOutputFlag(cmd, "markdown")
 	list := cmd.Flags().Bool("list", false, "list every diagnostic code")
@@ -33,45 +41,38 @@ of the language takes and which default it has.
 			return listCodes(cmd.OutOrStdout(), format.value)
 		case *list || len(args) == 0:
 			return errors.New("want either CODE or FIELD, or --list")
+		case codePattern.MatchString(args[0]) && len(args) == 1:
+			return explainCode(cmd.OutOrStdout(), diag.Code(strings.ToUpper(args[0])), format.value)
+		case codePattern.MatchString(args[0]):
+			return fmt.Errorf("a code is the same in every mesh, so %q says nothing", args[1])
 		}
-		return explain(cmd.OutOrStdout(), args[0], format.value)
+		dir := ""
+		if len(args) > 1 {
+			dir = args[1]
+		}
+		return explainField(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), args[0], dir, format.value)
 	}
 	return cmd
 }
 
 var codePattern = regexp.MustCompile(`(?i)^MSH[0-9]+$`)
 
-func explain(w io.Writer, subject, format string) error {
-	if codePattern.MatchString(subject) {
-		return explainCode(w, diag.Code(strings.ToUpper(subject)), format)
+// completeField offers the fields that may follow what was typed.
+func completeField(_ *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveFilterDirs
 	}
-	f, err := load.Describe(subject)
-	if err != nil {
-		return err
+	prefix, fields := "", load.TopLevel()
+	if at := strings.LastIndexByte(typed, '.'); at >= 0 {
+		f, err := load.Describe(typed[:at])
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		prefix, fields = typed[:at+1], f.Fields
 	}
-	if format == "json" {
-		return writeJSON(w, "FieldExplanation", f)
+	out := make([]string, len(fields))
+	for i, f := range fields {
+		out[i] = prefix + f
 	}
-	text := fieldText(f)
-	if format == "markdown" {
-		text = "```text\n" + text + "```\n"
-	}
-	_, err = io.WriteString(w, text)
-	return err
-}
-
-func fieldText(f *load.Field) string {
-	var b strings.Builder
-	required := ""
-	if f.Required {
-		required = ", required"
-	}
-	fmt.Fprintf(&b, "%s: %s%s\n", f.Path, f.Want, required)
-	if f.Doc != "" {
-		fmt.Fprintf(&b, "\n%s\n", f.Doc)
-	}
-	if len(f.Fields) > 0 {
-		fmt.Fprintf(&b, "\nFields: %s\n", strings.Join(f.Fields, ", "))
-	}
-	return b.String()
+	return out, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 }

@@ -37,7 +37,11 @@ type evaluation struct {
 // evaluate judges and decodes the request; progress is told which directory is
 // next. It does not bound itself.
 func evaluate(req *request, progress func(string)) *answer {
-	return newEvaluation(req).run(req.Dir, progress)
+	e := newEvaluation(req)
+	if req.Field != nil {
+		return e.explain(req, progress)
+	}
+	return e.run(req.Dir, progress)
 }
 
 func newEvaluation(req *request) *evaluation {

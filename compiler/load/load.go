@@ -64,24 +64,14 @@ func or[T comparable](field *T, fallback T) {
 // the entries that are sound in shape. The error is about reading fsys or
 // about running the evaluation, never about the mesh.
 func Mesh(ctx context.Context, fsys fs.FS, opts Options) (*intent.Mesh, diag.List, error) {
-	opts.Limits = opts.Limits.withDefaults()
-	dir := path.Clean(opts.Dir)
-	if !fs.ValidPath(dir) {
-		return nil, nil, fmt.Errorf("load: directory %q is not inside the module", opts.Dir)
-	}
-	found, diags, err := collect(ctx, fsys, opts.Limits)
+	req, diags, err := newRequest(ctx, fsys, &opts)
 	if err != nil {
 		return nil, nil, fmt.Errorf("load: %w", err)
-	}
-	if info, err := fs.Stat(fsys, dir); err != nil {
-		return nil, nil, fmt.Errorf("load: %w", err)
-	} else if !info.IsDir() {
-		return nil, nil, fmt.Errorf("load: %q is not a directory", opts.Dir)
 	}
 	if diags.HasErrors() {
 		return &intent.Mesh{}, diags, nil
 	}
-	ans, err := answerFor(ctx, &request{Dir: dir, Files: found}, opts)
+	ans, err := answerFor(ctx, req, opts)
 	if err != nil {
 		return nil, nil, fmt.Errorf("load: %w", err)
 	}
@@ -92,26 +82,48 @@ func Mesh(ctx context.Context, fsys fs.FS, opts Options) (*intent.Mesh, diag.Lis
 
 // answerFor decodes what is plain and has the rest evaluated.
 func answerFor(ctx context.Context, req *request, opts Options) (*answer, error) {
-	evaluated := func(req *request) (*answer, error) {
-		if opts.InProcess {
-			return evaluate(req, func(string) {}), nil
-		}
-		return runChild(ctx, req, opts.Limits)
-	}
 	if opts.AllCUE {
-		return evaluated(req)
+		return answerTo(ctx, req, opts)
 	}
 	p := newPlan(req.Files, req.Dir)
 	if p == nil {
-		return evaluated(req)
+		return answerTo(ctx, req, opts)
 	}
-	ans, err := evaluated(&request{Dir: req.Dir, Files: p.rest(req.Files)})
+	ans, err := answerTo(ctx, &request{Dir: req.Dir, Files: p.rest(req.Files)}, opts)
 	if err != nil {
 		return nil, err
 	}
 	if ans.Whole {
-		return evaluated(req)
+		return answerTo(ctx, req, opts)
 	}
 	p.join(ans)
 	return ans, nil
+}
+
+// newRequest reads the files, within the limits, whose defaults it fills in.
+// What it refuses to read is in the list.
+func newRequest(ctx context.Context, fsys fs.FS, opts *Options) (*request, diag.List, error) {
+	opts.Limits = opts.Limits.withDefaults()
+	dir := path.Clean(opts.Dir)
+	if !fs.ValidPath(dir) {
+		return nil, nil, fmt.Errorf("directory %q is not inside the module", opts.Dir)
+	}
+	found, diags, err := collect(ctx, fsys, opts.Limits)
+	if err != nil {
+		return nil, nil, err
+	}
+	if info, err := fs.Stat(fsys, dir); err != nil {
+		return nil, nil, err
+	} else if !info.IsDir() {
+		return nil, nil, fmt.Errorf("%q is not a directory", opts.Dir)
+	}
+	return &request{Dir: dir, Files: found}, diags, nil
+}
+
+// answerTo evaluates in a child, or in this process.
+func answerTo(ctx context.Context, req *request, opts Options) (*answer, error) {
+	if opts.InProcess {
+		return evaluate(req, func(string) {}), nil
+	}
+	return runChild(ctx, req, opts.Limits)
 }

@@ -21,6 +21,8 @@ type file struct {
 type request struct {
 	Dir   string
 	Files []file // sorted by path
+	// Field asks what the mesh says about one field, instead of for the mesh.
+	Field []string `json:",omitempty"`
 }
 
 // answer is what an evaluation gives.
@@ -30,6 +32,10 @@ type answer struct {
 	// Whole says that the answer may be another one when the request holds the
 	// whole mesh: a directory failed, or something refers across directories.
 	Whole bool
+	// Entries answer a request with a Field; Names are those that the mesh has
+	// of that kind.
+	Entries []Entry  `json:",omitempty"`
+	Names   []string `json:",omitempty"`
 }
 
 // Frames between parent and child: one byte of kind, four bytes of length
