@@ -156,7 +156,7 @@ func (f *compileFlags) printBootstrap(cmd *cobra.Command, m *model.Mesh, workloa
 }
 
 func (f *compileFlags) writeFiles(cmd *cobra.Command, m *model.Mesh, workloads []*model.Workload, now time.Time) error {
-	files, err := artifact.Files(m, workloads, xds.Options{Now: now})
+	files, err := artifact.New(m, workloads, xds.Options{Now: now})
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,8 @@ type index struct {
 // uses: work for one proxy must not grow with the mesh.
 func newIndex(m *model.Mesh, self *model.Workload, all []*model.Workload) (*index, error) {
 	ix := &index{mesh: m, workloads: make(map[instance][]*model.Workload)}
-	return ix, ix.place(visible(m, self), all)
+	services := visible(m, self)
+	return ix, ix.place(func(r model.Ref) bool { return services[r] }, all)
 }
 
 // visible are the services whose workloads self may know.
@@ -48,10 +49,10 @@ func visible(m *model.Mesh, self *model.Workload) map[model.Ref]bool {
 	return out
 }
 
-func (ix *index) place(services map[model.Ref]bool, all []*model.Workload) error {
+func (ix *index) place(visible func(model.Ref) bool, all []*model.Workload) error {
 	seen := make(map[string]bool)
 	for _, w := range all {
-		if !services[w.Service] {
+		if !visible(w.Service) {
 			continue
 		}
 		id := w.NodeID()

@@ -22,11 +22,19 @@ func (e *emitter) sidecar() error {
 		}
 	}
 	for _, ref := range s.Uses {
-		if err := e.outbound(ref); err != nil {
+		if err := e.client(ref); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// client gives the proxy what it needs to call ref.
+func (e *emitter) client(ref model.Ref) error {
+	if e.shared != nil {
+		return e.shared.outbound(e, ref)
+	}
+	return e.outbound(ref)
 }
 
 func (e *emitter) ownService() (*model.Service, error) {

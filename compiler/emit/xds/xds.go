@@ -52,18 +52,8 @@ func Emit(m *model.Mesh, w *model.Workload, all []*model.Workload, o Options) (*
 	if err != nil {
 		return nil, err
 	}
-	switch w.Role {
-	case model.RoleSidecar:
-		err = e.sidecar()
-	case model.RoleGateway:
-		err = e.gateway()
-	case model.RoleGRPC:
-		err = e.grpc()
-	default:
-		err = fmt.Errorf("unknown role %q", w.Role)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("workload %s/%s: %w", w.Service.Namespace, w.ID, err)
+	if err := e.run(); err != nil {
+		return nil, err
 	}
 	e.out.sort()
 	return e.out, nil
@@ -75,6 +65,29 @@ type emitter struct {
 	self *model.Workload
 	opts Options
 	out  *Resources
+
+	shared *Renderer  // what proxies have in common; nil when this is about one
+	parts  *fragments // what came from there
+}
+
+// run collects what the role of the proxy asks for.
+func (e *emitter) run() error {
+	w := e.self
+	var err error
+	switch w.Role {
+	case model.RoleSidecar:
+		err = e.sidecar()
+	case model.RoleGateway:
+		err = e.gateway()
+	case model.RoleGRPC:
+		err = e.grpc()
+	default:
+		err = fmt.Errorf("unknown role %q", w.Role)
+	}
+	if err != nil {
+		return fmt.Errorf("workload %s/%s: %w", w.Service.Namespace, w.ID, err)
+	}
+	return nil
 }
 
 func newEmitter(m *model.Mesh, w *model.Workload, all []*model.Workload, o Options) (*emitter, error) {

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 
@@ -18,51 +19,54 @@ import (
 // apiVersion of the files. The format of the resources is xDS v3.
 const apiVersion = "meshc.dev/v1alpha1"
 
-// document is one file. It begins with what it is and which proxy it is for.
-type document struct {
-	APIVersion string         `json:"apiVersion"`
-	Kind       string         `json:"kind"`
-	Node       string         `json:"node"`
-	Resources  *xds.Resources `json:"resources"`
+// Renderer makes the files of a mesh, one by one and in any order. It is safe
+// for concurrent use.
+type Renderer struct {
+	files    map[string]*model.Workload
+	resource *xds.Renderer
 }
 
-// Files gives the content of every file by its slash-separated path:
-// "<service>/<version>.json" or "<gateway>.json" for the first instance of
-// each, by ID, and "….<id>.json" for the others. Names that two namespaces
-// share are written "<namespace>.<name>".
-func Files(m *model.Mesh, workloads []*model.Workload, o xds.Options) (map[string][]byte, error) {
-	out := make(map[string][]byte, len(workloads))
-	for path, w := range paths(m, workloads) {
+// New gives the renderer of "<service>/<version>.json" or "<gateway>.json" for
+// the first instance of each, by ID, and "….<id>.json" for the others. Names
+// that two namespaces share are written "<namespace>.<name>".
+func New(m *model.Mesh, workloads []*model.Workload, o xds.Options) (*Renderer, error) {
+	r := &Renderer{files: paths(m, workloads)}
+	for path, w := range r.files {
 		if !fs.ValidPath(path) {
 			return nil, fmt.Errorf("workload %s: %q cannot be the name of a file", w.NodeID(), path)
 		}
-		res, err := xds.Emit(m, w, workloads, o)
-		if err != nil {
-			return nil, err
-		}
-		if err := res.Complete(); err != nil {
-			return nil, fmt.Errorf("workload %s: %w", w.NodeID(), err)
-		}
-		if out[path], err = render(document{APIVersion: apiVersion, Kind: "ProxyConfig", Node: w.NodeID(), Resources: res}); err != nil {
-			return nil, fmt.Errorf("workload %s: %w", w.NodeID(), err)
-		}
 	}
-	if len(out) != len(workloads) {
-		return nil, fmt.Errorf("%d workloads have only %d file names: two IDs and versions join to one", len(workloads), len(out))
+	if len(r.files) != len(workloads) {
+		return nil, fmt.Errorf("%d workloads have only %d file names: two IDs and versions join to one", len(workloads), len(r.files))
 	}
-	return out, nil
+	var err error
+	r.resource, err = xds.NewRenderer(m, workloads, o)
+	return r, err
 }
 
-func render(d document) ([]byte, error) {
-	raw, err := json.Marshal(d)
+// Names gives the slash-separated path of every file, sorted.
+func (r *Renderer) Names() []string { return slices.Sorted(maps.Keys(r.files)) }
+
+// Render gives the content of a file. It begins with what it is and which proxy
+// it is for; the resources are those of xds.Emit.
+func (r *Renderer) Render(path string) ([]byte, error) {
+	w, ok := r.files[path]
+	if !ok {
+		return nil, fmt.Errorf("no workload has the file %q", path)
+	}
+	resources, err := r.resource.Render(w)
+	if err != nil {
+		return nil, err
+	}
+	node, err := json.Marshal(w.NodeID())
 	if err != nil {
 		return nil, err
 	}
 	var out bytes.Buffer
-	if err := json.Indent(&out, raw, "", "  "); err != nil {
-		return nil, err
-	}
-	out.WriteByte('\n')
+	out.Grow(len(resources) + len(node) + 128)
+	fmt.Fprintf(&out, "{\n  \"apiVersion\": %q,\n  \"kind\": \"ProxyConfig\",\n  \"node\": %s,\n  \"resources\": ", apiVersion, node)
+	out.Write(resources)
+	out.WriteString("\n}\n")
 	return out.Bytes(), nil
 }
 

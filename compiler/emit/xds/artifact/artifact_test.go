@@ -42,23 +42,26 @@ func TestFileNames(t *testing.T) {
 	second := *all[slices.IndexFunc(all, func(w *model.Workload) bool { return w.Service == ref("us", "pay") })]
 	second.ID = "pay.v1-1"
 	second.Inbound = map[uint16]string{80: "127.0.0.9:80"}
-	files, err := artifact.Files(m, append(all, &second), xds.Options{Now: time.Unix(0, 0)})
+	files, err := artifact.New(m, append(all, &second), xds.Options{Now: time.Unix(0, 0)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := []string{"eu.cart/v1.json", "ingress.json", "pay/v1.json", "pay/v1.pay.v1-1.json", "us.cart/v1.json"}
-	if got := slices.Sorted(maps.Keys(files)); !slices.Equal(got, want) {
+	if got := files.Names(); !slices.Equal(got, want) {
 		t.Errorf("files %v, want %v", got, want)
 	}
-	if first := string(files["pay/v1.json"]); !strings.Contains(first, `"node": "sidecar~us/pay.v1-0"`) {
-		t.Errorf("the first instance is not in pay/v1.json: %.200s", first)
+	if first, err := files.Render("pay/v1.json"); err != nil || !strings.Contains(string(first), `"node": "sidecar~us/pay.v1-0"`) {
+		t.Errorf("the first instance is not in pay/v1.json: %v, %.200s", err, first)
+	}
+	if _, err := files.Render("pay/v9.json"); err == nil {
+		t.Error("renders a file that no workload has")
 	}
 }
 
 func TestFileNamesStayInside(t *testing.T) {
 	m := mesh()
 	m.Services[0].Versions[0].Name = "../../etc"
-	if _, err := artifact.Files(m, xds.DefaultWorkloads(m), xds.Options{}); err == nil || !strings.Contains(err.Error(), "cannot be the name of a file") {
+	if _, err := artifact.New(m, xds.DefaultWorkloads(m), xds.Options{}); err == nil || !strings.Contains(err.Error(), "cannot be the name of a file") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -96,9 +99,23 @@ func listing(t *testing.T, dir string) []string {
 	return out
 }
 
+// fixed files; a nil one cannot be rendered.
+type fixed map[string][]byte
+
+func (f fixed) Names() []string { return slices.Sorted(maps.Keys(f)) }
+
+func (f fixed) Render(name string) ([]byte, error) {
+	if f[name] == nil {
+		return nil, errBroken
+	}
+	return f[name], nil
+}
+
+var errBroken = errors.New("broken")
+
 func write(t *testing.T, dir string, files map[string][]byte) *artifact.Report {
 	t.Helper()
-	r, err := artifact.Write(dir, files)
+	r, err := artifact.Write(dir, fixed(files))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +158,7 @@ func TestWriteDoesNotLeaveTheDirectory(t *testing.T) {
 	if err := os.Symlink(outside, filepath.Join(dir, "a")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := artifact.Write(dir, map[string][]byte{"a/v1.json": []byte("2")}); err == nil {
+	if _, err := artifact.Write(dir, fixed{"a/v1.json": []byte("2")}); err == nil {
 		t.Error("wrote through a link that leads out")
 	}
 	if got, err := os.ReadFile(victim); err != nil || string(got) != "1" {
@@ -152,8 +169,24 @@ func TestWriteDoesNotLeaveTheDirectory(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(bad, ".meshc-manifest.json"), []byte(`{"files":{"`+name+`":"x"}}`), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := artifact.Write(bad, nil); err == nil {
+		if _, err := artifact.Write(bad, fixed{}); err == nil {
 			t.Errorf("a manifest that lists %s is believed", name)
 		}
+	}
+}
+
+// What a Write left behind that was cut short is still known as ours.
+func TestWriteKnowsWhatAnInterruptedOneWrote(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, map[string][]byte{"a.json": []byte("1")})
+	if _, err := artifact.Write(dir, fixed{"a.json": []byte("2"), "b.json": []byte("3"), "z.json": nil}); !errors.Is(err, errBroken) {
+		t.Fatal(err)
+	}
+	got := write(t, dir, map[string][]byte{"c.json": []byte("4")})
+	if len(got.Kept) > 0 {
+		t.Errorf("%+v", got)
+	}
+	if diff := cmp.Diff([]string{".meshc-manifest.json", "c.json"}, listing(t, dir)); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -11,7 +11,11 @@ import (
 	"maps"
 	"os"
 	"path"
+	"runtime"
 	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
 )
 
 // manifestName is the list of the files that Write wrote, by digest.
@@ -31,11 +35,18 @@ type Report struct {
 	Kept      []string `json:"kept"`    // no longer made, and changed by others since
 }
 
-// Write makes dir hold files, by slash-separated path. What an earlier Write
-// left and this one does not make is removed, unless somebody changed it since;
-// files of others are not touched. Nothing outside dir is, whatever links lie
-// in it. Each file is replaced whole.
-func Write(dir string, files map[string][]byte) (*Report, error) {
+// Source gives files by their slash-separated paths; Render may be called by
+// several goroutines.
+type Source interface {
+	Names() []string
+	Render(name string) ([]byte, error)
+}
+
+// Write makes dir hold the files of src. What an earlier Write left and this
+// one does not make is removed, unless somebody changed it since; files of
+// others are not touched. Nothing outside dir is, whatever links lie in it.
+// Each file is replaced whole, and few are in memory at a time.
+func Write(dir string, src Source) (*Report, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
@@ -48,46 +59,100 @@ func Write(dir string, files map[string][]byte) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	report, next := &Report{}, manifest{APIVersion: apiVersion, Kind: "Manifest", Files: make(map[string]string, len(files))}
-	for name, content := range files {
-		next.Files[name] = digest(content)
-	}
-	// First the union is recorded: were the rest cut short, the next Write
-	// would still know every file that is ours.
-	if err := writeManifest(root, union(old, next)); err != nil {
+	w := &writer{root: root, src: src, next: manifest{APIVersion: apiVersion, Kind: "Manifest", Files: make(map[string]string)}}
+	if w.journal, err = openJournal(root); err != nil {
 		return nil, err
 	}
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		if err := report.write(root, name, files[name]); err != nil {
-			return nil, err
-		}
-	}
-	if err := report.prune(root, old, next); err != nil {
+	if err := errors.Join(w.all(), w.journal.Close()); err != nil {
 		return nil, err
 	}
-	return report, writeManifest(root, next)
-}
-
-func union(old, next manifest) manifest {
-	files := maps.Clone(old.Files)
-	if files == nil {
-		files = make(map[string]string)
+	if err := w.prune(old); err != nil {
+		return nil, err
 	}
-	maps.Copy(files, next.Files)
-	next.Files = files
-	return next
+	if err := writeManifest(root, w.next); err != nil {
+		return nil, err
+	}
+	return &w.report, removeJournal(root)
 }
 
-func (r *Report) write(root *os.Root, name string, content []byte) error {
-	if was, err := root.ReadFile(name); err == nil && bytes.Equal(was, content) {
-		r.Unchanged = append(r.Unchanged, name)
+// writer is one Write.
+type writer struct {
+	root *os.Root
+	src  Source
+
+	mu      sync.Mutex
+	journal *os.File
+	next    manifest
+	report  Report
+	made    map[string]bool // directories
+}
+
+// all renders and writes on every processor, and stops at the first error by
+// name among those it has met.
+func (w *writer) all() error {
+	names := w.src.Names()
+	w.made = make(map[string]bool)
+	errs := make([]error, len(names))
+	var next atomic.Int64
+	var failed atomic.Bool
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for !failed.Load() {
+				i := int(next.Add(1)) - 1
+				if i >= len(names) {
+					return
+				}
+				if errs[i] = w.one(names[i]); errs[i] != nil {
+					failed.Store(true)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	slices.Sort(w.report.Written)
+	slices.Sort(w.report.Unchanged)
+	i := slices.IndexFunc(errs, func(err error) bool { return err != nil })
+	if i < 0 {
 		return nil
 	}
-	if err := root.MkdirAll(path.Dir(name), 0o755); err != nil {
+	return errs[i]
+}
+
+func (w *writer) one(name string) error {
+	content, err := w.src.Render(name)
+	if err != nil {
 		return err
 	}
-	r.Written = append(r.Written, name)
-	return replace(root, name, content)
+	sum := digest(content)
+	was, err := w.root.ReadFile(name)
+	same := err == nil && bytes.Equal(was, content)
+	if err := w.note(name, sum, same); err != nil || same {
+		return err
+	}
+	return replace(w.root, name, content)
+}
+
+// note keeps what a file is going to be. It is in the journal before the file
+// is there: were the rest cut short, the next Write would still know every file
+// that is ours.
+func (w *writer) note(name, sum string, same bool) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.next.Files[name] = sum
+	if same {
+		w.report.Unchanged = append(w.report.Unchanged, name)
+		return nil
+	}
+	w.report.Written = append(w.report.Written, name)
+	if dir := path.Dir(name); !w.made[dir] {
+		if err := w.root.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+		w.made[dir] = true
+	}
+	_, err := fmt.Fprintf(w.journal, "%s %s\n", sum, name)
+	return err
 }
 
 // replace puts content in place in one step.
@@ -102,26 +167,26 @@ func replace(root *os.Root, name string, content []byte) error {
 	return nil
 }
 
-func (r *Report) prune(root *os.Root, old, next manifest) error {
-	for _, name := range slices.Sorted(maps.Keys(old.Files)) {
-		if _, made := next.Files[name]; made {
+func (w *writer) prune(old ownFiles) error {
+	for _, name := range slices.Sorted(maps.Keys(old)) {
+		if _, made := w.next.Files[name]; made {
 			continue
 		}
-		content, err := root.ReadFile(name)
+		content, err := w.root.ReadFile(name)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			continue
 		case err != nil:
 			return err
-		case digest(content) != old.Files[name]:
-			r.Kept = append(r.Kept, name)
+		case !slices.Contains(old[name], digest(content)):
+			w.report.Kept = append(w.report.Kept, name)
 			continue
 		}
-		if err := root.Remove(name); err != nil {
+		if err := w.root.Remove(name); err != nil {
 			return err
 		}
-		r.Removed = append(r.Removed, name)
-		removeEmpty(root, path.Dir(name))
+		w.report.Removed = append(w.report.Removed, name)
+		removeEmpty(w.root, path.Dir(name))
 	}
 	return nil
 }
@@ -134,24 +199,63 @@ func removeEmpty(root *os.Root, dir string) {
 	}
 }
 
-func readManifest(root *os.Root) (manifest, error) {
-	var m manifest
+// ownFiles are the digests that files of an earlier Write may have.
+type ownFiles map[string][]string
+
+// readManifest gives the files of earlier writes, also of one that was cut
+// short.
+func readManifest(root *os.Root) (ownFiles, error) {
+	out := ownFiles{}
 	raw, err := root.ReadFile(manifestName)
-	if errors.Is(err, fs.ErrNotExist) {
-		return m, nil
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
 	}
-	if err != nil {
-		return m, err
-	}
-	if err := json.Unmarshal(raw, &m); err != nil {
-		return m, fmt.Errorf("%s: %w", manifestName, err)
-	}
-	for name := range m.Files {
-		if !fs.ValidPath(name) || name == manifestName {
-			return m, fmt.Errorf("%s: %q is not a file of the directory", manifestName, name)
+	if err == nil {
+		var m manifest
+		if err := json.Unmarshal(raw, &m); err != nil {
+			return nil, fmt.Errorf("%s: %w", manifestName, err)
+		}
+		for name, sum := range m.Files {
+			out[name] = []string{sum}
 		}
 	}
-	return m, nil
+	if err := out.readJournal(root); err != nil {
+		return nil, err
+	}
+	for name := range out {
+		if !fs.ValidPath(name) || name == manifestName || name == journalName {
+			return nil, fmt.Errorf("%s: %q is not a file of the directory", manifestName, name)
+		}
+	}
+	return out, nil
+}
+
+// journalName is the list of files that a Write is about to write, one digest
+// and name a line. It is gone when the manifest says the same.
+const journalName = ".meshc-manifest.journal"
+
+func openJournal(root *os.Root) (*os.File, error) {
+	return root.OpenFile(journalName, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+}
+
+func removeJournal(root *os.Root) error { return root.Remove(journalName) }
+
+// readJournal takes in a journal that was left. Its last line may be cut short.
+func (o ownFiles) readJournal(root *os.Root) error {
+	raw, err := root.ReadFile(journalName)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(raw)) {
+		sum, name, ok := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		if ok && strings.HasSuffix(line, "\n") && !slices.Contains(o[name], sum) {
+			o[name] = append(o[name], sum)
+		}
+	}
+	return nil
 }
 
 func writeManifest(root *os.Root, m manifest) error {
