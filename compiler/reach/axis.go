@@ -17,15 +17,15 @@ import (
 // two numbers per class: whether some value lies in it. A field may have any
 // number of values, so every combination occurs; none at all is absence.
 type axis struct {
-	dim     Dim
-	kind    *kind
-	texts   []Text
-	number  map[Text]int32
-	dfas    []*automaton.DFA
-	classes []automaton.Class
-	byKey   map[string]int // from the texts that hold a value to its class
-	liked   []int          // classes, the one that an example should be of first
-	first   int            // its first variable
+	dim      Dim
+	kind     *kind
+	texts    []Text
+	number   map[Text]int32
+	machines []*automaton.Machine
+	classes  []automaton.Class
+	byKey    map[string]int // from the texts that hold a value to its class
+	liked    []int          // classes, the one that an example should be of first
+	first    int            // its first variable
 }
 
 func newAxis(d Dim) *axis {
@@ -47,19 +47,14 @@ func (a *axis) mention(t Text) {
 func (a *axis) split(budget *int, limits Limits) error {
 	b := &automaton.Budget{Steps: *budget, States: limits.States}
 	defer func() { *budget = b.Steps }()
-	for _, t := range a.texts {
-		d, err := shapes[t.shape].build(t, b)
-		if err != nil {
-			return err
-		}
-		a.dfas = append(a.dfas, d)
-	}
-	b.States = limits.Products
-	classes, err := automaton.Split(a.kind.domain(a.dim.Name), a.dfas, b)
-	if err != nil {
+	var err error
+	if a.machines, err = machines(a.texts, b); err != nil {
 		return err
 	}
-	a.classes = classes
+	b.States = limits.Products
+	if a.classes, err = automaton.Split(a.kind.domain(a.dim.Name), a.machines, b); err != nil {
+		return err
+	}
 	a.arrange()
 	return nil
 }
@@ -111,11 +106,10 @@ func (a *axis) classOf(value string) (class int, ok bool) {
 		return 0, false
 	}
 	var in []int32
-	for i, d := range a.dfas {
-		if d.Accepts(value) {
-			in = append(in, int32(i))
-		}
+	for _, m := range a.machines {
+		in = append(in, m.In(value)...)
 	}
+	slices.Sort(in)
 	class, ok = a.byKey[keyOf(in)]
 	return class, ok
 }

@@ -19,7 +19,7 @@ type Limits struct {
 
 // DefaultLimits let a question take a few seconds and a few hundred MiB at
 // worst.
-var DefaultLimits = Limits{Steps: 30_000_000, States: 1 << 14, Products: 1 << 18, Nodes: 1 << 19, Merges: 30_000_000}
+var DefaultLimits = Limits{Steps: 30_000_000, States: 1 << 14, Products: 1 << 18, Nodes: 1 << 18, Merges: 15_000_000}
 
 // Unknown is the error of a question that could not be decided within Limits.
 // It is no answer: neither yes nor no may be concluded from it.

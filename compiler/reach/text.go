@@ -65,27 +65,69 @@ func (t Text) WithoutCase() Text {
 	return t
 }
 
-// shapes says how each shape becomes an automaton, and its words.
+// shapes says how each shape is recognised, and its words. Literals that are
+// looked for at an end of the value share a machine with others of their group;
+// the others get one each.
 var shapes = map[shape]struct {
 	words string
+	group group
+	begin automaton.LiteralShape // of beginnings
 	build func(Text, *automaton.Budget) (*automaton.DFA, error)
 }{
-	anyShape:           {"present", func(Text, *automaton.Budget) (*automaton.DFA, error) { return automaton.All(), nil }},
-	exactShape:         {"exact", literal(automaton.Exact)},
-	prefixShape:        {"prefix", literal(automaton.Prefix)},
-	segmentPrefixShape: {"segmentPrefix", literal(automaton.SegmentPrefix)},
-	suffixShape:        {"suffix", literal(automaton.Suffix)},
-	containsShape:      {"contains", literal(automaton.Contains)},
-	regexShape: {"regex", func(t Text, b *automaton.Budget) (*automaton.DFA, error) {
+	anyShape:           {words: "present", group: beginnings, begin: automaton.Start},
+	exactShape:         {words: "exact", group: beginnings, begin: automaton.Whole},
+	prefixShape:        {words: "prefix", group: beginnings, begin: automaton.Start},
+	segmentPrefixShape: {words: "segmentPrefix", group: beginnings, begin: automaton.Segments},
+	suffixShape:        {words: "suffix", group: endings},
+	containsShape: {words: "contains", build: func(t Text, _ *automaton.Budget) (*automaton.DFA, error) {
+		return automaton.Contains(t.value, t.fold), nil
+	}},
+	regexShape: {words: "regex", build: func(t Text, b *automaton.Budget) (*automaton.DFA, error) {
 		return automaton.Regex(t.value, b)
 	}},
-	betweenShape: {"from", func(t Text, b *automaton.Budget) (*automaton.DFA, error) {
+	betweenShape: {words: "from", build: func(t Text, b *automaton.Budget) (*automaton.DFA, error) {
 		return automaton.Between(t.lo, t.hi, b)
 	}},
 }
 
-func literal(build func(string, bool) *automaton.DFA) func(Text, *automaton.Budget) (*automaton.DFA, error) {
-	return func(t Text, _ *automaton.Budget) (*automaton.DFA, error) { return build(t.value, t.fold), nil }
+type group uint8
+
+const (
+	alone group = iota
+	beginnings
+	endings
+)
+
+// machines gives what tells values of texts, by their numbers, apart.
+func machines(texts []Text, b *automaton.Budget) ([]*automaton.Machine, error) {
+	type sort struct {
+		group group
+		fold  bool
+	}
+	grouped := map[sort][]automaton.Literal{}
+	var out []*automaton.Machine
+	for i, t := range texts {
+		s := shapes[t.shape]
+		if s.group != alone {
+			by := sort{s.group, t.fold}
+			grouped[by] = append(grouped[by], automaton.Literal{Number: int32(i), Text: t.value, Shape: s.begin})
+			continue
+		}
+		d, err := s.build(t, b)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, d.Machine(int32(i)))
+	}
+	for _, fold := range []bool{false, true} {
+		if literals := grouped[sort{beginnings, fold}]; len(literals) > 0 {
+			out = append(out, automaton.Beginnings(literals, fold))
+		}
+		if literals := grouped[sort{endings, fold}]; len(literals) > 0 {
+			out = append(out, automaton.Endings(literals, fold))
+		}
+	}
+	return out, nil
 }
 
 // String says t in the words of the language: `prefix "/a"`.

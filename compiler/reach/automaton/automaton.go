@@ -50,7 +50,7 @@ type edge struct {
 func (d *DFA) Accepts(s string) bool {
 	at := int32(0)
 	for i := range len(s) {
-		if at = d.states[at].step(s[i]); at < 0 {
+		if at = step(d.states[at].edges, s[i]); at < 0 {
 			return false
 		}
 	}
@@ -63,10 +63,11 @@ func (d *DFA) Empty() bool { return !d.states[0].accept && len(d.states[0].edges
 // Size is the number of states.
 func (d *DFA) Size() int { return len(d.states) }
 
-func (s *state) step(c byte) int32 {
-	i, _ := slices.BinarySearchFunc(s.edges, c, func(e edge, c byte) int { return cmp.Compare(e.hi, c) })
-	if i < len(s.edges) && s.edges[i].lo <= c {
-		return s.edges[i].to
+// step follows one byte.
+func step(edges []edge, c byte) int32 {
+	i, _ := slices.BinarySearchFunc(edges, c, func(e edge, c byte) int { return cmp.Compare(e.hi, c) })
+	if i < len(edges) && edges[i].lo <= c {
+		return edges[i].to
 	}
 	return dead
 }

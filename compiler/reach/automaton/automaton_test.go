@@ -173,6 +173,49 @@ func drawSet(t *rapid.T, label string) *DFA {
 	return shape.build(rapid.StringMatching("[ab/]{0,3}").Draw(t, label), false)
 }
 
+func machines(sets ...*DFA) []*Machine {
+	var out []*Machine
+	for i, d := range sets {
+		out = append(out, d.Machine(int32(i)))
+	}
+	return out
+}
+
+// TestMachinesOfLiterals compares them with the automata of each literal.
+func TestMachinesOfLiterals(t *testing.T) {
+	all := words([]string{"a", "A", "b", "/"}, 6)
+	rapid.Check(t, func(t *rapid.T) {
+		fold := rapid.Bool().Draw(t, "fold")
+		var beginnings, endings []Literal
+		var begin, end []*DFA
+		for i := range rapid.IntRange(0, 7).Draw(t, "n") {
+			text := rapid.StringMatching("[aAb/]{0,4}").Draw(t, "text")
+			shape := LiteralShape(rapid.IntRange(0, 2).Draw(t, "shape"))
+			beginnings = append(beginnings, Literal{int32(i), text, shape})
+			endings = append(endings, Literal{Number: int32(i), Text: text})
+			begin = append(begin, []func(string, bool) *DFA{Exact, Prefix, SegmentPrefix}[shape](text, fold))
+			end = append(end, Suffix(text, fold))
+		}
+		b, e := Beginnings(beginnings, fold), Endings(endings, fold)
+		for _, w := range all {
+			check(t, w, b.In(w), begin)
+			check(t, w, e.In(w), end)
+		}
+	})
+}
+
+func check(t *rapid.T, w string, got []int32, sets []*DFA) {
+	var want []int32
+	for i, d := range sets {
+		if d.Accepts(w) {
+			want = append(want, int32(i))
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Fatalf("%q is in %v, want %v", w, got, want)
+	}
+}
+
 // TestSplit compares classes with a walk over all words, of which every class
 // of these small sets has one.
 func TestSplit(t *testing.T) {
@@ -200,7 +243,7 @@ func TestSplit(t *testing.T) {
 				want = append(want, Class{in, w})
 			}
 		}
-		got, err := Split(domain, sets, plenty())
+		got, err := Split(domain, machines(sets...), plenty())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -260,7 +303,7 @@ func FuzzRegex(f *testing.F) {
 		if want := utf8.ValidString(s) && re.MatchString(s); d.Accepts(s) != want {
 			t.Fatalf("%q on %q: %v", expr, s, !want)
 		}
-		if least, err := Split(All(), []*DFA{d}, plenty()); err == nil {
+		if least, err := Split(All(), machines(d), plenty()); err == nil {
 			for _, c := range least {
 				if slices.Contains(c.In, 0) != d.Accepts(c.Least) {
 					t.Fatalf("%q: %q is in the wrong class", expr, c.Least)

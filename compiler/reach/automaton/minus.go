@@ -16,7 +16,7 @@ func Minus(a, b *DFA, budget *Budget) (*DFA, error) {
 			for c := int(e.lo); c <= int(e.hi); c++ {
 				next := both{e.to, dead}
 				if at.b != dead {
-					next.b = b.states[at.b].step(byte(c))
+					next.b = step(b.states[at.b].edges, byte(c))
 				}
 				to, ok := known[next]
 				if !ok {

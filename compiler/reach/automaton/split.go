@@ -12,19 +12,17 @@ type Class struct {
 	Least string  // its shortest, then bytewise least member
 }
 
-// Split gives the classes of a domain under sets, in the order of their least
-// members: shorter first, then bytewise. No class is empty, and together they
-// are the domain.
-func Split(domain *DFA, sets []*DFA, b *Budget) ([]Class, error) {
+// Split gives the classes of a domain under the sets that machines tell of, in
+// the order of their least members: shorter first, then bytewise. No class is
+// empty, and together they are the domain. No two machines tell of one set.
+func Split(domain *DFA, machines []*Machine, b *Budget) ([]Class, error) {
 	if domain.Empty() {
 		return nil, nil
 	}
-	s := &splitting{domain: domain, sets: sets, budget: b, known: map[string]int32{}, classes: map[string]bool{}}
+	s := &splitting{domain: domain, machines: machines, budget: b, known: map[string]int32{}, classes: map[string]bool{}}
 	start := tuple{domain: 0, back: -1}
-	for i, d := range sets {
-		if !d.Empty() {
-			start.parts = append(start.parts, part{int32(i), 0})
-		}
+	for i := range machines {
+		start.parts = append(start.parts, part{int32(i), 0})
 	}
 	s.intern(start)
 	for i := 0; i < len(s.tuples); i++ {
@@ -36,18 +34,18 @@ func Split(domain *DFA, sets []*DFA, b *Budget) ([]Class, error) {
 	return s.out, nil
 }
 
-// splitting walks the product of the domain and all sets, breadth first and
-// with bytes ascending, so that the first way to a tuple spells the least
-// string that leads there. Sets that have rejected are left out of a tuple: of
-// a thousand exact values few are in play anywhere.
+// splitting walks the product of the domain and all machines, breadth first
+// and with bytes ascending, so that the first way to a tuple spells the least
+// string that leads there. Machines that have nothing more to tell are left out
+// of a tuple: of a hundred expressions few are in play anywhere.
 type splitting struct {
-	domain  *DFA
-	sets    []*DFA
-	budget  *Budget
-	known   map[string]int32
-	tuples  []tuple
-	classes map[string]bool
-	out     []Class
+	domain   *DFA
+	machines []*Machine
+	budget   *Budget
+	known    map[string]int32
+	tuples   []tuple
+	classes  map[string]bool
+	out      []Class
 
 	key  []byte
 	cuts []int
@@ -61,13 +59,13 @@ type tuple struct {
 	by     byte
 }
 
-// part is the state of one set that has not rejected.
-type part struct{ set, state int32 }
+// part is the state of one machine.
+type part struct{ machine, state int32 }
 
 func (s *splitting) intern(t tuple) {
 	s.key = binary.LittleEndian.AppendUint32(s.key[:0], uint32(t.domain))
 	for _, p := range t.parts {
-		s.key = binary.LittleEndian.AppendUint32(s.key, uint32(p.set))
+		s.key = binary.LittleEndian.AppendUint32(s.key, uint32(p.machine))
 		s.key = binary.LittleEndian.AppendUint32(s.key, uint32(p.state))
 	}
 	if _, ok := s.known[string(s.key)]; ok {
@@ -87,10 +85,11 @@ func (s *splitting) settle(i int32) {
 	var in []int32
 	s.key = s.key[:0]
 	for _, p := range t.parts {
-		if s.sets[p.set].states[p.state].accept {
-			in = append(in, p.set)
-			s.key = binary.LittleEndian.AppendUint32(s.key, uint32(p.set))
-		}
+		in = append(in, s.machines[p.machine].states[p.state].in...)
+	}
+	slices.Sort(in)
+	for _, n := range in {
+		s.key = binary.LittleEndian.AppendUint32(s.key, uint32(n))
 	}
 	if !s.classes[string(s.key)] {
 		s.classes[string(s.key)] = true
@@ -122,7 +121,7 @@ func (s *splitting) expand(i int32) error {
 			next := tuple{domain: e.to, back: i, by: byte(c)}
 			for n, p := range t.parts {
 				if to := s.follow(n, p, byte(c)); to != dead {
-					next.parts = append(next.parts, part{p.set, to})
+					next.parts = append(next.parts, part{p.machine, to})
 				}
 			}
 			s.intern(next)
@@ -136,7 +135,7 @@ func (s *splitting) expand(i int32) error {
 
 // follow steps part n, whose edges are walked once while bytes ascend.
 func (s *splitting) follow(n int, p part, c byte) int32 {
-	edges := s.sets[p.set].states[p.state].edges
+	edges := s.machines[p.machine].states[p.state].edges
 	for s.at[n] < len(edges) && edges[s.at[n]].hi < c {
 		s.at[n]++
 	}
@@ -156,7 +155,7 @@ func (s *splitting) cut(t *tuple) {
 	}
 	add(s.domain.states[t.domain].edges)
 	for _, p := range t.parts {
-		add(s.sets[p.set].states[p.state].edges)
+		add(s.machines[p.machine].states[p.state].edges)
 	}
 	slices.Sort(s.cuts)
 	s.budget.Steps -= len(s.cuts)

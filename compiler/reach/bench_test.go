@@ -1,0 +1,180 @@
+package reach
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// tables are shapes of rule lists, by what they ask of the engine.
+var tables = map[string]func(n int) []Pred{
+	"usual": func(n int) []Pred { // what teams write: a path each, some with a header or method
+		var out []Pred
+		for i := range n {
+			p := Is(Dim{Kind: Path}, Below(fmt.Sprintf("/team-%d/service-%d", i%17, i)))
+			switch i % 4 {
+			case 0:
+				p = All(p, Is(Dim{Header, "x-canary"}, Exactly("true")))
+			case 1:
+				p = All(p, OfMethods([]string{"GET", "HEAD"}))
+			case 2:
+				p = Is(Dim{Kind: Path}, Matching(fmt.Sprintf("/team-%d/v[0-9]+/item-%d(/.*)?", i%17, i)))
+			}
+			out = append(out, p)
+		}
+		return append(out, Pred{})
+	},
+	"exact": func(n int) []Pred {
+		return repeat(n, func(i int) Pred { return Is(Dim{Kind: Path}, Exactly(fmt.Sprintf("/item/%d", i))) })
+	},
+	"nested": func(n int) []Pred { // prefixes inside prefixes, the longest first
+		return repeat(n, func(i int) Pred { return Is(Dim{Kind: Path}, BeginsWith(strings.Repeat("/a", n-i))) })
+	},
+	"values of one header": func(n int) []Pred {
+		return repeat(n, func(i int) Pred { return Is(Dim{Header, "x-tenant"}, Exactly(fmt.Sprintf("tenant-%d", i))) })
+	},
+	"a header each": func(n int) []Pred {
+		return repeat(n, func(i int) Pred { return Is(Dim{Header, fmt.Sprintf("x-%d", i)}, Exactly("1")) })
+	},
+	"two headers each": func(n int) []Pred {
+		return repeat(n, func(i int) Pred {
+			return All(Is(Dim{Header, fmt.Sprintf("x-%d", i)}, Exactly("1")), Not(Is(Dim{Header, fmt.Sprintf("y-%d", i)}, Exactly("1"))))
+		})
+	},
+	"suffixes": func(n int) []Pred {
+		return repeat(n, func(i int) Pred { return Is(Dim{Kind: Path}, EndsWith(fmt.Sprintf("/%d.json", i))) })
+	},
+}
+
+func repeat(n int, rule func(int) Pred) []Pred {
+	var out []Pred
+	for i := range n {
+		out = append(out, rule(i))
+	}
+	return out
+}
+
+func buildTable(preds []Pred) (*Space, Function, error) {
+	s, err := New(DefaultLimits, preds...)
+	if err != nil {
+		return nil, Function{}, err
+	}
+	var rules []Rule
+	for i, p := range preds {
+		set, err := s.Set(p)
+		if err != nil {
+			return nil, Function{}, err
+		}
+		rules = append(rules, Rule{set, i % 3})
+	}
+	f, err := s.FirstMatch(rules, 3)
+	return s, f, err
+}
+
+func BenchmarkTable(b *testing.B) {
+	for name, rules := range tables {
+		for _, n := range []int{10, 100, 1000} {
+			b.Run(fmt.Sprintf("%s/%d", name, n), func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					s, _, err := buildTable(rules(n))
+					if err != nil {
+						b.Fatal(err)
+					}
+					b.ReportMetric(float64(s.store.Nodes()), "nodes")
+				}
+			})
+		}
+	}
+}
+
+// BenchmarkCompare compares a table with itself after one rule has moved to
+// its end.
+func BenchmarkCompare(b *testing.B) {
+	for _, n := range []int{10, 100, 1000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			for b.Loop() {
+				preds := tables["usual"](n)
+				s, before, err := buildTable(preds)
+				if err != nil {
+					b.Fatal(err)
+				}
+				var rules []Rule
+				for i, p := range preds {
+					set, err := s.Set(p)
+					if err != nil {
+						b.Fatal(err)
+					}
+					rules = append(rules, Rule{set, i % 3})
+				}
+				after, err := s.FirstMatch(append(rules[1:], rules[0]), 3)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if _, err := s.Compare(before, after); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// hostile are rule sets made to blow up.
+var hostile = map[string]func() []Pred{
+	"products of expressions": func() []Pred {
+		return repeat(20, func(i int) Pred { return Is(Dim{Kind: Path}, Matching(fmt.Sprintf(".*a.{%d}b.*", i+3))) })
+	},
+	"a huge expression": func() []Pred { return []Pred{Is(Dim{Kind: Path}, Matching(`.*a.{900}`))} },
+	"unicode":           func() []Pred { return []Pred{Is(Dim{Header, "x"}, Matching(`(\pL{1,20}\PL){1,20}`))} },
+	"substrings of one header": func() []Pred {
+		return repeat(2000, func(i int) Pred { return Is(Dim{Header, "x"}, Containing(fmt.Sprintf("v%d", i))) })
+	},
+	"repetitions": func() []Pred {
+		return repeat(12, func(i int) Pred {
+			return Is(Dim{Kind: Path}, Matching(fmt.Sprintf("(/a{%d})*", []int{2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37}[i])))
+		})
+	},
+	"thousands of rules": func() []Pred { return tables["usual"](5000) },
+	"deep negations": func() []Pred {
+		p := Is(Dim{Kind: Path}, BeginsWith("/a"))
+		for i := range 2000 {
+			p = Not(Any(p, All(Is(Dim{Header, fmt.Sprintf("x-%d", i%40)}, BeginsWith(fmt.Sprint(i))), Not(Is(Dim{Kind: Path}, Containing(fmt.Sprint(i)))))))
+		}
+		return []Pred{p}
+	},
+	"pairs far apart": func() []Pred {
+		var first, second []Pred
+		for i := range 60 {
+			first = append(first, Is(Dim{Header, fmt.Sprintf("x-%d", i)}, Exactly("1")))
+			second = append(second, Is(Dim{Header, fmt.Sprintf("y-%d", i)}, Exactly("1")))
+		}
+		out := []Pred{All(Any(first...), Any(second...))}
+		for i := range first {
+			out = append(out, All(first[i], second[i]))
+		}
+		return append(out, Any(out[1:]...))
+	},
+}
+
+// TestHostileRuleSetsEnd: an answer or an Unknown within ten seconds.
+func TestHostileRuleSetsEnd(t *testing.T) {
+	for name, rules := range hostile {
+		t.Run(name, func(t *testing.T) {
+			begin := time.Now()
+			s, f, err := buildTable(rules())
+			took := time.Since(begin)
+			switch {
+			case IsUnknown(err):
+				t.Logf("%v after %v", err, took.Round(time.Millisecond))
+			case err != nil:
+				t.Fatal(err)
+			default:
+				t.Logf("%d nodes, %d outcomes after %v", s.store.Nodes(), len(s.Outcomes(f)), took.Round(time.Millisecond))
+			}
+			if took > 10*time.Second {
+				t.Errorf("took %v", took)
+			}
+		})
+	}
+}
