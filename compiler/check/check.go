@@ -59,12 +59,11 @@ type overModel struct {
 
 // modelPasses in the order in which they run.
 var modelPasses = []func(*overModel){
-	(*overModel).sharedIdentities, // two services that nobody can tell apart
-	(*overModel).shadowed,         // rules that earlier rules leave nothing
-	(*overModel).shadowedGateway,  // the same for the rules of gateways
-	(*overModel).uncovered,        // requests that no rule takes
-	(*overModel).healthDenied,     // health checks that the server would not let in
-	(*overModel).expiredFaults,    // faults whose end has passed
+	(*overModel).sharedIdentities,    // two services that nobody can tell apart
+	(*overModel).reachability,        // rules that earlier rules leave nothing, or compete with; requests that no rule takes
+	(*overModel).gatewayReachability, // rules of gateways that earlier ones leave nothing
+	(*overModel).healthDenied,        // health checks that the server would not let in
+	(*overModel).expiredFaults,       // faults whose end has passed
 }
 
 // Model judges a lowered mesh at the time now.

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/meshc/meshc/compiler/answer"
 	"github.com/meshc/meshc/compiler/diag"
 	"github.com/meshc/meshc/compiler/model"
 )
@@ -29,40 +28,6 @@ func (c *overModel) claimID(first map[string]claim, id string, by claim) {
 	d := c.report(diag.SharedAccount, by.at, "%s has the same identity as %s: %s", by.what, other.what, id)
 	d.Help = "give one of them its own `serviceAccount`"
 	d.Related = []diag.Related{{Range: other.at, Message: "the other one"}}
-}
-
-// probes are requests that carry nothing special. One that no route takes
-// shows that the routes leave a gap; that all are taken proves nothing.
-var probes = []answer.Request{
-	{Method: "GET", Target: "/"},
-	{Method: "GET", Target: "/any/other-path"},
-	{Method: "POST", Target: "/"},
-}
-
-// uncovered reports each service once, with a request as witness.
-func (c *overModel) uncovered() {
-	for _, s := range c.mesh.Services {
-		if len(s.Routes) == 0 {
-			continue
-		}
-		if method, url := gap(s); url != "" {
-			d := c.report(diag.NotCovered, s.Origin, "service %q: some requests match no route and get 404", s.Name)
-			d.Witness = method + " " + url
-			d.Help = "end with a route that has no `match`"
-		}
-	}
-}
-
-func gap(s *model.Service) (method, url string) {
-	for _, p := range s.Ports {
-		for _, r := range probes {
-			r.Host, r.Port = s.Host, p.Number
-			if answer.Route(s, &r) == nil {
-				return r.Method, fmt.Sprintf("http://%s:%d%s", s.Host, p.Number, r.Target)
-			}
-		}
-	}
-	return "", ""
 }
 
 // expiredFaults reports each fault once, also when it delays and aborts.

@@ -59,6 +59,10 @@ const (
 	DuplicateCondition Code = "MSH2024" // one name matched twice in one match
 	NoRoutes           Code = "MSH2025" // several versions and no route, or nothing to send to
 
+	CrossingRoutes Code = "MSH2040" // two routes share requests, and neither is the exception to the other
+	HiddenMatch    Code = "MSH2041" // one match of a route takes no request
+	ReachUnknown   Code = "MSH2042" // whether routes can be reached was not decided
+
 	UnknownCaller      Code = "MSH3001" // allow.from names no service
 	SharedAccount      Code = "MSH3002" // two services, one identity
 	UsedNotAllowed     Code = "MSH3004" // a declared caller that allow refuses

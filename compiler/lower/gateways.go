@@ -50,16 +50,16 @@ func (l *lowering) gatewayRules(g *intent.Gateway) []*gatewayRule {
 		l.expand(g, rule)
 		rules = append(rules, ordered[*gatewayRule]{name: r.Name, before: r.Before, after: r.After, at: r.At, it: rule})
 	}
-	return order(rules, gatewayRulesDisjoint, &l.diags)
+	return order(rules, gatewayRulesShare, &l.diags)
 }
 
-func gatewayRulesDisjoint(a, b *gatewayRule) bool {
+func gatewayRulesShare(a, b *gatewayRule) (*reach.Request, bool) {
 	for name, hosts := range a.listeners {
 		if !hostsDisjoint(hosts, b.listeners[name]) {
-			return reach.AllDisjoint(a.match, b.match)
+			return matchesShare(a.match, b.match)
 		}
 	}
-	return true
+	return nil, false
 }
 
 // expand meets a gateway's rule with each rule of its service, in order.

@@ -21,8 +21,9 @@ type ordered[T any] struct {
 // order puts rules into match order. Rules of one file keep the order of the
 // source unless `before` and `after` say otherwise; rules of different files
 // that may take the same request need `before` or `after`, directly or through
-// others (design: overlapping routes).
-func order[T any](rules []ordered[T], disjoint func(a, b T) bool, diags *diag.List) []T {
+// others (design: overlapping routes). shared says whether two rules may take
+// the same request, and gives one if it is known.
+func order[T any](rules []ordered[T], shared func(a, b T) (*reach.Request, bool), diags *diag.List) []T {
 	p := newPrecedence(len(rules))
 	addWritten(p, rules, diags)
 	for i := range rules {
@@ -32,7 +33,7 @@ func order[T any](rules []ordered[T], disjoint func(a, b T) bool, diags *diag.Li
 			}
 		}
 	}
-	reportUnordered(p, rules, disjoint, diags)
+	reportUnordered(p, rules, shared, diags)
 	out := make([]T, 0, len(rules))
 	for _, i := range p.order() {
 		out = append(out, rules[i].it)
@@ -69,10 +70,14 @@ func reportCycle(name, word string, other intent.Value[string], diags *diag.List
 	diags.Add(d)
 }
 
-func reportUnordered[T any](p *precedence, rules []ordered[T], disjoint func(a, b T) bool, diags *diag.List) {
+func reportUnordered[T any](p *precedence, rules []ordered[T], shared func(a, b T) (*reach.Request, bool), diags *diag.List) {
 	for i, second := range rules {
 		for j, first := range rules[:i] {
-			if p.before(i, j) || p.before(j, i) || disjoint(first.it, second.it) {
+			if p.before(i, j) || p.before(j, i) {
+				continue
+			}
+			witness, overlap := shared(first.it, second.it)
+			if !overlap {
 				continue
 			}
 			d := diag.New(diag.OverlapUnordered, second.name.At,
@@ -80,14 +85,29 @@ func reportUnordered[T any](p *precedence, rules []ordered[T], disjoint func(a, 
 				second.name.V, first.name.V)
 			d.Why = "the order of files says nothing about which rule should win"
 			d.Help = "write `before` or `after` on one of them, or put both into one file"
+			if witness != nil {
+				d.Witness = witness.String()
+			}
 			d.Related = []diag.Related{{Range: first.name.At, Message: "the other route"}}
 			diags.Add(d)
 		}
 	}
 }
 
-// routesDisjoint says that two rules of one service never compete.
-func routesDisjoint(a, b *model.Route) bool {
-	shared := slices.ContainsFunc(a.Ports, func(p uint16) bool { return slices.Contains(b.Ports, p) })
-	return !shared || reach.AllDisjoint(a.Match, b.Match)
+// routesShare says whether two rules of one service compete for some request.
+func routesShare(a, b *model.Route) (*reach.Request, bool) {
+	if !slices.ContainsFunc(a.Ports, func(p uint16) bool { return slices.Contains(b.Ports, p) }) {
+		return nil, false
+	}
+	return matchesShare(a.Match, b.Match)
+}
+
+// matchesShare asks for the form first, which settles most pairs. What cannot
+// be decided counts as shared: an order that was not needed does no harm.
+func matchesShare(as, bs []model.Match) (*reach.Request, bool) {
+	if reach.AllDisjoint(as, bs) {
+		return nil, false
+	}
+	witness, err := reach.Overlap(reach.OfMatches(as), reach.OfMatches(bs))
+	return witness, witness != nil || err != nil
 }

@@ -23,7 +23,7 @@ func (l *lowering) routes() {
 				name: r.Name, before: r.Before, after: r.After, at: r.At, it: route(s, r),
 			})
 		}
-		out.Routes = order(lowered, routesDisjoint, &l.diags)
+		out.Routes = order(lowered, routesShare, &l.diags)
 	}
 }
 

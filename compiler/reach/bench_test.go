@@ -178,3 +178,14 @@ func TestHostileRuleSetsEnd(t *testing.T) {
 		})
 	}
 }
+
+// BenchmarkOneOfMany is a service of a large mesh: a vet or diff of ten
+// thousand of them takes ten thousand times as long.
+func BenchmarkOneOfMany(b *testing.B) {
+	preds := tables["usual"](5)
+	for b.Loop() {
+		if _, _, err := buildTable(preds); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -25,7 +25,7 @@ type atom struct {
 }
 
 // Set is a set of requests of one Space. Two Sets hold the same requests exactly
-// when they are equal.
+// when they are equal. The zero Set is empty.
 type Set struct{ node diagram.Node }
 
 // Empty says that no request belongs to the set.

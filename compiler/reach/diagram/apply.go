@@ -79,9 +79,9 @@ func (s *Store) apply(op operation, a, b Node) Node {
 // tests one.
 func (s *Store) first(a, b Node) int32 {
 	switch {
-	case a < 0:
+	case a <= 0:
 		return s.nodes[b].variable
-	case b < 0:
+	case b <= 0:
 		return s.nodes[a].variable
 	}
 	return min(s.nodes[a].variable, s.nodes[b].variable)
@@ -89,7 +89,7 @@ func (s *Store) first(a, b Node) int32 {
 
 // runs of a function by a variable that it may not test at all.
 func (s *Store) runs(n Node, variable int32) []Run {
-	if n >= 0 && s.nodes[n].variable == variable {
+	if n > 0 && s.nodes[n].variable == variable {
 		return s.nodes[n].runs
 	}
 	return []Run{{s.sizes[variable], n}}
@@ -139,7 +139,7 @@ func (s *Store) simple(op operation, a, b Node) (Node, bool) {
 		switch {
 		case a == Leaf(0) || a == b:
 			return b, true
-		case a < 0 || b == Leaf(0):
+		case a <= 0 || b == Leaf(0):
 			return a, true
 		}
 	default:
@@ -150,7 +150,7 @@ func (s *Store) simple(op operation, a, b Node) (Node, bool) {
 
 func (s *Store) constants(op operation, a, b Node) (Node, bool) {
 	switch {
-	case op == together && a < 0 && b < 0:
+	case op == together && a <= 0 && b <= 0:
 		return s.pair(a, b), true
 	case op == label && a == False:
 		return Leaf(0), true
@@ -158,7 +158,7 @@ func (s *Store) constants(op operation, a, b Node) (Node, bool) {
 		return b, true
 	case op == equals && a == b:
 		return True, true
-	case op == equals && a < 0:
+	case op == equals && a <= 0:
 		return False, true
 	}
 	return 0, false
@@ -170,7 +170,7 @@ func (s *Store) pair(a, b Node) Node {
 	if !ok {
 		number = len(s.paired)
 		s.pairs[key] = number
-		s.paired = append(s.paired, [2]int{int(-1 - a), int(-1 - b)})
+		s.paired = append(s.paired, [2]int{int(-a), int(-b)})
 	}
 	return Leaf(number)
 }

@@ -14,11 +14,12 @@ import (
 // ErrTooLarge says that a Store reached its limits.
 var ErrTooLarge = errors.New("the decision diagram grows too large")
 
-// Node is a function in its Store. Negative ones are constants.
+// Node is a function in its Store. Those up to 0 are constants; the zero Node is
+// False.
 type Node int32
 
 // Leaf is the function that is value everywhere.
-func Leaf(value int) Node { return Node(-1 - value) }
+func Leaf(value int) Node { return Node(-value) }
 
 // The constants of sets.
 var (
@@ -27,7 +28,7 @@ var (
 )
 
 // Constant gives the value of a function that has only one.
-func (n Node) Constant() (value int, ok bool) { return int(-1 - n), n < 0 }
+func (n Node) Constant() (value int, ok bool) { return int(-n), n <= 0 }
 
 // Run is a stretch of a variable's numbers, up to but not including End, and
 // the function that remains there. It begins where the one before ends.
@@ -63,13 +64,13 @@ type node struct {
 // is 0.
 func New(sizes []int32, limits Limits) *Store {
 	return &Store{
-		sizes: sizes, left: limits,
+		sizes: sizes, left: limits, nodes: make([]node, 1), // number 0 is a constant
 		unique: map[string]Node{}, memo: map[application]Node{}, pairs: map[[2]Node]int{},
 	}
 }
 
 // Nodes is the number of nodes that were made so far.
-func (s *Store) Nodes() int { return len(s.nodes) }
+func (s *Store) Nodes() int { return len(s.nodes) - 1 }
 
 // Variable that n tests first, and what it does by its value. n is not a
 // constant. The runs must not be changed.
@@ -96,13 +97,13 @@ func (s *Store) Among(variable int, values []int32) (Node, error) {
 
 // At gives the value of n at a point.
 func (s *Store) At(n Node, point func(variable int) int) int {
-	for n >= 0 {
+	for n > 0 {
 		v := int32(point(int(s.nodes[n].variable)))
 		runs := s.nodes[n].runs
 		i, _ := slices.BinarySearchFunc(runs, v+1, func(r Run, v int32) int { return int(r.End - v) })
 		n = runs[i].To
 	}
-	return int(-1 - n)
+	return int(-n)
 }
 
 // extend adds a run; neighbours that lead to the same function are one.
@@ -127,7 +128,7 @@ func (s *Store) node(variable int32, runs []Run) Node {
 	if n, ok := s.unique[string(s.key)]; ok {
 		return n
 	}
-	if len(s.nodes) >= s.left.Nodes {
+	if len(s.nodes) > s.left.Nodes {
 		s.over = true
 		return False
 	}

@@ -22,7 +22,7 @@ func (s *Store) Each(f Node, visit func(Node)) {
 		n := work[len(work)-1]
 		work = work[:len(work)-1]
 		visit(n)
-		if n < 0 {
+		if n <= 0 {
 			continue
 		}
 		for _, r := range s.nodes[n].runs {
@@ -40,7 +40,7 @@ func (s *Store) Fix(f Node, variable, value int) (Node, error) {
 }
 
 func (s *Store) fix(f Node, variable, value int32, done map[Node]Node) Node {
-	if f < 0 || s.nodes[f].variable > variable || s.over {
+	if f <= 0 || s.nodes[f].variable > variable || s.over {
 		return f
 	}
 	if n, ok := done[f]; ok {

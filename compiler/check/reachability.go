@@ -1,0 +1,220 @@
+package check
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/meshc/meshc/compiler/diag"
+	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/compiler/reach"
+)
+
+// reachability finds, for each service, routes and matches that take no
+// request, routes that compete, and requests that no route takes.
+func (c *overModel) reachability() {
+	for _, s := range c.mesh.Services {
+		if len(s.Routes) == 0 || len(s.Ports) == 0 { // nobody can call it
+			continue
+		}
+		if err := c.serviceTable(s); err != nil {
+			c.undecided(s.Origin, fmt.Sprintf("service %q", s.Ref), err)
+		}
+	}
+}
+
+// undecided says that a table was too much to decide, which is no verdict.
+func (c *overModel) undecided(at diag.Range, what string, err error) {
+	d := c.report(diag.ReachUnknown, at, "%s: whether every route can be reached is %s", what, err)
+	d.Help = "fewer or simpler conditions on one coordinate, such as expressions and substrings, can be decided"
+}
+
+// table is a list of rules in one space, with the requests that each accepts
+// and the requests that reach and are taken by it.
+type table struct {
+	space *reach.Space
+	rules []candidate
+	taken reach.Set // by the rules so far
+}
+
+// candidate is one rule of a table.
+type candidate struct {
+	name     string
+	at       diag.Range
+	accepts  reach.Set
+	effect   reach.Set // accepted, and taken by no earlier rule
+	implicit bool      // nobody wrote it, and nothing is said about it
+}
+
+// put adds a rule and finds what is left for it.
+func (t *table) put(c candidate) (candidate, error) {
+	var err error
+	if c.effect, err = t.space.Minus(c.accepts, t.taken); err != nil {
+		return c, err
+	}
+	t.taken, err = t.space.Union(t.taken, c.accepts)
+	t.rules = append(t.rules, c)
+	return c, err
+}
+
+func onPorts(ports []uint16) reach.Pred {
+	var any []reach.Pred
+	for _, p := range ports {
+		any = append(any, reach.Is(reach.Dim{Kind: reach.Port}, reach.Exactly(strconv.Itoa(int(p)))))
+	}
+	return reach.Any(any...)
+}
+
+// serviceTable judges the routes of one service. A client comes by one of the
+// service's ports.
+func (c *overModel) serviceTable(s *model.Service) error {
+	var ports []uint16
+	for _, p := range s.Ports {
+		ports = append(ports, p.Number)
+	}
+	all := []reach.Pred{onPorts(ports)}
+	for _, r := range s.Routes {
+		all = append(all, onPorts(r.Ports), reach.OfMatches(r.Match))
+	}
+	space, err := reach.New(reach.DefaultLimits, all...)
+	if err != nil {
+		return err
+	}
+	t := &table{space: space}
+	for _, r := range s.Routes {
+		if err := c.serviceRoute(s, t, r); err != nil {
+			return err
+		}
+	}
+	return c.notCovered(s, t, onPorts(ports))
+}
+
+func (c *overModel) serviceRoute(s *model.Service, t *table, r *model.Route) error {
+	accepts, err := t.space.Set(reach.All(onPorts(r.Ports), reach.OfMatches(r.Match)))
+	if err != nil {
+		return err
+	}
+	before := t.taken
+	this, err := t.put(candidate{name: r.Name, at: r.Origin, accepts: accepts})
+	if err != nil {
+		return err
+	}
+	witness := func(set reach.Set) string { return witnessAt(t.space.Witness(set), s.Host) }
+	switch {
+	case accepts.Empty():
+		c.neverMatches("route", this)
+		return nil
+	case this.effect.Empty():
+		return c.shadowed(t, "route", this, witness)
+	}
+	if err := c.hiddenMatches(t, r, before, witness); err != nil {
+		return err
+	}
+	return c.crossed(t, "route", this, witness)
+}
+
+// witnessAt is the witness at a host, unless it has one.
+func witnessAt(r *reach.Request, host string) string {
+	if r.Host == "" {
+		r.Host = host
+	}
+	return r.String()
+}
+
+func (c *overModel) neverMatches(kind string, this candidate) {
+	d := c.report(diag.NeverMatches, this.at, "%s %q takes no request at all", kind, this.name)
+	d.Help = "its conditions exclude each other, or no request can meet them; take it away"
+}
+
+// shadowed reports a rule that earlier ones leave nothing. They are the last of
+// those that take some of its requests, and a request that it takes.
+func (c *overModel) shadowed(t *table, kind string, this candidate, witness func(reach.Set) string) error {
+	for _, e := range slices.Backward(t.rules[:len(t.rules)-1]) {
+		both, err := t.space.Intersection(e.effect, this.accepts)
+		if err != nil {
+			return err
+		}
+		if both.Empty() {
+			continue
+		}
+		d := c.report(diag.ShadowedRoute, this.at, "%s %q can never be reached: earlier routes take all of its requests", kind, this.name)
+		d.Help = "move it above route \"" + e.name + "\", or take it away"
+		d.Witness = witness(both)
+		d.Related = []diag.Related{{Range: e.at, Message: "this route takes them"}}
+		return nil
+	}
+	return nil
+}
+
+// hiddenMatches reports entries of the list that take no request, although the
+// route does.
+func (c *overModel) hiddenMatches(t *table, r *model.Route, before reach.Set, witness func(reach.Set) string) error {
+	for _, m := range r.Match {
+		if len(r.Match) == 1 || m.Origin.IsZero() {
+			continue
+		}
+		set, err := t.space.Set(reach.All(onPorts(r.Ports), reach.OfMatch(m)))
+		if err != nil {
+			return err
+		}
+		if set.Empty() {
+			c.report(diag.NeverMatches, m.Origin, "no request meets all conditions of this match of route %q", r.Name)
+			continue
+		}
+		left, err := t.space.Minus(set, before)
+		if err != nil {
+			return err
+		}
+		if left.Empty() {
+			d := c.report(diag.HiddenMatch, m.Origin, "this match of route %q takes no request: earlier routes take all of them", r.Name)
+			d.Witness = witness(set)
+		}
+		if before, err = t.space.Union(before, set); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// crossed reports the first earlier rule that competes with this one: each
+// accepts requests that the other does not, so that neither is the exception
+// to the other, and their order decides the requests that both accept.
+func (c *overModel) crossed(t *table, kind string, this candidate, witness func(reach.Set) string) error {
+	for _, e := range t.rules[:len(t.rules)-1] {
+		both, err := t.space.Intersection(e.effect, this.accepts)
+		if err != nil {
+			return err
+		}
+		if both.Empty() {
+			continue
+		}
+		only, err := t.space.Minus(e.accepts, this.accepts)
+		if err != nil {
+			return err
+		}
+		if only.Empty() {
+			continue // the usual exception before the general rule
+		}
+		d := c.report(diag.CrossingRoutes, this.at, "%s %q shares requests with route %q, which comes first and takes them", kind, this.name, e.name)
+		d.Why = "each takes requests that the other does not, so only their order says where the shared ones go"
+		d.Witness = witness(both)
+		d.Related = []diag.Related{{Range: e.at, Message: "this route takes them"}}
+		return nil
+	}
+	return nil
+}
+
+func (c *overModel) notCovered(s *model.Service, t *table, ports reach.Pred) error {
+	all, err := t.space.Set(ports)
+	if err != nil {
+		return err
+	}
+	left, err := t.space.Minus(all, t.taken)
+	if err != nil || left.Empty() {
+		return err
+	}
+	d := c.report(diag.NotCovered, s.Origin, "service %q: some requests match no route and get 404", s.Name)
+	d.Witness = witnessAt(t.space.Witness(left), s.Host)
+	d.Help = "end with a route that has no `match`"
+	return nil
+}
