@@ -118,6 +118,8 @@ type attempt struct {
 	answered bool // a byte of this response has come
 	broken   bool // writing failed; there may be an answer to read
 	bodyEnd  bool // the response is complete
+	// multiplexed: the connection may say that it has not acted on the request.
+	multiplexed bool
 }
 
 func (a *attempt) state() *attempt { return a }

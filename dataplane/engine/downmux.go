@@ -293,6 +293,8 @@ func (x *dstream) sendHead(r *message.Response, framing message.Framing, length 
 			length = -1
 		}
 		framing, end, x.noBody = message.NoBody, true, true
+	} else if framing == message.NoBody {
+		length = -1 // the end of the stream says it
 	}
 	x.st.Respond(r, framing, length, end)
 	x.h.wrote()

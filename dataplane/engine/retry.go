@@ -50,6 +50,8 @@ type retryState struct {
 	backingOff bool
 	fresh      bool // do not use a pooled connection
 	resent     bool
+	replay     bool // keep the body for an upstream that may not act on the request
+	replayed   int
 	body       []byte // what has been sent of the body so far
 	lost       bool   // the body is longer than what is kept
 	exhausted  string // flag to report when the last answer is passed on
@@ -73,16 +75,32 @@ func (r *retryState) init(p *route.Retry, method string) {
 	}
 }
 
+// replayBuffer bounds the body that is kept without a retry policy, for servers
+// that go away: what most calls of gRPC fit in.
+const replayBuffer = 16 << 10
+
 // keep remembers what is sent of the body, as long as it may be needed again.
-func (r *retryState) keep(piece []byte, limit int) {
-	if r.policy == nil || r.lost || len(piece) == 0 {
-		return
+func (s *stream) keep(piece []byte) {
+	r := &s.retry
+	limit := s.w.e.opts.RetryBuffer
+	if r.policy == nil {
+		limit = min(limit, replayBuffer)
 	}
-	if len(r.body)+len(piece) > limit {
-		r.body, r.lost = nil, true
-		return
+	switch {
+	case r.lost || len(piece) == 0:
+	case s.headSent, r.policy == nil && !r.replay, len(r.body)+len(piece) > limit:
+		r.lost = true
+		r.drop(s.w)
+	default:
+		r.body = append(s.w.bufs.extend(r.body, len(piece)), piece...)
 	}
-	r.body = append(r.body, piece...)
+}
+
+func (r *retryState) drop(w *worker) {
+	if r.body != nil {
+		w.bufs.put(r.body)
+		r.body = nil
+	}
 }
 
 // text says in the answer that there were earlier attempts, as Envoy does.
@@ -105,11 +123,10 @@ func (s *stream) fail(why failure) {
 		s.d.cut()
 		return
 	}
-	stale := s.stale(why)
+	again := s.stale(why) || s.untouched(why)
 	reset := s.retry.policy != nil && s.resetRetriable(why)
 	s.release(false)
-	if stale {
-		s.retry.resent, s.retry.fresh = true, true
+	if again {
 		s.cluster.pool.stats.staleResent.Inc()
 		s.attempt()
 		return
@@ -131,7 +148,26 @@ func (s *stream) stale(why failure) bool {
 		return false
 	}
 	try := s.up.state()
-	return try.reused && !try.answered && s.req.framing == message.NoBody && safe(s.req.Method)
+	if !try.reused || try.answered || s.req.framing != message.NoBody || !safe(s.req.Method) {
+		return false
+	}
+	s.retry.resent, s.retry.fresh = true, true
+	return true
+}
+
+// maxReplays bounds how often a request goes to a server that will not act on it.
+const maxReplays = 3
+
+// untouched reports a request that the server has promised not to have acted on:
+// a stream above the last of its GOAWAY, or a refused one. RFC 9113 §8.7 lets any
+// request be sent again then, and needs no policy for it.
+func (s *stream) untouched(why failure) bool {
+	r := &s.retry
+	if why != failRefused || r.lost || r.replayed == maxReplays {
+		return false
+	}
+	r.replayed++
+	return true
 }
 
 func safe(method string) bool { return method == "GET" || method == "HEAD" || method == "OPTIONS" }
@@ -143,6 +179,8 @@ func (s *stream) resetRetriable(why failure) bool {
 	case why == failOverflow:
 		return false
 	case on&(route.RetryReset|route.Retry5xx|route.RetryGatewayError) != 0:
+		return true
+	case on&route.RetryRefusedStream != 0 && why == failRefused:
 		return true
 	case on&route.RetryConnectFailure != 0 && (why == failConnect || why == failConnectTimeout):
 		return true
@@ -158,7 +196,7 @@ func (s *stream) resetRetriable(why failure) bool {
 // and starts the next attempt when it says yes.
 func (s *stream) retryStatus(head *responseHead) bool {
 	p := s.retry.policy
-	if p == nil || !statusRetriable(p, head.Status) {
+	if p == nil || !statusRetriable(p, head.Status) && !grpcRetriable(p.On, head.Fields) {
 		return false
 	}
 	if _, limited := message.Get(head.Fields, "x-envoy-ratelimited"); limited {
@@ -224,6 +262,9 @@ func (s *stream) backOff() {
 
 // release gives back the retry when the stream is over.
 func (r *retryState) release(s *stream) {
+	if s.phase == phaseOver || s.headSent {
+		r.drop(s.w)
+	}
 	if r.holding && (s.phase == phaseOver || s.headSent) {
 		r.holding = false
 		s.cluster.pool.brk.Retries.Release()

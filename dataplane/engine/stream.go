@@ -43,6 +43,7 @@ type stream struct {
 	up        upstream
 	waiting   bool // in host's queue
 	deadline  int64
+	maxBy     int64 // end of the route's max_stream_duration
 	tryBy     int64
 	triedAt   int64 // when the current attempt got its connection
 	lastMove  int64
@@ -56,6 +57,7 @@ type stream struct {
 	resp     message.Response
 	own      []message.Field // backs resp.Fields of replies of our own
 	headSent bool            // the response has begun
+	grpcCode int             // of a reply of our own, where the status does not say it
 	flags    string
 	details  string
 }
@@ -86,6 +88,11 @@ func (s *stream) begin() {
 	}
 	s.route = s.chain.http.Routes.Route(s.req.Request, random)
 	s.fs = filter.Stream{Request: s.req.Request, Route: s.route, Peer: s.who.peer, Random: random, Draw: s.w.draw}
+	if s.route != nil {
+		if d := maxDuration(s.route.MaxDuration, s.req.Fields); d > 0 {
+			s.maxBy = s.start + int64(d)
+		}
+	}
 	s.armTimer()
 }
 
@@ -227,6 +234,7 @@ func (s *stream) attempt() {
 // goes out, and what an earlier attempt has already read of the body.
 func (s *stream) connected(u upstream) {
 	s.up, s.phase, s.sentEnd, s.triedAt = u, phaseExchange, false, s.w.now
+	s.retry.replay = s.retry.replay || u.state().multiplexed
 	u.sendHead(s.req.Request, s.req.framing, s.req.length)
 	if len(s.retry.body) > 0 {
 		u.sendBody(s.retry.body, false)
@@ -298,7 +306,7 @@ func (s *stream) moveRequest(u upstream, room int) bool {
 		return false
 	}
 	s.reqBytes += int64(len(piece))
-	s.retry.keep(piece, s.w.e.opts.RetryBuffer)
+	s.keep(piece)
 	last := end && len(s.d.trailers()) == 0
 	if u.sendBody(piece, last) == ioError {
 		u.state().broken = true
@@ -399,11 +407,18 @@ func (s *stream) reply(status int, body, flag, details string, router bool) {
 	s.release(false)
 	s.addFlag(flag)
 	s.details = details
-	s.resp.Status = status
 	fields := s.own[:0]
-	if body != "" {
+	switch {
+	case isGRPC(s.req.Fields):
+		if s.grpcCode == 0 {
+			s.grpcCode = grpcStatus(status)
+		}
+		fields = grpcFields(fields, s.grpcCode, body)
+		status, body = 200, ""
+	case body != "":
 		fields = append(fields, message.Field{Name: "content-type", Value: "text/plain"})
 	}
+	s.resp.Status = status
 	if router {
 		fields = s.mutateResponse(fields)
 	}
@@ -413,7 +428,11 @@ func (s *stream) reply(status int, body, flag, details string, router bool) {
 	if !s.d.bodyDone() {
 		s.d.leaveBody()
 	}
-	s.d.sendHead(&s.resp, message.Length, int64(len(body)), body == "")
+	framing := message.Length
+	if body == "" {
+		framing = message.NoBody
+	}
+	s.d.sendHead(&s.resp, framing, int64(len(body)), body == "")
 	if body != "" && s.d.takesBody() {
 		s.respBytes = int64(len(body))
 		s.d.sendBody([]byte(body), true)
@@ -479,7 +498,7 @@ func (s *stream) armTimer() {
 	if s.phase != phaseSleep {
 		at = s.lastMove + s.streamIdle()
 	}
-	for _, t := range [...]int64{s.deadline, s.tryBy, s.wakeAt} {
+	for _, t := range [...]int64{s.deadline, s.tryBy, s.wakeAt, s.maxBy} {
 		if t != 0 && t < at {
 			at = t
 		}
@@ -498,6 +517,8 @@ func (s *stream) streamIdle() int64 {
 func (s *stream) onTimer() {
 	now := s.w.now
 	switch {
+	case s.maxBy != 0 && now >= s.maxBy:
+		s.outlived()
 	case s.deadline != 0 && now >= s.deadline:
 		s.cluster.pool.stats.timeout.Inc()
 		s.expire("upstream request timeout", "UT", "response_timeout")
@@ -516,6 +537,18 @@ func (s *stream) onTimer() {
 	if s.phase != phaseOver {
 		s.armTimer()
 	}
+}
+
+// outlived ends a stream at its max_stream_duration: 504, or 408 while the
+// request has not all come; gRPC clients are told that their deadline is over.
+func (s *stream) outlived() {
+	const text, flag, details = "downstream duration timeout", "DT", "max_duration_timeout"
+	s.grpcCode = grpcDeadlineExceeded
+	if !s.headSent && !s.d.bodyDone() {
+		s.reply(408, text, flag, details, true)
+		return
+	}
+	s.expire(text, flag, details)
 }
 
 // expire ends the stream for good: 504, or a cut when the response has begun.

@@ -168,7 +168,7 @@ func (m *umux) attach(s *stream) {
 		u = &ustream{}
 	}
 	u.st.Owner = u
-	u.m, u.s, u.attempt = m, s, attempt{reused: m.carried > 0}
+	u.m, u.s, u.attempt = m, s, attempt{reused: m.carried > 0, multiplexed: true}
 	m.carried++
 	s.connected(u)
 }

@@ -33,12 +33,32 @@ func routeAction(e *Entry, action *routev3.RouteAction) error {
 			return errors.New("idle_timeout: only values above 0 are supported")
 		}
 	}
+	var err error
+	if e.MaxDuration, err = maxStreamDuration(action.GetMaxStreamDuration()); err != nil {
+		return fmt.Errorf("max_stream_duration: %w", err)
+	}
 	retry, err := retryPolicy(action.GetRetryPolicy())
 	if err != nil {
 		return fmt.Errorf("retry_policy: %w", err)
 	}
 	e.Retry = retry
 	return nil
+}
+
+func maxStreamDuration(d *routev3.RouteAction_MaxStreamDuration) (*Duration, error) {
+	if d == nil {
+		return nil, nil
+	}
+	out := &Duration{
+		Max:        d.GetMaxStreamDuration().AsDuration(),
+		HeedGRPC:   d.GetGrpcTimeoutHeaderMax() != nil,
+		GRPCMax:    d.GetGrpcTimeoutHeaderMax().AsDuration(),
+		GRPCOffset: d.GetGrpcTimeoutHeaderOffset().AsDuration(),
+	}
+	if out.Max < 0 || out.GRPCMax < 0 || out.GRPCOffset < 0 {
+		return nil, errors.New("a duration is negative")
+	}
+	return out, nil
 }
 
 func destinations(e *Entry, action *routev3.RouteAction) error {
@@ -106,6 +126,11 @@ var retryConditions = map[string]RetryOn{
 	"5xx":                    Retry5xx,
 	"retriable-4xx":          RetryRetriable4xx,
 	"retriable-status-codes": RetryRetriableStatusCodes,
+	"cancelled":              RetryGRPCCancelled,
+	"deadline-exceeded":      RetryGRPCDeadlineExceeded,
+	"internal":               RetryGRPCInternal,
+	"resource-exhausted":     RetryGRPCResourceExhausted,
+	"unavailable":            RetryGRPCUnavailable,
 }
 
 func retryPolicy(p *routev3.RetryPolicy) (*Retry, error) {

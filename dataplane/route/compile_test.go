@@ -170,7 +170,7 @@ func TestRouteIsDecodedWhole(t *testing.T) {
 	if e.Metadata["source"] != "a.cue:3" || e.PerFilter["f"] != "f" {
 		t.Errorf("metadata %v, per filter %v", e.Metadata, e.PerFilter)
 	}
-	if got := fmt.Sprint(e.Request.Apply([]message.Field{{Name: "gone"}})); got != "[{x global}]" {
+	if got := fmt.Sprint(e.Request.Apply([]message.Field{{Name: "gone"}})); got != "[{x global false}]" {
 		t.Errorf("least specific must win: %s", got)
 	}
 }
@@ -180,7 +180,7 @@ func TestMostSpecificMutationsWinWhenAsked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := fmt.Sprint(table.Route(request("GET", "/"), 0).Request.Apply(nil)); got != "[{x 100%}]" {
+	if got := fmt.Sprint(table.Route(request("GET", "/"), 0).Request.Apply(nil)); got != "[{x 100% false}]" {
 		t.Errorf("got %s", got)
 	}
 }

@@ -15,6 +15,8 @@ type Entry struct {
 	Timeout time.Duration // whole request, 0 = none
 	Idle    time.Duration // stream idle, 0 = the connection manager's
 	Retry   *Retry        // nil: none
+	// MaxDuration bounds the stream from its first byte to its last; nil: nothing does.
+	MaxDuration *Duration
 
 	// Request and Response are applied in order: remove, then the appends
 	// (HeaderMutations.Apply). The chosen WeightedCluster's come before them.
@@ -25,6 +27,15 @@ type Entry struct {
 	PerFilter map[string]any
 	// Metadata is the route's meshc.dev filter metadata (source, commit).
 	Metadata map[string]string
+}
+
+// Duration is Envoy's RouteAction.max_stream_duration.
+type Duration struct {
+	Max time.Duration // 0 = none
+	// HeedGRPC: a request's grpc-timeout counts in place of Max. It is cut to
+	// GRPCMax, when that is not 0, and shortened by GRPCOffset.
+	HeedGRPC            bool
+	GRPCMax, GRPCOffset time.Duration
 }
 
 // WeightedCluster is one destination of a split.
@@ -65,6 +76,14 @@ const (
 	Retry5xx
 	RetryRetriable4xx
 	RetryRetriableStatusCodes
+	RetryGRPCCancelled
+	RetryGRPCDeadlineExceeded
+	RetryGRPCInternal
+	RetryGRPCResourceExhausted
+	RetryGRPCUnavailable
+
+	// RetryGRPC is any of the conditions on a grpc-status.
+	RetryGRPC = RetryGRPCCancelled | RetryGRPCDeadlineExceeded | RetryGRPCInternal | RetryGRPCResourceExhausted | RetryGRPCUnavailable
 )
 
 // HeaderMutations change header fields: first Remove, then each of Mutate in

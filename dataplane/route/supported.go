@@ -73,13 +73,19 @@ var Supported = []support.Message{
 		support.F("timeout", "15 s when absent, 0 is none"),
 		support.F("idle_timeout", "above 0"),
 		support.F("retry_policy", ""),
+		support.F("max_stream_duration", ""),
+	}},
+	{Name: "envoy.config.route.v3.RouteAction.MaxStreamDuration", Fields: []support.Field{
+		support.F("max_stream_duration", "0 is none"),
+		support.F("grpc_timeout_header_max", "a request's grpc-timeout counts; 0 is no bound on it"),
+		support.F("grpc_timeout_header_offset", ""),
 	}},
 	{Name: "envoy.config.route.v3.WeightedCluster", Fields: []support.Field{support.F("clusters", "")}},
 	{Name: "envoy.config.route.v3.WeightedCluster.ClusterWeight", Fields: append([]support.Field{
 		support.F("name", ""), support.F("weight", "required"),
 	}, mutationFields...)},
 	{Name: "envoy.config.route.v3.RetryPolicy", Fields: []support.Field{
-		support.F("retry_on", "`connect-failure`, `refused-stream`, `reset`, `reset-before-request`, `gateway-error`, `5xx`, `retriable-4xx`, `retriable-status-codes`"),
+		support.F("retry_on", "`connect-failure`, `refused-stream`, `reset`, `reset-before-request`, `gateway-error`, `5xx`, `retriable-4xx`, `retriable-status-codes`; of a `grpc-status` in the response head `cancelled`, `deadline-exceeded`, `internal`, `resource-exhausted`, `unavailable`"),
 		support.F("num_retries", "1 when absent"),
 		support.F("per_try_timeout", ""),
 		support.F("retriable_status_codes", ""),

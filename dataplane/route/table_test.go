@@ -125,7 +125,7 @@ func TestMutationsRunLevelByLevel(t *testing.T) {
 		Then: &HeaderMutations{Mutate: []HeaderMutation{{Name: "set", Value: "vhost", Action: OverwriteIfExistsOrAdd}}},
 	}
 	got := fmt.Sprint(m.Apply([]message.Field{{Name: "gone", Value: "x"}, {Name: "there", Value: "1"}, {Name: "set", Value: "0"}}))
-	if want := "[{there 1} {absent new} {there more} {set vhost}]"; got != want {
+	if want := "[{there 1 false} {absent new false} {there more false} {set vhost false}]"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	if m.Empty() || !new(HeaderMutations).Empty() {

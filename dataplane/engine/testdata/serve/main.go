@@ -25,17 +25,21 @@ func main() {
 	backend := flag.String("backend", "127.0.0.1:9000", "address to forward to")
 	profile := flag.String("cpuprofile", "", "file for a CPU profile")
 	logPath := flag.String("log", "", "access log file")
+	h2 := flag.Bool("h2", false, "speak HTTP/2 to the backend")
 	flag.Parse()
-	if err := run(*addr, *backend, *profile, *logPath); err != nil {
+	if err := run(*addr, *backend, *profile, *logPath, *h2); err != nil {
 		fmt.Fprintln(os.Stderr, "serve:", err)
 		os.Exit(2)
 	}
 }
 
-func run(addr, backend, profile, logPath string) error {
+func run(addr, backend, profile, logPath string, h2 bool) error {
 	c, err := config(addr, backend, logPath)
 	if err != nil {
 		return err
+	}
+	if h2 {
+		c.Clusters["app"].Protocol = snapshot.UpstreamHTTP2
 	}
 	e, err := engine.New(engine.Options{Workers: 1, Log: slog.Default()})
 	if err != nil {
