@@ -65,6 +65,7 @@ func Compile(ctx context.Context, fsys fs.FS, opts Options) (res *Result, err er
 	}
 	res.Intent = in
 	res.judge(diags, opts)
+	load.ResolveFixes(fsys, res.Diags)
 	res.Diags.Sort()
 	return res, nil
 }

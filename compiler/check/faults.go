@@ -16,12 +16,16 @@ func (c *overIntent) faults() {
 		for _, f := range s.Faults {
 			known := c.faultRoute(s, f)
 			if f.Delay == nil && f.Abort == nil {
-				c.report(diag.FaultDoesNothing, f.Name.At, "fault %q injects neither delay nor abort", f.Name.V)
+				c.report(diag.FaultDoesNothing, f.Name.At, "fault %q injects neither delay nor abort", f.Name.V).
+					WithChoice("take the fault away", diag.Edit{Op: diag.RemoveField, Range: f.Name.At})
 			}
 			c.delay(f)
 			c.abort(f)
 			if _, err := literal.Time(f.Until.V); err != nil {
-				c.report(diag.BadTime, f.Until.At, "fault %q: %s", f.Name.V, err)
+				d := c.report(diag.BadTime, f.Until.At, "fault %q: %s", f.Name.V, err)
+				if _, err := time.Parse(time.DateOnly, f.Until.V); err == nil {
+					d.WithChoice("end it as that day begins in UTC", diag.Edit{Op: diag.SetText, Range: f.Until.At, Old: f.Until.V, New: f.Until.V + "T00:00:00Z"})
+				}
 			}
 			if known && f.Delay != nil {
 				c.onceOnRoute(delayed, f, "delays")
@@ -48,7 +52,7 @@ func (c *overIntent) faultRoute(s *intent.Service, f *intent.Fault) bool {
 		return false // reported by routes
 	}
 	d := c.report(diag.UnknownFaultRoute, f.On.At, "fault %q is on route %q, which service %q does not have", f.Name.V, f.On.V, s.Name.V)
-	d.Help = meant(f.On.V, names)
+	meantText(d, f.On, names, nil)
 	return false
 }
 
@@ -72,7 +76,7 @@ func (c *overIntent) delay(f *intent.Fault) {
 	fixed, err := literal.Duration(f.Delay.Fixed.V)
 	switch {
 	case err != nil:
-		c.report(diag.BadDuration, f.Delay.Fixed.At, "fault %q: %s", f.Name.V, err)
+		meantDuration(c.report(diag.BadDuration, f.Delay.Fixed.At, "fault %q: %s", f.Name.V, err), f.Delay.Fixed)
 	case fixed == 0:
 		c.report(diag.FaultDoesNothing, f.Delay.Fixed.At, "fault %q delays by nothing", f.Name.V)
 	case fixed > maxDelay:
@@ -100,7 +104,7 @@ func (c *overIntent) share(f *intent.Fault, percent intent.Value[string], around
 	bp, err := literal.Percent(percent.V)
 	switch {
 	case err != nil:
-		c.report(diag.BadPercent, at, "fault %q: percentage %q %s", f.Name.V, percent.V, err)
+		roundPercent(c.report(diag.BadPercent, at, "fault %q: percentage %q %s", f.Name.V, percent.V, err), percent)
 	case bp == 0:
 		c.report(diag.BadPercent, at, "fault %q concerns 0 %% of the requests", f.Name.V).Help = "take the fault away"
 	}

@@ -45,7 +45,7 @@ func (c *overIntent) backend(g *intent.Gateway, r *intent.GatewayRoute) {
 		for _, o := range c.mesh.Services {
 			known = append(known, written(scope.ServiceRef(o), from.Namespace))
 		}
-		d.Help = meant(r.To.V, known)
+		meantText(d, r.To, known, nil)
 		return
 	}
 	c.backendPort(s, r)
@@ -56,7 +56,7 @@ func (c *overIntent) backendPort(s *intent.Service, r *intent.GatewayRoute) {
 	case p != nil:
 	case r.Port != nil:
 		d := c.report(diag.UnknownPort, r.Port.At, "gateway route %q: service %q has no port %q", r.Name.V, s.Name.V, r.Port.V)
-		d.Help = meant(r.Port.V, portNames(s))
+		meantText(d, *r.Port, portNames(s), nil)
 	case len(s.Ports) == 0:
 		c.report(diag.UnknownPort, r.To.At, "gateway route %q: service %q has no ports", r.Name.V, s.Name.V)
 	default:
@@ -78,7 +78,7 @@ func (c *overIntent) listenersOf(g *intent.Gateway, r *intent.GatewayRoute) []*i
 		known = append(known, l.Name.V)
 	}
 	d := c.report(diag.UnknownListener, r.Listener.At, "gateway route %q: gateway %q has no listener %q", r.Name.V, g.Name.V, r.Listener.V)
-	d.Help = meant(r.Listener.V, known)
+	meantText(d, *r.Listener, known, nil)
 	return nil
 }
 

@@ -87,6 +87,9 @@ func (c *overIntent) headerValue(kv *intent.KV) {
 	case control:
 		c.report(diag.BadHeader, kv.Value.At, "the value of header %q holds a control character", kv.Key.V)
 	case v == "" || strings.Trim(v, " \t") != v:
-		c.report(diag.BadHeader, kv.Value.At, "the value of header %q is empty, or begins or ends with a space", kv.Key.V)
+		d := c.report(diag.BadHeader, kv.Value.At, "the value of header %q is empty, or begins or ends with a space", kv.Key.V)
+		if trimmed := strings.Trim(v, " \t"); trimmed != "" {
+			writeText(d, kv.Value, trimmed)
+		}
 	}
 }

@@ -63,7 +63,11 @@ func (c *overIntent) path(p *intent.PathMatch) {
 	}
 	switch {
 	case !strings.HasPrefix(value, "/"):
-		c.report(diag.BadPath, at, "path %q does not begin with \"/\"", value).Help = "every path of a request begins with \"/\""
+		d := c.report(diag.BadPath, at, "path %q does not begin with \"/\"", value)
+		d.Help = "every path of a request begins with \"/\""
+		if slashed := "/" + value; plainPath(slashed, p.Kind.V) {
+			writeText(d, p.Value, slashed)
+		}
 	case strings.ContainsAny(value, "?#"):
 		c.report(diag.BadPath, at, "path %q holds a query string or a fragment", value).Help = "use `query` for conditions on the query string"
 	case strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r == 0x7f }):
@@ -73,8 +77,19 @@ func (c *overIntent) path(p *intent.PathMatch) {
 		if value == "/" {
 			help = "write `prefix: \"/\"`"
 		}
-		c.report(diag.BadPath, at, "segment prefix %q ends with \"/\"", value).Help = help
+		d := c.report(diag.BadPath, at, "segment prefix %q ends with \"/\"", value)
+		d.Help = help
+		if shorter := strings.TrimRight(value, "/"); plainPath(shorter, p.Kind.V) {
+			writeText(d, p.Value, shorter)
+		}
 	}
+}
+
+// plainPath says that a path of this kind has nothing that path reports.
+func plainPath(value, kind string) bool {
+	return strings.HasPrefix(value, "/") && !strings.ContainsAny(value, "?#") &&
+		!strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r == 0x7f }) &&
+		(kind != string(model.SegmentPrefix) || !strings.HasSuffix(value, "/"))
 }
 
 var methodName = regexp.MustCompile(`^[A-Z][A-Z0-9!#$%&'*+.^_|~-]*$`)
@@ -85,20 +100,25 @@ func (c *overIntent) methods(ms []intent.Value[string]) {
 		case m.V == "CONNECT":
 			c.report(diag.BadMethod, m.At, "method CONNECT is not routed").Help = "a CONNECT request has no path to route by"
 		case !methodName.MatchString(m.V):
-			c.report(diag.BadMethod, m.At, "%q is not an HTTP method", m.V).Help = "methods are written in upper case"
+			d := c.report(diag.BadMethod, m.At, "%q is not an HTTP method", m.V)
+			d.Help = "methods are written in upper case"
+			meantMethod(d, m, ms)
 		}
 	}
 }
 
 func (c *overIntent) headerConditions(ns []*intent.NamedMatch) {
-	seen := map[string]bool{}
+	seen := map[string]*intent.NamedMatch{}
 	for _, n := range ns {
 		name := strings.ToLower(n.Name.V)
-		if seen[name] {
-			c.report(diag.DuplicateCondition, n.Name.At, "header %q is matched twice", name)
+		if first := seen[name]; first != nil {
+			d := c.report(diag.DuplicateCondition, n.Name.At, "header %q is matched twice", name)
+			if sameCondition(first, n) {
+				d.WithFix("take the second one away", diag.Edit{Op: diag.RemoveField, Range: n.Name.At})
+			}
 			continue
 		}
-		seen[name] = true
+		seen[name] = n
 		if why := unusableHeader(name); why != "" {
 			c.report(diag.BadHeader, n.Name.At, "header %q cannot be matched: %s", n.Name.V, why)
 			continue

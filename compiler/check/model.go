@@ -51,6 +51,7 @@ func (c *overModel) expired(s *model.Service, name string, until time.Time, at d
 	}
 	d := c.report(diag.FaultExpired, at, "fault %q of service %q ended at %s", name, s.Name, until.Format(time.RFC3339))
 	d.Help = "take it away, or set a later `until`"
+	d.WithFix("take the fault away", diag.Edit{Op: diag.RemoveAround, Range: at})
 }
 
 // ruleName is the gateway's part of "<gateway route>/<service route>".

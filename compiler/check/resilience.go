@@ -34,7 +34,7 @@ func (c *overIntent) duration(v *intent.Value[string], def time.Duration) (d tim
 	}
 	d, err := literal.Duration(v.V)
 	if err != nil {
-		c.report(diag.BadDuration, v.At, "%s", err)
+		meantDuration(c.report(diag.BadDuration, v.At, "%s", err), *v)
 		return 0, false
 	}
 	return d, true
@@ -51,7 +51,8 @@ func (c *overIntent) retries(r *intent.Route, timeout time.Duration, timeoutOK b
 	c.methods(re.Methods)
 	if n == 0 {
 		if len(re.On) > 0 || re.PerTry != nil || len(re.Methods) > 0 {
-			c.report(diag.RetriesUnused, re.Attempts.At, "route %q: with 0 attempts the other fields of `retries` do nothing", r.Name.V)
+			d := c.report(diag.RetriesUnused, re.Attempts.At, "route %q: with 0 attempts the other fields of `retries` do nothing", r.Name.V)
+			withoutRest(d, re)
 		}
 		return
 	}
@@ -91,7 +92,7 @@ func (c *overIntent) retryOn(re *intent.Retries) {
 	for _, w := range re.On {
 		if _, _, err := literal.RetryOn(w.V); err != nil {
 			d := c.report(diag.UnknownRetryOn, w.At, "%s", err)
-			d.Help = meant(w.V, literal.RetryWords())
+			meantWord(d, w, literal.RetryWords(), re.On)
 		}
 	}
 }

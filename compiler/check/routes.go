@@ -52,7 +52,7 @@ func (c *overIntent) routePort(s *intent.Service, r *intent.Route) {
 	}
 	if scope.Port(s.Ports, r.Port.V) == nil {
 		d := c.report(diag.UnknownPort, r.Port.At, "route %q: service %q has no port %q", r.Name.V, s.Name.V, r.Port.V)
-		d.Help = meant(r.Port.V, portNames(s))
+		meantText(d, *r.Port, portNames(s), nil)
 	}
 }
 
@@ -99,7 +99,7 @@ func (c *overIntent) version(s *intent.Service, r *intent.Route, w *intent.Weigh
 		return
 	}
 	d := c.report(diag.UnknownVersion, w.Version.At, "route %q sends to version %q, which service %q does not have", r.Name.V, w.Version.V, s.Name.V)
-	d.Help = meant(w.Version.V, known)
+	meantLabel(d, w.Version, known, sendsToMeant(r, w))
 }
 
 func (c *overIntent) weight(r *intent.Route, w *intent.Weight, err error) {
@@ -111,8 +111,19 @@ func (c *overIntent) weight(r *intent.Route, w *intent.Weight, err error) {
 		c.report(diag.BadWeight, at, "route %q: the weight of version %q %s", r.Name.V, w.Version.V, err).Help = "write it out; a missing weight is never 0"
 		return
 	}
-	c.report(diag.BadWeight, at, "route %q: weight %s of version %q %s", r.Name.V, w.Percent.V, w.Version.V, err).
-		Help = "a weight is a percentage from 0 to 100 with at most two decimals"
+	d := c.report(diag.BadWeight, at, "route %q: weight %s of version %q %s", r.Name.V, w.Percent.V, w.Version.V, err)
+	d.Help = "a weight is a percentage from 0 to 100 with at most two decimals"
+	roundWeight(d, r, w)
+}
+
+// sendsToMeant says that a route sends, beside w, to what w is a misspelling of.
+func sendsToMeant(r *intent.Route, w *intent.Weight) bool {
+	for _, o := range r.To {
+		if _, ok := diag.MeantName(w.Version.V, []string{o.Version.V}); ok {
+			return true
+		}
+	}
+	return false
 }
 
 // weightSum points from the first weight to the last.
@@ -123,18 +134,20 @@ func (c *overIntent) weightSum(r *intent.Route, sum uint32) {
 	}
 	d := c.report(diag.WeightSum, at, "weights of route %q add up to %s, not 100", r.Name.V, literal.FormatPercent(sum))
 	last := r.To[len(r.To)-1]
-	if bp, _ := literal.Percent(last.Percent.V); sum > model.BasisPointsWhole && sum-model.BasisPointsWhole <= bp {
-		d.Help = fmt.Sprintf("for example %s: %s", last.Version.V, literal.FormatPercent(bp-(sum-model.BasisPointsWhole)))
-	} else if sum < model.BasisPointsWhole {
-		d.Help = fmt.Sprintf("for example %s: %s", last.Version.V, literal.FormatPercent(bp+model.BasisPointsWhole-sum))
+	bp, _ := literal.Percent(last.Percent.V) // it is one: the sum is judged
+	if bp+model.BasisPointsWhole < sum {
+		return
 	}
+	weight := literal.FormatPercent(bp + model.BasisPointsWhole - sum)
+	d.WithChoice(fmt.Sprintf("for example %s: %s, and the others as they are", last.Version.V, weight),
+		diag.Edit{Op: diag.SetLiteral, Range: last.Percent.At, New: weight})
 }
 
 func (c *overIntent) orderNames(refs []intent.Value[string], names []string) {
 	for _, ref := range refs {
 		if !slices.Contains(names, ref.V) {
 			d := c.report(diag.UnknownOrderRoute, ref.At, "there is no route %q to come before or after", ref.V)
-			d.Help = meant(ref.V, names)
+			meantText(d, ref, names, refs)
 		}
 	}
 }

@@ -38,7 +38,7 @@ func (c *overIntent) allow(s *intent.Service, a *intent.Allow) {
 		if from.V == anyCaller {
 			continue
 		}
-		if !c.knownCaller(s, from) {
+		if !c.knownCaller(s, a, from) {
 			continue
 		}
 		switch mode {
@@ -62,7 +62,7 @@ func (c *overIntent) emptyLimits(s *intent.Service, a *intent.Allow) {
 	}
 }
 
-func (c *overIntent) knownCaller(s *intent.Service, from intent.Value[string]) bool {
+func (c *overIntent) knownCaller(s *intent.Service, a *intent.Allow, from intent.Value[string]) bool {
 	self := scope.ServiceRef(s)
 	ref := literal.Ref(from.V, self.Namespace)
 	if _, ok := c.scope.CallerID(ref); ok {
@@ -80,7 +80,7 @@ func (c *overIntent) knownCaller(s *intent.Service, from intent.Value[string]) b
 		known = append(known, written(scope.GatewayRef(g), self.Namespace))
 	}
 	d := c.report(diag.UnknownCaller, from.At, "service %q allows %q, which does not exist", s.Name.V, from.V)
-	d.Help = meant(from.V, known)
+	meantText(d, from, known, a.From)
 	return false
 }
 
@@ -124,6 +124,10 @@ func (c *overIntent) refusedCaller(from model.Ref, id string, to model.Ref, at d
 	d := c.report(diag.UsedNotAllowed, at, "%q calls %q, whose `allow` does not name it", from, to)
 	d.Help = "add \"" + written(from, to.Namespace) + "\" to `from`, or take the call away"
 	d.Related = []diag.Related{{Range: s.Security.Allow[0].At, Message: "the allow list"}}
+	if names := s.Security.Allow[0].From; len(s.Security.Allow) == 1 && len(names) > 0 {
+		d.WithChoice("add \""+written(from, to.Namespace)+"\" to `from`",
+			diag.Edit{Op: diag.Append, Range: names[len(names)-1].At, New: written(from, to.Namespace)})
+	}
 }
 
 // mayMean says whether an entry of `from` lets the identity in, or is unknown.
@@ -146,8 +150,11 @@ func (c *overIntent) idleCallers(declared map[[2]model.Ref]bool) {
 			for _, from := range a.From {
 				ref := literal.Ref(from.V, to.Namespace)
 				if _, known := c.scope.CallerID(ref); known && !declared[[2]model.Ref{ref, to}] {
-					c.report(diag.AllowedNotUsed, from.At, "service %q allows %q, which does not declare to use it", s.Name.V, from.V).
-						Help = "add `uses` there, or take the name away"
+					d := c.report(diag.AllowedNotUsed, from.At, "service %q allows %q, which does not declare to use it", s.Name.V, from.V)
+					d.Help = "add `uses` there, or take the name away"
+					if len(a.From) > 1 {
+						d.WithChoice("take the name away", diag.Edit{Op: diag.RemoveElement, Range: from.At})
+					}
 				}
 			}
 		}

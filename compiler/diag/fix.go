@@ -22,15 +22,21 @@ type Fix struct {
 // Op says how an Edit is meant while its place in the text is not known yet.
 type Op string
 
-// Ops. All but Replace are turned into Replace by load.Fixes, which knows the
-// syntax around the place, and drops a fix whose place is not what it expects.
+// Ops. All but Replace are turned into Replace by load.ResolveFixes, which
+// knows the syntax around the place, and drops a fix whose place is not what it
+// expects. A removal that would take a comment along is dropped as well.
 const (
 	Replace       Op = ""        // the text in Range becomes New; an empty Range inserts
 	SetText       Op = "text"    // the string in Range, whose value is Old, becomes the string New
 	SetLiteral    Op = "literal" // the scalar in Range becomes the source New
 	Rename        Op = "rename"  // the label in Range, whose name is Old, becomes the name New
-	RemoveField   Op = "field"   // the field whose label is in Range goes
+	Append        Op = "append"  // the string New follows the element of a list in Range
+	Empty         Op = "empty"   // the list around the element in Range becomes []
 	RemoveElement Op = "element" // the element of a list in Range goes
+	RemoveField   Op = "field"   // the field whose label is in Range goes
+	RemoveValue   Op = "value"   // the field whose value is in Range goes
+	RemoveAround  Op = "around"  // the field around the field or the element in Range goes
+	RemoveText    Op = "remove"  // the text in Range goes, and the line when it held nothing else
 )
 
 // Edit is one change of one file.

@@ -118,7 +118,7 @@ func (s *Suppressor) Unused() List {
 	for i, by := range s.all {
 		if !s.used[i] && !s.expired(by) {
 			d := New(SuppressionUnused, by.At, "nothing here is reported as %s, so the suppression hides nothing", by.Code)
-			d.WithFix("take the attribute away", Edit{Range: by.At})
+			d.WithFix("take the attribute away", Edit{Op: RemoveText, Range: by.At})
 			out.Add(d)
 		}
 	}

@@ -48,7 +48,11 @@ func wrongValue(p []string, where diag.Range, literal string, s *shape) diag.Dia
 		return diag.New(diag.WrongValue, where, "%s is to be %s", pathString(p), want)
 	}
 	d := diag.New(diag.WrongValue, where, "%s is %s, and is to be %s", pathString(p), shorten(literal), want)
-	if text, err := strconv.Unquote(literal); err == nil && len(s.enum) > 0 {
+	text, err := strconv.Unquote(literal)
+	if err == nil {
+		s.meantValue(&d, text)
+	}
+	if err == nil && len(s.enum) > 0 {
 		if help := nearest(text, s.enum); strings.HasPrefix(help, "did you mean") {
 			d.Help = help
 		}

@@ -306,6 +306,7 @@ func (in *instance) checkTopLevelField(sel cue.Selector, v cue.Value) {
 	case !known && isOwn:
 		d := diag.New(diag.UnknownTopLevel, own.label, "unknown top-level name %q", name)
 		d.Help = nearest(name, topLevel)
+		in.ix.renameField(&d, p, topLevel)
 		in.diags.Add(d)
 	case name == "mesh" && isOwn && in.dir.path != ".":
 		in.diags.Add(diag.New(diag.MisplacedConfig, own.label, "mesh is written in the module root and nowhere else"))

@@ -194,6 +194,9 @@ func (t *tree) checkImported(dir, pkg string, imported map[string]bool) {
 		}
 		d := diag.New(diag.WrongPackage, at, "package %s is not imported by anything, so it is not read", pkg)
 		d.Help = "intent is of package " + schema.Package
+		if _, ok := diag.MeantWord(pkg, []string{schema.Package}); ok && at.Start.Line > 0 {
+			d.WithFix("write package "+schema.Package, diag.Edit{Range: at, New: schema.Package})
+		}
 		t.diags.Add(d)
 	}
 }

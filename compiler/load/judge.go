@@ -150,6 +150,7 @@ func (j *judgement) unknown(s *shape, p []string) {
 		d.Help = "nothing is written here but {}"
 	} else {
 		d.Help = nearest(name, s.names)
+		j.ix.renameField(&d, p, s.names)
 	}
 	j.report(p, d)
 }
