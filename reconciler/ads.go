@@ -3,6 +3,7 @@ package reconciler
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/meshc/meshc/compiler/model"
 	"github.com/meshc/meshc/reconciler/push/xds"
@@ -44,14 +45,10 @@ func describe(n *xds.NodeStatus, commit string) status.Node {
 	}
 	newest := n.Streams[len(n.Streams)-1]
 	node.Commit = newest.ProgrammedCommit
-	for i := range newest.Types {
-		if t := &newest.Types[i]; t.Rejected() {
-			node.Detail = fmt.Sprintf("%s refused: %s", t.Type, t.Nacked.Message)
-		}
-	}
+	node.Detail = refusal(n.Commit, &newest)
 	switch {
 	case n.ProgrammedOn(commit):
-		node.State = status.NodeProgrammed
+		node.State, node.Detail = status.NodeProgrammed, ""
 	case node.Detail != "":
 		node.State = status.NodeRejected
 	case len(n.Unplaced) > 0 && commit == n.Commit:
@@ -62,6 +59,20 @@ func describe(n *xds.NodeStatus, commit string) status.Node {
 		node.Detail = waitingFor(&newest)
 	}
 	return node
+}
+
+// refusal says what a proxy refused of a commit and when it is tried again; what
+// it confirmed later may be what it went back to.
+func refusal(commit string, s *xds.StreamStatus) (detail string) {
+	for i := range s.Types {
+		if t := &s.Types[i]; t.Rejected() || t.Nacked != nil && t.Nacked.Commit == commit {
+			detail = fmt.Sprintf("%s refused: %s", t.Type, t.Nacked.Message)
+		}
+	}
+	if detail != "" && !s.RetryAt.IsZero() {
+		detail = fmt.Sprintf("tried again at %s: %s", s.RetryAt.UTC().Format(time.TimeOnly+"Z"), detail)
+	}
+	return detail
 }
 
 // waitingFor names the first thing that a stream waits for.

@@ -10,8 +10,10 @@
 // are made before breaks: a route is sent when the proxy confirmed the
 // clusters it leads to and the endpoints and secrets that those warm on; a
 // resource is removed when nothing that the proxy may hold refers to it. A
-// refused resource is not sent again; its commit stops on that node, which
-// goes back to the last set it confirmed in full.
+// refused resource is not sent again at once; its commit stops on that node,
+// which goes back to the last set it confirmed in full, and is tried again after
+// pauses that grow. A route that serves is not led to a cluster without an
+// endpoint before the timeout.
 //
 // resource, refs and build make the sets; session, plan and gate are the pure
 // protocol of one stream; stream and server are the gRPC around it.

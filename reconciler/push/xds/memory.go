@@ -4,6 +4,7 @@ import (
 	"sort"
 	"strings"
 	"sync"
+	"time"
 )
 
 // memory is what outlives the streams of one node: what it refused, and the
@@ -13,6 +14,10 @@ type memory struct {
 	rejections []*rejection
 	good       *nodeSet
 	halted     map[string]bool // commits refused by this node
+
+	retryAt time.Time // when what was refused is tried again; zero: nothing to try
+	retries int       // since a whole set was confirmed that nobody had refused
+	pardons int       // how often all was forgotten for another try
 }
 
 // rejection is one refused response. Its pairs are held back for as long as
@@ -29,6 +34,51 @@ const (
 	maxRejections = 256
 	maxHalted     = 64
 )
+
+// Pauses before what was refused is tried again, the first and the longest: a
+// proxy may refuse for a reason that passes, such as a port that is taken.
+const (
+	firstRetry = 5 * time.Second
+	lastRetry  = 5 * time.Minute
+)
+
+// backOff plans another try. Whatever is refused until then belongs to the same
+// try, and the pauses grow with each one.
+func (m *memory) backOff(now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.retryAt.IsZero() {
+		return
+	}
+	pause := lastRetry
+	if m.retries < 10 {
+		pause = min(firstRetry<<m.retries, lastRetry)
+	}
+	m.retryAt = now.Add(pause)
+	m.retries++
+}
+
+// pardon forgets what was refused once its time has come, and says how often
+// that has happened and when it happens next, zero for never.
+func (m *memory) pardon(now time.Time) (pardons int, next time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.retryAt.IsZero() && !now.Before(m.retryAt) {
+		m.rejections, m.halted, m.retryAt = nil, nil, time.Time{}
+		m.pardons++
+	}
+	return m.pardons, m.retryAt
+}
+
+// healthy ends the growth of the pauses: a node took all that is wanted of it,
+// and nothing that it refused is still held back.
+func (m *memory) healthy() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.retryAt.IsZero() {
+		m.retries = 0
+	}
+}
 
 func (m *memory) reject(r *rejection) {
 	if len(r.pairs) == 0 {

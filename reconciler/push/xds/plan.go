@@ -26,6 +26,7 @@ func (s *session) plan(now time.Time) []*response {
 	if s.target == nil {
 		return nil
 	}
+	s.reconsider(now)
 	p := &planner{session: s, now: now, waits: map[waitKey]*Wait{}}
 	var out []*response
 	for t := SDS; t < typeCount; t++ {
@@ -48,6 +49,9 @@ func (s *session) plan(now time.Time) []*response {
 
 // confirmed notes that the whole target is in the client's hands.
 func (s *session) confirmed() {
+	if s.target == s.desired {
+		s.memory.healthy()
+	}
 	if s.programmed != s.target.commit || s.memory.stale(s.target) {
 		s.programmed = s.target.commit
 		s.memory.confirm(s.target)
@@ -64,9 +68,10 @@ func (s *session) quiet() bool {
 	return true
 }
 
-// next gives the moment at which a wait runs out, if there is one.
+// next gives the moment at which a wait runs out or what was refused is tried
+// again, if there is one.
 func (s *session) next() (time.Time, bool) {
-	var first time.Time
+	first := s.retryAt
 	for _, w := range s.waits {
 		if end := w.Since.Add(s.timeout); !w.TimedOut && (first.IsZero() || end.Before(first)) {
 			first = end

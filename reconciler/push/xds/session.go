@@ -21,6 +21,8 @@ type session struct {
 	target   *nodeSet // what the stream is led to: desired, or the last good set
 	retained map[Key]*Resource
 	types    [typeCount]typeState
+	pardons  int       // of memory, that this session has followed
+	retryAt  time.Time // when memory pardons next; zero: never
 
 	nonces     uint64
 	waits      map[waitKey]*Wait
@@ -71,6 +73,7 @@ type response struct {
 
 func newSession(full bool, timeout time.Duration, m *memory) *session {
 	s := &session{full: full, timeout: timeout, memory: m, retained: map[Key]*Resource{}, waits: map[waitKey]*Wait{}}
+	s.pardons, s.retryAt = m.pardon(time.Time{})
 	for t := range s.types {
 		s.types[t] = typeState{
 			subs:  map[string]bool{},
@@ -83,14 +86,23 @@ func newSession(full bool, timeout time.Duration, m *memory) *session {
 	return s
 }
 
-// setDesired replaces the goal. A commit that this node has refused is not
-// tried again: the last good set stays, with the newest endpoints.
+// setDesired replaces the goal. In place of a commit that this node has refused
+// the last good set stays, with the newest endpoints, until it is tried again.
 func (s *session) setDesired(set *nodeSet) {
 	s.desired = set
 	if good := s.memory.goodInstead(set.commit); good != nil {
 		set = rollback(good, set)
 	}
 	s.setTarget(set)
+}
+
+// reconsider tries again what was refused, when its time has come.
+func (s *session) reconsider(now time.Time) {
+	var pardons int
+	if pardons, s.retryAt = s.memory.pardon(now); pardons != s.pardons {
+		s.pardons = pardons
+		s.setDesired(s.desired)
+	}
 }
 
 func (s *session) setTarget(set *nodeSet) {
@@ -101,6 +113,17 @@ func (s *session) setTarget(set *nodeSet) {
 	s.target, s.retained = set, kept
 	for t := range s.types {
 		clear(s.types[t].stuck)
+		s.recognise(Type(t))
+	}
+}
+
+// recognise learns what a client holds that it reported before this server had
+// it: its version says that it is the same.
+func (s *session) recognise(t Type) {
+	for name, held := range s.types[t].acked {
+		if want := s.target.get(Key{t, name}); held != nil && held.opaque && want != nil && want.Version == held.Version {
+			s.types[t].acked[name] = want
+		}
 	}
 }
 
@@ -176,8 +199,9 @@ func (ts *typeState) confirm(name string, r *Resource) {
 	}
 }
 
-// refuse books a NACK: what was refused is not sent again, and the rollout of
-// its commit to this node ends where a last good set exists to return to.
+// refuse books a NACK: what was refused is not sent again for a while, and the
+// rollout of its commit to this node ends where a last good set exists to return
+// to.
 func (s *session) refuse(now time.Time, t Type, f *flight, message string) []string {
 	ts := &s.types[t]
 	names := suspects(f.items, message)
@@ -197,6 +221,7 @@ func (s *session) refuse(now time.Time, t Type, f *flight, message string) []str
 		clear(ts.stuck) // it was another goal's removal that was refused
 	}
 	s.memory.reject(rej)
+	s.memory.backOff(now)
 	if t == EDS || t == SDS || s.target == nil || f.commit != s.target.commit {
 		return names
 	}

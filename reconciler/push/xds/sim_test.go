@@ -453,16 +453,19 @@ func (s *sim) step() {
 	}
 }
 
-// settle lets both sides finish with a commit that nobody refuses.
+// settle lets both sides finish with a commit that nobody refuses: a new one, or
+// the one at hand, which may have been refused before.
 func (s *sim) settle() {
-	s.commit("final")
+	if rapid.Bool().Draw(s.T, "new commit") {
+		s.commit("final")
+	}
 	for range 1000 {
 		switch {
 		case len(s.proxy.outbox) > 0:
 			s.deliver()
 		case len(s.proxy.inbox) > 0:
 			s.proxy.read(false, nil)
-		case !s.ses.done:
+		case !s.ses.done || s.ses.target != s.ses.desired:
 			s.later()
 		default:
 			return

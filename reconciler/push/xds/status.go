@@ -47,6 +47,7 @@ type StreamStatus struct {
 	TargetCommit     string       // what the stream is led to: after a NACK the last good commit
 	ProgrammedCommit string       // newest commit that was confirmed in full
 	Settled          bool         // nothing is left to send or to be confirmed
+	RetryAt          time.Time    // when what the client refused is tried again; zero: never
 }
 
 // NodeStatus is one proxy.
@@ -97,7 +98,7 @@ func (w *Wait) before(o *Wait) bool {
 
 // status copies what a session can say of itself.
 func (s *session) status(since time.Time) StreamStatus {
-	st := StreamStatus{Delta: !s.full, Since: since, ProgrammedCommit: s.programmed, Settled: s.done}
+	st := StreamStatus{Delta: !s.full, Since: since, ProgrammedCommit: s.programmed, Settled: s.done, RetryAt: s.retryAt}
 	if s.target != nil {
 		st.TargetCommit = s.target.commit
 	}
