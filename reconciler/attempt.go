@@ -25,8 +25,12 @@ type attempt struct {
 	err      error
 }
 
-// useless says that a compile was cut short before it had anything to say.
-func (a *attempt) useless() bool { return a.cut && (a.err != nil || a.result.Model == nil) }
+// useless says that nothing comes of a compile: it was cut short, or the
+// reference is back at what serves.
+func (r *Reconciler) useless(a *attempt) bool {
+	back := r.waiting != nil && r.serving != nil && r.waiting.commit.Hash == r.serving.Commit
+	return a.cut || back && a.commit.Hash != r.serving.Commit
+}
 
 // begin compiles a commit beside the loop.
 func (r *Reconciler) begin(ctx context.Context, h observation) {
@@ -59,12 +63,13 @@ func (r *Reconciler) Compile(ctx context.Context, c source.Commit) (*compiler.Re
 func (r *Reconciler) onResult(ctx context.Context, a *attempt) {
 	a.cancel()
 	r.running = nil
+	skip := r.useless(a)
 	next := r.waiting
 	r.waiting = nil
-	if !a.useless() {
+	if !skip {
 		r.judge(a)
 	}
-	if next != nil && next.commit.Hash != a.commit.Hash {
+	if next != nil && (skip || next.commit.Hash != a.commit.Hash) {
 		r.begin(ctx, *next)
 	} else {
 		r.preempt = false

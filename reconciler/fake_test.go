@@ -70,6 +70,7 @@ type fakeStore struct {
 	status  *status.Status
 	saveErr error
 	loadErr error
+	slow    time.Duration // how long a save takes
 }
 
 func (f *fakeStore) Load() (*store.Generation, error) {
@@ -83,6 +84,10 @@ func (f *fakeStore) Load() (*store.Generation, error) {
 }
 
 func (f *fakeStore) Save(g *store.Generation) error {
+	f.mu.Lock()
+	slow := f.slow
+	f.mu.Unlock()
+	time.Sleep(slow)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.saveErr == nil {

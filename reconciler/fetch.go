@@ -34,6 +34,8 @@ func (r *Reconciler) poll(ctx context.Context, heads chan<- observation) {
 		}
 		select {
 		case heads <- observation{c, now(), err}:
+		case <-time.After(jittered(r.opts.Interval)):
+			continue // the loop is busy, and what it will be handed must be new
 		case <-ctx.Done():
 			return
 		}
@@ -72,12 +74,20 @@ func (r *Reconciler) onHead(ctx context.Context, h observation) {
 	r.fetchErr = nil
 	r.saveAgain()
 	switch {
-	case h.commit.Hash != r.current.Hash:
+	case h.commit.Hash != r.newest():
 		r.consider(ctx, h)
 	case r.failed.err != nil && !r.failed.permanent && r.running == nil && !now().Before(r.retryAt):
 		r.begin(ctx, h)
 	}
 	r.report()
+}
+
+// newest is the commit that the reference was last seen at.
+func (r *Reconciler) newest() string {
+	if r.waiting != nil {
+		return r.waiting.commit.Hash
+	}
+	return r.current.Hash
 }
 
 // consider takes up a new commit. It cuts a running compile short, but never
@@ -89,6 +99,8 @@ func (r *Reconciler) consider(ctx context.Context, h observation) {
 	case r.running == nil:
 		r.preempt = false
 		r.begin(ctx, h)
+	case r.running.commit.Hash == h.commit.Hash && !r.running.cut:
+		r.waiting = nil // what came in between has gone again
 	case !r.preempt:
 		r.preempt = true
 		r.opts.Log.Info("superseded by a newer commit", "commit", r.running.commit.Hash, "by", h.commit.Hash)

@@ -170,6 +170,66 @@ func TestCommitsFasterThanTheCompilerAreStillServed(t *testing.T) {
 	})
 }
 
+// What the reference pointed at for a moment is not served once it is known to
+// point elsewhere again.
+func TestOnlyTheNewestIsServed(t *testing.T) {
+	for name, c := range map[string]struct {
+		heads []string
+		want  []string // pushed after c1
+	}{
+		"there and back":              {[]string{"c2", "c1"}, []string{"c1"}},
+		"two and back":                {[]string{"c2", "c3", "c1"}, []string{"c1"}},
+		"on, and back to the running": {[]string{"c2", "c3", "c2"}, []string{"c3", "c2"}}, // never two cut in a row
+		"back to the one not cut":     {[]string{"c2", "c3", "c4", "c3"}, []string{"c3"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run(t, func(w *world) {
+				w.source.set("c1")
+				w.start()
+				w.release()
+				w.compile = 10 * time.Second
+				for _, h := range c.heads {
+					w.commit(h)
+				}
+				w.pass(time.Minute)
+				var got []string
+				for _, p := range w.pusher.pushes[1:] {
+					got = append(got, p.commit)
+				}
+				if !slices.Equal(got, c.want) {
+					t.Errorf("pushed %v, want %v", got, c.want)
+				}
+				w.wantServing(c.want[len(c.want)-1])
+			})
+		})
+	}
+}
+
+// While the loop is busy the repository is asked again: it is not handed what
+// was true a long time ago.
+func TestABusyLoopIsHandedTheNewest(t *testing.T) {
+	run(t, func(w *world) {
+		w.source.set("c1")
+		w.start()
+		w.release()
+		w.store.slow = 10 * time.Second
+		w.commit("c2") // its save keeps the loop busy
+		w.release()
+		w.source.set("c3")
+		w.pass(3 * interval)
+		w.release()
+		w.store.slow = 0
+		w.commit("c2")
+		w.pass(time.Minute)
+		for _, p := range w.pusher.pushes {
+			if p.commit == "c3" {
+				t.Error("c3 was served although the reference was elsewhere again")
+			}
+		}
+		w.wantServing("c2")
+	})
+}
+
 func TestAPassingFailureIsTriedAgain(t *testing.T) {
 	run(t, func(w *world) {
 		w.source.fail(nil, errAway)

@@ -111,7 +111,7 @@ func (s *session) wanted(k Key) (*Resource, verdict) {
 	}
 	_, known := ts.acked[k.Name]
 	switch {
-	case want != nil && (held == nil || held.Version != want.Version || ts.force[k.Name]):
+	case want != nil && (held == nil || held.Version != want.Version || ts.force[k.Name] || ts.unsure[k.Name]):
 		return want, send
 	case want != nil:
 		return want, settled

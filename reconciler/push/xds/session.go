@@ -48,7 +48,10 @@ type typeState struct {
 	force map[string]bool
 	// stuck names what the client refused to remove; it is not asked again
 	// before the target changes.
-	stuck  map[string]bool
+	stuck map[string]bool
+	// unsure names what the client refused to remove and may have removed all
+	// the same; it is sent again where it is wanted again.
+	unsure map[string]bool
 	flight *flight
 
 	lastNonce string
@@ -81,6 +84,8 @@ func newSession(full bool, timeout time.Duration, m *memory) *session {
 			maybe: map[string]*Resource{},
 			force: map[string]bool{},
 			stuck: map[string]bool{},
+
+			unsure: map[string]bool{},
 		}
 	}
 	return s
@@ -189,6 +194,7 @@ func (s *session) answer(now time.Time, t Type, nonce string, nack bool, message
 
 func (ts *typeState) confirm(name string, r *Resource) {
 	delete(ts.maybe, name)
+	delete(ts.unsure, name)
 	switch {
 	case r != nil:
 		ts.acked[name] = r
@@ -237,7 +243,7 @@ func (ts *typeState) doubt(name string, r *Resource, company bool) {
 	held := ts.acked[name]
 	switch {
 	case r == nil && (held != nil || ts.maybe[name] != nil):
-		ts.stuck[name] = true // it may still hold what it refused to give up
+		ts.stuck[name], ts.unsure[name] = true, true
 	case r == nil:
 		ts.confirm(name, nil)
 	default:
@@ -352,9 +358,11 @@ func (ts *typeState) forgetUnless(keep func(string) bool) {
 
 // drop forgets a name: the client that gives it up drops the resource itself.
 func (ts *typeState) drop(name string) {
+	for _, m := range []map[string]bool{ts.force, ts.unsure} {
+		delete(m, name)
+	}
 	delete(ts.acked, name)
 	delete(ts.maybe, name)
-	delete(ts.force, name)
 	if ts.flight != nil {
 		delete(ts.flight.items, name)
 	}
