@@ -268,7 +268,7 @@ func TestSameValuesAsStockCUE(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tr := parseTree(files)
+	tr := parseTree(files, func(string) {})
 	for _, d := range tr.selected(".") {
 		cmd := exec.Command(cue, "export", ".")
 		cmd.Dir = filepath.Join(root, d.path)

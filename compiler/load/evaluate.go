@@ -37,15 +37,15 @@ type evaluation struct {
 // evaluate judges and decodes the request; progress is told which directory is
 // next. It does not bound itself.
 func evaluate(req *request, progress func(string)) *answer {
-	e := newEvaluation(req)
+	e := newEvaluation(req, progress)
 	if req.Field != nil {
 		return e.explain(req, progress)
 	}
 	return e.run(req.Dir, progress)
 }
 
-func newEvaluation(req *request) *evaluation {
-	t := parseTree(req.Files)
+func newEvaluation(req *request, progress func(string)) *evaluation {
+	t := parseTree(req.Files, progress)
 	t.checkImports()
 	return &evaluation{
 		tree: t, language: language(), schema: schemaFiles(), bindings: bindings(),

@@ -52,7 +52,7 @@ func Written(ctx context.Context, fsys fs.FS) ([]string, diag.List, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("load: %w", err)
 	}
-	e := newEvaluation(&request{Dir: ".", Files: found})
+	e := newEvaluation(&request{Dir: ".", Files: found}, func(string) {})
 	e.written = map[string]bool{}
 	diags = append(diags, e.run(".", func(string) {}).Diags...)
 	return slices.Sorted(maps.Keys(e.written)), diags, nil

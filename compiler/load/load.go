@@ -32,8 +32,8 @@ type Options struct {
 
 // Limits bound what one load may take. A zero field means its default.
 type Limits struct {
-	CPU       time.Duration // of the child, in whole seconds; default 10 s
-	Wall      time.Duration // from start to answer; default 11 s
+	CPU       time.Duration // of the child, in whole seconds; default 9 s
+	Wall      time.Duration // from start to answer; default 10 s
 	Memory    int64         // resident bytes of the child; default 1 GiB
 	Output    int64         // bytes of the answer; default 16 MiB
 	Files     int           // number of files; default 20,000
@@ -42,8 +42,8 @@ type Limits struct {
 }
 
 func (l Limits) withDefaults() Limits {
-	or(&l.CPU, 10*time.Second)
-	or(&l.Wall, 11*time.Second)
+	or(&l.CPU, 9*time.Second)
+	or(&l.Wall, 10*time.Second)
 	or(&l.Memory, 1<<30)
 	or(&l.Output, 16<<20)
 	or(&l.Files, 20_000)
@@ -85,6 +85,7 @@ func answerFor(ctx context.Context, req *request, opts Options) (*answer, error)
 	if opts.AllCUE {
 		return answerTo(ctx, req, opts)
 	}
+	started := time.Now()
 	p := newPlan(req.Files, req.Dir)
 	if p == nil {
 		return answerTo(ctx, req, opts)
@@ -94,6 +95,7 @@ func answerFor(ctx context.Context, req *request, opts Options) (*answer, error)
 		return nil, err
 	}
 	if ans.Whole {
+		opts.Limits.Wall -= time.Since(started)
 		return answerTo(ctx, req, opts)
 	}
 	p.join(ans)

@@ -2,6 +2,7 @@ package load
 
 import (
 	"fmt"
+	"strings"
 
 	"cuelang.org/go/cue/ast"
 	"cuelang.org/go/cue/errors"
@@ -40,12 +41,25 @@ func rangeAt(p token.Pos) diag.Range {
 func fromCUE(code diag.Code, err error) diag.List {
 	var out diag.List
 	for _, e := range errors.Errors(err) {
+		e = withinImport(e)
 		at, text := rangeAt(position(e)), message(e)
 		if d := diag.New(code, at, "%s", text); len(out) == 0 || out[len(out)-1].Range != d.Range {
 			out.Add(d)
 		}
 	}
 	return out
+}
+
+// withinImport gives the error behind "import failed", which says why.
+func withinImport(e errors.Error) errors.Error {
+	for {
+		format, _ := e.Msg()
+		inner, ok := errors.Unwrap(e).(errors.Error)
+		if !ok || !strings.HasPrefix(format, "import failed") {
+			return e
+		}
+		e = inner
+	}
 }
 
 // position of an error: its own, else the first of its inputs that is known.

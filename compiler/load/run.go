@@ -31,7 +31,7 @@ type child struct {
 	stdin   io.WriteCloser
 	stdout  io.ReadCloser
 	stderr  head
-	dir     string // what it said that it evaluates
+	dir     string // the directory that it said it evaluates, or the file that it reads
 	stopped atomic.Pointer[string]
 }
 
@@ -42,26 +42,36 @@ func runChild(ctx context.Context, req *request, limits Limits) (*answer, error)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, limits.Wall)
+	started := time.Now()
+	ans, readErr, waitErr := c.converse(ctx, req)
+	if ans != nil {
+		return ans, nil
+	}
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return nil, context.Canceled
+	}
+	d := c.postMortem(req, readErr, waitErr)
+	if d.Code == diag.EvaluationLimit && d.Range.File == "" {
+		blame(ctx, &d, req, c.dir, limits, started)
+	}
+	return &answer{Mesh: &intent.Mesh{}, Diags: diag.List{d}}, nil
+}
+
+// converse sends the request, reads what comes back, and ends the child. There
+// is no answer when the child broke a limit, or broke.
+func (c *child) converse(ctx context.Context, req *request) (ans *answer, readErr, waitErr error) {
+	ctx, cancel := context.WithTimeout(ctx, c.limits.Wall)
 	var wg sync.WaitGroup
 	wg.Go(func() { c.watch(ctx) })
 	wg.Go(func() {
 		// A child that ended early has said why; EPIPE adds nothing.
 		_ = writeFrame(c.stdin, frameRequest, req)
 	})
-	ans, readErr := c.read()
-	interrupted := ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded)
+	ans, readErr = c.read()
 	c.kill()
 	cancel()
 	wg.Wait() // before the child's id can be another's
-	waitErr := c.cmd.Wait()
-	if ans != nil {
-		return ans, nil
-	}
-	if interrupted {
-		return nil, context.Canceled
-	}
-	return c.postMortem(req, readErr, waitErr), nil
+	return ans, readErr, c.cmd.Wait()
 }
 
 func startChild(limits Limits) (*child, error) {
@@ -165,10 +175,12 @@ func resident(pid int) int64 {
 }
 
 // postMortem says why there is no answer.
-func (c *child) postMortem(req *request, readErr, waitErr error) *answer {
+func (c *child) postMortem(req *request, readErr, waitErr error) diag.Diagnostic {
 	where := diag.Range{File: soleFile(req.Files, c.dir)}
 	subject := "the evaluation of the mesh"
-	if c.dir != "" {
+	if where.File != "" && where.File == c.dir {
+		subject = fmt.Sprintf("the reading of %q", c.dir)
+	} else if c.dir != "" {
 		subject = fmt.Sprintf("the evaluation of directory %q", c.dir)
 	}
 	var d diag.Diagnostic
@@ -184,7 +196,7 @@ func (c *child) postMortem(req *request, readErr, waitErr error) *answer {
 	default:
 		d = diag.New(diag.EvaluationCrash, where, "%s failed: %v, %v: %s", subject, readErr, waitErr, c.stderr.String())
 	}
-	return &answer{Mesh: &intent.Mesh{}, Diags: diag.List{d}}
+	return d
 }
 
 // cpuTime of a child that has been waited for.
@@ -197,10 +209,13 @@ func (c *child) cpuTime() time.Duration {
 }
 
 // soleFile gives the only file of a directory, "" when there are several: then
-// it is not known which of them is to blame.
+// it is not known which of them is to blame. A file gives itself.
 func soleFile(files []file, dir string) string {
 	found := ""
 	for _, f := range files {
+		if f.Path == dir {
+			return dir
+		}
 		if path.Dir(f.Path) != dir || !isIntentFile(f.Path) {
 			continue
 		}

@@ -33,14 +33,21 @@ type dir struct {
 	bad   bool                   // a file of it does not parse
 }
 
-// parseTree parses every file of the request.
-func parseTree(files []file) *tree {
+// largeFile is the size from which a file is announced before it is read, so
+// that it can be named when reading it takes too much.
+const largeFile = 16 << 10
+
+// parseTree parses every file of the request; progress is told of large ones.
+func parseTree(files []file, progress func(string)) *tree {
 	t := &tree{dirs: map[string]*dir{}, spans: spans{}}
 	t.parseModule(files)
 	t.checkVendored(files)
 	for _, f := range files {
 		if f.Path == "cue.mod" || strings.HasPrefix(f.Path, "cue.mod/") {
 			continue
+		}
+		if len(f.Data) >= largeFile {
+			progress(f.Path)
 		}
 		t.parseFile(f)
 	}
