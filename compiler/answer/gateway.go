@@ -10,6 +10,9 @@ import (
 // throughGateway follows a request that a client sends to a gateway: its port
 // chooses the listener, its host the most specific table.
 func (a *asking) throughGateway(g *model.Gateway) {
+	edge := *a.req
+	edge.Edge = true
+	a.req = &edge
 	var listener *model.GatewayListener
 	for i := range g.Listeners {
 		if g.Listeners[i].Port == a.req.Port {

@@ -54,6 +54,11 @@ func Conditions(m *model.Match, r *Request) []Condition {
 			Text: "method " + strings.Join(m.Methods, "|"), Holds: slices.Contains(m.Methods, r.Method), Got: r.Method,
 		})
 	}
+	if len(m.NotMethods) > 0 {
+		out = append(out, Condition{
+			Text: "not method " + strings.Join(m.NotMethods, "|"), Holds: !slices.Contains(m.NotMethods, r.Method), Got: r.Method,
+		})
+	}
 	for _, c := range m.Headers {
 		values := r.Header(c.Name)
 		out = append(out, Condition{Text: "header " + c.String(), Holds: reach.AcceptsHeader(c, values), Got: quoteAll(values)})

@@ -16,6 +16,7 @@ type Request struct {
 	Port    uint16         `json:"port"`
 	Target  string         `json:"target"` // path and query as sent
 	Headers []model.Header `json:"-"`      // in the order of the wire, names in any case
+	Edge    bool           `json:"-"`      // sent to a gateway, which believes no x-forwarded-proto
 }
 
 // Path is the target without the query string.
@@ -40,8 +41,15 @@ func (r *Request) Query(key string) (string, bool) {
 	return "", false
 }
 
-// Header gives the values of a header, none when it is missing.
+// Header gives the values of a header, or of a pseudo-header that a match may
+// speak of; none when it is missing.
 func (r *Request) Header(name string) []string {
+	switch name {
+	case model.HostHeader:
+		return []string{strings.ToLower(r.Host)}
+	case model.SchemeHeader:
+		return []string{r.Scheme()}
+	}
 	var values []string
 	for _, h := range r.Headers {
 		if strings.EqualFold(h.Name, name) {
@@ -49,6 +57,21 @@ func (r *Request) Header(name string) []string {
 		}
 	}
 	return values
+}
+
+// Scheme is what x-forwarded-proto says, where a proxy believes it, else "http":
+// the ports of this version are plaintext (Envoy:
+// ConnectionManagerUtility::mutateRequestHeaders).
+func (r *Request) Scheme() string {
+	if r.Edge {
+		return "http"
+	}
+	for _, h := range r.Headers {
+		if v := strings.ToLower(h.Value); strings.EqualFold(h.Name, "x-forwarded-proto") && (v == "http" || v == "https") {
+			return v
+		}
+	}
+	return "http"
 }
 
 // Cookie gives the first value of a cookie. Only spaces before the name are

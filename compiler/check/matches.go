@@ -7,13 +7,17 @@ import (
 
 	"github.com/meshc/meshc/compiler/diag"
 	"github.com/meshc/meshc/compiler/intent"
+	"github.com/meshc/meshc/compiler/literal"
 	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/compiler/scope"
 )
 
 func (c *overIntent) matches() {
 	for _, s := range c.mesh.Services {
 		for _, r := range s.Routes {
-			c.matchList(r.Name, r.Match)
+			c.matchList(r.Name, "match", r.Match)
+			c.exceptions(r.Name, r.Except)
+			c.grpcConditions(r, routePorts(s, r))
 		}
 		if s.Security == nil {
 			continue
@@ -27,29 +31,40 @@ func (c *overIntent) matches() {
 	}
 	for _, g := range c.mesh.Gateways {
 		for _, r := range g.Routes {
-			c.matchList(r.Name, r.Match)
+			c.matchList(r.Name, "match", r.Match)
+			c.exceptions(r.Name, r.Except)
 		}
 	}
 }
 
 // matchList refuses written lists without elements: one that a template left
 // empty must not come to mean everything.
-func (c *overIntent) matchList(route intent.Value[string], ms []*intent.Match) {
+func (c *overIntent) matchList(route intent.Value[string], field string, ms []*intent.Match) {
 	if ms != nil && len(ms) == 0 {
-		c.report(diag.WrongValue, route.At, "route %q: `match` is an empty list", route.V).Help = "leave it out to take every request"
+		c.report(diag.WrongValue, route.At, "route %q: `%s` is an empty list", route.V, field).Help = "leave it out"
 	}
 	for _, m := range ms {
-		if m.Methods != nil && len(m.Methods) == 0 {
-			c.report(diag.WrongValue, m.At, "route %q: `method` is an empty list", route.V).Help = "leave it out to take every method"
-		}
-		if m.Path != nil {
-			c.path(m.Path)
-		}
-		c.methods(m.Methods)
-		c.headerConditions(m.Headers)
-		c.conditions("query key", m.Query)
-		c.conditions("cookie", m.Cookies)
+		c.match(route, m)
 	}
+}
+
+func (c *overIntent) match(route intent.Value[string], m *intent.Match) {
+	if m.Methods != nil && len(m.Methods) == 0 {
+		c.report(diag.WrongValue, m.At, "route %q: `method` is an empty list", route.V).Help = "leave it out to take every method"
+	}
+	if m.NotMethods != nil && len(m.NotMethods) == 0 {
+		c.report(diag.WrongValue, m.At, "route %q: `notMethod` is an empty list", route.V).Help = "leave it out to take every method"
+	}
+	c.methods(m.Methods)
+	c.methods(m.NotMethods)
+	c.methodsLeft(route, m)
+	if m.Path != nil {
+		c.path(m.Path)
+	}
+	c.hostCondition(m.Host)
+	c.headerConditions(m.Headers)
+	c.conditions("query key", m.Query)
+	c.conditions("cookie", m.Cookies)
 }
 
 // path follows Envoy: the path is compared without the query string, and a
@@ -59,6 +74,9 @@ func (c *overIntent) path(p *intent.PathMatch) {
 	value, at := p.Value.V, p.Value.At
 	if p.Kind.V == string(model.Regex) {
 		c.regex(p.Value)
+		if scope.Or(p.IgnoreCase, false) {
+			c.report(diag.WrongValue, p.IgnoreCase.At, "`ignoreCase` has no effect on an expression").Help = "write (?i) at its beginning"
+		}
 		return
 	}
 	switch {
@@ -129,14 +147,11 @@ func (c *overIntent) headerConditions(ns []*intent.NamedMatch) {
 
 func (c *overIntent) conditions(kind string, ns []*intent.NamedMatch) {
 	for _, n := range ns {
-		switch {
-		case n.Not != nil && n.Not.V:
-			c.report(diag.NotUnsupported, n.Not.At, "a condition on a %s cannot be negated", kind).Help = "use `present: false` for absence"
-		case n.Name.V == "":
+		if n.Name.V == "" {
 			c.report(diag.WrongValue, n.Name.At, "a %s has no name", kind)
-		default:
-			c.condition(kind, n)
+			continue
 		}
+		c.condition(kind, n)
 	}
 }
 
@@ -146,6 +161,10 @@ func (c *overIntent) condition(kind string, n *intent.NamedMatch) {
 	switch model.MatchKind(n.Kind.V) {
 	case model.Regex:
 		c.regex(n.Value)
+	case model.Range:
+		if _, _, err := literal.Range(n.Value.V); err != nil {
+			c.report(diag.WrongValue, n.Value.At, "%s %q: %s", kind, n.Name.V, err)
+		}
 	case model.Prefix, model.Suffix, model.Contains:
 		if n.Value.V == "" {
 			d := c.report(diag.WrongValue, n.Value.At, "%s %q: an empty %s holds for every value", kind, n.Name.V, n.Kind.V)

@@ -3,7 +3,7 @@ package diag
 // Codes, by block: 1xxx shape, 2xxx routing, 3xxx security, 4xxx resilience,
 // 5xxx telemetry, 6xxx cluster references, 7xxx compile and xDS, 8xxx runtime,
 // 9xxx internal. The registry says what each means. A retired code is never
-// used again.
+// used again: MSH2021.
 const (
 	Syntax            Code = "MSH1001" // a file does not parse
 	UnknownField      Code = "MSH1002"
@@ -53,7 +53,6 @@ const (
 	NeverMatches       Code = "MSH2017" // conditions of one match exclude each other
 	BadHeader          Code = "MSH2019" // header name or value that cannot be set or matched
 	BadMethod          Code = "MSH2020"
-	NotUnsupported     Code = "MSH2021" // `not` where it is not supported
 	AmbiguousPort      Code = "MSH2022" // a port is needed and none is named
 	BadHost            Code = "MSH2023" // host pattern of a gateway
 	DuplicateCondition Code = "MSH2024" // one name matched twice in one match
@@ -62,6 +61,10 @@ const (
 	CrossingRoutes Code = "MSH2040" // two routes share requests, and neither is the exception to the other
 	HiddenMatch    Code = "MSH2041" // one match of a route takes no request
 	ReachUnknown   Code = "MSH2042" // whether routes can be reached was not decided
+	ExceptWithoutEffect Code = "MSH2051" // an exception that takes nothing of its route
+	ExceptEverything    Code = "MSH2052" // exceptions that leave their route nothing
+	TooManyAlternatives Code = "MSH2053" // a match that would become too many routes of a proxy
+	GRPCMatchElsewhere  Code = "MSH2054" // a gRPC condition on a port that is not grpc
 
 	UnknownCaller      Code = "MSH3001" // allow.from names no service
 	SharedAccount      Code = "MSH3002" // two services, one identity

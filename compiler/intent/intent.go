@@ -95,6 +95,7 @@ type Route struct {
 	Name            Value[string]
 	Port            *Value[string] // name of a port; nil: every HTTP-family port
 	Match           []*Match
+	Except          []*Match
 	To              []*Weight
 	Timeout         *Value[string] // Go-like duration, "0s" = none
 	Retries         *Retries
@@ -110,35 +111,6 @@ type Route struct {
 type Weight struct {
 	Version Value[string]
 	Percent Value[string]
-}
-
-// Match accepts a request when every condition in it holds.
-type Match struct {
-	Path    *PathMatch
-	Methods []Value[string]
-	Headers []*NamedMatch
-	Query   []*NamedMatch
-	Cookies []*NamedMatch
-	At      diag.Range
-}
-
-// PathMatch has one of kind "exact", "prefix", "segmentPrefix", "regex". It
-// matches the path without the query string. regex is RE2 and matches in full.
-type PathMatch struct {
-	Kind  Value[string]
-	Value Value[string]
-	At    diag.Range
-}
-
-// NamedMatch is a condition on one header, query key or cookie. Kind is one
-// of "exact", "prefix", "suffix", "contains", "regex", "present"; for present
-// the value is "true" or "false". Not negates (headers only).
-type NamedMatch struct {
-	Name  Value[string]
-	Kind  Value[string]
-	Value Value[string]
-	Not   *Value[bool]
-	At    diag.Range
 }
 
 // Retries as written.
@@ -227,6 +199,7 @@ type GatewayRoute struct {
 	Listener *Value[string]  // nil: every listener
 	Hosts    []Value[string] // nil: the hosts of the listener
 	Match    []*Match
+	Except   []*Match
 	To       Value[string] // service reference
 	Port     *Value[string]
 	Before   []Value[string]

@@ -209,6 +209,16 @@ func (c cursor) optionalText(name string) *intent.Value[string] {
 	return &t
 }
 
+// optionalTruth gives a field's truth; nil when it was not written.
+func (c cursor) optionalTruth(name string) *intent.Value[bool] {
+	f, ok := c.field(name)
+	if !ok {
+		return nil
+	}
+	t := f.truth()
+	return &t
+}
+
 // texts gives a list of texts; nil when it was not written.
 func (c cursor) texts(name string) []intent.Value[string] { return texts(c.elements(name)) }
 

@@ -1,8 +1,6 @@
 package load
 
 import (
-	"cuelang.org/go/cue"
-
 	"github.com/meshc/meshc/compiler/intent"
 )
 
@@ -65,6 +63,7 @@ func (c cursor) route() *intent.Route {
 		Name:            c.name(),
 		Port:            c.optionalText("port"),
 		Match:           each(c.elements("match"), cursor.match),
+		Except:          each(c.elements("except"), cursor.match),
 		To:              each(c.entries("to"), cursor.weight),
 		Timeout:         c.optionalText("timeout"),
 		Retries:         c.retries(),
@@ -136,74 +135,6 @@ func (c cursor) allow() *intent.Allow {
 	}
 }
 
-func (c cursor) match() *intent.Match {
-	m := &intent.Match{
-		Methods: c.methods(),
-		Headers: each(c.entries("headers"), cursor.named),
-		Query:   each(c.entries("query"), cursor.named),
-		Cookies: each(c.entries("cookies"), cursor.named),
-		At:      c.label(),
-	}
-	if p, ok := c.field("path"); ok {
-		m.Path = p.path()
-	}
-	return m
-}
-
-// methods reads `method`, one text or a list of them.
-func (c cursor) methods() []intent.Value[string] {
-	m, ok := c.field("method")
-	switch {
-	case !ok:
-		return nil
-	case m.v.Kind() == cue.ListKind:
-		return texts(m.list())
-	}
-	return []intent.Value[string]{m.text()}
-}
-
-// Conditions of which exactly one is written, in the order of the schema.
-var (
-	pathKinds  = []string{"exact", "prefix", "segmentPrefix", "regex"}
-	namedKinds = []string{"exact", "prefix", "suffix", "contains", "regex", "present"}
-)
-
-func (c cursor) path() *intent.PathMatch {
-	kind, value := c.one(pathKinds)
-	return &intent.PathMatch{Kind: kind, Value: value, At: c.label()}
-}
-
-func (c cursor) named() *intent.NamedMatch {
-	kind, value := c.one(namedKinds)
-	m := &intent.NamedMatch{Name: c.name(), Kind: kind, Value: value, At: c.label()}
-	if not, ok := c.field("not"); ok {
-		t := not.truth()
-		m.Not = &t
-	}
-	return m
-}
-
-// one reads the condition that was written; judge has seen that it is one.
-func (c cursor) one(kinds []string) (kind, value intent.Value[string]) {
-	for _, k := range kinds {
-		f, ok := c.field(k)
-		if !ok {
-			continue
-		}
-		if k == "present" {
-			t := f.truth()
-			value = intent.Value[string]{V: "false", At: t.At}
-			if t.V {
-				value.V = "true"
-			}
-		} else {
-			value = f.text()
-		}
-		return f.name(), value
-	}
-	return kind, value
-}
-
 func (c cursor) gateway(home string, namespace *intent.Value[string]) *intent.Gateway {
 	return &intent.Gateway{
 		Name:           c.name(),
@@ -233,6 +164,7 @@ func (c cursor) gatewayRoute() *intent.GatewayRoute {
 		Listener: c.optionalText("listener"),
 		Hosts:    c.texts("hosts"),
 		Match:    each(c.elements("match"), cursor.match),
+		Except:   each(c.elements("except"), cursor.match),
 		To:       c.required("to").text(),
 		Port:     c.optionalText("port"),
 		Before:   c.texts("before"),

@@ -136,7 +136,7 @@ func (s *shape) readStruct(v cue.Value) {
 		s.add(it.Selector().Unquoted(), child, it.Selector().ConstraintType() == cue.RequiredConstraint)
 	}
 	if s.fields["exact"] != nil { // the conditions are the unions of the language
-		s.oneOf = slices.DeleteFunc(slices.Clone(s.names), func(n string) bool { return n == "not" })
+		s.oneOf = slices.DeleteFunc(slices.Clone(s.names), func(n string) bool { return n == "not" || n == "ignoreCase" })
 	}
 	pit, err := v.Fields(cue.Patterns(true))
 	if err != nil {

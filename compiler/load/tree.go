@@ -105,10 +105,9 @@ func (t *tree) checkVendored(files []file) {
 			t.schemaDiffers(f.Path, "%q is not the file that this meshc embeds", f.Path)
 		}
 	}
-	for _, name := range sortedKeys(embedded) {
-		if len(seen) > 0 && !seen[name] {
-			t.schemaDiffers(schema.VendorDir, "%q lacks %s, which this meshc embeds", schema.VendorDir, name)
-		}
+	missing := slices.DeleteFunc(sortedKeys(embedded), func(name string) bool { return seen[name] })
+	if len(seen) > 0 && len(missing) > 0 {
+		t.schemaDiffers(schema.VendorDir, "%q lacks %s, which this meshc embeds", schema.VendorDir, strings.Join(missing, ", "))
 	}
 }
 

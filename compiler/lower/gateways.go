@@ -41,7 +41,7 @@ type gatewayRule struct {
 func (l *lowering) gatewayRules(g *intent.Gateway) []*gatewayRule {
 	var rules []ordered[*gatewayRule]
 	for _, r := range g.Routes {
-		rule := &gatewayRule{intent: r, match: matches(r.Match), listeners: map[string][]string{}}
+		rule := &gatewayRule{intent: r, match: l.taken(r.Name, r.Match, r.Except), listeners: map[string][]string{}}
 		for _, gl := range g.Listeners {
 			if r.Listener == nil || r.Listener.V == gl.Name.V {
 				rule.listeners[gl.Name.V] = meetHosts(listenerHosts(gl), r.Hosts)

@@ -7,6 +7,7 @@ import (
 	"github.com/meshc/meshc/compiler/intent"
 	"github.com/meshc/meshc/compiler/model"
 	"github.com/meshc/meshc/compiler/reach"
+	"github.com/meshc/meshc/compiler/scope"
 )
 
 func matches(ms []*intent.Match) []model.Match {
@@ -19,20 +20,55 @@ func matches(ms []*intent.Match) []model.Match {
 
 func match(m *intent.Match) model.Match {
 	out := model.Match{
-		Methods: sortedTexts(m.Methods),
-		Headers: named(m.Headers, strings.ToLower),
-		Query:   named(m.Query, nil),
-		Cookies: named(m.Cookies, nil),
-		Origin:  m.At,
+		Methods:    sortedTexts(m.Methods),
+		NotMethods: sortedTexts(m.NotMethods),
+		Headers:    headerConditions(m),
+		Query:      named(m.Query, nil),
+		Cookies:    named(m.Cookies, nil),
+		Origin:     m.At,
 	}
-	if m.Path != nil {
+	if len(out.Methods) > 0 {
+		out.Methods = slices.DeleteFunc(out.Methods, func(name string) bool { return slices.Contains(out.NotMethods, name) })
+		out.NotMethods = nil
+	}
+	switch {
+	case m.Path != nil:
 		out.Paths = []model.PathMatch{path(m.Path)}
+	case m.GRPC != nil:
+		out.Paths = []model.PathMatch{grpcPath(m.GRPC)}
 	}
 	return out
 }
 
 func path(p *intent.PathMatch) model.PathMatch {
-	return model.PathMatch{Kind: model.MatchKind(p.Kind.V), Value: p.Value.V}
+	return model.PathMatch{
+		Kind: model.MatchKind(p.Kind.V), Value: p.Value.V, IgnoreCase: scope.Or(p.IgnoreCase, false), Not: scope.Or(p.Not, false),
+	}
+}
+
+// grpcPath: the path of an RPC is "/<service>/<method>" (gRPC over HTTP/2).
+func grpcPath(g *intent.GRPCMatch) model.PathMatch {
+	if g.Method == nil {
+		return model.PathMatch{Kind: model.Prefix, Value: "/" + g.Service.V + "/"}
+	}
+	return model.PathMatch{Kind: model.Exact, Value: "/" + g.Service.V + "/" + g.Method.V}
+}
+
+// headerConditions are those on headers, on the host and on the scheme.
+func headerConditions(m *intent.Match) []model.NamedMatch {
+	out := named(m.Headers, strings.ToLower)
+	if m.Scheme != nil {
+		out = append(out, model.NamedMatch{Name: model.SchemeHeader, Kind: model.Exact, Value: m.Scheme.V})
+	}
+	if m.Host != nil {
+		host := condition(model.HostHeader, m.Host)
+		if host.Value = strings.ToLower(host.Value); host.Kind == model.Regex {
+			host.Value = "(?i:" + m.Host.Value.V + ")"
+		}
+		out = append(out, host)
+	}
+	slices.SortStableFunc(out, reach.CompareNamed)
+	return out
 }
 
 // named lowers conditions on names; normalise, when given, makes names that
@@ -53,7 +89,7 @@ func named(ns []*intent.NamedMatch, normalise func(string) string) []model.Named
 // condition writes presence in one way only: `present: false` and a negated
 // `present: true` are both Absent.
 func condition(name string, n *intent.NamedMatch) model.NamedMatch {
-	not := n.Not != nil && n.Not.V
+	not := scope.Or(n.Not, false)
 	if n.Kind.V != string(model.Present) {
 		return model.NamedMatch{Name: name, Kind: model.MatchKind(n.Kind.V), Value: n.Value.V, Not: not}
 	}

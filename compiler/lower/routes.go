@@ -20,7 +20,7 @@ func (l *lowering) routes() {
 		var lowered []ordered[*model.Route]
 		for _, r := range s.Routes {
 			lowered = append(lowered, ordered[*model.Route]{
-				name: r.Name, before: r.Before, after: r.After, at: r.At, it: route(s, r),
+				name: r.Name, before: r.Before, after: r.After, at: r.At, it: l.route(s, r),
 			})
 		}
 		out.Routes = order(lowered, routesShare, &l.diags)
@@ -43,11 +43,11 @@ func defaultRoutes(s *intent.Service) []*model.Route {
 	}}
 }
 
-func route(s *intent.Service, r *intent.Route) *model.Route {
+func (l *lowering) route(s *intent.Service, r *intent.Route) *model.Route {
 	out := &model.Route{
 		Name:            r.Name.V,
 		Ports:           routePorts(s, r),
-		Match:           matches(r.Match),
+		Match:           l.taken(r.Name, r.Match, r.Except),
 		Split:           split(r.To),
 		Timeout:         durationOr(r.Timeout, DefaultTimeout),
 		Retry:           retry(r.Retries),

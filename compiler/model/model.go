@@ -111,50 +111,6 @@ type Split struct {
 	Origin      Origin
 }
 
-// Match accepts a request when all of its conditions hold. Paths is a
-// conjunction (more than one only where a gateway's and a service's condition
-// meet and do not reduce to one).
-type Match struct {
-	Paths   []PathMatch
-	Methods []string // any-of, sorted; empty = every method
-	Headers []NamedMatch
-	Query   []NamedMatch
-	Cookies []NamedMatch
-	Origin  Origin
-}
-
-// MatchKind of a string condition.
-type MatchKind string
-
-// Kinds. SegmentPrefix is for paths only: "/a" accepts "/a" and "/a/b", not
-// "/ab". Prefix on a path is a plain string prefix. Present and Absent are not
-// for paths.
-const (
-	Exact         MatchKind = "exact"
-	Prefix        MatchKind = "prefix"
-	SegmentPrefix MatchKind = "segmentPrefix"
-	Suffix        MatchKind = "suffix"
-	Contains      MatchKind = "contains"
-	Regex         MatchKind = "regex" // RE2, whole string
-	Present       MatchKind = "present"
-	Absent        MatchKind = "absent"
-)
-
-// PathMatch is a condition on the path without the query string.
-type PathMatch struct {
-	Kind  MatchKind
-	Value string
-}
-
-// NamedMatch is a condition on one header (name in lower case), query key or
-// cookie. A missing value satisfies only Absent and a negated condition.
-type NamedMatch struct {
-	Name  string
-	Kind  MatchKind
-	Value string
-	Not   bool
-}
-
 // Retry of a route. Attempts counts retries, not the first try.
 type Retry struct {
 	Attempts uint32

@@ -6,12 +6,25 @@ import (
 )
 
 // String writes a condition on the path in words.
-func (p PathMatch) String() string { return fmt.Sprintf("path %s %q", p.Kind, p.Value) }
+func (p PathMatch) String() string {
+	text := fmt.Sprintf("path %s %q", p.Kind, p.Value)
+	if p.IgnoreCase {
+		text += " in any case"
+	}
+	if p.Not {
+		return "not " + text
+	}
+	return text
+}
 
 // String writes a condition in words, without saying what Name is a name of.
 func (n NamedMatch) String() string {
 	text := n.Name + " " + string(n.Kind)
-	if n.Kind != Present && n.Kind != Absent {
+	switch n.Kind {
+	case Present, Absent:
+	case Range:
+		text += " " + n.Value
+	default:
 		text += fmt.Sprintf(" %q", n.Value)
 	}
 	if n.Not {
@@ -29,6 +42,9 @@ func (m Match) String() string {
 	}
 	if len(m.Methods) > 0 {
 		parts = append(parts, "method "+strings.Join(m.Methods, "|"))
+	}
+	if len(m.NotMethods) > 0 {
+		parts = append(parts, "not method "+strings.Join(m.NotMethods, "|"))
 	}
 	for _, group := range []struct {
 		kind string

@@ -26,6 +26,8 @@ func AcceptsHeader(c model.NamedMatch, values []string) bool {
 func HeaderCovers(a, b model.NamedMatch) bool {
 	a, b = plain(a), plain(b)
 	switch {
+	case single(a.Name):
+		return ValueCovers(a, b)
 	case a == b:
 		return true
 	case b.Kind == model.Absent:
@@ -42,6 +44,8 @@ func HeaderCovers(a, b model.NamedMatch) bool {
 func HeadersDisjoint(a, b model.NamedMatch) bool {
 	a, b = plain(a), plain(b)
 	switch {
+	case single(a.Name):
+		return ValuesDisjoint(a, b)
 	case a.Kind == model.Absent:
 		return !AcceptsValue(b, "", false)
 	case b.Kind == model.Absent:
@@ -53,3 +57,6 @@ func HeadersDisjoint(a, b model.NamedMatch) bool {
 	}
 	return false
 }
+
+// single says that a request has exactly one value of a header.
+func single(name string) bool { return name == model.HostHeader || name == model.SchemeHeader }

@@ -13,16 +13,9 @@ func Covers(a, b model.Match) bool {
 			return false
 		}
 	}
-	return methodsCover(a.Methods, b.Methods) &&
+	return methodsOf(a).covers(methodsOf(b)) &&
 		eachCovers(a.Headers, b.Headers, HeaderCovers) &&
 		eachCovers(a.Query, b.Query, ValueCovers) && eachCovers(a.Cookies, b.Cookies, ValueCovers)
-}
-
-func methodsCover(a, b []string) bool {
-	if len(a) == 0 {
-		return true
-	}
-	return len(b) > 0 && !slices.ContainsFunc(b, func(m string) bool { return !slices.Contains(a, m) })
 }
 
 // Disjoint says that no request is accepted by both.
@@ -32,16 +25,9 @@ func Disjoint(a, b model.Match) bool {
 			return true
 		}
 	}
-	return methodsDisjoint(a.Methods, b.Methods) ||
+	return methodsOf(a).disjoint(methodsOf(b)) ||
 		anyDisjoint(a.Headers, b.Headers, HeadersDisjoint) ||
 		anyDisjoint(a.Query, b.Query, ValuesDisjoint) || anyDisjoint(a.Cookies, b.Cookies, ValuesDisjoint)
-}
-
-func methodsDisjoint(a, b []string) bool {
-	if len(a) == 0 || len(b) == 0 {
-		return false
-	}
-	return !slices.ContainsFunc(b, func(m string) bool { return slices.Contains(a, m) })
 }
 
 // Empty says that no request meets all conditions of m.
@@ -96,7 +82,6 @@ func Meet(a, b model.Match) (met model.Match, ok bool) {
 	}
 	met = model.Match{
 		Paths:   paths,
-		Methods: meetMethods(a.Methods, b.Methods),
 		Headers: meetNamed(a.Headers, b.Headers),
 		Query:   meetNamed(a.Query, b.Query),
 		Cookies: meetNamed(a.Cookies, b.Cookies),
@@ -105,14 +90,8 @@ func Meet(a, b model.Match) (met model.Match, ok bool) {
 	if met.Origin.IsZero() {
 		met.Origin = b.Origin
 	}
+	methodsOf(a).meet(methodsOf(b)).into(&met)
 	return met, !Empty(met)
-}
-
-func meetMethods(a, b []string) []string {
-	if len(a) == 0 || len(b) == 0 {
-		return slices.Concat(a, b)
-	}
-	return slices.DeleteFunc(slices.Clone(a), func(m string) bool { return !slices.Contains(b, m) })
 }
 
 // meetNamed joins two conjunctions; two conditions on one name both stay

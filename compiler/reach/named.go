@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	literals "github.com/meshc/meshc/compiler/literal"
 	"github.com/meshc/meshc/compiler/model"
 )
 
@@ -33,6 +34,8 @@ func acceptsText(kind model.MatchKind, want, value string) bool {
 		return strings.Contains(value, want)
 	case model.Regex:
 		return AcceptsRegex(want, value)
+	case model.Range:
+		return literals.InRange(want, value)
 	}
 	return false
 }

@@ -11,6 +11,11 @@ func CompareNamed(a, b model.NamedMatch) int {
 	return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Value, b.Value), compareBool(a.Not, b.Not))
 }
 
+// ComparePaths orders conditions by negation, then kind, value and case.
+func ComparePaths(a, b model.PathMatch) int {
+	return cmp.Or(compareBool(a.Not, b.Not), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Value, b.Value), compareBool(a.IgnoreCase, b.IgnoreCase))
+}
+
 func compareBool(a, b bool) int {
 	switch {
 	case a == b:

@@ -10,6 +10,13 @@ import (
 
 // AcceptsPath says whether p accepts one path (without query).
 func AcceptsPath(p model.PathMatch, path string) bool {
+	if p.Not {
+		return !AcceptsPath(positive(p), path)
+	}
+	if p.IgnoreCase && p.Kind != model.Regex {
+		p.IgnoreCase = false
+		p.Value, path = lowerASCII(p.Value), lowerASCII(path)
+	}
 	switch p.Kind {
 	case model.Exact:
 		return path == p.Value
@@ -29,6 +36,17 @@ func PathCovers(a, b model.PathMatch) bool {
 	switch {
 	case a == b:
 		return true
+	case a.Not && b.Not:
+		return PathCovers(positive(b), positive(a))
+	case a.Not:
+		return PathsDisjoint(positive(a), b)
+	case b.Not:
+		return false
+	case a.IgnoreCase:
+		return foldCovers(a, b)
+	case b.IgnoreCase:
+		return a.Kind != model.Regex && hasNoLetter(a.Value) && foldCovers(a, b) ||
+			hasNoLetter(b.Value) && PathCovers(a, sensitive(b))
 	case b.Kind == model.Exact:
 		return AcceptsPath(a, b.Value)
 	case b.Kind == model.Regex:
@@ -46,6 +64,14 @@ func PathCovers(a, b model.PathMatch) bool {
 // PathsDisjoint says that no path is accepted by both.
 func PathsDisjoint(a, b model.PathMatch) bool {
 	switch {
+	case a.Not && b.Not:
+		return false
+	case a.Not:
+		return PathCovers(positive(a), b)
+	case b.Not:
+		return PathCovers(positive(b), a)
+	case a.IgnoreCase || b.IgnoreCase:
+		return foldDisjoint(a, b)
 	case a.Kind == model.Exact:
 		return !AcceptsPath(b, a.Value)
 	case b.Kind == model.Exact:
@@ -96,13 +122,6 @@ func MeetPaths(ps []model.PathMatch) (met []model.PathMatch, ok bool) {
 			met = append(met, p)
 		}
 	}
-	slices.SortFunc(met, comparePaths)
+	slices.SortFunc(met, ComparePaths)
 	return met, true
-}
-
-func comparePaths(a, b model.PathMatch) int {
-	if a.Kind != b.Kind {
-		return strings.Compare(string(a.Kind), string(b.Kind))
-	}
-	return strings.Compare(a.Value, b.Value)
 }

@@ -3,6 +3,7 @@ package reach
 import (
 	"strings"
 
+	literals "github.com/meshc/meshc/compiler/literal"
 	"github.com/meshc/meshc/compiler/model"
 )
 
@@ -75,6 +76,9 @@ func OfMatch(m model.Match) Pred {
 	if len(m.Methods) > 0 {
 		all = append(all, OfMethods(m.Methods))
 	}
+	if len(m.NotMethods) > 0 {
+		all = append(all, Not(OfMethods(m.NotMethods)))
+	}
 	for _, c := range m.Headers {
 		all = append(all, OfNamed(Header, c))
 	}
@@ -101,7 +105,16 @@ func OfMatches(ms []model.Match) Pred {
 }
 
 // OfPath is a condition on the path.
-func OfPath(p model.PathMatch) Pred { return Is(Dim{Kind: Path}, text(p.Kind, p.Value)) }
+func OfPath(p model.PathMatch) Pred {
+	t := text(p.Kind, p.Value)
+	if p.IgnoreCase {
+		t = t.WithoutCase()
+	}
+	if p.Not {
+		return Not(Is(Dim{Kind: Path}, t))
+	}
+	return Is(Dim{Kind: Path}, t)
+}
 
 // OfMethods holds for these methods.
 func OfMethods(methods []string) Pred {
@@ -113,9 +126,16 @@ func OfMethods(methods []string) Pred {
 }
 
 // OfNamed is a condition on a header, query key or cookie. A missing value
-// satisfies only model.Absent and a negated condition.
+// satisfies only model.Absent and a negated condition. The pseudo-headers of
+// model are the coordinates Host and Scheme.
 func OfNamed(k Kind, c model.NamedMatch) Pred {
 	d := Dim{k, c.Name}
+	switch {
+	case k == Header && c.Name == model.HostHeader:
+		d = Dim{Kind: Host}
+	case k == Header && c.Name == model.SchemeHeader:
+		d = Dim{Kind: Scheme}
+	}
 	p := Present(d)
 	switch c.Kind {
 	case model.Present:
@@ -157,6 +177,10 @@ func text(kind model.MatchKind, value string) Text {
 		return Containing(value)
 	case model.Regex:
 		return Matching(value)
+	case model.Range:
+		// check has read it; what cannot be read holds no number.
+		first, end, _ := literals.Range(value)
+		return Between(first, end)
 	}
 	panic("reach: match kind " + string(kind) + " does not look at a value")
 }

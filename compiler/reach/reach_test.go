@@ -12,7 +12,7 @@ import (
 
 // alphabet and its words up to four letters are the brute-force oracle: every
 // relation that reach claims must hold for all of them.
-var words = allWords("/ab", 4)
+var words = allWords("/abA", 4)
 
 func allWords(letters string, most int) []string {
 	all := []string{""}
@@ -30,14 +30,15 @@ func allWords(letters string, most int) []string {
 
 func drawPath(t *rapid.T, label string) model.PathMatch {
 	kind := rapid.SampledFrom([]model.MatchKind{model.Exact, model.Prefix, model.SegmentPrefix, model.Regex}).Draw(t, label+"kind")
-	value := "/" + rapid.SampledFrom(allWords("/ab", 3)).Draw(t, label)
+	value := "/" + rapid.SampledFrom(allWords("/abA", 3)).Draw(t, label)
+	fold := kind != model.Regex && rapid.Bool().Draw(t, label+"fold")
 	switch kind {
 	case model.SegmentPrefix:
 		value = "/a" + strings.TrimRight(value, "/")
 	case model.Regex:
 		value = rapid.SampledFrom([]string{"/a.*", "/[ab]", "/a(/b)?", ".*", "/(a|b)/?", "/b+", "(?i)/A"}).Draw(t, label+"re")
 	}
-	return model.PathMatch{Kind: kind, Value: value}
+	return model.PathMatch{Kind: kind, Value: value, IgnoreCase: fold, Not: rapid.IntRange(0, 3).Draw(t, label+"not") == 0}
 }
 
 func TestPathRelationsAreSound(t *testing.T) {
@@ -71,6 +72,7 @@ func TestPathRelationsAreCompleteWithoutRegex(t *testing.T) {
 		if a.Kind == model.Regex || b.Kind == model.Regex {
 			t.Skip()
 		}
+		a.Not, b.Not, a.IgnoreCase, b.IgnoreCase = false, false, false, false
 		met, ok := reach.MeetPaths([]model.PathMatch{a, b})
 		if ok && len(met) != 1 {
 			t.Fatalf("%v meets %v = %v, which one condition says", a, b, met)
@@ -209,5 +211,41 @@ func TestMeet(t *testing.T) {
 	}
 	if reach.Covers(a, met) && !reach.Covers(met, met) {
 		t.Fatal("a match must cover itself")
+	}
+}
+
+// Three methods stand for all: two that lists name and one that none does.
+func TestMethodRelationsAreExact(t *testing.T) {
+	draw := func(t *rapid.T, label string) model.Match {
+		list := rapid.SampledFrom([][]string{nil, {"GET"}, {"PUT"}, {"GET", "PUT"}}).Draw(t, label)
+		if rapid.Bool().Draw(t, label+"not") {
+			return model.Match{NotMethods: list}
+		}
+		return model.Match{Methods: list}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		a, b := draw(t, "a"), draw(t, "b")
+		covers, disjoint := true, true
+		met, ok := reach.Meet(a, b)
+		for _, method := range []string{"GET", "PUT", "PURGE"} {
+			inA, inB := reach.AcceptsMethod(a, method), reach.AcceptsMethod(b, method)
+			covers = covers && (inA || !inB)
+			disjoint = disjoint && !(inA && inB)
+			if inMet := ok && reach.AcceptsMethod(met, method); inMet != (inA && inB) {
+				t.Fatalf("%v meets %v = %v, wrong for %s", a, b, met, method)
+			}
+		}
+		if reach.Covers(a, b) != covers || reach.Disjoint(a, b) != disjoint {
+			t.Fatalf("%v and %v: covers %v, disjoint %v", a, b, !covers, !disjoint)
+		}
+	})
+}
+
+func TestRangesHoldNumbersOnly(t *testing.T) {
+	c := model.NamedMatch{Name: "x", Kind: model.Range, Value: "[-5,10)"}
+	for value, want := range map[string]bool{"-5": true, "9": true, "+09": true, "10": false, "-6": false, "": false, "a": false, "9.0": false, "99999999999999999999": false} {
+		if got := reach.AcceptsValue(c, value, true); got != want {
+			t.Errorf("%v on %q: %v", c, value, got)
+		}
 	}
 }

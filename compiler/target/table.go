@@ -15,7 +15,16 @@ var Table = []Row{
 	{"service.*.uses", Own, All},
 	{"service.*.routes", Callers, All},
 	{"service.*.routes.*.match.[].cookies", Callers, Proxies}, // gRFC A28: path and headers only
-	{"service.*.routes.*.requestHeaders", Callers, Proxies},   // gRFC A28
+	{"service.*.routes.*.match.[].host", Callers, Proxies},
+	{"service.*.routes.*.match.[].scheme", Callers, Proxies},
+	{"service.*.routes.*.match.[].path.not", Callers, Proxies},
+	{"service.*.routes.*.match.[].query.*.not", Callers, Proxies},
+	{"service.*.routes.*.except.[].path", Callers, Proxies}, // an exception negates
+	{"service.*.routes.*.except.[].host", Callers, Proxies},
+	{"service.*.routes.*.except.[].scheme", Callers, Proxies},
+	{"service.*.routes.*.except.[].query", Callers, Proxies},
+	{"service.*.routes.*.except.[].cookies", Callers, Proxies},
+	{"service.*.routes.*.requestHeaders", Callers, Proxies}, // gRFC A28
 	{"service.*.routes.*.responseHeaders", Callers, Proxies},
 	{"service.*.routes.*.retries.perTry", Callers, Proxies}, // gRFC A44
 	{"service.*.faults", Callers, All},                      // gRFC A33

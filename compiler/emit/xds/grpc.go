@@ -112,7 +112,8 @@ func changesHeaders(r *model.Route) bool {
 // (gRFC A44).
 func asGRPC(out *routev3.Route, r *model.Route) {
 	if sep := out.Match.GetPathSeparatedPrefix(); sep != "" {
-		p := model.PathMatch{Kind: model.SegmentPrefix, Value: sep}
+		p := model.PathMatch{Kind: model.SegmentPrefix, Value: sep, IgnoreCase: out.Match.CaseSensitive != nil}
+		out.Match.CaseSensitive = nil
 		out.Match.PathSpecifier = &routev3.RouteMatch_SafeRegex{SafeRegex: regex(pathPattern(p))}
 	}
 	action := out.GetRoute()

@@ -44,12 +44,13 @@ func alternatives(m *model.Match) ([]*routev3.RouteMatch, error) {
 	if len(m.Methods) > 0 {
 		base.Headers = append(base.Headers, methodMatcher(m.Methods))
 	}
+	if len(m.NotMethods) > 0 {
+		base.Headers = append(base.Headers, inverted(methodMatcher(m.NotMethods)))
+	}
 	for _, q := range m.Query {
-		matcher, err := queryMatcher(normal(q))
-		if err != nil {
+		if err := addQuery(base, normal(q)); err != nil {
 			return nil, err
 		}
-		base.QueryParameters = append(base.QueryParameters, matcher)
 	}
 	for _, c := range m.Cookies {
 		matcher, err := cookieMatcher(normal(c))
@@ -85,6 +86,7 @@ func withHeaders(base *routev3.RouteMatch, headers []model.NamedMatch) ([]*route
 		out[i] = &routev3.RouteMatch{
 			PathSpecifier:   base.PathSpecifier,
 			Headers:         list,
+			CaseSensitive:   base.CaseSensitive,
 			QueryParameters: base.QueryParameters,
 			Cookies:         base.Cookies,
 		}
@@ -92,15 +94,18 @@ func withHeaders(base *routev3.RouteMatch, headers []model.NamedMatch) ([]*route
 	return out, nil
 }
 
-// setPath says the first condition that is a regex, or else the first, as path
-// specifier and the others as conditions on :path. A pattern of the user's own
-// fits the specifier best: Envoy itself cuts the query off there.
+// setPath says the first positive condition that is a regex, or else the first
+// positive one, as path specifier and the others as conditions on :path. A
+// pattern of the user's own fits the specifier best: Envoy itself cuts the query
+// off there.
 func setPath(out *routev3.RouteMatch, paths []model.PathMatch) error {
-	if len(paths) == 0 {
-		out.PathSpecifier = &routev3.RouteMatch_Prefix{Prefix: "/"}
-		return nil
+	first := slices.IndexFunc(paths, func(p model.PathMatch) bool { return p.Kind == model.Regex && !p.Not })
+	if first < 0 {
+		first = slices.IndexFunc(paths, func(p model.PathMatch) bool { return !p.Not })
 	}
-	first := max(0, slices.IndexFunc(paths, func(p model.PathMatch) bool { return p.Kind == model.Regex }))
+	if first < 0 {
+		out.PathSpecifier = &routev3.RouteMatch_Prefix{Prefix: "/"}
+	}
 	for i, p := range paths {
 		if i == first {
 			if err := setSpecifier(out, p); err != nil {
@@ -112,12 +117,17 @@ func setPath(out *routev3.RouteMatch, paths []model.PathMatch) error {
 		if err != nil {
 			return fmt.Errorf("path regex %q: %w", p.Value, err)
 		}
-		out.Headers = append(out.Headers, header(":path", matchesRegex(pattern)))
+		matcher := header(":path", matchesRegex(pattern))
+		matcher.InvertMatch = p.Not
+		out.Headers = append(out.Headers, matcher)
 	}
 	return nil
 }
 
 func setSpecifier(out *routev3.RouteMatch, p model.PathMatch) error {
+	if p.IgnoreCase && p.Kind != model.Regex {
+		out.CaseSensitive = boolValue(false)
+	}
 	switch p.Kind {
 	case model.Exact:
 		out.PathSpecifier = &routev3.RouteMatch_Path{Path: p.Value}
@@ -143,7 +153,8 @@ func setSegmentPrefix(out *routev3.RouteMatch, prefix string) {
 	case separatedPrefix.MatchString(prefix):
 		out.PathSpecifier = &routev3.RouteMatch_PathSeparatedPrefix{PathSeparatedPrefix: prefix}
 	default:
-		p := model.PathMatch{Kind: model.SegmentPrefix, Value: prefix}
+		p := model.PathMatch{Kind: model.SegmentPrefix, Value: prefix, IgnoreCase: out.CaseSensitive != nil}
+		out.CaseSensitive = nil // the pattern says it
 		out.PathSpecifier = &routev3.RouteMatch_SafeRegex{SafeRegex: regex(pathPattern(p))}
 	}
 }

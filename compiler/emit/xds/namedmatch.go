@@ -7,7 +7,9 @@ import (
 
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 
+	"github.com/meshc/meshc/compiler/literal"
 	"github.com/meshc/meshc/compiler/model"
 )
 
@@ -41,17 +43,24 @@ func methodMatcher(methods []string) *routev3.HeaderMatcher {
 // headerMatchers gives the ways in which a normal condition can hold, of which
 // one is enough.
 func headerMatchers(n model.NamedMatch) ([]*routev3.HeaderMatcher, error) {
+	switch n.Name {
+	case model.HostHeader:
+		return hostMatchers(n)
+	case model.SchemeHeader:
+		one := header(n.Name, exactly(n.Value))
+		one.InvertMatch = n.Not
+		return []*routev3.HeaderMatcher{one}, nil
+	}
 	switch n.Kind {
 	case model.Present:
 		return []*routev3.HeaderMatcher{present(n.Name, false)}, nil
 	case model.Absent:
 		return []*routev3.HeaderMatcher{present(n.Name, true)}, nil
 	}
-	value, err := stringMatcher(n.Kind, n.Value)
+	one, err := headerMatcher(n)
 	if err != nil {
 		return nil, fmt.Errorf("header %q: %w", n.Name, err)
 	}
-	one := header(n.Name, value)
 	if !n.Not {
 		return []*routev3.HeaderMatcher{one}, nil
 	}
@@ -59,22 +68,28 @@ func headerMatchers(n model.NamedMatch) ([]*routev3.HeaderMatcher, error) {
 	return []*routev3.HeaderMatcher{one, present(n.Name, true)}, nil
 }
 
-func queryMatcher(n model.NamedMatch) (*routev3.QueryParameterMatcher, error) {
-	out := &routev3.QueryParameterMatcher{Name: n.Name}
-	switch n.Kind {
-	case model.Present, model.Absent:
-		out.QueryParameterMatchSpecifier = &routev3.QueryParameterMatcher_PresentMatch{PresentMatch: n.Kind == model.Present}
-		return out, nil
-	}
-	if n.Not {
-		return nil, fmt.Errorf("query parameter %q: only conditions on headers and cookies can be negated", n.Name)
+// headerMatcher says the condition without its negation.
+func headerMatcher(n model.NamedMatch) (*routev3.HeaderMatcher, error) {
+	if n.Kind == model.Range {
+		first, end, err := literal.Range(n.Value)
+		if err != nil {
+			return nil, err
+		}
+		return &routev3.HeaderMatcher{
+			Name:                 n.Name,
+			HeaderMatchSpecifier: &routev3.HeaderMatcher_RangeMatch{RangeMatch: &typev3.Int64Range{Start: first, End: end}},
+		}, nil
 	}
 	value, err := stringMatcher(n.Kind, n.Value)
 	if err != nil {
-		return nil, fmt.Errorf("query parameter %q: %w", n.Name, err)
+		return nil, err
 	}
-	out.QueryParameterMatchSpecifier = &routev3.QueryParameterMatcher_StringMatch{StringMatch: value}
-	return out, nil
+	return header(n.Name, value), nil
+}
+
+func inverted(m *routev3.HeaderMatcher) *routev3.HeaderMatcher {
+	m.InvertMatch = true
+	return m
 }
 
 // cookieMatcher: Envoy's matcher is false for a missing cookie before it is

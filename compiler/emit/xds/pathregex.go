@@ -10,12 +10,16 @@ import (
 
 // pathPattern says a path condition as RE2 over the path without its query.
 func pathPattern(p model.PathMatch) string {
-	quoted := regexp.QuoteMeta(p.Value)
+	quote := regexp.QuoteMeta
+	if p.IgnoreCase {
+		quote = quoteFold
+	}
+	quoted := quote(p.Value)
 	switch p.Kind {
 	case model.Prefix:
 		return quoted + ".*"
 	case model.SegmentPrefix:
-		return regexp.QuoteMeta(strings.TrimRight(p.Value, "/")) + "(?:/.*)?"
+		return quote(strings.TrimRight(p.Value, "/")) + "(?:/.*)?"
 	case model.Regex:
 		return "(?:" + p.Value + ")"
 	default:
@@ -31,26 +35,41 @@ func targetPattern(p model.PathMatch) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return "(?:" + withoutQuestionMark(tree).String() + `)(?:\?.*)?`, nil
+	return "(?:" + withoutRune(tree, '?').String() + `)(?:\?.*)?`, nil
 }
 
-// withoutQuestionMark changes tree so that it matches exactly those of its
-// strings that have no '?'.
-func withoutQuestionMark(tree *syntax.Regexp) *syntax.Regexp {
+// quoteFold is QuoteMeta for either case of ASCII letters; RE2's (?i) would
+// fold others too.
+func quoteFold(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		lower, upper := strings.ToLower(string(r)), strings.ToUpper(string(r))
+		if r < 0x80 && lower != upper {
+			b.WriteString("[" + upper + lower + "]")
+		} else {
+			b.WriteString(regexp.QuoteMeta(string(r)))
+		}
+	}
+	return b.String()
+}
+
+// withoutRune changes tree so that it matches exactly those of its strings that
+// do not have r.
+func withoutRune(tree *syntax.Regexp, r rune) *syntax.Regexp {
 	switch tree.Op {
 	case syntax.OpLiteral:
-		if strings.ContainsRune(string(tree.Rune), '?') {
+		if strings.ContainsRune(string(tree.Rune), r) {
 			return &syntax.Regexp{Op: syntax.OpNoMatch}
 		}
 	case syntax.OpAnyChar:
-		return &syntax.Regexp{Op: syntax.OpCharClass, Rune: []rune{0, '?' - 1, '?' + 1, 0x10FFFF}}
+		return &syntax.Regexp{Op: syntax.OpCharClass, Rune: cutRune([]rune{0, 0x10FFFF}, r)}
 	case syntax.OpAnyCharNotNL:
-		return &syntax.Regexp{Op: syntax.OpCharClass, Rune: []rune{0, '\n' - 1, '\n' + 1, '?' - 1, '?' + 1, 0x10FFFF}}
+		return &syntax.Regexp{Op: syntax.OpCharClass, Rune: cutRune([]rune{0, '\n' - 1, '\n' + 1, 0x10FFFF}, r)}
 	case syntax.OpCharClass:
-		return &syntax.Regexp{Op: syntax.OpCharClass, Rune: cutRune(tree.Rune, '?'), Flags: tree.Flags}
+		return &syntax.Regexp{Op: syntax.OpCharClass, Rune: cutRune(tree.Rune, r), Flags: tree.Flags}
 	}
 	for i := range tree.Sub {
-		tree.Sub[i] = withoutQuestionMark(tree.Sub[i])
+		tree.Sub[i] = withoutRune(tree.Sub[i], r)
 	}
 	return tree
 }

@@ -11,6 +11,9 @@ import (
 
 // accepts is what a path condition means.
 func accepts(p model.PathMatch, path string) bool {
+	if p.IgnoreCase {
+		p.Value, path = strings.ToLower(p.Value), strings.ToLower(path)
+	}
 	switch p.Kind {
 	case model.Exact:
 		return path == p.Value
@@ -29,6 +32,7 @@ func accepts(p model.PathMatch, path string) bool {
 func TestTargetPattern(t *testing.T) {
 	conditions := []model.PathMatch{
 		{Kind: model.Exact, Value: "/a"}, {Kind: model.Exact, Value: "/a?b"}, {Kind: model.Prefix, Value: "/a"},
+		{Kind: model.Exact, Value: "/aB", IgnoreCase: true}, {Kind: model.Prefix, Value: "/A", IgnoreCase: true}, {Kind: model.SegmentPrefix, Value: "/ba", IgnoreCase: true},
 		{Kind: model.SegmentPrefix, Value: "/a"}, {Kind: model.SegmentPrefix, Value: "/"}, {Kind: model.SegmentPrefix, Value: "/a/"},
 	}
 	for _, r := range []string{"/a.*b", "/[^a]*", "/a|/b", "(?i:/A)b?", "/a[!-~]*", `/a\?b`, "/(?s:.)*b", ".*", "(/a)+", "", "/[?]", `/a\W?b`, "(?i)/ab"} {

@@ -81,7 +81,7 @@ func (d *dice) service(name string) *model.Service {
 		if s.Ports[0].Protocol == model.GRPC {
 			r.RequestHeaders, r.ResponseHeaders = model.HeaderOps{}, model.HeaderOps{}
 			for j := range r.Match {
-				r.Match[j].Cookies, r.Match[j].Paths = nil, r.Match[j].Paths[:min(1, len(r.Match[j].Paths))]
+				grpcReadable(&r.Match[j])
 			}
 		}
 		s.Routes = append(s.Routes, r)
@@ -90,6 +90,15 @@ func (d *dice) service(name string) *model.Service {
 		s.Allow = append(s.Allow, d.allow())
 	}
 	return s
+}
+
+// grpcReadable keeps of a match what grpc-go can judge.
+func grpcReadable(m *model.Match) {
+	m.Cookies, m.Paths = nil, m.Paths[:min(1, len(m.Paths))]
+	for i := range m.Paths {
+		m.Paths[i].Not = false
+	}
+	m.Headers = slices.DeleteFunc(m.Headers, func(h model.NamedMatch) bool { return h.Name[0] == ':' })
 }
 
 func (d *dice) route(name string) *model.Route {
@@ -147,6 +156,9 @@ func (d *dice) headerOps() model.HeaderOps {
 
 func (d *dice) match() model.Match {
 	m := model.Match{Methods: pick(d, nil, []string{"GET"}, []string{"GET", "POST"})}
+	if m.Methods == nil {
+		m.NotMethods = pick(d, nil, []string{"PUT"}, []string{"DELETE", "PUT"})
+	}
 	for range d.IntN(3) {
 		m.Paths = append(m.Paths, d.path())
 	}
@@ -156,10 +168,24 @@ func (d *dice) match() model.Match {
 		m.Headers = append(m.Headers, n)
 	}
 	for range d.IntN(2) {
-		m.Query = append(m.Query, d.named("q"))
-		m.Cookies = append(m.Cookies, d.named("session"))
+		m.Query = append(m.Query, d.maybeNot(d.named("q")))
+		m.Cookies = append(m.Cookies, d.maybeNot(d.named("session")))
+	}
+	if d.chance(20) {
+		m.Headers = append(m.Headers, d.maybeNot(model.NamedMatch{Name: "x-count", Kind: model.Range, Value: pick(d, "[1,10)", "[-9,9)")}))
+	}
+	if d.chance(20) {
+		m.Headers = append(m.Headers, d.maybeNot(model.NamedMatch{Name: model.HostHeader, Kind: pick(d, model.Exact, model.Prefix, model.Suffix, model.Contains, model.Regex), Value: "a.test"}))
+	}
+	if d.chance(20) {
+		m.Headers = append(m.Headers, d.maybeNot(model.NamedMatch{Name: model.SchemeHeader, Kind: model.Exact, Value: "https"}))
 	}
 	return m
+}
+
+func (d *dice) maybeNot(n model.NamedMatch) model.NamedMatch {
+	n.Not = d.chance(30)
+	return n
 }
 
 func (d *dice) named(name string) model.NamedMatch {
@@ -183,13 +209,15 @@ func (d *dice) path() model.PathMatch {
 	case kind == model.Regex:
 		value = pick(d, "/a.*b", "/[a-z]+/?", "/(x|y)[^/]*")
 	}
-	return model.PathMatch{Kind: kind, Value: value}
+	return model.PathMatch{Kind: kind, Value: value, IgnoreCase: kind != model.Regex && d.chance(20), Not: d.chance(20)}
 }
 
 func (d *dice) allow() model.Allow {
 	a := model.Allow{Methods: pick(d, nil, []string{"GET"}, []string{"GET", "PUT"})}
 	for range d.IntN(3) {
-		a.Paths = append(a.Paths, d.path())
+		p := d.path()
+		p.IgnoreCase, p.Not = false, false // of routes only
+		a.Paths = append(a.Paths, p)
 	}
 	switch d.IntN(3) {
 	case 0:

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/meshc/meshc/compiler/answer"
 	"github.com/meshc/meshc/compiler/emit/xds"
 	"github.com/meshc/meshc/compiler/model"
 )
@@ -24,6 +25,18 @@ type request struct {
 	target string
 	header string // "name: value", or "" for none
 	want   bool
+}
+
+// asked is the request as the model sees it.
+func (r request) asked() *answer.Request {
+	out := &answer.Request{Method: "GET", Host: "127.0.0.1", Target: r.target}
+	if name, value, ok := strings.Cut(r.header, ": "); ok {
+		out.Headers = []model.Header{{Name: name, Value: value}}
+		if name == "host" {
+			out.Host, _, _ = strings.Cut(value, ":")
+		}
+	}
+	return out
 }
 
 func header(kind model.MatchKind, value string, not bool) model.Match {
@@ -36,6 +49,18 @@ func query(kind model.MatchKind, value string) model.Match {
 
 func cookie(kind model.MatchKind, value string) model.Match {
 	return model.Match{Cookies: []model.NamedMatch{{Name: "c", Kind: kind, Value: value}}}
+}
+
+func notQuery(kind model.MatchKind, value string) model.Match {
+	return model.Match{Query: []model.NamedMatch{{Name: "q", Kind: kind, Value: value, Not: true}}}
+}
+
+func notCookie(kind model.MatchKind, value string) model.Match {
+	return model.Match{Cookies: []model.NamedMatch{{Name: "c", Kind: kind, Value: value, Not: true}}}
+}
+
+func named(name string, kind model.MatchKind, value string, not bool) model.Match {
+	return model.Match{Headers: []model.NamedMatch{{Name: name, Kind: kind, Value: value, Not: not}}}
 }
 
 func paths(list ...model.PathMatch) model.Match { return model.Match{Paths: list} }
@@ -76,6 +101,25 @@ var meanings = []struct {
 	{cookie(model.Suffix, "v"), []request{{"/", "cookie: c=wv", true}, {"/", "cookie: d=wv", false}}},
 	{cookie(model.Present, ""), []request{{"/", "cookie: c=1", true}, {"/", "cookie: d=1", false}}},
 	{cookie(model.Absent, ""), []request{{"/", "cookie: c=1", false}, {"/", "cookie: d=1", true}, {"/", "", true}}},
+	{paths(model.PathMatch{Kind: model.Exact, Value: "/a", Not: true}), []request{{"/a", "", false}, {"/a?x", "", false}, {"/b", "", true}, {"/A", "", true}}},
+	{paths(model.PathMatch{Kind: model.SegmentPrefix, Value: "/a", Not: true, IgnoreCase: true}, path(model.Prefix, "/")), []request{{"/a/b", "", false}, {"/A?x", "", false}, {"/ab", "", true}}},
+	{paths(model.PathMatch{Kind: model.Regex, Value: "/a.*b", Not: true}), []request{{"/a-b?c", "", false}, {"/a?b", "", true}}},
+	{paths(model.PathMatch{Kind: model.Exact, Value: "/aB", IgnoreCase: true}), []request{{"/Ab?x", "", true}, {"/ab/", "", false}}},
+	{paths(model.PathMatch{Kind: model.Prefix, Value: "/aB", IgnoreCase: true}), []request{{"/Abc", "", true}, {"/a", "", false}}},
+	{paths(model.PathMatch{Kind: model.SegmentPrefix, Value: "/aB", IgnoreCase: true}), []request{{"/Ab/c", "", true}, {"/ABc", "", false}}},
+	{paths(model.PathMatch{Kind: model.Prefix, Value: "/A", IgnoreCase: true}, path(model.Regex, "/.*z")), []request{{"/az", "", true}, {"/Az?", "", true}, {"/bz", "", false}}},
+	{header(model.Range, "[-5,10)", false), []request{{"/", "x-h: -5", true}, {"/", "x-h: 09", true}, {"/", "x-h: 10", false}, {"/", "x-h: a", false}, {"/", "", false}}},
+	{header(model.Range, "[-5,10)", true), []request{{"/", "x-h: 5", false}, {"/", "x-h: 10", true}, {"/", "", true}}},
+	{notQuery(model.Exact, "v"), []request{{"/?q=v", "", false}, {"/?a=1&q=v&q=w", "", false}, {"/?q=w&q=v", "", true}, {"/", "", true}, {"/?qq=v", "", true}, {"/q=v", "", true}}},
+	{notQuery(model.Exact, ""), []request{{"/?q", "", false}, {"/?q=", "", false}, {"/?q=1", "", true}, {"/?", "", true}}},
+	{notQuery(model.Regex, "a|.b"), []request{{"/?q=a", "", false}, {"/?x&q=xb", "", false}, {"/?q=ab&b", "", false}, {"/?q=b", "", true}}},
+	{notCookie(model.Exact, "v"), []request{{"/", "cookie: c=v", false}, {"/", "cookie: c=w", true}, {"/", "", true}}},
+	{named(model.HostHeader, model.Exact, "a.test", false), []request{{"/", "host: a.test", true}, {"/", "host: A.test:8080", true}, {"/", "host: b.a.test", false}}},
+	{named(model.HostHeader, model.Suffix, ".test", true), []request{{"/", "host: a.test:80", false}, {"/", "host: a.tested", true}}},
+	{named(model.SchemeHeader, model.Exact, "http", false), []request{{"/", "", true}, {"/", "x-forwarded-proto: https", false}, {"/", "x-forwarded-proto: ftp", true}}},
+	{named(model.SchemeHeader, model.Exact, "https", true), []request{{"/", "", true}, {"/", "x-forwarded-proto: https", false}}},
+	{model.Match{NotMethods: []string{"GET"}}, []request{{"/", "", false}}},
+	{model.Match{NotMethods: []string{"POST", "PUT"}}, []request{{"/", "", true}}},
 	{model.Match{Methods: []string{"GET"}}, []request{{"/", "", true}}},
 	{model.Match{Methods: []string{"POST", "PUT"}}, []request{{"/", "", false}}},
 	{model.Match{Methods: []string{"GET", "PUT"}}, []request{{"/", "", true}}},
@@ -124,6 +168,10 @@ func TestEnvoyAgreesOnMeaning(t *testing.T) {
 			status, body := get(t, at, r)
 			if want := map[bool]int{true: 200, false: 404}[r.want]; status != want {
 				t.Errorf("%+v on %s %q: status %d, want %d", c.match, r.target, r.header, status, want)
+			}
+			// "/" as segment prefix is refused before it could be asked.
+			if got := answer.Accepts(&c.match, r.asked()); got != r.want && !strings.HasSuffix(fmt.Sprint(c.match.Paths), `segmentPrefix "/"]`) {
+				t.Errorf("%+v on %s %q: the model says %v", c.match, r.target, r.header, got)
 			}
 			if status == 200 && body != "100% %REQ(:path)%" {
 				t.Errorf("a header value came out as %q", body)
@@ -186,6 +234,9 @@ func get(t *testing.T, addr string, r request) (int, string) {
 	}
 	if name, value, ok := strings.Cut(r.header, ": "); ok {
 		req.Header.Set(name, value)
+		if name == "host" {
+			req.Host = value
+		}
 	}
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
 	resp, err := client.Do(req)

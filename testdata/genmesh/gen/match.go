@@ -13,6 +13,16 @@ func (m *mesh) matches(f *source, name string) {
 		m.use("match.anyOf")
 	}
 	f.line("match: [%s]", strings.Join(all, ", "))
+	if m.chance(25) {
+		f.line("except: [%s]", m.exception())
+		m.use("match.except")
+	}
+}
+
+// exception has something in common with every match.
+func (m *mesh) exception() string {
+	return m.pick(`{headers: "x-except": present: true}`, `{query: except: {prefix: "y", not: true}, cookies: except: exact: "1"}`,
+		`{path: {regex: ".*[.]html"}, notMethod: "HEAD"}`, `{host: {suffix: ".example.net"}, scheme: "https"}`)
 }
 
 func (m *mesh) match(name string) string {
@@ -22,6 +32,13 @@ func (m *mesh) match(name string) string {
 	}
 	if len(parts) > 0 && m.chance(40) {
 		parts = append(parts, m.method())
+	}
+	if m.chance(15) {
+		parts = append(parts, `host: `+m.host())
+	}
+	if m.chance(15) {
+		parts = append(parts, `scheme: `+quote(m.pick("http", "https")))
+		m.use("scheme")
 	}
 	if m.chance(60) || len(parts) == 0 {
 		parts = append(parts, `headers: "x-`+name+`": `+m.header())
@@ -42,10 +59,34 @@ func (m *mesh) path(name string) string {
 	if kind == "regex" {
 		value = "/" + name + "/[a-z]+/?"
 	}
-	return "{" + kind + ": " + quote(value) + "}"
+	more := ""
+	if kind != "regex" && m.chance(25) {
+		more = ", ignoreCase: true"
+		m.use("path.ignoreCase")
+	}
+	if m.chance(15) {
+		more += ", not: true"
+		m.use("path.not")
+	}
+	return "{" + kind + ": " + quote(value) + more + "}"
+}
+
+func (m *mesh) host() string {
+	kind := m.pick("exact", "prefix", "suffix", "contains", "regex")
+	m.use("host." + kind)
+	not := ""
+	if m.chance(30) {
+		not = ", not: true"
+		m.use("host.not")
+	}
+	return "{" + kind + `: "shop.example.com"` + not + "}"
 }
 
 func (m *mesh) method() string {
+	if m.chance(25) {
+		m.use("notMethod")
+		return m.pick(`notMethod: "DELETE"`, `notMethod: ["DELETE", "PATCH"]`)
+	}
 	if m.chance(50) {
 		m.use("method")
 		return `method: "GET"`
@@ -56,7 +97,11 @@ func (m *mesh) method() string {
 
 // header is named, or negated.
 func (m *mesh) header() string {
-	if !m.chance(20) {
+	switch {
+	case m.chance(10):
+		m.use("header.range")
+		return "{range: {from: 5, to: 100}}"
+	case !m.chance(20):
 		return m.named("header")
 	}
 	m.use("header.not")
@@ -75,6 +120,11 @@ func (m *mesh) named(what string) string {
 	case "regex":
 		return `regex: "[0-9]+|none"`
 	default:
-		return kind + ": " + quote(m.pick("jason", "v2.1", "(x)"))
+		text := kind + ": " + quote(m.pick("jason", "v2.1", "(x)"))
+		if what != "header" && m.chance(30) {
+			m.use(what + ".not")
+			text = "{" + text + ", not: true}"
+		}
+		return text
 	}
 }
