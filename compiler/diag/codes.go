@@ -58,9 +58,9 @@ const (
 	DuplicateCondition Code = "MSH2024" // one name matched twice in one match
 	NoRoutes           Code = "MSH2025" // several versions and no route, or nothing to send to
 
-	CrossingRoutes Code = "MSH2040" // two routes share requests, and neither is the exception to the other
-	HiddenMatch    Code = "MSH2041" // one match of a route takes no request
-	ReachUnknown   Code = "MSH2042" // whether routes can be reached was not decided
+	CrossingRoutes      Code = "MSH2040" // two routes share requests, and neither is the exception to the other
+	HiddenMatch         Code = "MSH2041" // one match of a route takes no request
+	ReachUnknown        Code = "MSH2042" // whether routes can be reached was not decided
 	ExceptWithoutEffect Code = "MSH2051" // an exception that takes nothing of its route
 	ExceptEverything    Code = "MSH2052" // exceptions that leave their route nothing
 	TooManyAlternatives Code = "MSH2053" // a match that would become too many routes of a proxy

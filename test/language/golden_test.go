@@ -20,9 +20,15 @@ func TestGolden(t *testing.T) {
 	for _, a := range archives(t) {
 		t.Run(a.name, func(t *testing.T) {
 			m := a.compile(t)
-			files, err := artifact.Files(m, xds.DefaultWorkloads(m), xds.Options{Now: now})
+			r, err := artifact.New(m, xds.DefaultWorkloads(m), xds.Options{Now: now})
 			if err != nil {
 				t.Fatal(err)
+			}
+			files := map[string][]byte{}
+			for _, name := range r.Names() {
+				if files[name], err = r.Render(name); err != nil {
+					t.Fatal(err)
+				}
 			}
 			a.check(t, files)
 		})
