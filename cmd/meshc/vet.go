@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -25,15 +26,28 @@ references, conflicts, reachability, security and resilience. It needs no networ
 
   meshc vet                    what is wrong, why, and how to mend it
   meshc vet -o github          annotations of a pull request; also sarif, markdown, json
+  meshc vet --fix              make the fixes that are certain, then report the rest
+  meshc vet --fix=MSH2002      make the fixes of one code, also where there is a choice
+  meshc vet --fix --dry-run    print what they would change, as a unified diff
 
-Exit status: 0 no errors, 1 errors, 2 could not tell.`,
+Exit status: 0 no errors, 1 errors, 2 could not tell. A dry run gives 1 when there
+is something to fix.`,
 		Args: cobra.MaximumNArgs(1),
 	}
 	format := addOutputFlag(cmd, "github", "sarif", "markdown")
 	colour := addColourFlag(cmd)
+	fixes := cmd.Flags().String("fix", "", "make fixes: the certain ones, or those of the codes given")
+	cmd.Flags().Lookup("fix").NoOptDefVal = certainFixes
+	dryRun := cmd.Flags().Bool("dry-run", false, "with --fix, print the changes and make none")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		v := vetting{dir: dirArgument(args), format: format.value, colour: colour.on(cmd.OutOrStdout())}
-		return v.run(cmd.Context(), cmd.OutOrStdout())
+		v := vetting{dir: dirArgument(args), format: format.value, colour: colour.on(cmd.OutOrStdout()), fix: *fixes, dryRun: *dryRun}
+		switch {
+		case v.fix != "":
+			return v.mend(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
+		case v.dryRun:
+			return errors.New("--dry-run is for --fix")
+		}
+		return v.report(cmd.Context(), cmd.OutOrStdout())
 	}
 	return cmd
 }
@@ -42,6 +56,8 @@ Exit status: 0 no errors, 1 errors, 2 could not tell.`,
 type vetting struct {
 	dir, format string
 	colour      bool
+	fix         string // "", certainFixes, or codes
+	dryRun      bool
 }
 
 // dirArgument gives the optional argument DIR.
@@ -60,7 +76,7 @@ type vetResult struct {
 	Suppressed  []diag.Suppressed `json:"suppressed"`
 }
 
-func (v vetting) run(ctx context.Context, w io.Writer) error {
+func (v vetting) report(ctx context.Context, w io.Writer) error {
 	root, sub, err := findModule(v.dir)
 	if err != nil {
 		return err
@@ -132,13 +148,16 @@ func vetSummary(res *compiler.Result) string {
 	return plural(res.Diags.Count(diag.Error), "error") + ", " + plural(res.Diags.Count(diag.Warning), "warning") + found
 }
 
-// vetHint says what to do next about errors.
+// vetHint says what to do next about diagnostics.
 func vetHint(l diag.List) string {
-	i := slices.IndexFunc(l, func(d diag.Diagnostic) bool { return d.Severity == diag.Error })
-	if i < 0 {
-		return ""
+	hint := ""
+	if n := len(l.Fixes(nil)); n > 0 {
+		hint = fmt.Sprintf("; meshc vet --fix mends %d", n)
 	}
-	return fmt.Sprintf("; explain a code: meshc explain %s", l[i].Code)
+	if i := slices.IndexFunc(l, func(d diag.Diagnostic) bool { return d.Severity == diag.Error }); i >= 0 {
+		hint += fmt.Sprintf("; explain a code: meshc explain %s", l[i].Code)
+	}
+	return hint
 }
 
 // contents counts what a mesh holds.
