@@ -27,6 +27,8 @@ type Options struct {
 	// AllCUE evaluates every directory, also those that say what they say in
 	// literals: for tests and measurements, which compare the two.
 	AllCUE bool
+	// Cache keeps what was evaluated; nil for none.
+	Cache  Cache
 	Limits Limits
 }
 
@@ -82,21 +84,22 @@ func Mesh(ctx context.Context, fsys fs.FS, opts Options) (*intent.Mesh, diag.Lis
 
 // answerFor decodes what is plain and has the rest evaluated.
 func answerFor(ctx context.Context, req *request, opts Options) (*answer, error) {
+	whole := &shard{req: req}
 	if opts.AllCUE {
-		return answerTo(ctx, req, opts)
+		return whole.answer(ctx, opts)
 	}
 	started := time.Now()
 	p := newPlan(req.Files, req.Dir)
 	if p == nil {
-		return answerTo(ctx, req, opts)
+		return whole.answer(ctx, opts)
 	}
-	ans, err := answerTo(ctx, &request{Dir: req.Dir, Files: p.rest(req.Files)}, opts)
+	ans, err := evaluateShards(ctx, p.shards(req), opts)
 	if err != nil {
 		return nil, err
 	}
 	if ans.Whole {
 		opts.Limits.Wall -= time.Since(started)
-		return answerTo(ctx, req, opts)
+		return whole.answer(ctx, opts)
 	}
 	p.join(ans)
 	return ans, nil

@@ -51,9 +51,7 @@ func newPlan(files []file, sel string) *plan {
 	}
 	for i, d := range dirs {
 		if !p.hard[d] {
-			p.mesh.Services = append(p.mesh.Services, meshes[i].Services...)
-			p.mesh.Gateways = append(p.mesh.Gateways, meshes[i].Gateways...)
-			p.mesh.Externals = append(p.mesh.Externals, meshes[i].Externals...)
+			addEntries(p.mesh, meshes[i], everywhere)
 		}
 	}
 	return p
@@ -324,9 +322,7 @@ func (p *plan) rest(files []file) []file {
 
 // join adds what was decoded here to what CUE found.
 func (p *plan) join(ans *answer) {
-	ans.Mesh.Services = append(ans.Mesh.Services, p.mesh.Services...)
-	ans.Mesh.Gateways = append(ans.Mesh.Gateways, p.mesh.Gateways...)
-	ans.Mesh.Externals = append(ans.Mesh.Externals, p.mesh.Externals...)
+	addEntries(ans.Mesh, p.mesh, everywhere)
 	sortMesh(ans.Mesh)
 	ans.Diags = unique(append(ans.Diags, p.stray...))
 }

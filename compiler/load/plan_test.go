@@ -1,17 +1,21 @@
 package load
 
 import (
+	"fmt"
 	"maps"
 	"math/rand/v2"
 	"os"
 	"path"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/meshc/meshc/compiler/diag"
 	"github.com/meshc/meshc/compiler/intent"
@@ -112,6 +116,99 @@ func TestGeneratedMeshesAreDecoded(t *testing.T) {
 	sameAsCUE(t, fsys)
 }
 
+// Lists of a mesh are joined by what they have in common; one that has no homes
+// would be lost.
+func TestEveryListOfAMeshHasHomes(t *testing.T) {
+	mesh := reflect.TypeFor[intent.Mesh]()
+	for i := range mesh.NumField() {
+		f := mesh.Field(i)
+		if f.Name != "Config" && f.Name != "Suppressions" && !isEntries(f.Type) {
+			t.Errorf("%s: join it in joinAnswers and in join", f.Name)
+		}
+	}
+}
+
+// memory is a Cache.
+type memory struct {
+	mu   sync.Mutex
+	data map[string][]byte
+	hits int
+}
+
+func (m *memory) Key(stage string, content ...[]byte) string {
+	return fmt.Sprintf("%s %q", stage, content)
+}
+
+func (m *memory) Get(key string) ([]byte, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	v, ok := m.data[key]
+	if ok {
+		m.hits++
+	}
+	return v, ok
+}
+
+func (m *memory) Put(key string, value []byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.data[key] = value
+}
+
+// A mesh that is edited again and again, files added, changed, moved and
+// removed on every level, loads with what the cache has as it loads from
+// nothing.
+func TestCachedIsCold(t *testing.T) {
+	seeds, steps := 3, 10
+	if os.Getenv("MESHC_SOAK") != "" {
+		seeds = 300
+	}
+	for seed := range uint64(seeds) {
+		dice := rand.New(rand.NewPCG(seed, 0x636f6c64))
+		fsys := layered(t, gen.LargeOptions{Services: 60, PerDir: 1 + dice.IntN(3), Seed: seed})
+		cache := &memory{data: map[string][]byte{}}
+		for range steps {
+			editTree(dice, fsys)
+			cold := outcomeOf(t, fsys, true)
+			m, diags, err := Mesh(t.Context(), fsys, Options{InProcess: true, Cache: cache})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(cold, outcome{m, diags}, cmpopts.EquateEmpty()); d != "" {
+				t.Fatalf("seed %d (- cold):\n%s", seed, d)
+			}
+		}
+		if cache.hits == 0 {
+			t.Errorf("seed %d: the cache was of no use", seed)
+		}
+	}
+}
+
+// editTree adds, changes, moves or removes one file.
+func editTree(dice *rand.Rand, fsys fstest.MapFS) {
+	names := slices.DeleteFunc(slices.Sorted(maps.Keys(fsys)), inModuleDir)
+	name := names[dice.IntN(len(names))]
+	f := fsys[name]
+	dir := path.Dir(name)
+	switch dice.IntN(8) {
+	case 0:
+		delete(fsys, name)
+	case 1:
+		delete(fsys, name)
+		fsys[path.Join(dir, "sub", path.Base(name))] = f
+	case 2:
+		fsys[path.Join(dir, "extra.cue")] = &fstest.MapFile{Data: []byte("package mesh\nservice: [string]: owner: string\n")}
+	case 3:
+		fsys["mesh.cue"] = &fstest.MapFile{Data: []byte(rootCUE + "service: [string]: serviceAccount: \"a" + strconv.Itoa(dice.IntN(3)) + "\"\n")}
+	case 4:
+		fsys[path.Join(dir, "odd.cue")] = &fstest.MapFile{Data: []byte("package mesh\n_n: " + strconv.Itoa(dice.IntN(9)) + "\nservice: odd: ports: a: {number: 1 + _n, protocol: \"http\"}\n")}
+	case 5:
+		fsys[name] = &fstest.MapFile{Data: []byte(edit(dice, string(f.Data)))}
+	default:
+		fsys[name] = &fstest.MapFile{Data: []byte(strings.Replace(string(f.Data), "5s", "6s", 1))}
+	}
+}
+
 // What others' tests hold about evaluation holds about decoding.
 func TestDecodedIsEvaluated(t *testing.T) {
 	for name, files := range map[string][]string{
@@ -203,7 +300,7 @@ func edited(t testing.TB, seed uint64) fstest.MapFS {
 // Random edits of generated meshes, most of which make them wrong, are judged
 // as if CUE had evaluated everything.
 func TestRandomEditsAreJudgedAsByCUE(t *testing.T) {
-	n := uint64(300)
+	n := uint64(120)
 	if os.Getenv("MESHC_SOAK") != "" {
 		n = 20_000
 	}

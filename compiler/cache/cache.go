@@ -1,0 +1,137 @@
+// Package cache keeps what a compile made in a directory, by the content that
+// it was made of and the build of the compiler. Any number of processes may use
+// one directory. What is lost or damaged there costs time and nothing else.
+package cache
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// maxSize bounds a directory, in bytes; maxUnused is how many entries are
+// written before its size is looked at.
+const (
+	maxSize   = 256 << 20
+	maxUnused = 64
+)
+
+// Dir is a cache in a directory. It is safe for concurrent use.
+type Dir struct {
+	path    string
+	build   string
+	limit   int64
+	written atomic.Int64
+}
+
+// Open gives the cache in a directory, which it makes when it is not there.
+func Open(path string) (*Dir, error) {
+	build, err := buildIdentity()
+	if err != nil {
+		return nil, fmt.Errorf("open cache: %w", err)
+	}
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return nil, fmt.Errorf("open cache: %w", err)
+	}
+	return &Dir{path: path, build: build, limit: maxSize}, nil
+}
+
+// Key names what is made by one stage of this build from some content.
+func (d *Dir) Key(stage string, content ...[]byte) string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%q %q %d", d.build, stage, len(content))
+	for _, c := range content {
+		fmt.Fprintf(h, " %d ", len(c))
+		h.Write(c)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+func (d *Dir) file(key string) string { return filepath.Join(d.path, key[:2], key[2:]) }
+
+// Get gives what was put under a key, unless it is lost or damaged.
+func (d *Dir) Get(key string) ([]byte, bool) {
+	name := d.file(key)
+	data, err := os.ReadFile(name)
+	if err != nil || len(data) < sha256.Size {
+		return nil, false
+	}
+	sum, value := data[:sha256.Size], data[sha256.Size:]
+	if want := sha256.Sum256(value); !bytes.Equal(sum, want[:]) {
+		return nil, false
+	}
+	if info, err := os.Stat(name); err == nil && time.Since(info.ModTime()) > time.Hour {
+		now := time.Now()
+		_ = os.Chtimes(name, now, now) // who is used last is thrown away last
+	}
+	return value, true
+}
+
+// Put keeps a value. That it cannot be kept is no error of the compile.
+func (d *Dir) Put(key string, value []byte) {
+	name := d.file(key)
+	sum := sha256.Sum256(value)
+	if writeWhole(name, append(sum[:], value...)) != nil {
+		return
+	}
+	if d.written.Add(1)%maxUnused == 1 {
+		d.trim()
+	}
+}
+
+// writeWhole replaces a file in one step, so that readers see all or nothing.
+func writeWhole(name string, data []byte) error {
+	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(name), "new-*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), name)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return nil
+}
+
+// trim removes the entries that were unused for longest until the rest fits.
+func (d *Dir) trim() {
+	type entry struct {
+		name string
+		size int64
+		used time.Time
+	}
+	var all []entry
+	var total int64
+	_ = filepath.WalkDir(d.path, func(name string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return nil // another process trims as well
+		}
+		if info, err := e.Info(); err == nil {
+			all = append(all, entry{name, info.Size(), info.ModTime()})
+			total += info.Size()
+		}
+		return nil
+	})
+	slices.SortFunc(all, func(a, b entry) int { return a.used.Compare(b.used) })
+	for _, e := range all {
+		if total <= d.limit {
+			return
+		}
+		if os.Remove(e.name) == nil {
+			total -= e.size
+		}
+	}
+}
