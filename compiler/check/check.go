@@ -36,6 +36,7 @@ var intentPasses = []func(*overIntent){
 	(*overIntent).security,   // callers exist and can be known
 	(*overIntent).callers,    // `uses` and gateway routes against explicit allow lists
 	(*overIntent).gateways,   // listeners, hosts, backends
+	(*overIntent).telemetry,  // formats and filters of logs
 	(*overIntent).targets,    // nothing that the proxies concerned cannot serve
 	(*overIntent).twice,      // entries that a list holds already
 }

@@ -28,6 +28,7 @@ var blocks = [][]Entry{
 	security,
 	resilience,
 	traffic,
+	telemetry,
 	compile,
 	internal,
 }

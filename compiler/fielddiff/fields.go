@@ -68,6 +68,7 @@ func (f *flat) service(s *model.Service) {
 	f.add("serviceAccount", s.ServiceAccount, s.Origin)
 	f.add("spiffeID", s.SPIFFEID, s.Origin)
 	f.add("mtls", string(s.MTLS), s.Origin)
+	f.accessLog(s.AccessLog)
 	f.ports(s.Ports)
 	for _, v := range s.Versions {
 		f.add(at("versions", v.Name), labelsText(v.Labels), v.Origin)
@@ -178,6 +179,7 @@ func (f *flat) gateway(g *model.Gateway) {
 	f.begin("gateway "+g.Ref.String(), g.Origin)
 	f.add("serviceAccount", g.ServiceAccount, g.Origin)
 	f.add("spiffeID", g.SPIFFEID, g.Origin)
+	f.accessLog(g.AccessLog)
 	for _, l := range g.Listeners {
 		path := at("listeners", l.Name)
 		f.add(path+".port", fmt.Sprint(l.Port), l.Origin)

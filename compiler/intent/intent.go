@@ -28,6 +28,7 @@ type Config struct {
 	TrustDomain *Value[string]
 	MTLS        *Value[string] // strict | permissive | disable
 	Proxy       *Value[string] // meshc | envoy
+	Telemetry   *Telemetry
 	Features    []Feature
 	Traffic     *Traffic
 	At          diag.Range
@@ -55,6 +56,7 @@ type Service struct {
 	Faults         []*Fault
 	Security       *Security
 	Proxy          *Value[string] // meshc | envoy
+	Telemetry      *Telemetry
 	Features       []Feature
 	Traffic        *Traffic
 	At             diag.Range // the label
@@ -179,6 +181,7 @@ type Gateway struct {
 	Listeners      []*GatewayListener
 	Routes         []*GatewayRoute
 	Proxy          *Value[string] // meshc | envoy
+	Telemetry      *Telemetry
 	Features       []Feature
 	At             diag.Range
 }

@@ -10,6 +10,7 @@ func (c cursor) config() intent.Config {
 		TrustDomain: c.optionalText("trustDomain"),
 		MTLS:        c.optionalText("mtls"),
 		Proxy:       c.optionalText("proxy"),
+		Telemetry:   c.telemetry(),
 		Traffic:     c.traffic(),
 		At:          c.label(),
 	}
@@ -38,6 +39,7 @@ func (c cursor) service(home string, namespace *intent.Value[string]) *intent.Se
 		Faults:         each(c.entries("faults"), cursor.fault),
 		Security:       c.security(),
 		Proxy:          c.optionalText("proxy"),
+		Telemetry:      c.telemetry(),
 		Traffic:        c.traffic(),
 		At:             c.label(),
 	}
@@ -144,6 +146,7 @@ func (c cursor) gateway(home string, namespace *intent.Value[string]) *intent.Ga
 		Listeners:      each(c.entries("listeners"), cursor.listener),
 		Routes:         each(c.entries("routes"), cursor.gatewayRoute),
 		Proxy:          c.optionalText("proxy"),
+		Telemetry:      c.telemetry(),
 		At:             c.label(),
 	}
 }

@@ -17,6 +17,7 @@ func (l *lowering) gateways() {
 			Ref:            ref,
 			ServiceAccount: scope.Or(g.ServiceAccount, ref.Name),
 			SPIFFEID:       l.scope.GatewayID(g),
+			AccessLog:      l.accessLog(g.Telemetry),
 			Origin:         g.At,
 		}
 		rules := l.gatewayRules(g)

@@ -24,6 +24,7 @@ func (l *lowering) services() {
 			Versions:       l.versions(s),
 			Uses:           uses(s.Uses, ref.Namespace),
 			MTLS:           l.scope.Mode(s),
+			AccessLog:      l.accessLog(s.Telemetry),
 			Origin:         s.At,
 		})
 	}

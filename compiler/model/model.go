@@ -65,6 +65,7 @@ type Service struct {
 	Routes         []*Route // in match order; the first whose Match and Port accept wins
 	MTLS           MTLSMode
 	Allow          []Allow // any-of; none = nobody
+	AccessLog      AccessLog
 	Origin         Origin
 }
 
@@ -168,6 +169,7 @@ type Gateway struct {
 	ServiceAccount string
 	SPIFFEID       string
 	Listeners      []GatewayListener // by port
+	AccessLog      AccessLog
 	Origin         Origin
 }
 

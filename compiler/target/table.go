@@ -6,6 +6,7 @@ var Table = []Row{
 	{"mesh.trustDomain", Both, All},
 	{"mesh.mtls", Both, All},
 	{"mesh.traffic", Callers, Envoy},
+	{"mesh.telemetry", Both, Proxies},
 	{"namespace", Nobody, All},
 
 	{"service.*", Nobody, All},
@@ -31,6 +32,7 @@ var Table = []Row{
 	{"service.*.security", Both, All},
 	{"service.*.security.allow", Own, Proxies},
 	{"service.*.traffic", Callers, Envoy},
+	{"service.*.telemetry", Own, Proxies},
 
 	{"gateway.*", Own, Proxies},
 	{"external.*", Callers, Proxies},

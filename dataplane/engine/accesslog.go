@@ -32,7 +32,9 @@ func (s *stream) log(status int, took time.Duration) {
 		r.UpstreamCluster = s.dest.Name
 	}
 	for _, t := range s.chain.logs {
-		l.batch(s.w, t.sink).Add(t.format, r)
+		if t.filter == nil || t.filter(r, s.w.draw) {
+			l.batch(s.w, t.sink).Add(t.format, r)
+		}
 	}
 	*r = telemetry.Record{}
 }

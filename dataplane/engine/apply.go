@@ -28,6 +28,7 @@ type poolKey struct{ name, digest string }
 
 type logTarget struct {
 	format *telemetry.Format
+	filter telemetry.Filter // nil: every request
 	sink   *telemetry.Sink
 }
 
@@ -146,6 +147,10 @@ func (e *Engine) logTarget(al snapshot.AccessLog) (logTarget, error) {
 	if err != nil {
 		return logTarget{}, err
 	}
+	wanted, err := telemetry.CompileFilter(al.Filter)
+	if err != nil {
+		return logTarget{}, err
+	}
 	sink := e.sinks[al.Path]
 	if sink == nil {
 		if sink, err = telemetry.OpenSink(al.Path, e.reg); err != nil {
@@ -153,7 +158,7 @@ func (e *Engine) logTarget(al snapshot.AccessLog) (logTarget, error) {
 		}
 		e.sinks[al.Path] = sink
 	}
-	return logTarget{format, sink}, nil
+	return logTarget{format, wanted, sink}, nil
 }
 
 // bind gives next its sockets: those of the old configuration where name and

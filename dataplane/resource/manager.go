@@ -133,6 +133,10 @@ func accessLogs(list []*accesslogv3.AccessLog) ([]snapshot.AccessLog, error) {
 		if err == nil {
 			_, err = telemetry.Compile(decoded) // a bad format is refused here, not when it is applied
 		}
+		if err == nil {
+			decoded.Filter = l.GetFilter()
+			_, err = telemetry.CompileFilter(decoded.Filter)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("access_log[%d]: %w", i, err)
 		}

@@ -5,11 +5,12 @@ import (
 	"github.com/meshc/meshc/dataplane/filter/rbac"
 	"github.com/meshc/meshc/dataplane/resource/support"
 	"github.com/meshc/meshc/dataplane/route"
+	"github.com/meshc/meshc/dataplane/telemetry"
 )
 
 // Supported is everything that the proxy takes from xDS and from a bootstrap.
 var Supported = support.New(
-	listenerMessages, managerMessages, route.Supported, fault.Supported, rbac.Supported,
+	listenerMessages, managerMessages, telemetry.SupportedFilters, route.Supported, fault.Supported, rbac.Supported,
 	clusterMessages, http2Messages, tlsMessages, sourceMessages, bootstrapMessages,
 )
 
@@ -93,7 +94,7 @@ var managerMessages = []support.Message{
 		support.F("idle_timeout", "above 0"), support.F("max_headers_count", "100 when absent; of listeners only"),
 	}},
 	{Name: "envoy.config.accesslog.v3.AccessLog", Fields: []support.Field{
-		support.F("name", ""), support.F("typed_config", ""),
+		support.F("name", ""), support.F("filter", ""), support.F("typed_config", ""),
 	}},
 	{Name: "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog", Fields: []support.Field{support.F("log_format", "")}},
 	{Name: "envoy.extensions.access_loggers.stream.v3.StderrAccessLog", Fields: []support.Field{support.F("log_format", "")}},

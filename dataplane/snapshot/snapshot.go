@@ -5,6 +5,7 @@ package snapshot
 
 import (
 	"crypto/tls"
+	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
 	"net/netip"
 	"time"
 
@@ -84,6 +85,7 @@ type AccessLog struct {
 	Path       string // "/dev/stdout" or a file
 	TextFormat string // Envoy's command operators; "" = JSON
 	JSONFormat map[string]string
+	Filter     *accesslogv3.AccessLogFilter // nil: every request; compiled by the telemetry package as well
 }
 
 // Codec says which protocols a connection manager speaks (codec_type).

@@ -1,46 +1,58 @@
 package xds
 
 import (
+	"fmt"
+
 	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	filelogv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/access_loggers/file/v3"
+
+	"github.com/meshc/meshc/compiler/model"
 )
 
-// logFields of an access log line, in Envoy's command operators.
-var logFields = map[string]string{
-	"start_time":       "%START_TIME%",
-	"method":           "%REQ(:METHOD)%",
-	"path":             "%REQ(:PATH)%",
-	"authority":        "%REQ(:AUTHORITY)%",
-	"protocol":         "%PROTOCOL%",
-	"status":           "%RESPONSE_CODE%",
-	"flags":            "%RESPONSE_FLAGS%",
-	"details":          "%RESPONSE_CODE_DETAILS%",
-	"duration":         "%DURATION%",
-	"bytes_received":   "%BYTES_RECEIVED%",
-	"bytes_sent":       "%BYTES_SENT%",
-	"upstream_cluster": "%UPSTREAM_CLUSTER%",
-	"upstream_host":    "%UPSTREAM_HOST%",
-	"route_name":       "%ROUTE_NAME%",
-	"peer_id":          "%DOWNSTREAM_PEER_URI_SAN%",
-	"downstream":       "%DOWNSTREAM_REMOTE_ADDRESS%",
-	"request_id":       "%REQ(X-REQUEST-ID)%",
-}
-
-func accessLog() ([]*accesslogv3.AccessLog, error) {
+// accessLog is the log of requests of this emitter's workload.
+func (e *emitter) accessLog() ([]*accesslogv3.AccessLog, error) {
+	log := e.logOf()
+	if log.Off {
+		return nil, nil
+	}
 	packed, err := toAny(&filelogv3.FileAccessLog{
-		Path: "/dev/stdout",
-		AccessLogFormat: &filelogv3.FileAccessLog_LogFormat{LogFormat: &corev3.SubstitutionFormatString{
-			Format: &corev3.SubstitutionFormatString_JsonFormat{JsonFormat: stringStruct(logFields)},
-		}},
+		Path:            log.To,
+		AccessLogFormat: &filelogv3.FileAccessLog_LogFormat{LogFormat: logFormat(log)},
 	})
 	if err != nil {
 		return nil, err
 	}
+	filter, err := logFilter(log.Filter)
+	if err != nil {
+		return nil, fmt.Errorf("access log: %w", err)
+	}
 	return []*accesslogv3.AccessLog{{
 		Name:       "envoy.access_loggers.file",
+		Filter:     filter,
 		ConfigType: &accesslogv3.AccessLog_TypedConfig{TypedConfig: packed},
 	}}, nil
+}
+
+// logOf finds what the workload's service or gateway says.
+func (e *emitter) logOf() model.AccessLog {
+	if e.self.Role == model.RoleGateway {
+		return e.mesh.Gateway(e.self.Service).AccessLog.OrDefault()
+	}
+	return e.mesh.Service(e.self.Service).AccessLog.OrDefault()
+}
+
+func logFormat(log model.AccessLog) *corev3.SubstitutionFormatString {
+	if log.Text != "" {
+		return &corev3.SubstitutionFormatString{Format: &corev3.SubstitutionFormatString_TextFormatSource{
+			TextFormatSource: &corev3.DataSource{Specifier: &corev3.DataSource_InlineString{InlineString: log.Text}},
+		}}
+	}
+	fields := make(map[string]string, len(log.Fields))
+	for _, f := range log.Fields {
+		fields[f.Name] = f.Value
+	}
+	return &corev3.SubstitutionFormatString{Format: &corev3.SubstitutionFormatString_JsonFormat{JsonFormat: stringStruct(fields)}}
 }
 
 func commonOptions() *corev3.HttpProtocolOptions {

@@ -43,7 +43,7 @@ func (e *emitter) connectionManager(at side, rc *routev3.RouteConfiguration, fil
 	if err != nil {
 		return nil, err
 	}
-	log, err := accessLog()
+	log, err := e.accessLog()
 	if err != nil {
 		return nil, err
 	}
