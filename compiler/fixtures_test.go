@@ -16,7 +16,7 @@ import (
 // an archive can hold, each with the test that shows it.
 var shownElsewhere = map[diag.Code]struct{ file, test string }{
 	diag.InputRefused:    {"load/collect_test.go", "TestSymbolicLinksAreRefused"}, // links, and files over the limits
-	diag.EvaluationLimit: {"load/bomb_test.go", "TestBombsEndInOneDiagnostic"},
+	diag.EvaluationLimit: {"load/bomb_test.go", "TestBombsEndInOneError"},
 	diag.EvaluationCrash: {"load/crash_test.go", "TestPanicOfTheEvaluatorCostsOneDirectory"},
 	diag.Internal:        {"compile_test.go", "TestPanicBecomesADiagnostic"},
 }

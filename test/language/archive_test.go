@@ -12,6 +12,7 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"github.com/meshc/meshc/compiler"
+	"github.com/meshc/meshc/compiler/diag"
 	"github.com/meshc/meshc/compiler/load"
 	"github.com/meshc/meshc/compiler/model"
 )
@@ -84,6 +85,9 @@ func (a *archive) compile(t *testing.T) *model.Mesh {
 		t.Fatal(err)
 	}
 	for _, d := range res.Diags {
+		if d.Severity == diag.Info {
+			continue
+		}
 		t.Errorf("%s: %s %s: %s", d.Range, d.Severity, d.Code, d.Message)
 	}
 	if res.Model == nil {
