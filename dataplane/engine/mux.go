@@ -44,13 +44,15 @@ type blockedStream interface {
 // waiting is in which lists a stream is.
 type waiting struct{ blocked, starved bool }
 
-// h2Defaults are the windows and limits of both sides. A stream may have 256 KiB
-// under way and a connection 1 MiB; unread, no more than 1 MiB beyond that.
+// h2Defaults are the windows and limits of both sides. Streams that nobody reads
+// hold 64 KiB each, 6.4 MiB in all; those that are read may grow to 1 MiB, and by
+// 8 MiB in all, so that a long way does not slow them.
 var h2Defaults = http2.Config{
 	MaxStreams:   100,
-	StreamWindow: 256 << 10,
+	StreamWindow: 64 << 10,
 	ConnWindow:   1 << 20,
-	Unread:       1 << 20,
+	Grow:         8 << 20,
+	MaxWindow:    1 << 20,
 }
 
 func (m *mux) start(s *sock, owner muxOwner, conf http2.Config, events http2.Events) {

@@ -8,12 +8,14 @@ type Config struct {
 	// MaxStreams is how many streams the peer may have open: of a server, told
 	// to the client; of a client, told as 0 streams pushed.
 	MaxStreams   uint32
-	StreamWindow uint32 // ≥ 65,535: bytes of body that a stream may have sent unread
-	ConnWindow   uint32 // ≥ 65,535: the same of the connection
-	// Unread is how many bytes of body the streams may hold together before the
-	// connection's window is kept back too.
-	Unread int64
-	Limits Limits
+	StreamWindow uint32 // ≥ 65,535: bytes of body that a stream may have under way
+	ConnWindow   uint32 // ≥ 65,535: the same of all streams together
+	// Grow doubles the window of a stream whose bytes are taken as they come, up
+	// to MaxWindow, as long as all streams together have grown by less than Grow
+	// bytes. 0: windows stay as they are.
+	Grow      int64
+	MaxWindow int64
+	Limits    Limits
 }
 
 // Events is what a Conn tells its owner. Calls come from within Feed, never
@@ -75,6 +77,7 @@ type Conn struct {
 	recvWindow int64
 	owed       int64 // received and not given back to the peer
 	unread     int64
+	grown      int64
 
 	peerWindow  int64 // initial window of streams that we send on
 	peerStreams uint32
@@ -195,7 +198,8 @@ func (c *Conn) Open(s *Stream, r *message.Request, framing message.Framing, leng
 }
 
 func (c *Conn) start(s *Stream) {
-	s.sendWindow, s.recvWindow = c.peerWindow, int64(c.conf.StreamWindow)
+	s.window = int64(c.conf.StreamWindow)
+	s.sendWindow, s.recvWindow = c.peerWindow, s.window
 	s.opened = c.now
 	c.streams[s.ID] = s
 	c.guard.open()
@@ -258,6 +262,7 @@ func (c *Conn) remove(s *Stream) {
 		return
 	}
 	s.closed = true
+	c.grown -= s.window - int64(c.conf.StreamWindow)
 	delete(c.streams, s.ID)
 	if c.data.s == s {
 		c.data.s = nil
@@ -278,11 +283,12 @@ func (c *Conn) windowUpdate(id uint32, n int64) {
 }
 
 // credit opens the connection's window again. It does so as bytes arrive, so
-// that streams that are not read cannot hold up the others, until all of them
-// together hold too much.
+// that streams that are not read cannot hold up the others; the windows of streams
+// bound what all of them hold.
 func (c *Conn) credit() {
-	n := c.owed - max(c.unread-c.conf.Unread, 0)
-	if n > 0 && n >= int64(c.conf.ConnWindow)/2 {
+	most := int64(c.conf.MaxStreams)*int64(c.conf.StreamWindow) + c.grown
+	n := c.owed - max(c.unread-most, 0)
+	if n > 0 && n >= min(c.recvWindow, int64(c.conf.ConnWindow)/2) {
 		c.windowUpdate(0, n)
 		c.recvWindow += n
 		c.owed -= n

@@ -160,11 +160,11 @@ func (c *Conn) startData(p []byte, length int, flags byte, id uint32) (int, *Err
 	if s != nil && length > size {
 		s.Consumed(length - size) // padding is nobody's to read
 	}
-	if size == 0 && !end {
+	if s == nil || size == 0 && !end {
 		if err := c.nuisance(); err != nil {
 			return 0, err
 		}
-	} else if s != nil {
+	} else {
 		c.guard.progress()
 	}
 	c.data = dataFrame{s: s, open: true, left: size, padding: padding, end: end}
@@ -173,9 +173,7 @@ func (c *Conn) startData(p []byte, length int, flags byte, id uint32) (int, *Err
 		c.remoteEnd(s)
 		c.events.OnEnd(s)
 	}
-	if s == nil {
-		c.credit()
-	}
+	c.credit()
 	return used, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"golang.org/x/net/http2/hpack"
@@ -145,6 +146,9 @@ func FuzzHPACK(f *testing.F) {
 				t.Fatalf("%d bytes of literals from %d", len(mem.buf), len(block))
 			}
 			want, err2 := theirs.DecodeFull(block)
+			if err2 != nil && strings.Contains(err2.Error(), "table size update") {
+				return // RFC 7541 §4.2 lets two stand at the beginning, x/net one
+			}
 			if err == nil && err2 != nil {
 				t.Fatalf("accepted what x/net refuses: %v", err2)
 			}
@@ -170,8 +174,6 @@ func BenchmarkDecode(b *testing.B) {
 		}
 	}
 	block := wire.Bytes()
-	prime := hpack.NewEncoder(&bytes.Buffer{})
-	_ = prime
 	b.Run("own", func(b *testing.B) {
 		d := decoder{max: maxTable}
 		var first bytes.Buffer

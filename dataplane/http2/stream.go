@@ -23,6 +23,7 @@ type Stream struct {
 	c          *Conn
 	sendWindow int64
 	recvWindow int64
+	window     int64 // what recvWindow is brought back to
 	held       int64 // taken by the owner and not yet given back to the peer
 	unread     int64 // received and not yet taken by the owner
 	left       int64 // of content-length, -1 without one
@@ -56,13 +57,25 @@ func (s *Stream) Consumed(n int) {
 	s.unread -= int64(n)
 	c.unread -= int64(n)
 	if !s.closed && !s.remoteDone {
-		if s.held += int64(n); s.held >= int64(c.conf.StreamWindow)/2 {
+		if s.held += int64(n); s.held >= s.window/2 {
+			s.held += c.grow(s)
 			c.windowUpdate(s.ID, s.held)
 			s.recvWindow += s.held
 			s.held = 0
 		}
 	}
 	c.credit()
+}
+
+// grow widens the window of a stream that nobody keeps waiting.
+func (c *Conn) grow(s *Stream) int64 {
+	more := s.window
+	if s.unread > 0 || 2*s.window > c.conf.MaxWindow || c.grown+more > c.conf.Grow {
+		return 0
+	}
+	s.window += more
+	c.grown += more
+	return more
 }
 
 // Release gives back what the stream holds. Its frames, if more come, are

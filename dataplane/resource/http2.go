@@ -20,7 +20,7 @@ var http2Messages = []support.Message{
 	}},
 	{Name: "envoy.config.core.v3.Http2ProtocolOptions", Fields: []support.Field{
 		support.F("max_concurrent_streams", "100 when absent"),
-		support.F("initial_stream_window_size", "from 65,535; 256 KiB when absent"),
+		support.F("initial_stream_window_size", "from 65,535; when absent 64 KiB, growing while it is read"),
 		support.F("initial_connection_window_size", "from 65,535; 1 MiB when absent"),
 		support.Only("allow_connect", "", "false"),
 		support.Only("allow_metadata", "", "false"),

@@ -112,7 +112,7 @@ const (
 // HTTP2 are the options of HTTP/2 connections; 0 is the default of each.
 type HTTP2 struct {
 	MaxStreams   uint32 // at once: 100
-	StreamWindow uint32 // bytes of body that a stream may have under way: 256 KiB
+	StreamWindow uint32 // bytes of body that a stream may have under way: 64 KiB, and more where they are read
 	ConnWindow   uint32 // the same of all streams together: 1 MiB
 }
 
@@ -122,7 +122,7 @@ func (h HTTP2) Apply(c *http2.Config) {
 		c.MaxStreams = h.MaxStreams
 	}
 	if h.StreamWindow > 0 {
-		c.StreamWindow = h.StreamWindow
+		c.StreamWindow, c.Grow = h.StreamWindow, 0
 	}
 	if h.ConnWindow > 0 {
 		c.ConnWindow = h.ConnWindow
