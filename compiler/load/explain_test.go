@@ -84,8 +84,8 @@ func TestExplainField(t *testing.T) {
 		"st/reviews.security.mtls": "st/reviews in stage\nservice.reviews.security.mtls=\"strict\"||\n" +
 			" default limits.cue:7:36-54 *\"strict\" | string\n",
 		"st/reviews.routes.rest.timeout": "st/reviews in stageservice.reviews.routes has no \"rest\"\n",
-		"default/reviews.versions.v2": "default/reviews in prod/shop\nservice.reviews.versions.v2={}||\n" +
-			" sets prod/shop/a.cue:16:38-40 {}\nservice.reviews.versions.v2.labels=|{version: \"<name of the version>\"}|\n",
+		"default/reviews.versions.v2.labels": "default/reviews in prod/shop\n" +
+			"service.reviews.versions.v2.labels=|{version: \"<name of the version>\"}|\n",
 	} {
 		x, _, err := Explain(t.Context(), reviewsMesh(), Options{InProcess: true}, "service."+field)
 		if err != nil {
