@@ -133,29 +133,3 @@ func checkAfterCrash(t *testing.T, dir, where string, acknowledged int) {
 		t.Errorf("kill at %s: left behind: %v", where, left)
 	}
 }
-
-func BenchmarkSave(b *testing.B) {
-	names := make([]string, 5000)
-	for i := range names {
-		names[i] = fmt.Sprint("svc", i)
-	}
-	for b.Loop() {
-		b.StopTimer()
-		dir := b.TempDir()
-		_ = os.Chmod(dir, 0o700)
-		l, err := Open(dir)
-		if err != nil {
-			b.Fatal(err)
-		}
-		b.StartTimer()
-		if err := l.Save(generation("1", names...)); err != nil {
-			b.Fatal(err)
-		}
-		if err := l.Save(generation("2", append(names, "one")...)); err != nil {
-			b.Fatal(err)
-		}
-		b.StopTimer()
-		l.Close()
-		b.StartTimer()
-	}
-}

@@ -27,16 +27,31 @@ func checksum(spec []byte) string {
 
 // seal gives the bytes of an envelope and its checksum.
 func seal(kind string, v any) (data []byte, sum string, err error) {
-	spec, err := json.Marshal(v)
+	spec, err := encode(kind, v)
 	if err != nil {
-		return nil, "", fmt.Errorf("encode %s: %w", kind, err)
+		return nil, "", err
 	}
 	sum = checksum(spec)
-	data, err = json.Marshal(envelope{APIVersion, kind, sum, spec})
+	data, err = enclose(kind, sum, spec)
+	return data, sum, err
+}
+
+// encode gives the spec of an envelope.
+func encode(kind string, v any) ([]byte, error) {
+	spec, err := json.Marshal(v)
 	if err != nil {
-		return nil, "", fmt.Errorf("encode %s: %w", kind, err)
+		return nil, fmt.Errorf("encode %s: %w", kind, err)
 	}
-	return append(data, '\n'), sum, nil
+	return spec, nil
+}
+
+// enclose puts an encoded spec into an envelope.
+func enclose(kind, sum string, spec []byte) ([]byte, error) {
+	data, err := json.Marshal(envelope{APIVersion, kind, sum, spec})
+	if err != nil {
+		return nil, fmt.Errorf("encode %s: %w", kind, err)
+	}
+	return append(data, '\n'), nil
 }
 
 // unseal reads an envelope of the wanted kind into v. Unknown fields are

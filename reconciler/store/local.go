@@ -1,19 +1,24 @@
 package store
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
+	"time"
 )
 
 // Local is the directory store, open for writing. Its methods must not run at
 // the same time; readers in other processes use Read and ReadStatus.
 type Local struct {
 	reader
-	lock *os.File
+	lock  *os.File
+	known map[string]stamp // objects that this process has written or read whole
+	good  []byte           // content of root.json when it was last known to be whole
 }
 
 // Open makes the directory when it is missing, takes its lock and clears what
@@ -36,7 +41,7 @@ func Open(dir string) (*Local, error) {
 		}
 		return nil, fmt.Errorf("state directory %s: %w", dir, err)
 	}
-	l := &Local{reader: reader{dir}, lock: lock}
+	l := &Local{reader: reader{dir}, lock: lock, known: map[string]stamp{}}
 	if err := errors.Join(sweep(dir), sweep(filepath.Join(dir, objectsDir))); err != nil {
 		return nil, errors.Join(fmt.Errorf("state directory: %w", err), lock.Close())
 	}
@@ -63,7 +68,8 @@ func checkMode(dir string) error {
 func (l *Local) Close() error { return l.lock.Close() }
 
 // Save makes g the generation that serves. On an error the one before it still
-// does. Objects that already exist are not written again.
+// does. Objects that already exist are not written again, and a generation that
+// serves already leaves everything as it is.
 func (l *Local) Save(g *Generation) error {
 	next, err := l.saveObjects(g)
 	if err != nil {
@@ -73,12 +79,18 @@ func (l *Local) Save(g *Generation) error {
 	if err != nil {
 		return err
 	}
-	if err := l.keepPrevious(); err != nil {
+	current, err := readFile(l.path(rootFile))
+	if err == nil && bytes.Equal(current, data) {
+		l.good = data
+		return syncDir(l.dir) // a writer that was killed may not have come to it
+	}
+	if err := l.keepPrevious(current); err != nil {
 		return fmt.Errorf("save commit %.12s: keep the one before: %w", g.Commit, err)
 	}
 	if err := writeFile(l.path(rootFile), data); err != nil {
 		return fmt.Errorf("save commit %.12s: %w", g.Commit, err)
 	}
+	l.good = data
 	// The generation serves; what is no longer named is only wasted space.
 	if err := l.collect(next); err != nil {
 		return fmt.Errorf("clear old objects: %w", err)
@@ -90,36 +102,106 @@ func (l *Local) Save(g *Generation) error {
 func (l *Local) saveObjects(g *Generation) (*root, error) {
 	head, configs := split(g)
 	next := &root{Commit: g.Commit, Configs: make([]string, 0, len(configs))}
+	var fresh []string // sums of what was written
+	save := func(kind string, v any) (string, error) {
+		sum, written, err := l.saveObject(kind, v)
+		if written {
+			fresh = append(fresh, sum)
+		}
+		return sum, err
+	}
 	var err error
-	if next.Mesh, err = l.saveObject(kindMesh, head); err != nil {
+	if next.Mesh, err = save(kindMesh, head); err != nil {
 		return nil, err
 	}
 	for _, c := range configs {
-		sum, err := l.saveObject(kindConfig, c)
+		sum, err := save(kindConfig, c)
 		if err != nil {
 			return nil, err
 		}
 		next.Configs = append(next.Configs, sum)
 	}
-	return next, syncDir(l.path(objectsDir))
+	return next, l.settle(fresh)
 }
 
-func (l *Local) saveObject(kind string, v any) (string, error) {
-	data, sum, err := seal(kind, v)
+// settle brings new objects to the disk.
+func (l *Local) settle(fresh []string) error {
+	paths := make([]string, len(fresh))
+	for i, sum := range fresh {
+		paths[i] = l.object(sum)
+	}
+	if err := syncFiles(l.path(objectsDir), paths); err != nil {
+		return err
+	}
+	for _, sum := range fresh {
+		if err := l.note(sum); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// saveObject writes an object that is not there yet; settle has to follow.
+func (l *Local) saveObject(kind string, v any) (sum string, written bool, err error) {
+	spec, err := encode(kind, v)
 	if err != nil {
-		return "", err
+		return "", false, err
+	}
+	if sum = checksum(spec); l.unchanged(sum) {
+		return sum, false, nil
+	}
+	data, err := enclose(kind, sum, spec)
+	if err != nil {
+		return "", false, err
 	}
 	file := l.object(sum)
-	if old, err := readFile(file); err == nil && string(old) == string(data) {
-		return sum, nil
+	if old, err := readFile(file); err == nil && bytes.Equal(old, data) {
+		return sum, false, l.note(sum)
 	}
-	return sum, replaceFile(file, data)
+	return sum, true, replaceFile(file, data, later)
 }
 
-// keepPrevious gives the current root a second name, unless it is damaged: a
-// good one before it is worth more.
-func (l *Local) keepPrevious() error {
-	if _, err := l.generation(rootFile); err != nil {
+// stamp tells whether a file is the one that was looked at before.
+type stamp struct {
+	size, inode int64
+	modified    time.Time
+}
+
+func stampOf(path string) (stamp, error) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return stamp{}, err
+	}
+	s := stamp{size: info.Size(), modified: info.ModTime()}
+	if sys, ok := info.Sys().(*syscall.Stat_t); ok {
+		s.inode = int64(sys.Ino)
+	}
+	return s, nil
+}
+
+// note remembers that an object is whole.
+func (l *Local) note(sum string) error {
+	s, err := stampOf(l.object(sum))
+	if err == nil {
+		l.known[sum] = s
+	}
+	return err
+}
+
+// unchanged says whether an object that was whole has not been touched since.
+func (l *Local) unchanged(sum string) bool {
+	was, known := l.known[sum]
+	if !known {
+		return false
+	}
+	is, err := stampOf(l.object(sum))
+	return err == nil && is == was
+}
+
+// keepPrevious gives the root whose content is current a second name, unless it
+// is damaged: a good one before it is worth more.
+func (l *Local) keepPrevious(current []byte) error {
+	if !l.whole(current) {
 		return nil
 	}
 	temp := l.path(tempPrefix + "prev")
@@ -127,6 +209,21 @@ func (l *Local) keepPrevious() error {
 		return err
 	}
 	return os.Rename(temp, l.path(prevFile))
+}
+
+// whole says whether the generation of root.json, whose content is current, can
+// be read. What this process wrote itself and nobody touched is not read again.
+func (l *Local) whole(current []byte) bool {
+	var ro root
+	if _, err := unseal(current, kindRoot, &ro); err != nil {
+		return false
+	}
+	touched := func(sum string) bool { return !l.unchanged(sum) }
+	if bytes.Equal(current, l.good) && !slices.ContainsFunc(ro.objects(), touched) {
+		return true
+	}
+	_, err := l.generation(rootFile)
+	return err == nil
 }
 
 // collect removes objects that neither generation names.
@@ -143,6 +240,11 @@ func (l *Local) collect(current *root) error {
 	entries, err := os.ReadDir(l.path(objectsDir))
 	if err != nil {
 		return err
+	}
+	for sum := range l.known {
+		if !keep[sum+objectSuffix] {
+			delete(l.known, sum)
+		}
 	}
 	for _, e := range entries {
 		if !keep[e.Name()] {
