@@ -75,8 +75,9 @@ type Options struct {
 
 // Reconciler is the loop. All fields but opts belong to the goroutine of Run.
 type Reconciler struct {
-	opts   Options
-	status *status.Status
+	opts     Options
+	status   *status.Status
+	reported []byte // status as it was written last, without the times of writing
 
 	serving   *store.Generation // nil: nothing yet
 	unsaved   bool              // serving has not been saved yet
@@ -189,6 +190,8 @@ func (r *Reconciler) Run(ctx context.Context) error {
 		}
 		<-polling
 	}()
+	heart := time.NewTicker(status.Heartbeat)
+	defer heart.Stop()
 	var observe, expire <-chan time.Time
 	workloads, progress := r.workloadsChanged, r.opts.Pusher.Changed()
 	for {
@@ -205,6 +208,8 @@ func (r *Reconciler) Run(ctx context.Context) error {
 			r.onWorkloads(ctx)
 		case <-expire:
 			r.pushAgain("a fault has ended")
+		case <-heart.C:
+			r.beat()
 		case <-progress:
 			progress, observe = nil, time.After(observeDelay)
 		case <-observe:

@@ -74,6 +74,26 @@ func TestABadCommitChangesNothingThatServes(t *testing.T) {
 	})
 }
 
+func TestTheReportHasAHeartbeat(t *testing.T) {
+	run(t, func(w *world) {
+		w.source.set("c1")
+		w.start()
+		w.pass(time.Minute)
+		s := w.store.status
+		if age := time.Since(s.Controller.HeartbeatAt); age > status.Heartbeat || s.Controller.Late(time.Now()) {
+			t.Errorf("the last heartbeat is %v old", age)
+		}
+		if since := time.Since(s.UpdatedAt); since < time.Minute/2 {
+			t.Errorf("a heartbeat is taken for news: %v", since)
+		}
+		w.stop()
+		time.Sleep(status.Patience + time.Second)
+		if !s.Controller.Late(time.Now()) {
+			t.Error("a controller that has ended is not late")
+		}
+	})
+}
+
 func TestBadCommitFirst(t *testing.T) {
 	run(t, func(w *world) {
 		w.source.set("bad1")

@@ -1,7 +1,10 @@
 package reconciler
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/meshc/meshc/reconciler/status"
 )
@@ -17,8 +20,31 @@ func (r *Reconciler) report() {
 	for _, c := range r.conditions() {
 		s.Set(c, at)
 	}
-	s.UpdatedAt = at
-	if err := r.opts.Store.SaveStatus(s); err != nil {
+	if r.news() {
+		s.UpdatedAt = at
+		r.beat()
+	}
+}
+
+// news says whether the report differs from the one before, apart from its times
+// of writing.
+func (r *Reconciler) news() bool {
+	s := *r.status
+	s.UpdatedAt, s.Controller.HeartbeatAt = time.Time{}, time.Time{}
+	now, err := json.Marshal(&s)
+	if err != nil {
+		return true // the store says why it cannot be written
+	}
+	same := bytes.Equal(now, r.reported)
+	r.reported = now
+	return !same
+}
+
+// beat writes the report with the time of now: who reads it knows that this
+// process runs.
+func (r *Reconciler) beat() {
+	r.status.Controller.HeartbeatAt = now()
+	if err := r.opts.Store.SaveStatus(r.status); err != nil {
 		r.opts.Log.Error("the status could not be written", "error", err)
 	}
 }

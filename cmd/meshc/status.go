@@ -29,7 +29,7 @@ the commit that serves, on how many proxies, the newest commit that was tried
 and why it does not serve.
 
 Exit status: 0 the newest commit is on every proxy; 1 it is not (yet);
-2 could not tell.`,
+2 could not tell, also when the controller that reported does not run any more.`,
 		Args: cobra.MaximumNArgs(1),
 	}
 	out := addOutputFlag(cmd)
@@ -48,8 +48,12 @@ Exit status: 0 the newest commit is on every proxy; 1 it is not (yet);
 		if err != nil {
 			return err
 		}
-		if err := p.write(s); err != nil {
+		gone := absent(&s.Controller)
+		if err := p.write(s, gone); err != nil {
 			return err
+		}
+		if gone != "" {
+			return &exitError{code: statusUnknown}
 		}
 		if c, _ := s.Condition(status.Ready); c.Status != status.True {
 			return answerNo()
@@ -88,28 +92,50 @@ type statusPrinter struct {
 	json bool
 }
 
-func (p *statusPrinter) write(s *status.Status) error {
+// statusResult is the JSON of status.
+type statusResult struct {
+	*status.Status
+	Stale string `json:"stale,omitempty"` // why this does not tell of the present
+}
+
+// write prints a report; gone says why it is not of the present, or nothing.
+func (p *statusPrinter) write(s *status.Status, gone string) error {
 	if p.json {
-		return writeJSON(p.out, "MeshStatus", s)
+		return writeJSON(p.out, "MeshStatus", statusResult{s, gone})
 	}
-	return printStatus(p.out, s)
+	return printStatus(p.out, s, gone)
+}
+
+// absent says that the writer of a report is not there any more, or nothing: a
+// report outlives it.
+func absent(c *status.Controller) string {
+	switch {
+	case errors.Is(syscall.Kill(c.PID, 0), syscall.ESRCH):
+		return fmt.Sprintf("the controller (pid %d) does not run", c.PID)
+	case c.Late(time.Now()):
+		return fmt.Sprintf("the controller (pid %d) has given no sign of life for more than %s", c.PID, status.Patience)
+	}
+	return ""
 }
 
 // watchInterval is how often the state is looked at.
 const watchInterval = 100 * time.Millisecond
 
-// watch prints each new report until ctx ends.
+// watch prints each new report, and that there are no more, until ctx ends.
 func (p *statusPrinter) watch(ctx context.Context) error {
 	var last time.Time
+	var was string
 	for {
 		s, err := store.ReadStatus(p.dir)
 		if err != nil && !errors.Is(err, store.ErrNothing) {
 			return err
 		}
-		if err == nil && !s.UpdatedAt.Equal(last) {
-			last = s.UpdatedAt
-			if err := p.write(s); err != nil {
-				return err
+		if err == nil {
+			if gone := absent(&s.Controller); gone != was || !s.UpdatedAt.Equal(last) {
+				last, was = s.UpdatedAt, gone
+				if err := p.write(s, gone); err != nil {
+					return err
+				}
 			}
 		}
 		select {
@@ -120,14 +146,16 @@ func (p *statusPrinter) watch(ctx context.Context) error {
 	}
 }
 
-func printStatus(out io.Writer, s *status.Status) error {
+func printStatus(out io.Writer, s *status.Status, gone string) error {
 	var b strings.Builder
 	name := ""
 	if s.Mesh != "" {
 		name = s.Mesh + "  "
 	}
 	fmt.Fprintf(&b, "mesh       %s%s (%s, %s)\n", name, s.Repository, s.Ref, s.Path)
-	printController(&b, s)
+	if gone != "" {
+		fmt.Fprintf(&b, "stale      %s; this is what it last reported, at %s\n", gone, s.UpdatedAt.Format(time.RFC3339))
+	}
 	printServing(&b, s)
 	printAttempted(&b, s)
 	b.WriteString("\nconditions\n")
@@ -139,14 +167,6 @@ func printStatus(out io.Writer, s *status.Status) error {
 	printNodes(&b, s)
 	_, err := io.WriteString(out, b.String())
 	return err
-}
-
-// printController says whether the writer of the report is still there: a
-// report outlives it.
-func printController(b *strings.Builder, s *status.Status) {
-	if errors.Is(syscall.Kill(s.Controller.PID, 0), syscall.ESRCH) {
-		fmt.Fprintf(b, "controller not running; this is what it last reported, at %s\n", s.UpdatedAt.Format(time.RFC3339))
-	}
 }
 
 func printServing(b *strings.Builder, s *status.Status) {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -47,7 +48,12 @@ func report(ts *testscript.TestScript, neg bool, args []string) {
 	dec := json.NewDecoder(strings.NewReader(os.Expand(ts.ReadFile(args[1]), ts.Getenv)))
 	dec.DisallowUnknownFields()
 	ts.Check(dec.Decode(&s))
-	s.Controller.PID = os.Getpid()
+	if s.Controller.PID == 0 {
+		s.Controller.PID = os.Getpid()
+	}
+	if s.Controller.HeartbeatAt.IsZero() {
+		s.Controller.HeartbeatAt = time.Now()
+	}
 	l, err := store.Open(ts.MkAbs(args[0]))
 	ts.Check(err)
 	ts.Check(l.SaveStatus(&s))

@@ -54,6 +54,7 @@ type waiter struct {
 	dir, state string
 	commit     string
 	repo       *source.Repository // nil: no repository at hand
+	gone       string             // why the last report is not of the present
 }
 
 func (w *waiter) open(rev string) error {
@@ -109,6 +110,9 @@ func (w *waiter) wait(ctx context.Context) (status.Verdict, error) {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
+			if w.gone != "" {
+				v.Reason += "; " + w.gone
+			}
 			return v, fmt.Errorf("not live in time: %s", v.Reason)
 		}
 	}
@@ -116,6 +120,9 @@ func (w *waiter) wait(ctx context.Context) (status.Verdict, error) {
 
 func (w *waiter) look(ctx context.Context) (status.Verdict, error) {
 	s, err := store.ReadStatus(w.state)
+	if err == nil {
+		w.gone = absent(&s.Controller)
+	}
 	if errors.Is(err, store.ErrNothing) {
 		return status.Verdict{Answer: status.Pending, Reason: err.Error()}, nil
 	}

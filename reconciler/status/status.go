@@ -29,9 +29,21 @@ type Status struct {
 
 // Controller is the process that wrote the report.
 type Controller struct {
-	PID       int       `json:"pid"`
-	StartedAt time.Time `json:"startedAt"`
+	PID         int       `json:"pid"`
+	StartedAt   time.Time `json:"startedAt"`
+	HeartbeatAt time.Time `json:"heartbeatAt,omitzero"` // when it last said that it runs
 }
+
+// Heartbeat is how often a controller that runs says so in its report, and
+// Patience after how long without one it is taken for dead: its loop may be busy
+// with a large commit for some seconds.
+const (
+	Heartbeat = 5 * time.Second
+	Patience  = 6 * Heartbeat
+)
+
+// Late says that a report is too old at now to speak of the present.
+func (c *Controller) Late(now time.Time) bool { return now.Sub(c.HeartbeatAt) > Patience }
 
 // Attempt is the newest commit that was looked at. Error is empty when it
 // serves or is on its way to.

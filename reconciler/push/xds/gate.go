@@ -134,7 +134,7 @@ func (p *planner) warm(k Key) bool {
 // of it has to be sent or is on its way.
 func (p *planner) confirmedNow(k Key) bool {
 	ts := &p.types[k.Type]
-	return ts.acked[k.Name] != nil && !ts.force[k.Name] && !ts.moving(k.Name)
+	return ts.acked[k.Name] != nil && !ts.force[k.Name] && !ts.unsure[k.Name] && !ts.moving(k.Name)
 }
 
 // lateUser finds a resource that refers to k and whose own change has to be on

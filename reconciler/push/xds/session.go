@@ -49,8 +49,9 @@ type typeState struct {
 	// stuck names what the client refused to remove; it is not asked again
 	// before the target changes.
 	stuck map[string]bool
-	// unsure names what the client refused to remove and may have removed all
-	// the same; it is sent again where it is wanted again.
+	// unsure names what the client refused to take or to remove as part of a
+	// response and may have taken or removed all the same; it is sent again
+	// where it is wanted again, however long after.
 	unsure map[string]bool
 	flight *flight
 
@@ -251,7 +252,7 @@ func (ts *typeState) doubt(name string, r *Resource, company bool) {
 			ts.maybe[name] = r
 		}
 		if company {
-			ts.force[name] = true
+			ts.force[name], ts.unsure[name] = true, true
 		}
 	}
 }
