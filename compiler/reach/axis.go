@@ -33,6 +33,11 @@ func newAxis(d Dim) *axis {
 	if k == nil {
 		panic("reach: there is no coordinate " + string(d.Kind))
 	}
+	if d.Kind == Header && slices.Contains(joined, d.Name) {
+		one := *k
+		one.repeated = false
+		k = &one
+	}
 	return &axis{dim: d, kind: k, number: map[Text]int32{}, byKey: map[string]int{}}
 }
 

@@ -6,9 +6,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/compiler/reach/automaton"
 )
 
 // holds is the oracle: it judges p for one request by strings and regexp,
@@ -55,10 +55,10 @@ func holdsText(t Text, v string) bool {
 	case regexShape:
 		re := expressions[want]
 		if re == nil {
-			re = regexp.MustCompile(`\A(?:` + want + `)\z`)
+			re = regexp.MustCompile(`\A(?:` + automaton.Latin1(want) + `)\z`)
 			expressions[want] = re
 		}
-		return utf8.ValidString(v) && re.MatchString(v)
+		return re.MatchString(automaton.Latin1(v))
 	case betweenShape:
 		n, err := strconv.ParseInt(v, 10, 64)
 		return err == nil && t.lo <= n && n < t.hi
@@ -98,6 +98,7 @@ var pools = func() map[Dim][][]string {
 		{Kind: Identity}:            orNone(one("spiffe://td/ns/a/sa/b", "spiffe://td/ns/a/sa/c", "spiffe://td/ns/b/sa/b", "spiffe://other/ns/a/sa/b")),
 		{Kind: Header, Name: "x"}:   orNone(lists),
 		{Kind: Header, Name: "y"}:   orNone(one(words...)),
+		{Header, "user-agent"}:      orNone(append(one(words...), []string{"a", "B"}, []string{"", "a"})),
 		{Kind: Query, Name: "q"}:    orNone(one(words...)),
 		{Kind: Query, Name: "r"}:    orNone(one("", "1", "2", "15", "a")),
 		{Kind: Cookie, Name: "c"}:   orNone(one(words...)),

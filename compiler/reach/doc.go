@@ -16,8 +16,8 @@
 // in normal form. A header's values are looked at one by one: a condition holds
 // when any value meets it (Envoy 1.40, match_headers_individually). Of a query
 // key and of a cookie the first value counts, undecoded. A missing value meets
-// no condition but a negated one. Expressions match the whole value and read
-// UTF-8. Values have no bounds on their length.
+// no condition but a negated one. Expressions match the whole value, and every
+// byte is one character to them. Values have no bounds on their length.
 //
 // The functions in path.go, named.go, header.go and match.go judge single values
 // and compare conditions by their form; theirs is no Unknown, and only their

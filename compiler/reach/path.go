@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/compiler/reach/automaton"
 )
 
 // AcceptsPath says whether p accepts one path (without query).
@@ -94,12 +95,19 @@ func stem(p model.PathMatch) string {
 // literalPrefix is what every full match of expr begins with; "" when that is
 // not known.
 func literalPrefix(expr string) string {
-	re, err := regexp.Compile(expr)
+	re, err := regexp.Compile(automaton.Latin1(expr))
 	if err != nil {
 		return ""
 	}
 	prefix, _ := re.LiteralPrefix()
-	return prefix
+	var out []byte
+	for _, r := range prefix {
+		if r > 0xff {
+			return "" // no value has such a character
+		}
+		out = append(out, byte(r))
+	}
+	return string(out)
 }
 
 // MeetPaths gives the fewest conditions that say the same as all of ps

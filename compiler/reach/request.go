@@ -118,6 +118,9 @@ func (r *Request) values(d Dim) []string {
 			out = append(out, h.Value)
 		}
 	}
+	if d.Kind == Header {
+		return seen(d.Name, out)
+	}
 	return out
 }
 

@@ -52,6 +52,14 @@ var conditions = []string{
 	`{"prefix": "/", "headers": [{"name": ":authority", "string_match": {"suffix": ".test"}}]}`,
 	`{"prefix": "/", "headers": [{"name": "host", "string_match": {"suffix": ".test"}}]}`,
 	`{"prefix": "/", "headers": [{"name": ":scheme", "string_match": {"exact": "http"}}]}`,
+	`{"prefix": "/", "headers": [{"name": "x", "string_match": {"safe_regex": {"regex": "."}}}]}`,
+	`{"prefix": "/", "headers": [{"name": "x", "string_match": {"safe_regex": {"regex": "é"}}}]}`,
+	`{"prefix": "/", "headers": [{"name": "x", "string_match": {"safe_regex": {"regex": "\\PL+"}}}]}`,
+	`{"prefix": "/", "headers": [{"name": "x", "string_match": {"safe_regex": {"regex": "[\\x80-\\xff]+"}}}]}`,
+	`{"prefix": "/", "headers": [{"name": "user-agent", "string_match": {"exact": "a"}}]}`,
+	`{"prefix": "/", "headers": [{"name": "user-agent", "string_match": {"exact": "a,b"}}]}`,
+	`{"prefix": "/", "headers": [{"name": "user-agent", "string_match": {"exact": "a"}, "invert_match": true}]}`,
+	`{"prefix": "/", "headers": [{"name": "accept-language", "string_match": {"exact": "a"}}]}`,
 	`{"prefix": "/", "query_parameters": [{"name": "q", "string_match": {"exact": "1"}}]}`,
 	`{"prefix": "/", "query_parameters": [{"name": "q", "string_match": {"exact": "a b"}}]}`,
 	`{"prefix": "/", "query_parameters": [{"name": "q", "string_match": {"prefix": "A", "ignore_case": true}}]}`,
@@ -63,6 +71,16 @@ var conditions = []string{
 	`{"prefix": "/", "cookies": [{"name": "u", "string_match": {"safe_regex": {"regex": ".*"}}, "invert_match": true}]}`,
 	`{"prefix": "/", "cookies": [{"name": "u", "string_match": {"exact": "\"j\""}}]}`,
 }
+
+// fields are names whose values Envoy joins, and some whose values it does not.
+var fields = strings.Fields(`accept accept-encoding access-control-request-headers access-control-request-method
+	access-control-request-private-network authorization cache-control cdn-loop content-encoding content-type expect
+	grpc-accept-encoding grpc-timeout if-match if-modified-since if-none-match if-range if-unmodified-since origin pragma
+	proxy-status referer user-agent via x-client-trace-id x-envoy-attempt-count x-envoy-decorator-operation
+	x-envoy-downstream-service-cluster x-envoy-downstream-service-node x-envoy-external-address x-envoy-original-host
+	x-envoy-original-path x-forwarded-for x-forwarded-host x-forwarded-port x-forwarded-proto x-request-id
+	accept-charset accept-language content-language forwarded from grpc-encoding priority range traceparent tracestate
+	warning x-b3-traceid x-custom x-real-ip`)
 
 // probe is one request; fields are written as they are.
 type probe struct {
@@ -82,6 +100,9 @@ func probes() []probe {
 		{"x", ""}, {"x", "a"}, {"x", "A"}, {"x", "b"}, {"x", "ab"}, {"x", "a", "x", "b"}, {"x", "a", "y", "z", "X", "b"}, {"x", "a,b"}, {"x", "a, b"},
 		{"x", "6"}, {"x", "7"}, {"x", "-5"}, {"x", "+6"}, {"x", "6.0"}, {"x", "06"}, {"x", "99999999999999999999"}, {"x", "", "x", ""},
 		{"x", "b", "x", "a"}, {"x", "9", "x", "6"}, {"x", "6", "x", "9"}, {"x", "q", "x", ""}, {"x", "AB", "x", "q"},
+		{"x", "\x80"}, {"x", "\xff"}, {"x", "é"}, {"x", "a\x80a"}, {"x", "\xc3"},
+		{"user-agent", "a"}, {"user-agent", "a", "user-agent", "b"}, {"user-agent", "a", "x", "q", "User-Agent", "a"},
+		{"accept-language", "b", "accept-language", "a"},
 		{"cookie", "u=j"}, {"cookie", "a=b; u=j"}, {"cookie", "a=b;u=j"}, {"cookie", `u="j"`}, {"cookie", "u=j2"}, {"cookie", "u=k; u=j"}, {"cookie", "u=j; u=k"},
 		{"cookie", "U=j"}, {"cookie", "u"}, {"cookie", "u="}, {"cookie", "a=u=j"}, {"cookie", "a=b", "cookie", "u=j"}, {"cookie", "u = j"}, {"cookie", "u=j "},
 	} {
@@ -106,6 +127,9 @@ func configuration() string {
 	}
 	for i, c := range conditions {
 		host(fmt.Sprintf("m%d.test", i), c, "yes")
+	}
+	for i, name := range fields {
+		host(fmt.Sprintf("f%d.test", i), fmt.Sprintf(`{"prefix": "/", "headers": [{"name": %q, "string_match": {"exact": "a,b"}}]}`, name), "yes")
 	}
 	for i, d := range domains {
 		host(d, `{"prefix": "/"}`, fmt.Sprintf("domain %d", i))
@@ -143,6 +167,11 @@ func TestRoutesAsEnvoyDoes(t *testing.T) {
 		}
 		if t.Failed() && !failed {
 			t.Logf("condition %s", c)
+		}
+	}
+	for i, name := range fields {
+		for _, values := range [][]string{{name, "a"}, {name, "a", name, "b"}} {
+			compare(probe{"GET", "/", values}, fmt.Sprintf("f%d.test", i))
 		}
 	}
 	for _, authority := range authorities {

@@ -97,6 +97,9 @@ func judgeValues(req *message.Request, name string, judge func(string) bool) (fo
 		value, _ := pseudo(req, name)
 		return value != "", value != "" && judge(value)
 	}
+	if joined[name] {
+		return judgeJoined(req, name, judge)
+	}
 	for i := range req.Fields {
 		if req.Fields[i].Name != name {
 			continue

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 )
@@ -69,8 +70,10 @@ func segmentPrefixMatch(want string, fold bool) func(string) bool {
 
 // regexMatch compiles an RE2 expression that must match the whole string. The
 // expression is compiled alone first: "a)(b" is no expression, though it
-// becomes one inside the group.
+// becomes one inside the group. Envoy 1.40 has RE2 read Latin-1: every byte of
+// the expression and of the value is one character.
 func regexMatch(expr string) (func(string) bool, error) {
+	expr = latin1(expr)
 	if _, err := regexp.Compile(expr); err != nil {
 		return nil, fmt.Errorf("safe_regex: %w", err)
 	}
@@ -78,5 +81,24 @@ func regexMatch(expr string) (func(string) bool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("safe_regex: %w", err)
 	}
-	return re.MatchString, nil
+	return func(s string) bool { return re.MatchString(latin1(s)) }, nil
+}
+
+// latin1 writes bytes as the characters U+0000 to U+00FF, for a matcher that
+// reads UTF-8. ASCII, which nearly all values are, stays as it is.
+func latin1(s string) string {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return decodeLatin1(s)
+		}
+	}
+	return s
+}
+
+func decodeLatin1(s string) string {
+	out := make([]rune, len(s))
+	for i := range len(s) {
+		out[i] = rune(s[i])
+	}
+	return string(out)
 }

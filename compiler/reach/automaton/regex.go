@@ -4,13 +4,14 @@ import (
 	"fmt"
 	"regexp/syntax"
 	"unicode"
+	"unicode/utf8"
 )
 
-// Regex accepts what the RE2 expression matches in full. It reads UTF-8: text
-// that is not valid UTF-8 is never accepted, as with RE2 in Envoy, where Go's
-// regexp takes a broken byte for U+FFFD.
+// Regex accepts what the RE2 expression matches in full. As in Envoy, whose RE2
+// reads Latin-1, every byte of the value is one character, and so is every byte
+// of the expression: "." takes any one byte, valid UTF-8 or not.
 func Regex(expr string, b *Budget) (*DFA, error) {
-	parsed, err := syntax.Parse(expr, syntax.Perl)
+	parsed, err := syntax.Parse(Latin1(expr), syntax.Perl)
 	if err != nil {
 		return nil, fmt.Errorf("regular expression %q: %w", expr, err)
 	}
@@ -29,9 +30,25 @@ func Regex(expr string, b *Budget) (*DFA, error) {
 	return d.minimised(b), nil
 }
 
-// program is a nondeterministic automaton over bytes. The first len(prog.Inst)
-// nodes are the program's own instructions; those that read runes became nodes
-// that read the first byte, and the rest of each encoding follows behind.
+// Latin1 writes the bytes of s as the characters U+0000 to U+00FF, which is how
+// an expression and a value are handed to a matcher that reads UTF-8.
+func Latin1(s string) string {
+	ascii := true
+	for i := range len(s) {
+		ascii = ascii && s[i] < utf8.RuneSelf
+	}
+	if ascii {
+		return s
+	}
+	out := make([]rune, len(s))
+	for i := range len(s) {
+		out[i] = rune(s[i])
+	}
+	return string(out)
+}
+
+// program is a nondeterministic automaton over bytes, with one node for each
+// instruction of the expression.
 type program struct {
 	start int32
 	nodes []nfaNode
@@ -110,29 +127,14 @@ func runes(inst *syntax.Inst) []rune {
 	return out
 }
 
-// read makes the node at read one rune of the ranges. Ends of encodings are
-// shared, so that a class of hundreds of ranges needs few nodes.
+// read makes the node at read one byte of the ranges. Characters above U+00FF
+// are no bytes.
 func (p *program) read(at int32, ranges []rune, out int32) {
-	type tail struct {
-		span
-		next int32
-	}
-	shared := map[tail]int32{}
 	p.nodes[at].kind = reading
 	for i := 0; i+1 < len(ranges); i += 2 {
-		sequences(ranges[i], ranges[i+1], func(seq []span) {
-			next := out
-			for k := len(seq) - 1; k > 0; k-- {
-				key := tail{seq[k], next}
-				node, ok := shared[key]
-				if !ok {
-					node = int32(len(p.nodes))
-					p.nodes = append(p.nodes, nfaNode{kind: reading, edges: []edge{{seq[k].lo, seq[k].hi, next}}})
-					shared[key] = node
-				}
-				next = node
-			}
-			p.nodes[at].edges = append(p.nodes[at].edges, edge{seq[0].lo, seq[0].hi, next})
-		})
+		if ranges[i] > 0xff {
+			continue
+		}
+		p.nodes[at].edges = append(p.nodes[at].edges, edge{byte(ranges[i]), byte(min(ranges[i+1], 0xff)), out})
 	}
 }
