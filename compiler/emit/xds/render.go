@@ -27,10 +27,12 @@ type Renderer struct {
 	mu    sync.Mutex
 	units map[unitKey]*unit
 	size  int
+
+	inputs inputs
 }
 
 // maxUnits bounds what a Renderer keeps, in bytes of JSON.
-const maxUnits = 96 << 20
+const maxUnits = 64 << 20
 
 // NewRenderer indexes a mesh and all of its workloads.
 func NewRenderer(m *model.Mesh, all []*model.Workload, o Options) (*Renderer, error) {
@@ -38,7 +40,7 @@ func NewRenderer(m *model.Mesh, all []*model.Workload, o Options) (*Renderer, er
 	if err := ix.place(func(model.Ref) bool { return true }, all); err != nil {
 		return nil, err
 	}
-	return &Renderer{ix: ix, opts: o, units: make(map[unitKey]*unit)}, nil
+	return &Renderer{ix: ix, opts: o, units: make(map[unitKey]*unit), inputs: inputs{known: make(map[model.Ref][]byte)}}, nil
 }
 
 // fragment is one resource as JSON, indented for its place in a document. One

@@ -24,6 +24,7 @@ const apiVersion = "meshc.dev/v1alpha1"
 type Renderer struct {
 	files    map[string]*model.Workload
 	resource *xds.Renderer
+	key      func(stage string, content ...[]byte) string
 }
 
 // New gives the renderer of "<service>/<version>.json" or "<gateway>.json" for
@@ -42,6 +43,24 @@ func New(m *model.Mesh, workloads []*model.Workload, o xds.Options) (*Renderer, 
 	var err error
 	r.resource, err = xds.NewRenderer(m, workloads, o)
 	return r, err
+}
+
+// Keyed lets Write leave a file alone of which it knows that the inputs are
+// the same, and that nobody touched it since; key makes keys of inputs.
+func (r *Renderer) Keyed(key func(stage string, content ...[]byte) string) { r.key = key }
+
+// Key names all that the content of a file depends on; "" when nobody asked
+// for keys.
+func (r *Renderer) Key(path string) (string, error) {
+	w, ok := r.files[path]
+	if r.key == nil || !ok {
+		return "", nil
+	}
+	in, err := r.resource.Inputs(w)
+	if err != nil {
+		return "", err
+	}
+	return r.key("render", in...), nil
 }
 
 // Names gives the slash-separated path of every file, sorted.

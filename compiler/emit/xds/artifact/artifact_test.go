@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -111,6 +112,8 @@ func (f fixed) Render(name string) ([]byte, error) {
 	return f[name], nil
 }
 
+func (fixed) Key(string) (string, error) { return "", nil }
+
 var errBroken = errors.New("broken")
 
 func write(t *testing.T, dir string, files map[string][]byte) *artifact.Report {
@@ -188,5 +191,49 @@ func TestWriteKnowsWhatAnInterruptedOneWrote(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{".meshc-manifest.json", "c.json"}, listing(t, dir)); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// keyed are fixed files whose key is the content; it counts what is rendered.
+type keyed struct {
+	fixed
+	rendered *atomic.Int64
+}
+
+func (k keyed) Key(name string) (string, error) { return string(k.fixed[name]), nil }
+
+func (k keyed) Render(name string) ([]byte, error) {
+	k.rendered.Add(1)
+	return k.fixed.Render(name)
+}
+
+// A file is left alone when its inputs are the same and nobody touched it.
+func TestWriteRendersWhatChanged(t *testing.T) {
+	dir := t.TempDir()
+	run := func(files fixed) (*artifact.Report, int64) {
+		k := keyed{files, &atomic.Int64{}}
+		r, err := artifact.Write(dir, k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r, k.rendered.Load()
+	}
+	if _, n := run(fixed{"a.json": []byte("1"), "b.json": []byte("2"), "c.json": []byte("3")}); n != 3 {
+		t.Errorf("%d rendered at first", n)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "b.json"), []byte("mine"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r, n := run(fixed{"a.json": []byte("1"), "b.json": []byte("2"), "c.json": []byte("4")})
+	if n != 2 || !slices.Equal(r.Written, []string{"b.json", "c.json"}) || !slices.Equal(r.Unchanged, []string{"a.json"}) {
+		t.Errorf("%d rendered; %+v", n, r)
+	}
+	for name, want := range map[string]string{"a.json": "1", "b.json": "2", "c.json": "4"} {
+		if got, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(got) != want {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+	if _, n := run(fixed{"a.json": []byte("1"), "b.json": []byte("2"), "c.json": []byte("4")}); n != 0 {
+		t.Errorf("%d rendered although nothing changed", n)
 	}
 }

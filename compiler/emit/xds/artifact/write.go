@@ -25,6 +25,15 @@ type manifest struct {
 	APIVersion string            `json:"apiVersion"`
 	Kind       string            `json:"kind"`
 	Files      map[string]string `json:"files"` // path → SHA-256 of what was written
+	// Made says what the files were made of, and how they looked then.
+	Made map[string]made `json:"made,omitempty"`
+}
+
+// made is one file as it was left.
+type made struct {
+	Key  string `json:"key"`
+	Size int64  `json:"size"`
+	Time int64  `json:"time"` // of its last change, in nanoseconds
 }
 
 // Report says what Write did; every list is sorted.
@@ -40,6 +49,8 @@ type Report struct {
 type Source interface {
 	Names() []string
 	Render(name string) ([]byte, error)
+	// Key names all that Render's answer depends on; "" for unknown.
+	Key(name string) (string, error)
 }
 
 // Write makes dir hold the files of src. What an earlier Write left and this
@@ -55,11 +66,13 @@ func Write(dir string, src Source) (*Report, error) {
 		return nil, err
 	}
 	defer root.Close()
-	old, err := readManifest(root)
+	old, last, err := readManifest(root)
 	if err != nil {
 		return nil, err
 	}
-	w := &writer{root: root, src: src, next: manifest{APIVersion: apiVersion, Kind: "Manifest", Files: make(map[string]string)}}
+	w := &writer{root: root, src: src, last: last, next: manifest{
+		APIVersion: apiVersion, Kind: "Manifest", Files: make(map[string]string), Made: make(map[string]made),
+	}}
 	if w.journal, err = openJournal(root); err != nil {
 		return nil, err
 	}
@@ -79,6 +92,7 @@ func Write(dir string, src Source) (*Report, error) {
 type writer struct {
 	root *os.Root
 	src  Source
+	last manifest // what the last Write that came to its end left
 
 	mu      sync.Mutex
 	journal *os.File
@@ -120,6 +134,46 @@ func (w *writer) all() error {
 }
 
 func (w *writer) one(name string) error {
+	key, err := w.src.Key(name)
+	if err != nil {
+		return err
+	}
+	if key != "" && w.last.Made[name].Key == key && w.untouched(name) {
+		return w.note(name, w.last.Files[name], true)
+	}
+	if err := w.fresh(name); err != nil || key == "" {
+		return err
+	}
+	return w.remember(name, key)
+}
+
+// untouched says that a file looks as the last Write left it, and remembers it
+// again.
+func (w *writer) untouched(name string) bool {
+	info, err := w.root.Lstat(name)
+	was := w.last.Made[name]
+	if err != nil || !info.Mode().IsRegular() || info.Size() != was.Size || info.ModTime().UnixNano() != was.Time || w.last.Files[name] == "" {
+		return false
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.next.Made[name] = was
+	return true
+}
+
+func (w *writer) remember(name, key string) error {
+	info, err := w.root.Lstat(name)
+	if err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.next.Made[name] = made{Key: key, Size: info.Size(), Time: info.ModTime().UnixNano()}
+	return nil
+}
+
+// fresh renders a file and writes it, unless it is there.
+func (w *writer) fresh(name string) error {
 	content, err := w.src.Render(name)
 	if err != nil {
 		return err
@@ -204,30 +258,30 @@ type ownFiles map[string][]string
 
 // readManifest gives the files of earlier writes, also of one that was cut
 // short.
-func readManifest(root *os.Root) (ownFiles, error) {
+func readManifest(root *os.Root) (ownFiles, manifest, error) {
 	out := ownFiles{}
+	var m manifest
 	raw, err := root.ReadFile(manifestName)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
+		return nil, m, err
 	}
 	if err == nil {
-		var m manifest
 		if err := json.Unmarshal(raw, &m); err != nil {
-			return nil, fmt.Errorf("%s: %w", manifestName, err)
+			return nil, m, fmt.Errorf("%s: %w", manifestName, err)
 		}
 		for name, sum := range m.Files {
 			out[name] = []string{sum}
 		}
 	}
 	if err := out.readJournal(root); err != nil {
-		return nil, err
+		return nil, m, err
 	}
 	for name := range out {
 		if !fs.ValidPath(name) || name == manifestName || name == journalName {
-			return nil, fmt.Errorf("%s: %q is not a file of the directory", manifestName, name)
+			return nil, m, fmt.Errorf("%s: %q is not a file of the directory", manifestName, name)
 		}
 	}
-	return out, nil
+	return out, m, nil
 }
 
 // journalName is the list of files that a Write is about to write, one digest
