@@ -10,10 +10,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/meshc/meshc/compiler"
+	"github.com/meshc/meshc/compiler/cache"
 	"github.com/meshc/meshc/compiler/diag"
 	"github.com/meshc/meshc/compiler/emit/xds"
 	"github.com/meshc/meshc/compiler/emit/xds/artifact"
-	"github.com/meshc/meshc/compiler/load"
 	"github.com/meshc/meshc/compiler/model"
 	"github.com/meshc/meshc/reconciler/discover"
 )
@@ -28,6 +28,7 @@ type compileFlags struct {
 	agent     string
 	admin     string
 	format    *outputFormat
+	cache     *cacheFlag
 }
 
 func newCompileCmd() *cobra.Command {
@@ -57,6 +58,7 @@ workload, on loopback addresses that depend on its names alone.`,
 	cmd.Flags().StringVar(&f.agent, "agent-socket", "/run/meshc/agent.sock", "with --bootstrap: socket of the identity agent")
 	cmd.Flags().StringVar(&f.admin, "admin", "127.0.0.1:15000", "with --bootstrap: address of the admin endpoint, or \"\" for none")
 	f.format = addOutputFlag(cmd)
+	f.cache = addCacheFlag(cmd)
 	return cmd
 }
 
@@ -65,7 +67,12 @@ func (f *compileFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	m, err := modelOf(cmd, dirArgument(args), now)
+	saveMemory()
+	kept, err := f.cache.open()
+	if err != nil {
+		return err
+	}
+	m, err := modelOf(cmd, dirArgument(args), now, kept)
 	if err != nil {
 		return err
 	}
@@ -76,7 +83,14 @@ func (f *compileFlags) run(cmd *cobra.Command, args []string) error {
 	if f.bootstrap {
 		return f.printBootstrap(cmd, m, workloads, now)
 	}
-	return f.writeFiles(cmd, m, workloads, now)
+	files, err := artifact.New(m, workloads, xds.Options{Now: now})
+	if err != nil {
+		return err
+	}
+	if kept != nil {
+		files.Keyed(kept.Key)
+	}
+	return f.writeFiles(cmd, files)
 }
 
 // check refuses flags that do not go together.
@@ -102,12 +116,12 @@ func (f *compileFlags) check() (now time.Time, err error) {
 
 // modelOf compiles the mesh in dir as of now. What is wrong with it goes to
 // stderr, warnings too; errors are the answer "no".
-func modelOf(cmd *cobra.Command, dir string, now time.Time) (*model.Mesh, error) {
+func modelOf(cmd *cobra.Command, dir string, now time.Time, kept *cache.Dir) (*model.Mesh, error) {
 	root, sub, err := findModule(dir)
 	if err != nil {
 		return nil, err
 	}
-	res, err := compiler.Compile(cmd.Context(), os.DirFS(root), compiler.Options{Now: now, Load: load.Options{Dir: sub}})
+	res, err := compiler.Compile(cmd.Context(), os.DirFS(root), compiler.Options{Now: now, Load: loadOptions(sub, kept)})
 	if err != nil {
 		return nil, fmt.Errorf("compile %s: %w", dir, err)
 	}
@@ -155,11 +169,7 @@ func (f *compileFlags) printBootstrap(cmd *cobra.Command, m *model.Mesh, workloa
 	return err
 }
 
-func (f *compileFlags) writeFiles(cmd *cobra.Command, m *model.Mesh, workloads []*model.Workload, now time.Time) error {
-	files, err := artifact.New(m, workloads, xds.Options{Now: now})
-	if err != nil {
-		return err
-	}
+func (f *compileFlags) writeFiles(cmd *cobra.Command, files *artifact.Renderer) error {
 	dir := filepath.Join(f.out, "xds")
 	report, err := artifact.Write(dir, files)
 	if err != nil {

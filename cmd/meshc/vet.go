@@ -14,7 +14,6 @@ import (
 	"github.com/meshc/meshc/compiler"
 	"github.com/meshc/meshc/compiler/diag"
 	"github.com/meshc/meshc/compiler/intent"
-	"github.com/meshc/meshc/compiler/load"
 )
 
 func newVetCmd() *cobra.Command {
@@ -38,9 +37,10 @@ is something to fix.`,
 	colour := addColourFlag(cmd)
 	fixes := cmd.Flags().String("fix", "", "make fixes: the certain ones, or those of the codes given")
 	cmd.Flags().Lookup("fix").NoOptDefVal = certainFixes
+	kept := addCacheFlag(cmd)
 	dryRun := cmd.Flags().Bool("dry-run", false, "with --fix, print the changes and make none")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		v := vetting{dir: dirArgument(args), format: format.value, colour: colour.on(cmd.OutOrStdout()), fix: *fixes, dryRun: *dryRun}
+		v := vetting{dir: dirArgument(args), format: format.value, colour: colour.on(cmd.OutOrStdout()), fix: *fixes, dryRun: *dryRun, cache: kept}
 		switch {
 		case v.fix != "":
 			return v.mend(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
@@ -58,6 +58,7 @@ type vetting struct {
 	colour      bool
 	fix         string // "", certainFixes, or codes
 	dryRun      bool
+	cache       *cacheFlag
 }
 
 // dirArgument gives the optional argument DIR.
@@ -81,7 +82,12 @@ func (v vetting) report(ctx context.Context, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	res, err := compiler.Compile(ctx, os.DirFS(root), compiler.Options{Load: load.Options{Dir: sub}})
+	saveMemory()
+	kept, err := v.cache.open()
+	if err != nil {
+		return err
+	}
+	res, err := compiler.Compile(ctx, os.DirFS(root), compiler.Options{Load: loadOptions(sub, kept)})
 	if err != nil {
 		return fmt.Errorf("vet %s: %w", v.dir, err)
 	}
