@@ -72,6 +72,8 @@ type Taken struct {
 	Split           []Destination  `json:"split"`
 	Timeout         string         `json:"timeout"`
 	TimeoutAt       string         `json:"timeoutAt,omitempty"`
+	MaxDuration     string         `json:"maxDuration,omitempty"`
+	IdleTimeout     string         `json:"idleTimeout,omitempty"`
 	Retry           *Retry         `json:"retry,omitempty"`
 	Faults          []Fault        `json:"faults,omitempty"`
 	RequestHeaders  []HeaderChange `json:"requestHeaders,omitempty"` // in the order of application
@@ -109,6 +111,8 @@ type Retry struct {
 	PerTry   string   `json:"perTry,omitempty"`
 	Applies  bool     `json:"applies"` // false: not for this method
 	At       string   `json:"at,omitempty"`
+
+	More []Setting `json:"more,omitempty"` // pauses and choice of endpoints, where written
 }
 
 // Fault that may be injected.

@@ -40,6 +40,8 @@ func (a *asking) taken(s *model.Service, port uint16, rule *model.Route) *Taken 
 		At:              place(rule.Origin),
 		Timeout:         timeoutText(rule.Timeout),
 		TimeoutAt:       place(rule.TimeoutOrigin),
+		MaxDuration:     spanText(rule.MaxDuration),
+		IdleTimeout:     spanText(rule.IdleTimeout),
 		Retry:           a.retry(rule.Retry),
 		RequestHeaders:  headerChanges(rule.RequestHeaders),
 		ResponseHeaders: headerChanges(rule.ResponseHeaders),
@@ -109,6 +111,7 @@ func (a *asking) retry(r *model.Retry) *Retry {
 		On:       RetryOnText(r),
 		Applies:  len(r.Methods) == 0 || slices.Contains(r.Methods, a.req.Method),
 		At:       place(r.Origin),
+		More:     settingsOf(r.Settings()),
 	}
 	if r.PerTry > 0 {
 		out.PerTry = r.PerTry.String()
@@ -182,6 +185,14 @@ func allowText(rule *model.Allow) string {
 func timeoutText(d time.Duration) string {
 	if d == 0 {
 		return "none"
+	}
+	return d.String()
+}
+
+// spanText is "" for 0.
+func spanText(d time.Duration) string {
+	if d == 0 {
+		return ""
 	}
 	return d.String()
 }

@@ -73,6 +73,12 @@ func (t *Taken) text(line printer) {
 		}
 	}
 	line("timeout", "%s%s", t.Timeout, in(or(t.TimeoutAt, builtIn)))
+	if t.MaxDuration != "" {
+		line("max duration", "%s%s", t.MaxDuration, in(t.At))
+	}
+	if t.IdleTimeout != "" {
+		line("idle timeout", "%s%s", t.IdleTimeout, in(t.At))
+	}
 	switch {
 	case t.Retry == nil:
 		line("retries", "none")
@@ -80,6 +86,11 @@ func (t *Taken) text(line printer) {
 		line("retries", "none for this method%s", in(or(t.Retry.At, builtIn)))
 	default:
 		line("retries", "%d on %s%s%s", t.Retry.Attempts, strings.Join(t.Retry.On, ", "), perTry(t.Retry.PerTry), in(or(t.Retry.At, builtIn)))
+	}
+	if t.Retry != nil && t.Retry.Applies {
+		for _, s := range t.Retry.More {
+			line("", "  %s %s%s", s.Name, s.Value, in(s.At))
+		}
 	}
 	for _, f := range t.Faults {
 		state := "until " + f.Until

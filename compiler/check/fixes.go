@@ -125,6 +125,9 @@ func roundWeight(d *diag.Diagnostic, r *intent.Route, w *intent.Weight) {
 // withoutRest takes away what `retries` says beside `attempts: 0`; `on` is
 // required, so it stays, empty.
 func withoutRest(d *diag.Diagnostic, re *intent.Retries) {
+	if re.PerTryIdle != nil || re.Backoff != nil || re.AvoidTried != nil || re.RateLimited != nil {
+		return // which of so much is meant is for the user to say
+	}
 	var edits []diag.Edit
 	if len(re.On) > 0 {
 		edits = append(edits, diag.Edit{Op: diag.Empty, Range: re.On[0].At})

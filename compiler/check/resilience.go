@@ -17,13 +17,22 @@ func (c *overIntent) resilience() {
 	for _, s := range c.mesh.Services {
 		for _, r := range s.Routes {
 			timeout, ok := c.duration(r.Timeout, lower.DefaultTimeout)
+			c.clocks(r, timeout, ok)
 			if r.Retries != nil {
 				c.retries(r, timeout, ok)
+				c.retryOnKind(s, r)
 			}
 		}
 	}
 	for _, e := range c.mesh.Externals {
 		c.duration(e.Timeout, lower.DefaultTimeout)
+	}
+	for _, g := range c.mesh.Gateways {
+		if t := g.Timeouts; t != nil {
+			c.duration(t.RequestHeaders, 0)
+			c.duration(t.Idle, 0)
+			c.positive(t.MaxConnection, "no connection would be served")
+		}
 	}
 }
 
@@ -50,13 +59,16 @@ func (c *overIntent) retries(r *intent.Route, timeout time.Duration, timeoutOK b
 	c.retryOn(re)
 	c.methods(re.Methods)
 	if n == 0 {
-		if len(re.On) > 0 || re.PerTry != nil || len(re.Methods) > 0 {
+		if len(re.On) > 0 || re.PerTry != nil || len(re.Methods) > 0 ||
+			re.PerTryIdle != nil || re.Backoff != nil || re.AvoidTried != nil || re.RateLimited != nil {
 			d := c.report(diag.RetriesUnused, re.Attempts.At, "route %q: with 0 attempts the other fields of `retries` do nothing", r.Name.V)
 			withoutRest(d, re)
 		}
 		return
 	}
 	c.idempotence(r)
+	c.pauses(r)
+	c.perTryIdle(r, timeout)
 	if re.PerTry == nil {
 		return
 	}
@@ -100,7 +112,9 @@ func (c *overIntent) retryOn(re *intent.Retries) {
 // idempotence warns where a request that may have been carried out is sent
 // again with a method that may act twice.
 func (c *overIntent) idempotence(r *intent.Route) {
-	unsafe := slices.IndexFunc(r.Retries.On, func(w intent.Value[string]) bool { return !slices.Contains(lower.SafeRetryOn, w.V) })
+	unsafe := slices.IndexFunc(r.Retries.On, func(w intent.Value[string]) bool {
+		return !slices.Contains(lower.SafeRetryOn, w.V) && !literal.IsGRPCRetry(w.V) // each RPC is a POST, which was written
+	})
 	if unsafe < 0 {
 		return
 	}

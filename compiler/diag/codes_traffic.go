@@ -12,4 +12,9 @@ const (
 	HealthDenied     Code = "MSH4037" // a health check that the allow list refuses
 	LimitBelowShare  Code = "MSH4038" // a limit that leaves nothing to a client
 	ClientsUnused    Code = "MSH4039" // clients without a limit to divide
+
+	TimeoutNever      Code = "MSH4040" // a limit that another one always precedes
+	BackoffRange      Code = "MSH4041" // the first pause is longer than the longest
+	GRPCCondition     Code = "MSH4042" // a gRPC status on an http port
+	RateLimitedUnused Code = "MSH4043" // a pause that no answer could ask for
 )

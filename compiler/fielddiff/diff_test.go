@@ -28,8 +28,9 @@ func full() *model.Mesh {
 	route := &model.Route{
 		Name: "rest", Ports: []uint16{80}, Match: []model.Match{match},
 		Split:   []model.Split{{Version: "v1", BasisPoints: 9000, Origin: line(6)}, {Version: "v2", BasisPoints: 1000, Origin: line(7)}},
-		Timeout: time.Second, TimeoutOrigin: line(8),
-		Retry:          &model.Retry{Attempts: 2, On: []string{"5xx"}, Statuses: []uint32{503}, PerTry: time.Second, Methods: []string{"GET"}, Origin: line(9)},
+		Timeout: time.Second, TimeoutOrigin: line(8), MaxDuration: time.Minute, IdleTimeout: time.Minute,
+		Retry: &model.Retry{Attempts: 2, On: []string{"5xx"}, Statuses: []uint32{503}, PerTry: time.Second, Methods: []string{"GET"}, PerTryIdle: time.Second, AvoidTried: true,
+			Backoff: &model.Backoff{Base: time.Second, Max: time.Minute}, RateLimited: &model.RateLimited{Header: "h", UnixTime: true, Max: time.Minute}, Origin: line(9)},
 		RequestHeaders: ops, ResponseHeaders: ops,
 		Delay:  &model.Delay{Name: "slow", Fixed: time.Second, BasisPoints: 10, Until: time.Unix(1e9, 0).UTC(), Origin: line(10)},
 		Abort:  &model.Abort{Name: "slow", Status: 500, BasisPoints: 10, Until: time.Unix(1e9, 0).UTC(), Origin: line(11)},
@@ -48,6 +49,7 @@ func full() *model.Mesh {
 		}},
 		Gateways: []*model.Gateway{{
 			Ref: g, ServiceAccount: "g", SPIFFEID: "spiffe://td/g", Origin: line(20),
+			Timeouts: model.GatewayTimeouts{RequestHeaders: time.Second, Idle: time.Minute, MaxConnection: time.Hour, Origin: line(22)},
 			Listeners: []model.GatewayListener{{Name: "web", Port: 8080, Hosts: []model.GatewayHost{{
 				Host: "*", Routes: []*model.GatewayRoute{{Name: "x/rest", Service: a, Port: 80, Route: &model.Route{Match: []model.Match{match}}, Origin: line(21)}},
 			}}}},

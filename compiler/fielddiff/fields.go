@@ -101,6 +101,8 @@ func (f *flat) route(path string, r *model.Route) {
 		f.add(at(path+".to", d.Version), literal.FormatPercent(d.BasisPoints)+" %", d.Origin)
 	}
 	f.add(path+".timeout", limitText(r.Timeout), or(r.TimeoutOrigin, r.Origin))
+	f.optionalLimit(path+".maxDuration", r.MaxDuration, r.Origin)
+	f.optionalLimit(path+".idleTimeout", r.IdleTimeout, r.Origin)
 	f.retry(path+".retries", r)
 	f.headers(path+".requestHeaders", r.RequestHeaders, r.Origin)
 	f.headers(path+".responseHeaders", r.ResponseHeaders, r.Origin)
@@ -135,6 +137,14 @@ func (f *flat) retry(path string, route *model.Route) {
 		methods = strings.Join(r.Methods, ", ")
 	}
 	f.add(path+".methods", methods, origin)
+	f.settings(path, r.Settings(), origin)
+}
+
+// optionalLimit leaves out what has no limit of its own.
+func (f *flat) optionalLimit(path string, d time.Duration, origin diag.Range) {
+	if d != 0 {
+		f.add(path, d.String(), origin)
+	}
 }
 
 func (f *flat) headers(path string, h model.HeaderOps, origin diag.Range) {
@@ -180,6 +190,7 @@ func (f *flat) gateway(g *model.Gateway) {
 	f.add("serviceAccount", g.ServiceAccount, g.Origin)
 	f.add("spiffeID", g.SPIFFEID, g.Origin)
 	f.accessLog(g.AccessLog)
+	f.settings("timeouts", g.Timeouts.Settings(), g.Origin)
 	for _, l := range g.Listeners {
 		path := at("listeners", l.Name)
 		f.add(path+".port", fmt.Sprint(l.Port), l.Origin)

@@ -100,6 +100,8 @@ type Route struct {
 	Except          []*Match
 	To              []*Weight
 	Timeout         *Value[string] // Go-like duration, "0s" = none
+	MaxDuration     *Value[string]
+	IdleTimeout     *Value[string]
 	Retries         *Retries
 	RequestHeaders  *HeaderOps
 	ResponseHeaders *HeaderOps
@@ -113,15 +115,6 @@ type Route struct {
 type Weight struct {
 	Version Value[string]
 	Percent Value[string]
-}
-
-// Retries as written.
-type Retries struct {
-	Attempts Value[int]
-	On       []Value[string] // connect-failure, refused-stream, reset, reset-before-request, gateway-error, 5xx, retriable-4xx, or a status code
-	PerTry   *Value[string]
-	Methods  []Value[string] // nil: the idempotent methods
-	At       diag.Range
 }
 
 // HeaderOps changes headers of a request or a response.
@@ -180,6 +173,7 @@ type Gateway struct {
 	ServiceAccount *Value[string]
 	Listeners      []*GatewayListener
 	Routes         []*GatewayRoute
+	Timeouts       *GatewayTimeouts
 	Proxy          *Value[string] // meshc | envoy
 	Telemetry      *Telemetry
 	Features       []Feature

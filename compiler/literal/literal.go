@@ -110,12 +110,22 @@ var retryWords = []string{
 	"reset-before-request", "retriable-4xx",
 }
 
+// grpcRetryWords are the conditions of Envoy's x-envoy-retry-grpc-on.
+var grpcRetryWords = []string{"cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable"}
+
+// IsGRPCRetry says whether a retry condition is one of gRPC's.
+func IsGRPCRetry(s string) bool { return slices.Contains(grpcRetryWords, s) }
+
 // RetryWords lists the retry conditions that are words, sorted.
-func RetryWords() []string { return slices.Clone(retryWords) }
+func RetryWords() []string {
+	all := slices.Concat(retryWords, grpcRetryWords)
+	slices.Sort(all)
+	return all
+}
 
 // RetryOn reads one retry condition: a word, or a status code from 100 to 599.
 func RetryOn(s string) (word string, status uint32, err error) {
-	if slices.Contains(retryWords, s) {
+	if slices.Contains(retryWords, s) || IsGRPCRetry(s) {
 		return s, 0, nil
 	}
 	if n, err := strconv.ParseUint(s, 10, 32); err == nil && n >= 100 && n <= 599 {

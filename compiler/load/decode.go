@@ -68,7 +68,9 @@ func (c cursor) route() *intent.Route {
 		Except:          each(c.elements("except"), cursor.match),
 		To:              each(c.entries("to"), cursor.weight),
 		Timeout:         c.optionalText("timeout"),
-		Retries:         c.retries(),
+		MaxDuration:     c.optionalText("maxDuration"),
+		IdleTimeout:     c.optionalText("idleTimeout"),
+		Retries:         block(c, "retries", cursor.retries),
 		RequestHeaders:  c.headerOps("requestHeaders"),
 		ResponseHeaders: c.headerOps("responseHeaders"),
 		Before:          c.texts("before"),
@@ -79,20 +81,6 @@ func (c cursor) route() *intent.Route {
 
 func (c cursor) weight() *intent.Weight {
 	return &intent.Weight{Version: c.name(), Percent: c.decimal()}
-}
-
-func (c cursor) retries() *intent.Retries {
-	r, ok := c.field("retries")
-	if !ok {
-		return nil
-	}
-	return &intent.Retries{
-		Attempts: r.required("attempts").number(),
-		On:       texts(r.required("on").list()),
-		PerTry:   r.optionalText("perTry"),
-		Methods:  r.texts("methods"),
-		At:       r.label(),
-	}
 }
 
 func (c cursor) headerOps(name string) *intent.HeaderOps {
@@ -145,6 +133,7 @@ func (c cursor) gateway(home string, namespace *intent.Value[string]) *intent.Ga
 		ServiceAccount: c.optionalText("serviceAccount"),
 		Listeners:      each(c.entries("listeners"), cursor.listener),
 		Routes:         each(c.entries("routes"), cursor.gatewayRoute),
+		Timeouts:       block(c, "timeouts", cursor.gatewayTimeouts),
 		Proxy:          c.optionalText("proxy"),
 		Telemetry:      c.telemetry(),
 		At:             c.label(),

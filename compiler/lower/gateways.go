@@ -18,6 +18,7 @@ func (l *lowering) gateways() {
 			ServiceAccount: scope.Or(g.ServiceAccount, ref.Name),
 			SPIFFEID:       l.scope.GatewayID(g),
 			AccessLog:      l.accessLog(g.Telemetry),
+			Timeouts:       gatewayTimeouts(g.Timeouts),
 			Origin:         g.At,
 		}
 		rules := l.gatewayRules(g)
@@ -26,6 +27,18 @@ func (l *lowering) gateways() {
 		}
 		sortListeners(out.Listeners)
 		l.mesh.Gateways = append(l.mesh.Gateways, out)
+	}
+}
+
+func gatewayTimeouts(t *intent.GatewayTimeouts) model.GatewayTimeouts {
+	if t == nil {
+		return model.GatewayTimeouts{}
+	}
+	return model.GatewayTimeouts{
+		RequestHeaders: durationOr(t.RequestHeaders, model.DefaultRequestHeaders),
+		Idle:           durationOr(t.Idle, model.DefaultGatewayIdle),
+		MaxConnection:  durationOr(t.MaxConnection, 0),
+		Origin:         t.At,
 	}
 }
 

@@ -22,6 +22,8 @@ const (
 	// DefaultRoute is the route of a service that writes none.
 	DefaultRoute    = "default"
 	DefaultAttempts = 2
+	// DefaultRateLimitedMax is the longest pause that a server is granted.
+	DefaultRateLimitedMax = 300 * time.Second
 )
 
 // Options of lowering.

@@ -2,10 +2,12 @@ package lower
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/meshc/meshc/compiler/intent"
 	"github.com/meshc/meshc/compiler/literal"
 	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/compiler/scope"
 )
 
 // SafeRetryOn are failures after which nothing was processed, so that any
@@ -27,12 +29,34 @@ func retry(r *intent.Retries) *model.Retry {
 		PerTry:   durationOr(r.PerTry, 0),
 		Methods:  sortedTexts(r.Methods),
 		Origin:   r.At,
+
+		PerTryIdle:  durationOr(r.PerTryIdle, 0),
+		Backoff:     mapped(r.Backoff, backoff),
+		AvoidTried:  scope.Or(r.AvoidTried, false),
+		RateLimited: mapped(r.RateLimited, rateLimited),
 	}
 	if len(out.Methods) == 0 {
 		out.Methods = slices.Clone(IdempotentMethods)
 	}
 	retryOn(out, r.On)
 	return out
+}
+
+// backoffGrowth is how often the base fits into the longest pause, unless that
+// is written; Envoy's rule.
+const backoffGrowth = 10
+
+func backoff(b *intent.Backoff) *model.Backoff {
+	base := duration(b.Base)
+	return &model.Backoff{Base: base, Max: durationOr(b.Max, backoffGrowth*base)}
+}
+
+func rateLimited(r *intent.RateLimitedBackoff) *model.RateLimited {
+	return &model.RateLimited{
+		Header:   strings.ToLower(r.Header.V),
+		UnixTime: scope.Or(r.Format, "") == "unixTime",
+		Max:      durationOr(r.Max, DefaultRateLimitedMax),
+	}
 }
 
 // retryOn fills the conditions; where none is written they are the safe ones.

@@ -50,6 +50,8 @@ func (l *lowering) route(s *intent.Service, r *intent.Route) *model.Route {
 		Match:           l.taken(r.Name, r.Match, r.Except),
 		Split:           split(r.To),
 		Timeout:         durationOr(r.Timeout, DefaultTimeout),
+		MaxDuration:     durationOr(r.MaxDuration, 0),
+		IdleTimeout:     durationOr(r.IdleTimeout, 0),
 		Retry:           retry(r.Retries),
 		RequestHeaders:  headerOps(r.RequestHeaders),
 		ResponseHeaders: headerOps(r.ResponseHeaders),

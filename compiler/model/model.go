@@ -94,6 +94,8 @@ type Route struct {
 	NotFound        bool          // answers 404 and has no Split: a gateway's rule took what no rule of its service takes
 	Timeout         time.Duration // whole request, 0 = no limit
 	TimeoutOrigin   Origin        // zero: built-in default
+	MaxDuration     time.Duration // whole exchange with its streams, 0 = no limit
+	IdleTimeout     time.Duration // without a byte, 0 = the built-in default or Timeout if longer
 	Retry           *Retry        // nil: none
 	RequestHeaders  HeaderOps
 	ResponseHeaders HeaderOps
@@ -110,16 +112,6 @@ type Split struct {
 	Version     string
 	BasisPoints uint32 // hundredths of a percent
 	Origin      Origin
-}
-
-// Retry of a route. Attempts counts retries, not the first try.
-type Retry struct {
-	Attempts uint32
-	On       []string      // Envoy's words, sorted; status codes apart
-	Statuses []uint32      // retriable status codes, sorted
-	PerTry   time.Duration // 0 = bounded by the route's timeout only
-	Methods  []string      // retried only for these; empty = every method
-	Origin   Origin        // zero: built-in default
 }
 
 // HeaderOps are applied in the order remove, set, add. Names are lower case,
@@ -170,6 +162,7 @@ type Gateway struct {
 	SPIFFEID       string
 	Listeners      []GatewayListener // by port
 	AccessLog      AccessLog
+	Timeouts       GatewayTimeouts
 	Origin         Origin
 }
 

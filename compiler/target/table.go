@@ -28,13 +28,20 @@ var Table = []Row{
 	{"service.*.routes.*.requestHeaders", Callers, Proxies}, // gRFC A28
 	{"service.*.routes.*.responseHeaders", Callers, Proxies},
 	{"service.*.routes.*.retries.perTry", Callers, Proxies}, // gRFC A44
-	{"service.*.faults", Callers, All},                      // gRFC A33
+	{"service.*.routes.*.retries.perTryIdle", Callers, Envoy},
+	{"service.*.routes.*.retries.backoff", Callers, Envoy | GRPC}, // gRFC A44
+	{"service.*.routes.*.retries.avoidTried", Callers, Envoy},
+	{"service.*.routes.*.retries.rateLimited", Callers, Envoy},
+	{"service.*.routes.*.maxDuration", Callers, Envoy | GRPC}, // gRFC A31
+	{"service.*.routes.*.idleTimeout", Callers, Envoy},
+	{"service.*.faults", Callers, All}, // gRFC A33
 	{"service.*.security", Both, All},
 	{"service.*.security.allow", Own, Proxies},
 	{"service.*.traffic", Callers, Envoy},
 	{"service.*.telemetry", Own, Proxies},
 
 	{"gateway.*", Own, Proxies},
+	{"gateway.*.timeouts", Own, Envoy},
 	{"external.*", Callers, Proxies},
 	{"external.*.traffic", Callers, Envoy},
 }

@@ -5,10 +5,13 @@ import (
 	"net"
 	"slices"
 	"strconv"
+	"strings"
+	"time"
 
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 
+	"github.com/meshc/meshc/compiler/literal"
 	"github.com/meshc/meshc/compiler/model"
 )
 
@@ -117,8 +120,16 @@ func asGRPC(out *routev3.Route, r *model.Route) {
 		out.Match.PathSpecifier = &routev3.RouteMatch_SafeRegex{SafeRegex: regex(pathPattern(p))}
 	}
 	action := out.GetRoute()
-	action.MaxStreamDuration = &routev3.RouteAction_MaxStreamDuration{MaxStreamDuration: duration(r.Timeout)}
+	action.MaxStreamDuration = &routev3.RouteAction_MaxStreamDuration{MaxStreamDuration: duration(deadline(r))}
 	action.RetryPolicy = grpcRetryPolicy(r.Retry)
+}
+
+// deadline of an RPC: the shorter of the two limits, where 0 is none.
+func deadline(r *model.Route) time.Duration {
+	if r.Timeout == 0 || r.MaxDuration == 0 {
+		return max(r.Timeout, r.MaxDuration)
+	}
+	return min(r.Timeout, r.MaxDuration)
 }
 
 // grpcRetryPolicy: an RPC is a POST, and everything that the HTTP conditions
@@ -128,7 +139,17 @@ func grpcRetryPolicy(r *model.Retry) *routev3.RetryPolicy {
 	if r == nil || r.Attempts == 0 || !methodsTake(r.Methods, "POST") {
 		return nil
 	}
-	return &routev3.RetryPolicy{RetryOn: "unavailable", NumRetries: uint32Value(r.Attempts)}
+	return &routev3.RetryPolicy{RetryOn: grpcRetryOn(r), NumRetries: uint32Value(r.Attempts), RetryBackOff: backOff(r.Backoff)}
+}
+
+// grpcRetryOn keeps the conditions of gRPC; all others become unavailable.
+func grpcRetryOn(r *model.Retry) string {
+	on := slices.DeleteFunc(slices.Clone(r.On), func(w string) bool { return !literal.IsGRPCRetry(w) })
+	if len(on) < len(r.On)+len(r.Statuses) && !slices.Contains(on, "unavailable") {
+		on = append(on, "unavailable")
+	}
+	slices.Sort(on)
+	return strings.Join(on, ",")
 }
 
 func methodsTake(methods []string, method string) bool {

@@ -65,6 +65,7 @@ func (e *emitter) connectionManager(at side, rc *routev3.RouteConfiguration, fil
 	if at == edgeSide {
 		// No peer is trusted for being on a private address.
 		hcm.InternalAddressConfig = &hcmv3.HttpConnectionManager_InternalAddressConfig{}
+		e.setGatewayTimeouts(hcm)
 	}
 	e.setRoutes(hcm, rc)
 	harden(hcm, at)
@@ -73,6 +74,20 @@ func (e *emitter) connectionManager(at side, rc *routev3.RouteConfiguration, fil
 		return nil, err
 	}
 	return &listenerv3.Filter{Name: hcmFilter, ConfigType: &listenerv3.Filter_TypedConfig{TypedConfig: packed}}, nil
+}
+
+// setGatewayTimeouts replaces the built-in bounds by those that the gateway
+// writes.
+func (e *emitter) setGatewayTimeouts(hcm *hcmv3.HttpConnectionManager) {
+	g := e.mesh.Gateway(e.self.Service)
+	if g == nil || !g.Timeouts.Written() {
+		return
+	}
+	hcm.RequestHeadersTimeout = duration(g.Timeouts.RequestHeaders)
+	hcm.CommonHttpProtocolOptions.IdleTimeout = duration(g.Timeouts.Idle)
+	if g.Timeouts.MaxConnection > 0 {
+		hcm.CommonHttpProtocolOptions.MaxConnectionDuration = duration(g.Timeouts.MaxConnection)
+	}
 }
 
 // setRoutes refers to rc by RDS, or holds it in a static bootstrap.

@@ -85,11 +85,21 @@ func (e *emitter) route(name string, s *model.Service, r *model.Route, port uint
 }
 
 func routeAction(s *model.Service, r *model.Route, port uint16) (*routev3.RouteAction, error) {
+	retries, err := retryPolicy(r.Retry)
+	if err != nil {
+		return nil, err
+	}
 	out := &routev3.RouteAction{
 		// Said even when it is 0: unsaid, Envoy takes 15 s.
 		Timeout:     duration(r.Timeout),
 		IdleTimeout: patience(r),
-		RetryPolicy: retryPolicy(r.Retry),
+		RetryPolicy: retries,
+	}
+	if r.IdleTimeout > 0 {
+		out.IdleTimeout = duration(r.IdleTimeout)
+	}
+	if r.MaxDuration > 0 {
+		out.MaxStreamDuration = &routev3.RouteAction_MaxStreamDuration{MaxStreamDuration: duration(r.MaxDuration)}
 	}
 	return out, setDestination(out, s, r.Split, port)
 }
@@ -100,7 +110,7 @@ func routeAction(s *model.Service, r *model.Route, port uint16) (*routev3.RouteA
 func patience(rules ...*model.Route) *durationpb.Duration {
 	longest := streamIdleTimeout
 	for _, r := range rules {
-		silent := r.Timeout
+		silent := max(r.Timeout, r.IdleTimeout)
 		if r.Delay != nil {
 			silent += r.Delay.Fixed
 		}
