@@ -13,6 +13,7 @@ import (
 
 	"github.com/meshc/meshc/compiler"
 	"github.com/meshc/meshc/compiler/diag"
+	"github.com/meshc/meshc/compiler/fix"
 	"github.com/meshc/meshc/compiler/intent"
 )
 
@@ -87,10 +88,17 @@ func (v vetting) report(ctx context.Context, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	res, err := compiler.Compile(ctx, os.DirFS(root), compiler.Options{Load: loadOptions(sub, kept)})
+	opts := compiler.Options{Load: loadOptions(sub, kept)}
+	res, err := compiler.Compile(ctx, os.DirFS(root), opts)
 	if err != nil {
 		return fmt.Errorf("vet %s: %w", v.dir, err)
 	}
+	hidden, err := fix.Beyond(ctx, os.DirFS(root), opts, res)
+	if err != nil {
+		return fmt.Errorf("vet %s: %w", v.dir, err)
+	}
+	res.Diags = append(res.Diags, hidden...)
+	res.Diags.Sort()
 	p := diagPrinter(root)
 	p.Colour = v.colour
 	if err := printVet(w, res, p, v.format); err != nil {

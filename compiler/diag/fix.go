@@ -76,6 +76,12 @@ func (p Pos) Offset(source []byte) (int, error) {
 	return at + p.Col - 1, nil
 }
 
+// PosAt gives the place of a byte of source.
+func PosAt(source []byte, offset int) Pos {
+	head := source[:offset]
+	return Pos{Line: bytes.Count(head, []byte("\n")) + 1, Col: offset - bytes.LastIndexByte(head, '\n')}
+}
+
 // span is an Edit in bytes.
 type span struct {
 	start, end int
@@ -129,7 +135,7 @@ func (l List) Fixes(asked []Code) []*Fix {
 			continue
 		}
 		if slices.ContainsFunc(f.Edits, func(e Edit) bool {
-			return slices.ContainsFunc(taken, e.touches)
+			return slices.ContainsFunc(taken, e.Touches)
 		}) {
 			continue
 		}
@@ -139,8 +145,8 @@ func (l List) Fixes(asked []Code) []*Fix {
 	return out
 }
 
-// touches says that two edits cannot both be made, or are the same one.
-func (e Edit) touches(o Edit) bool {
+// Touches says that two edits cannot both be made, or are the same one.
+func (e Edit) Touches(o Edit) bool {
 	if e.Range.File != o.Range.File {
 		return false
 	}

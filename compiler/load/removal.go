@@ -121,9 +121,5 @@ func (s *source) rangeOfBytes(n ast.Node, start, end int) diag.Range {
 }
 
 func (s *source) placeOfBytes(name string, start, end int) diag.Range {
-	pos := func(offset int) diag.Pos {
-		lines := bytes.Count(s.data[:offset], []byte("\n"))
-		return diag.Pos{Line: lines + 1, Col: offset - (bytes.LastIndexByte(s.data[:offset], '\n') + 1) + 1}
-	}
-	return diag.Range{File: name, Start: pos(start), End: pos(end)}
+	return diag.Range{File: name, Start: diag.PosAt(s.data, start), End: diag.PosAt(s.data, end)}
 }

@@ -1,0 +1,215 @@
+package fix
+
+import (
+	"context"
+	"io/fs"
+	"slices"
+
+	"github.com/meshc/meshc/compiler"
+	"github.com/meshc/meshc/compiler/diag"
+	"github.com/meshc/meshc/compiler/load"
+)
+
+// maxDepth bounds how often Beyond judges the mesh again. The stages of the
+// compiler are four, and a cut may need a wider one.
+const maxDepth = 6
+
+// Beyond gives the diagnostics that errors hide: a stage of the compiler judges
+// only what the stages before it let pass. It mends a copy of the mesh, where a
+// fix is known, and cuts out what has none, and judges the copy. What comes up
+// only because of a cut is left out, so it may tell less than there is, but
+// nothing that mending the errors would not show. Places are those of fsys.
+func Beyond(ctx context.Context, fsys fs.FS, opts compiler.Options, first *compiler.Result) (diag.List, error) {
+	b := &beyond{seen: map[place]bool{}, cut: map[string]bool{}}
+	b.note(first.Diags)
+	o, res := &overlay{FS: fsys, changed: map[string][]byte{}}, first
+	for range maxDepth {
+		if !res.Diags.HasErrors() || res.Intent == nil {
+			break
+		}
+		next, err := b.operate(o, res.Diags)
+		if err != nil {
+			return nil, err
+		}
+		if next == nil {
+			break
+		}
+		if res, err = compiler.Compile(ctx, next, opts); err != nil {
+			return nil, err
+		}
+		o = next
+		b.gather(o, res.Diags)
+	}
+	b.found.Sort()
+	return b.found, nil
+}
+
+// beyond is one run.
+type beyond struct {
+	shifts []map[string]*shift // by round and file
+	seen   map[place]bool
+	cut    map[string]bool // entries out of which something was cut; "" stands for all
+	found  diag.List
+}
+
+// place is what tells diagnostics apart.
+type place struct {
+	code diag.Code
+	at   diag.Range
+}
+
+func (b *beyond) note(l diag.List) {
+	for _, d := range l {
+		b.seen[place{d.Code, d.Range}] = true
+	}
+}
+
+// operate gives the copy without the errors of l; nil when nothing can be done.
+func (b *beyond) operate(o *overlay, l diag.List) (*overlay, error) {
+	sources := load.NewSources(o)
+	edits := map[string][]diag.Edit{}
+	done := 0
+	for _, d := range l {
+		if d.Severity != diag.Error {
+			continue
+		}
+		var these []diag.Edit
+		if d.Fix != nil {
+			these = d.Fix.Edits
+		} else {
+			e, ok := b.cutOut(sources, d)
+			if !ok {
+				continue
+			}
+			these = []diag.Edit{e}
+		}
+		if clash(edits, these) {
+			continue // it has its turn in the next round
+		}
+		for _, e := range these {
+			edits[e.Range.File] = append(edits[e.Range.File], e)
+		}
+		done++
+	}
+	if done == 0 {
+		return nil, nil
+	}
+	return b.apply(o, edits)
+}
+
+// ofAttributes are reported at an attribute, without which the mesh is whole.
+var ofAttributes = []diag.Code{diag.AttributeRefused, diag.BadSuppression, diag.NotSuppressible, diag.SuppressionExpired}
+
+// cutOut takes as little as it can out of the copy, and notes where.
+func (b *beyond) cutOut(sources *load.Sources, d diag.Diagnostic) (diag.Edit, bool) {
+	if slices.Contains(ofAttributes, d.Code) {
+		return sources.CutText(d.Range)
+	}
+	if e, ok := sources.Cut(d.Range); ok {
+		b.cut[sources.Entry(d.Range)] = true
+		return e, true
+	}
+	b.cut[""] = true // others may name what goes
+	return sources.CutEntry(d.Range)
+}
+
+func clash(edits map[string][]diag.Edit, these []diag.Edit) bool {
+	return slices.ContainsFunc(these, func(e diag.Edit) bool {
+		return slices.ContainsFunc(edits[e.Range.File], e.Touches)
+	})
+}
+
+func (b *beyond) apply(o *overlay, edits map[string][]diag.Edit) (*overlay, error) {
+	next, shifts := o.clone(), map[string]*shift{}
+	for name, es := range edits {
+		before, err := fs.ReadFile(o, name)
+		if err != nil {
+			return nil, err
+		}
+		after, err := diag.Apply(before, es)
+		if err != nil || load.Parses(name, after) != nil {
+			return nil, nil // the copy cannot be mended: what is known is all
+		}
+		if shifts[name], err = newShift(before, after, es); err != nil {
+			return nil, err
+		}
+		next.changed[name] = after
+	}
+	b.shifts = append(b.shifts, shifts)
+	return next, nil
+}
+
+// gather keeps what is new in l, at its place in the tree of the user.
+func (b *beyond) gather(o *overlay, l diag.List) {
+	sources := load.NewSources(o)
+	for _, d := range l {
+		if !b.certain(d, sources.Entry(d.Range)) {
+			continue
+		}
+		moved, ok := b.back(d)
+		if !ok || b.seen[place{moved.Code, moved.Range}] {
+			continue
+		}
+		b.seen[place{moved.Code, moved.Range}] = true
+		b.found.Add(moved)
+	}
+}
+
+// certain says that d does not come from a cut.
+func (b *beyond) certain(d diag.Diagnostic, entry string) bool {
+	switch {
+	case len(b.cut) == 0:
+		return true
+	case b.cut[""] || b.cut[entry] || entry == "":
+		return slices.Contains(ofOneField, d.Code)
+	}
+	return slices.Contains(ofOneField, d.Code) || slices.Contains(ofOneEntry, d.Code)
+}
+
+// back moves d, what it points at and its fix to the places that they have in
+// the tree of the user.
+func (b *beyond) back(d diag.Diagnostic) (diag.Diagnostic, bool) {
+	at, ok := b.before(d.Range)
+	if !ok {
+		return d, false
+	}
+	d.Range = at
+	var related []diag.Related
+	for _, r := range d.Related {
+		if r.Range, ok = b.before(r.Range); ok {
+			related = append(related, r)
+		}
+	}
+	d.Related = related
+	d.Fix = b.fixBefore(d.Fix)
+	return d, true
+}
+
+func (b *beyond) fixBefore(f *diag.Fix) *diag.Fix {
+	if f == nil {
+		return nil
+	}
+	moved := *f
+	moved.Edits = nil
+	for _, e := range f.Edits {
+		at, ok := b.before(e.Range)
+		if !ok {
+			return nil
+		}
+		e.Range = at
+		moved.Edits = append(moved.Edits, e)
+	}
+	return &moved
+}
+
+func (b *beyond) before(r diag.Range) (diag.Range, bool) {
+	for _, shifts := range slices.Backward(b.shifts) {
+		if s := shifts[r.File]; s != nil {
+			var ok bool
+			if r, ok = s.back(r); !ok {
+				return r, false
+			}
+		}
+	}
+	return r, true
+}
