@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"regexp"
 	"regexp/syntax"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/meshc/meshc/compiler/diag"
 	"github.com/meshc/meshc/compiler/intent"
@@ -35,6 +37,12 @@ func RE2(expr string) error {
 	}
 	if strings.ContainsAny(expr, "\x00\n\r") {
 		return fmt.Errorf("holds a line break or NUL, which no path or header has")
+	}
+	if strings.ContainsFunc(expr, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		return fmt.Errorf("holds a character outside ASCII, which Envoy reads byte by byte; write its bytes, as in \\xc3\\xa9")
+	}
+	if wideEscape(expr) {
+		return fmt.Errorf("asks for a character above \\xff, and every byte of a value is one character")
 	}
 	if _, err := regexp.Compile(expr); err != nil {
 		return fmt.Errorf("%s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
@@ -83,6 +91,24 @@ func foreignClass(expr string) string {
 		}
 	}
 	return ""
+}
+
+// wideEscape says whether expr holds \x{...} above \xff, which RE2 refuses where
+// it reads Latin-1, as in Envoy.
+func wideEscape(expr string) bool {
+	for i := 0; i+1 < len(expr); i++ {
+		if expr[i] != '\\' {
+			continue
+		}
+		i++
+		if digits, ok := strings.CutPrefix(expr[i:], "x{"); ok {
+			digits, _, _ = strings.Cut(digits, "}")
+			if n, err := strconv.ParseUint(digits, 16, 32); err == nil && n > 0xff {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func className(rest string) string {
