@@ -17,6 +17,7 @@ part[lab]='go test -v -count=1 -timeout 55m ./test/e2e -run TestRoutingLab'
 part[kills]='go test -v -count=1 -timeout 55m ./test/e2e -run Controller|Proxy|Commits'
 part[e2e]='go test -v -count=1 -timeout 55m ./test/e2e -skip RoutingLab|Controller|Proxy|Commits'
 part[envoy]='go test -v -count=1 -timeout 55m ./compiler/emit/xds -run TestEnvoyValidates'
+part[reach]='go test -v -count=1 -timeout 55m ./compiler/reach/...'
 part[interop]='go test -v -count=1 -timeout 55m ./test/interop'
 part[race-compiler]='go test -race -timeout 55m ./compiler/... ./schema/... ./testdata/genmesh/...'
 part[race-control]='go test -race -timeout 55m ./reconciler/... ./ca/... ./cmd/...'
@@ -24,7 +25,7 @@ part[race-data]='go test -race -timeout 55m ./dataplane/...'
 part[fuzz-compiler]='tools/fuzz.sh compiler schema testdata'
 part[fuzz-control]='tools/fuzz.sh reconciler ca cmd'
 part[fuzz-data]='tools/fuzz.sh dataplane'
-order=(lab kills e2e envoy interop race-compiler race-control race-data fuzz-compiler fuzz-control fuzz-data)
+order=(lab kills e2e envoy reach interop race-compiler race-control race-data fuzz-compiler fuzz-control fuzz-data)
 
 # What the parts test: everything in the commit but the documents, so that
 # keeping the evidence does not make it out of date.
