@@ -1,0 +1,130 @@
+// Package behave says what services of a mesh do as functions from requests to
+// outcomes, and compares two of them exactly: which requests are treated
+// differently, each time with a request that shows it. What package reach
+// cannot decide is a reach.Unknown.
+package behave
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/meshc/meshc/compiler/model"
+)
+
+// Verdict is the end of a request, as far as the mesh decides it.
+type Verdict string
+
+// Verdicts.
+const (
+	Served  Verdict = "served"   // it goes to a version, if no fault answers first
+	Denied  Verdict = "denied"   // the server's proxy answers 403
+	NoRoute Verdict = "no route" // the client's proxy answers 404
+	Refused Verdict = "refused"  // the server takes no such connection, or there is no such port
+)
+
+// Outcome is everything that the mesh does to a request, in normal form: equal
+// outcomes are equal, however they are written, and names of routes, places in
+// files and order of lists are no part of them.
+type Outcome struct {
+	Verdict Verdict        `json:"verdict"`
+	To      []Destination  `json:"to,omitempty"` // by cluster
+	Timeout time.Duration  `json:"timeout,omitempty"`
+	Retry   *Retry         `json:"retry,omitempty"`
+	Delay   *Fault         `json:"delay,omitempty"`
+	Abort   *Fault         `json:"abort,omitempty"`
+	Request HeaderOps      `json:"requestHeaders,omitzero"`
+	Reply   HeaderOps      `json:"responseHeaders,omitzero"`
+	MTLS    model.MTLSMode `json:"mtls,omitempty"`
+	Server  string         `json:"server,omitempty"` // the SPIFFE ID that the client insists on
+}
+
+// Destination is one share of the requests.
+type Destination struct {
+	Cluster     string   `json:"cluster"`
+	BasisPoints uint32   `json:"basisPoints"`
+	Traffic     []string `json:"traffic,omitempty"` // how the client treats it, "name: value"
+}
+
+// Retry policy of a request whose method it applies to.
+type Retry struct {
+	Attempts uint32        `json:"attempts"`
+	On       []string      `json:"on,omitempty"`
+	Statuses []uint32      `json:"statuses,omitempty"`
+	PerTry   time.Duration `json:"perTry,omitempty"`
+}
+
+// Fault of a share of the requests, until it ends.
+type Fault struct {
+	Fixed       time.Duration `json:"fixed,omitempty"`
+	Status      uint32        `json:"status,omitempty"`
+	BasisPoints uint32        `json:"basisPoints"`
+	Until       time.Time     `json:"until"`
+}
+
+// HeaderOps are changes in the order remove, set, add.
+type HeaderOps struct {
+	Remove []string       `json:"remove,omitempty"`
+	Set    []model.Header `json:"set,omitempty"`
+	Add    []model.Header `json:"add,omitempty"`
+}
+
+// key is equal for equal outcomes.
+func (o *Outcome) key() string {
+	raw, err := json.Marshal(o)
+	if err != nil {
+		panic(fmt.Sprintf("behave: an outcome has no JSON: %v", err))
+	}
+	return string(raw)
+}
+
+// outcomeOf is what r does to a request that is let in, without its retries.
+func outcomeOf(s *model.Service, port uint16, r *model.Route) Outcome {
+	if r.NotFound {
+		return Outcome{Verdict: NoRoute}
+	}
+	out := Outcome{
+		Verdict: Served, Timeout: r.Timeout, MTLS: s.MTLS,
+		Request: headerOps(r.RequestHeaders), Reply: headerOps(r.ResponseHeaders),
+	}
+	if s.MTLS != model.MTLSDisable {
+		out.Server = s.SPIFFEID
+	}
+	for _, d := range r.Split {
+		to := Destination{Cluster: model.ClusterName(port, d.Version, s.Host), BasisPoints: d.BasisPoints}
+		if v := s.Version(d.Version); v != nil {
+			for _, t := range v.Traffic.Settings() {
+				to.Traffic = append(to.Traffic, t.Name+": "+t.Value)
+			}
+		}
+		out.To = append(out.To, to)
+	}
+	if d := r.Delay; d != nil {
+		out.Delay = &Fault{Fixed: d.Fixed, BasisPoints: d.BasisPoints, Until: d.Until.UTC()}
+	}
+	if a := r.Abort; a != nil {
+		out.Abort = &Fault{Status: a.Status, BasisPoints: a.BasisPoints, Until: a.Until.UTC()}
+	}
+	return out
+}
+
+// headerOps leaves out removals that a later step makes pointless: what is set
+// afterwards replaces every value.
+func headerOps(h model.HeaderOps) HeaderOps {
+	out := HeaderOps{Set: h.Set, Add: h.Add}
+	for _, name := range h.Remove {
+		if !slices.ContainsFunc(h.Set, func(s model.Header) bool { return s.Name == name }) {
+			out.Remove = append(out.Remove, name)
+		}
+	}
+	return out
+}
+
+// retry is nil for a policy that never retries.
+func retry(r *model.Retry) *Retry {
+	if r == nil || r.Attempts == 0 || len(r.On) == 0 && len(r.Statuses) == 0 {
+		return nil
+	}
+	return &Retry{Attempts: r.Attempts, On: r.On, Statuses: r.Statuses, PerTry: r.PerTry}
+}
