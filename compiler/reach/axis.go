@@ -29,16 +29,21 @@ type axis struct {
 }
 
 func newAxis(d Dim) *axis {
+	return &axis{dim: d, kind: kindOf(d), number: map[Text]int32{}, byKey: map[string]int{}}
+}
+
+// kindOf is the kind of a coordinate; a field whose values are joined has one.
+func kindOf(d Dim) *kind {
 	k := kinds[d.Kind]
-	if k == nil {
+	switch {
+	case k == nil:
 		panic("reach: there is no coordinate " + string(d.Kind))
-	}
-	if d.Kind == Header && slices.Contains(joined, d.Name) {
+	case d.Kind == Header && slices.Contains(joined, d.Name):
 		one := *k
 		one.repeated = false
-		k = &one
+		return &one
 	}
-	return &axis{dim: d, kind: k, number: map[Text]int32{}, byKey: map[string]int{}}
+	return k
 }
 
 func (a *axis) mention(t Text) {

@@ -101,7 +101,7 @@ func (s *search) consistent(d Dim) bool {
 			out = append(out, a.text)
 		}
 	}
-	k := kinds[d.Kind]
+	k := kindOf(d)
 	switch {
 	case len(in) == 0 && k.optional:
 		return true
@@ -123,7 +123,7 @@ func (s *search) value(d Dim, in, out []Text) bool {
 	if err != nil {
 		panic(err)
 	}
-	classes, err := automaton.Split(k(d).domain(d.Name), ms, b)
+	classes, err := automaton.Split(kindOf(d).domain(d.Name), ms, b)
 	if err != nil {
 		panic(err)
 	}
@@ -133,8 +133,6 @@ func (s *search) value(d Dim, in, out []Text) bool {
 	s.values[key] = yes
 	return yes
 }
-
-func k(d Dim) *kind { return kinds[d.Kind] }
 
 // TestTwoDesignsAgree draws predicates over up to four coordinates.
 func TestTwoDesignsAgree(t *testing.T) {
