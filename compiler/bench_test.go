@@ -1,6 +1,7 @@
 package compiler_test
 
 import (
+	"bytes"
 	"context"
 	"testing"
 
@@ -39,8 +40,10 @@ func BenchmarkRender(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
+		var out bytes.Buffer
 		for _, name := range files.Names() {
-			if _, err := files.Render(name); err != nil {
+			out.Reset()
+			if err := files.Render(&out, name); err != nil {
 				b.Fatal(err)
 			}
 		}

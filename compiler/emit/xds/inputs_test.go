@@ -33,8 +33,8 @@ func TestResourcesDependOnTheirInputsOnly(t *testing.T) {
 				if !sameInputs(t, r, without, w) {
 					continue
 				}
-				got, gotErr := without.Render(w)
-				want, wantErr := r.Render(w)
+				got, gotErr := render(without, w)
+				want, wantErr := render(r, w)
 				if (gotErr == nil) != (wantErr == nil) || !bytes.Equal(got, want) {
 					t.Fatalf("seed %d: %s has the same inputs without %s, and other resources: %v, %v", seed, w.NodeID(), s.Ref, gotErr, wantErr)
 				}

@@ -82,24 +82,25 @@ type unitKey struct {
 	ports string
 }
 
-// Render gives the resources of w, to stand behind a key at the top level of
+// Render writes the resources of w, to stand behind a key at the top level of
 // an indented document. Whatever has no address is an error.
-func (r *Renderer) Render(w *model.Workload) ([]byte, error) {
+func (r *Renderer) Render(out *bytes.Buffer, w *model.Workload) error {
 	e := &emitter{index: r.ix, self: w, opts: r.opts, out: &Resources{}, shared: r, parts: &fragments{}}
 	if err := e.run(); err != nil {
-		return nil, err
+		return err
 	}
 	all, err := e.out.fragments(nil)
 	if err != nil {
-		return nil, fmt.Errorf("workload %s: %w", w.NodeID(), err)
+		return fmt.Errorf("workload %s: %w", w.NodeID(), err)
 	}
 	all.add(e.parts)
 	if len(all.unplaced) > 0 {
 		slices.Sort(all.unplaced)
 		err := (&Resources{Unplaced: all.unplaced}).Complete()
-		return nil, fmt.Errorf("workload %s: %w", w.NodeID(), err)
+		return fmt.Errorf("workload %s: %w", w.NodeID(), err)
 	}
-	return all.write(w.Outbound), nil
+	all.write(out, w.Outbound)
+	return nil
 }
 
 // outbound does what the client of ref has, from what is known of others.
@@ -263,9 +264,7 @@ func nameOf(m proto.Message) string {
 const elementPrefix = "      "
 
 // write puts the resources together as MarshalJSON and json.Indent would.
-func (f *fragments) write(addresses map[string]string) []byte {
-	var out bytes.Buffer
-	out.Grow(f.length())
+func (f *fragments) write(out *bytes.Buffer, addresses map[string]string) {
 	out.WriteString("{")
 	for i, list := range []struct {
 		key string
@@ -277,25 +276,13 @@ func (f *fragments) write(addresses map[string]string) []byte {
 		out.WriteString("\n    \"" + list.key + "\": [")
 		slices.SortFunc(list.all, func(a, b fragment) int { return strings.Compare(a.name, b.name) })
 		for i, one := range list.all {
-			separate(&out, i)
-			one.write(&out, addresses)
+			separate(out, i)
+			one.write(out, addresses)
 		}
-		closeList(&out, len(list.all))
+		closeList(out, len(list.all))
 	}
-	f.writeBundles(&out)
+	f.writeBundles(out)
 	out.WriteString("\n  }")
-	return out.Bytes()
-}
-
-func (f *fragments) length() int {
-	const frame = 512
-	n := frame
-	for _, list := range [][]fragment{f.listeners, f.routes, f.clusters, f.endpoints} {
-		for _, one := range list {
-			n += len(one.head) + len(one.tail) + 32
-		}
-	}
-	return n
 }
 
 func separate(out *bytes.Buffer, i int) {

@@ -19,7 +19,7 @@ func checkRendered(t *testing.T, m *model.Mesh, all []*model.Workload) {
 		t.Fatal(err)
 	}
 	for _, w := range all {
-		got, gotErr := r.Render(w)
+		got, gotErr := render(r, w)
 		res, err := xds.Emit(m, w, all, o)
 		if err == nil {
 			err = res.Complete()
@@ -44,6 +44,12 @@ func checkRendered(t *testing.T, m *model.Mesh, all []*model.Workload) {
 			t.Fatalf("%s: rendered\n%s\nwant\n%s", w.NodeID(), have, want.String())
 		}
 	}
+}
+
+func render(r *xds.Renderer, w *model.Workload) ([]byte, error) {
+	var out bytes.Buffer
+	err := r.Render(&out, w)
+	return out.Bytes(), err
 }
 
 // Clients of one service that are placed in different ways share what they can

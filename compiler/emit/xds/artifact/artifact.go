@@ -66,27 +66,23 @@ func (r *Renderer) Key(path string) (string, error) {
 // Names gives the slash-separated path of every file, sorted.
 func (r *Renderer) Names() []string { return slices.Sorted(maps.Keys(r.files)) }
 
-// Render gives the content of a file. It begins with what it is and which proxy
-// it is for; the resources are those of xds.Emit.
-func (r *Renderer) Render(path string) ([]byte, error) {
+// Render writes the content of a file. It begins with what it is and which
+// proxy it is for; the resources are those of xds.Emit.
+func (r *Renderer) Render(out *bytes.Buffer, path string) error {
 	w, ok := r.files[path]
 	if !ok {
-		return nil, fmt.Errorf("no workload has the file %q", path)
-	}
-	resources, err := r.resource.Render(w)
-	if err != nil {
-		return nil, err
+		return fmt.Errorf("no workload has the file %q", path)
 	}
 	node, err := json.Marshal(w.NodeID())
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var out bytes.Buffer
-	out.Grow(len(resources) + len(node) + 128)
-	fmt.Fprintf(&out, "{\n  \"apiVersion\": %q,\n  \"kind\": \"ProxyConfig\",\n  \"node\": %s,\n  \"resources\": ", apiVersion, node)
-	out.Write(resources)
+	fmt.Fprintf(out, "{\n  \"apiVersion\": %q,\n  \"kind\": \"ProxyConfig\",\n  \"node\": %s,\n  \"resources\": ", apiVersion, node)
+	if err := r.resource.Render(out, w); err != nil {
+		return err
+	}
 	out.WriteString("\n}\n")
-	return out.Bytes(), nil
+	return nil
 }
 
 // group is what shares the first part of a file's name.

@@ -1,6 +1,7 @@
 package artifact_test
 
 import (
+	"bytes"
 	"errors"
 	"maps"
 	"os"
@@ -51,10 +52,11 @@ func TestFileNames(t *testing.T) {
 	if got := files.Names(); !slices.Equal(got, want) {
 		t.Errorf("files %v, want %v", got, want)
 	}
-	if first, err := files.Render("pay/v1.json"); err != nil || !strings.Contains(string(first), `"node": "sidecar~us/pay.v1-0"`) {
-		t.Errorf("the first instance is not in pay/v1.json: %v, %.200s", err, first)
+	var first bytes.Buffer
+	if err := files.Render(&first, "pay/v1.json"); err != nil || !strings.Contains(first.String(), `"node": "sidecar~us/pay.v1-0"`) {
+		t.Errorf("the first instance is not in pay/v1.json: %v, %.200s", err, first.String())
 	}
-	if _, err := files.Render("pay/v9.json"); err == nil {
+	if err := files.Render(&first, "pay/v9.json"); err == nil {
 		t.Error("renders a file that no workload has")
 	}
 }
@@ -105,11 +107,12 @@ type fixed map[string][]byte
 
 func (f fixed) Names() []string { return slices.Sorted(maps.Keys(f)) }
 
-func (f fixed) Render(name string) ([]byte, error) {
+func (f fixed) Render(out *bytes.Buffer, name string) error {
 	if f[name] == nil {
-		return nil, errBroken
+		return errBroken
 	}
-	return f[name], nil
+	out.Write(f[name])
+	return nil
 }
 
 func (fixed) Key(string) (string, error) { return "", nil }
@@ -202,9 +205,9 @@ type keyed struct {
 
 func (k keyed) Key(name string) (string, error) { return string(k.fixed[name]), nil }
 
-func (k keyed) Render(name string) ([]byte, error) {
+func (k keyed) Render(out *bytes.Buffer, name string) error {
 	k.rendered.Add(1)
-	return k.fixed.Render(name)
+	return k.fixed.Render(out, name)
 }
 
 // A file is left alone when its inputs are the same and nobody touched it.

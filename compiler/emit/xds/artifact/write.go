@@ -48,7 +48,7 @@ type Report struct {
 // several goroutines.
 type Source interface {
 	Names() []string
-	Render(name string) ([]byte, error)
+	Render(out *bytes.Buffer, name string) error
 	// Key names all that Render's answer depends on; "" for unknown.
 	Key(name string) (string, error)
 }
@@ -112,12 +112,13 @@ func (w *writer) all() error {
 	var wg sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
+			var content bytes.Buffer // of one file after the other
 			for !failed.Load() {
 				i := int(next.Add(1)) - 1
 				if i >= len(names) {
 					return
 				}
-				if errs[i] = w.one(names[i]); errs[i] != nil {
+				if errs[i] = w.one(&content, names[i]); errs[i] != nil {
 					failed.Store(true)
 				}
 			}
@@ -133,7 +134,7 @@ func (w *writer) all() error {
 	return errs[i]
 }
 
-func (w *writer) one(name string) error {
+func (w *writer) one(content *bytes.Buffer, name string) error {
 	key, err := w.src.Key(name)
 	if err != nil {
 		return err
@@ -141,7 +142,7 @@ func (w *writer) one(name string) error {
 	if key != "" && w.last.Made[name].Key == key && w.untouched(name) {
 		return w.note(name, w.last.Files[name], true)
 	}
-	if err := w.fresh(name); err != nil || key == "" {
+	if err := w.fresh(content, name); err != nil || key == "" {
 		return err
 	}
 	return w.remember(name, key)
@@ -173,18 +174,26 @@ func (w *writer) remember(name, key string) error {
 }
 
 // fresh renders a file and writes it, unless it is there.
-func (w *writer) fresh(name string) error {
-	content, err := w.src.Render(name)
-	if err != nil {
+func (w *writer) fresh(content *bytes.Buffer, name string) error {
+	content.Reset()
+	if err := w.src.Render(content, name); err != nil {
 		return err
 	}
-	sum := digest(content)
+	same := w.holds(name, content.Bytes())
+	if err := w.note(name, digest(content.Bytes()), same); err != nil || same {
+		return err
+	}
+	return replace(w.root, name, content.Bytes())
+}
+
+// holds says that a file has this content.
+func (w *writer) holds(name string, content []byte) bool {
+	info, err := w.root.Stat(name)
+	if err != nil || info.Size() != int64(len(content)) {
+		return false
+	}
 	was, err := w.root.ReadFile(name)
-	same := err == nil && bytes.Equal(was, content)
-	if err := w.note(name, sum, same); err != nil || same {
-		return err
-	}
-	return replace(w.root, name, content)
+	return err == nil && bytes.Equal(was, content)
 }
 
 // note keeps what a file is going to be. It is in the journal before the file
