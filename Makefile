@@ -14,7 +14,7 @@ CUE_VERSION         := v0.17.1
 # Packages below testdata are skipped by ./..., so they are named.
 PACKAGES := ./... ./testdata/genmesh/...
 
-.PHONY: help tools build demo demo-script test test-race soak fuzz check golden bench clean
+.PHONY: help tools build demo demo-script test test-race soak fuzz check golden bench bench-compile clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
@@ -51,6 +51,10 @@ check: tools ## what CI checks beside the tests
 
 bench: build ## CPU per request beside HAProxy, nginx and Envoy
 	@exec bin/bench
+
+bench-compile: tools build ## CPU, wall time and memory of vet and compile beside stock cue
+	go build -trimpath -o bin/ ./testdata/genmesh ./tools/benchcompile
+	@exec bin/benchcompile
 
 clean: ## remove what the build made
 	rm -rf bin
