@@ -22,7 +22,7 @@ const maxDepth = 6
 func Beyond(ctx context.Context, fsys fs.FS, opts compiler.Options, first *compiler.Result) (diag.List, error) {
 	b := &beyond{seen: map[place]bool{}, cut: map[string]bool{}}
 	b.note(first.Diags)
-	o, res := &overlay{FS: fsys, changed: map[string][]byte{}}, first
+	o, res := over(fsys), first
 	for range maxDepth {
 		if !res.Diags.HasErrors() || res.Intent == nil {
 			break
@@ -34,10 +34,14 @@ func Beyond(ctx context.Context, fsys fs.FS, opts compiler.Options, first *compi
 		if next == nil {
 			break
 		}
-		if res, err = compiler.Compile(ctx, next, opts); err != nil {
+		after, err := compiler.Compile(ctx, next, opts)
+		if err != nil {
 			return nil, err
 		}
-		o = next
+		if broken(res.Diags, after.Diags) {
+			break // something refers to what was mended or cut
+		}
+		o, res = next, after
 		b.gather(o, res.Diags)
 	}
 	b.found.Sort()
@@ -106,7 +110,11 @@ func (b *beyond) cutOut(sources *load.Sources, d diag.Diagnostic) (diag.Edit, bo
 		return sources.CutText(d.Range)
 	}
 	if e, ok := sources.Cut(d.Range); ok {
-		b.cut[sources.Entry(d.Range)] = true
+		entry := sources.Entry(d.Range)
+		if sources.Field(d.Range) == "namespace" {
+			entry = "" // it is part of the name by which others know the entry
+		}
+		b.cut[entry] = true
 		return e, true
 	}
 	b.cut[""] = true // others may name what goes
@@ -160,10 +168,14 @@ func (b *beyond) certain(d diag.Diagnostic, entry string) bool {
 	switch {
 	case len(b.cut) == 0:
 		return true
-	case b.cut[""] || b.cut[entry] || entry == "":
-		return slices.Contains(ofOneField, d.Code)
+	case slices.Contains(ofOneField, d.Code):
+		return true
+	case b.cut[""]:
+		return false
+	case b.cut[entry] || entry == "":
+		return slices.Contains(ofNames, d.Code)
 	}
-	return slices.Contains(ofOneField, d.Code) || slices.Contains(ofOneEntry, d.Code)
+	return slices.Contains(ofNames, d.Code) || slices.Contains(ofOneEntry, d.Code)
 }
 
 // back moves d, what it points at and its fix to the places that they have in

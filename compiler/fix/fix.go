@@ -34,14 +34,18 @@ type Outcome struct {
 // Mesh makes the fixes of the mesh in fsys: the certain ones, or, when codes are
 // asked for, those of these codes, choices among them. It writes nothing.
 func Mesh(ctx context.Context, fsys fs.FS, opts compiler.Options, asked []diag.Code) (*Outcome, error) {
-	o := &overlay{FS: fsys, changed: map[string][]byte{}}
+	o := over(fsys)
 	res, err := compiler.Compile(ctx, o, opts)
 	if err != nil {
 		return nil, err
 	}
 	out := &Outcome{}
 	for range maxRounds {
-		made, next, after, err := round(ctx, o, opts, res.Diags, asked)
+		hidden, err := Beyond(ctx, o, opts, res)
+		if err != nil {
+			return nil, err
+		}
+		made, next, after, err := round(ctx, o, opts, slices.Concat(res.Diags, hidden), asked)
 		if err != nil {
 			return nil, err
 		}
@@ -85,8 +89,7 @@ func round(ctx context.Context, o *overlay, opts compiler.Options, l diag.List, 
 // breakage are the codes of a mesh that cannot be read any more. Other codes
 // may come up because what hid them is mended.
 var breakage = []diag.Code{
-	diag.Syntax, diag.UnknownReference, diag.Conflict, diag.UnknownField, diag.UnknownTopLevel,
-	diag.EvaluationLimit, diag.EvaluationCrash, diag.Internal,
+	diag.Syntax, diag.UnknownReference, diag.Conflict, diag.EvaluationLimit, diag.EvaluationCrash, diag.Internal,
 }
 
 func broken(before, after diag.List) bool {

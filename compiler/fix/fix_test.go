@@ -91,3 +91,46 @@ func TestUnreadableTree(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// TestBeyondKeepsToWhatTheUserWrote wants nothing that only the copy says: a
+// reference to a misspelt name holds until the name is mended.
+func TestBeyondKeepsToWhatTheUserWrote(t *testing.T) {
+	for name, files := range map[string][]string{
+		"a reference to what is mended": {"a.cue", "package mesh\nservcie: a: owner: \"x\"\nservice: b: {owner: servcie.a.owner, ports: http: {number: 80, protocol: \"http\"}, versions: v1: {}}\n"},
+		"a reference to what is cut":    {"a.cue", "package mesh\nservice: b: {owner: zone, zone: \"x\", ports: http: {number: 80, protocol: \"http\"}, versions: v1: {}}\n"},
+		"a syntax error":                {"a.cue", "package mesh\nservice: b: {\n"},
+		"a caller of what is cut": {"a.cue", "package mesh\nservice: b: {ports: http: {number: 99999, protocol: \"http\"}, versions: v1: {}, routes: all: {to: v1: 100, port: \"http\"}}\n" +
+			"service: c: {ports: http: {number: 80, protocol: \"http\"}, versions: v1: {}, uses: b: {}}\n"},
+		"YAML": {"a.yaml", "service:\n  b: {ownr: x}\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fsys := mesh(files...)
+			res, err := compiler.Compile(t.Context(), fsys, opts)
+			if err != nil || len(res.Diags) != 1 {
+				t.Fatal(err, res.Diags)
+			}
+			if more, err := fix.Beyond(t.Context(), fsys, opts, res); err != nil || len(more) != 0 {
+				t.Errorf("%v %+v", err, more)
+			}
+		})
+	}
+}
+
+// TestBeyondMovesPlacesBack has the hidden mistake behind a mended one, in the
+// same line: its place, what it points at and its fix are the user's.
+func TestBeyondMovesPlacesBack(t *testing.T) {
+	const text = "package mesh\nservice: b: {ownr: \"x\", ports: http: {number: 80, protocol: \"http\"}, versions: {stable: {}}, routes: all: to: stabel: 100}\n"
+	fsys := mesh("a.cue", text)
+	res, err := compiler.Compile(t.Context(), fsys, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	more, err := fix.Beyond(t.Context(), fsys, opts, res)
+	if err != nil || len(more) != 1 || more[0].Code != diag.UnknownVersion || more[0].Fix == nil {
+		t.Fatalf("%v %+v", err, more)
+	}
+	after, err := diag.Apply([]byte(text), append(more[0].Fix.Edits, res.Diags[0].Fix.Edits...))
+	if want := "package mesh\nservice: b: {owner: \"x\", ports: http: {number: 80, protocol: \"http\"}, versions: {stable: {}}, routes: all: to: stable: 100}\n"; err != nil || string(after) != want {
+		t.Errorf("%v\n%s", err, after)
+	}
+}

@@ -13,6 +13,9 @@ type overlay struct {
 	changed map[string][]byte
 }
 
+// over gives an overlay that changes nothing.
+func over(fsys fs.FS) *overlay { return &overlay{FS: fsys, changed: map[string][]byte{}} }
+
 func (o *overlay) clone() *overlay {
 	return &overlay{FS: o.FS, changed: maps.Clone(o.changed)}
 }

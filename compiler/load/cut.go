@@ -68,6 +68,23 @@ func (s *source) freely() *source {
 	return &free
 }
 
+// Field gives the name of the innermost field around a place; "" where there
+// is none, or a pattern.
+func (s *Sources) Field(at diag.Range) string {
+	m := sourceOf(s.fsys, s.known, at.File).innermost(at.Start)
+	for m != nil && m.field == nil {
+		m = m.around
+	}
+	if m == nil {
+		return ""
+	}
+	name, _, err := ast.LabelName(m.field.Label)
+	if err != nil {
+		return ""
+	}
+	return name
+}
+
 // Entry gives the entry around a place as "service reviews"; "" outside.
 func (s *Sources) Entry(at diag.Range) string {
 	m := sourceOf(s.fsys, s.known, at.File).innermost(at.Start)
