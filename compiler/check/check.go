@@ -26,7 +26,7 @@ var intentPasses = []func(*overIntent){
 	(*overIntent).ports,      // numbers once per owner, protocols that this version routes
 	(*overIntent).identities, // account and domain parts that make a valid SPIFFE ID
 	(*overIntent).uses,       // edges of the call graph end somewhere
-	(*overIntent).protocols,  // grpc only where something carries it
+	(*overIntent).protocols,  // retries that calls of gRPC would get
 	(*overIntent).routes,     // destinations, weights, ports, order constraints
 	(*overIntent).matches,    // conditions that a proxy can evaluate
 	(*overIntent).headers,    // header changes that a proxy may make

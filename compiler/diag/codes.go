@@ -32,7 +32,7 @@ const (
 	MisplacedConfig   Code = "MSH1025" // `mesh:` below the root
 	TCPRefused        Code = "MSH1030" // a tcp port: this version routes http and grpc
 	SelfUse           Code = "MSH1031" // a service that declares to use itself
-	GRPCNotCarried    Code = "MSH1032" // a grpc port where only a proxy could carry it, or the reverse
+	GRPCNotRetried    Code = "MSH1032" // retries of a grpc route that no call would get
 
 	UnknownVersion     Code = "MSH2001"
 	WeightSum          Code = "MSH2002" // weights do not add up to 100

@@ -83,8 +83,8 @@ var shape = []Entry{
 	{SelfUse, Error, "a service that uses itself",
 		"`uses` is an edge of the call graph from one service to another; a service reaches its own instances without the mesh.",
 		"service: a: uses: a: {}", "service: a: uses: b: {}"},
-	{GRPCNotCarried, Error, "a grpc port that nothing carries",
-		"Proxies of this version carry http. A grpc port is reached by an application that reads xDS itself, and such an application has no sidecar. So a service has http ports or grpc ports, a service uses ports of its own kind, and gateways and externals are for http.",
-		"service: a: {ports: http: {number: 80, protocol: \"http\"}, uses: b: {}}\nservice: b: ports: rpc: {number: 81, protocol: \"grpc\"}",
-		"service: a: {ports: rpc: {number: 80, protocol: \"grpc\"}, uses: b: {}}\nservice: b: ports: rpc: {number: 81, protocol: \"grpc\"}"},
+	{GRPCNotRetried, Error, "retries that no call of gRPC gets",
+		"Every call of gRPC is a POST, and a POST is tried again only when the route's `methods` say so: it may be carried out twice.",
+		"service: a: {ports: rpc: {number: 80, protocol: \"grpc\"}, routes: all: {to: v1: 100, retries: {attempts: 1, on: [\"connect-failure\"]}}}",
+		"service: a: {ports: rpc: {number: 80, protocol: \"grpc\"}, routes: all: {to: v1: 100, retries: {attempts: 1, on: [\"connect-failure\"], methods: [\"POST\"]}}}"},
 }

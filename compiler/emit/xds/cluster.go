@@ -28,7 +28,8 @@ func (e *emitter) serviceClusters(s *model.Service, port uint16) error {
 
 func (e *emitter) versionCluster(s *model.Service, version string, port uint16) error {
 	name := model.ClusterName(port, version, s.Host)
-	socket, err := e.upstreamSocket(s)
+	protocol := s.Port(port).Protocol
+	socket, err := e.upstreamSocket(s, protocol)
 	if err != nil {
 		return err
 	}
@@ -38,8 +39,12 @@ func (e *emitter) versionCluster(s *model.Service, version string, port uint16) 
 	}
 	c := newCluster(name)
 	c.TransportSocket = socket
-	if err := setTraffic(c, s.Version(version).Traffic); err != nil {
-		return err
+	traffic := s.Version(version).Traffic
+	setTraffic(c, traffic)
+	if e.self.Role != model.RoleGRPC { // whose application speaks nothing else
+		if err := setProtocol(c, protocol, connections(traffic)); err != nil {
+			return err
+		}
 	}
 	if e.opts.Static {
 		inline(c, clusterv3.Cluster_STATIC, ends)
@@ -54,20 +59,20 @@ func (e *emitter) versionCluster(s *model.Service, version string, port uint16) 
 
 // upstreamSocket is nil for plaintext. A permissive server is asked for TLS:
 // every client of the mesh has an identity.
-func (e *emitter) upstreamSocket(s *model.Service) (*corev3.TransportSocket, error) {
+func (e *emitter) upstreamSocket(s *model.Service, p model.Protocol) (*corev3.TransportSocket, error) {
 	switch {
 	case s.MTLS == model.MTLSDisable:
 		return nil, nil
 	case e.self.Role == model.RoleGRPC:
 		return grpcTLS(s.SPIFFEID)
 	default:
-		return e.clientTLS(s.SPIFFEID, s.Host)
+		return e.clientTLS(s.SPIFFEID, s.Host, p)
 	}
 }
 
 // externalCluster has no identity to check and is reached in plaintext.
-func (e *emitter) externalCluster(x *model.External, port uint16) error {
-	name := model.ClusterName(port, "", x.Host)
+func (e *emitter) externalCluster(x *model.External, p model.Port) error {
+	name, port := model.ClusterName(p.Number, "", x.Host), p.Number
 	c := newCluster(name)
 	if len(x.Endpoints) == 0 {
 		inline(c, clusterv3.Cluster_STRICT_DNS, assignment(name, socketAddress(x.Host, port)))
@@ -79,7 +84,8 @@ func (e *emitter) externalCluster(x *model.External, port uint16) error {
 		}
 		inline(c, clusterv3.Cluster_STATIC, assignment(name, addrs...))
 	}
-	if err := setTraffic(c, x.Traffic); err != nil {
+	setTraffic(c, x.Traffic)
+	if err := setProtocol(c, p.Protocol, connections(x.Traffic)); err != nil {
 		return fmt.Errorf("external %s: %w", x.Ref, err)
 	}
 	e.out.Clusters = append(e.out.Clusters, c)
@@ -99,12 +105,15 @@ func addresses(list []string) ([]*corev3.Address, error) {
 }
 
 // inboundCluster is the application beside the proxy.
-func (e *emitter) inboundCluster(port uint16) error {
-	a, err := address(e.self.App[port])
+func (e *emitter) inboundCluster(p model.Port) error {
+	a, err := address(e.self.App[p.Number])
 	if err != nil {
-		return fmt.Errorf("application port %d: %w", port, err)
+		return fmt.Errorf("application port %d: %w", p.Number, err)
 	}
-	c := newCluster(model.InboundName(port))
+	c := newCluster(model.InboundName(p.Number))
+	if err := setProtocol(c, p.Protocol, nil); err != nil {
+		return err
+	}
 	inline(c, clusterv3.Cluster_STATIC, assignment(c.Name, a))
 	e.out.Clusters = append(e.out.Clusters, c)
 	return nil

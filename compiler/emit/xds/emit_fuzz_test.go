@@ -3,7 +3,6 @@ package xds_test
 import (
 	"bytes"
 	"encoding/json"
-	"strings"
 	"testing"
 
 	"github.com/meshc/meshc/compiler/emit/xds"
@@ -63,36 +62,10 @@ func FuzzEmit(f *testing.F) {
 				_, _ = xds.Emit(m, w, all, xds.Options{Now: now})
 				continue
 			}
-			if reachesGRPC(m, w) {
-				_, err := xds.Emit(m, w, all, xds.Options{Now: now})
-				if err == nil || !strings.Contains(err.Error(), "is grpc") {
-					t.Fatalf("%s: a proxy that must carry grpc: got error %v", w.NodeID(), err)
-				}
-				continue
-			}
 			first := emitJSON(t, m, w, all)
 			if second := emitJSON(t, again, xds.DefaultWorkloads(again)[i], all); !bytes.Equal(first, second) {
 				t.Fatalf("%s: two runs differ:\n%s\n%s", w.NodeID(), first, second)
 			}
 		}
 	})
-}
-
-// reachesGRPC says whether w is a sidecar in front of a grpc port.
-func reachesGRPC(m *model.Mesh, w *model.Workload) bool {
-	grpc := make(map[model.Ref]bool)
-	for _, s := range m.Services {
-		grpc[s.Ref] = s.Ports[0].Protocol == model.GRPC
-	}
-	for _, s := range m.Services {
-		if s.Ref != w.Service || w.Role != model.RoleSidecar {
-			continue
-		}
-		for _, used := range s.Uses {
-			if grpc[used] {
-				return true
-			}
-		}
-	}
-	return false
 }

@@ -102,7 +102,7 @@ func TestEnvoyAcceptsRandomMeshes(t *testing.T) {
 		m := newDice(seed, false).mesh()
 		all := xds.DefaultWorkloads(m)
 		w := all[int(seed)%len(all)]
-		if w.Role == model.RoleGRPC || reachesGRPC(m, w) {
+		if w.Role == model.RoleGRPC {
 			continue
 		}
 		envoyAccepts(t, envoy, w.NodeID(), staticJSON(t, m, w, all))

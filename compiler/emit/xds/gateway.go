@@ -5,6 +5,7 @@ import (
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 
 	"github.com/meshc/meshc/compiler/model"
 )
@@ -37,7 +38,7 @@ func (e *emitter) gatewayListener(l *model.GatewayListener) error {
 	if err != nil {
 		return err
 	}
-	hcm, err := e.connectionManager(edgeSide, rc, fault)
+	hcm, err := e.connectionManager(edgeSide, e.edgeCodec(l), rc, fault)
 	if err != nil {
 		return err
 	}
@@ -47,6 +48,21 @@ func (e *emitter) gatewayListener(l *model.GatewayListener) error {
 	}
 	e.addListener(out)
 	return nil
+}
+
+// edgeCodec is HTTP/1.1, and where a route leads to a grpc port HTTP/2 too: what
+// comes from outside is told apart by its first bytes.
+func (e *emitter) edgeCodec(l *model.GatewayListener) hcmv3.HttpConnectionManager_CodecType {
+	for _, h := range l.Hosts {
+		for _, r := range h.Routes {
+			if s, err := e.service(r.Service); err == nil {
+				if p := s.Port(r.Port); p != nil && p.Protocol == model.GRPC {
+					return hcmv3.HttpConnectionManager_AUTO
+				}
+			}
+		}
+	}
+	return hcmv3.HttpConnectionManager_HTTP1
 }
 
 // gatewayRoutes has one virtual host per host pattern. A client names the
@@ -104,7 +120,7 @@ func (e *emitter) gatewayTarget(r *model.GatewayRoute) error {
 	if p == nil {
 		return fmt.Errorf("service %s has no port %d", s.Ref, r.Port)
 	}
-	if err := http1(s.Ref, *p); err != nil {
+	if err := carried(s.Ref, *p); err != nil {
 		return err
 	}
 	return e.serviceClusters(s, p.Number)

@@ -38,7 +38,7 @@ const (
 )
 
 // connectionManager serves rc on one side with filters in front of the router.
-func (e *emitter) connectionManager(at side, rc *routev3.RouteConfiguration, filters ...*hcmv3.HttpFilter) (*listenerv3.Filter, error) {
+func (e *emitter) connectionManager(at side, speaks hcmv3.HttpConnectionManager_CodecType, rc *routev3.RouteConfiguration, filters ...*hcmv3.HttpFilter) (*listenerv3.Filter, error) {
 	router, err := httpFilter(routerFilter, &routerv3.Router{})
 	if err != nil {
 		return nil, err
@@ -48,10 +48,8 @@ func (e *emitter) connectionManager(at side, rc *routev3.RouteConfiguration, fil
 		return nil, err
 	}
 	hcm := &hcmv3.HttpConnectionManager{
-		StatPrefix: rc.Name,
-		// Ports declare their protocol: nothing is sniffed, and this version's
-		// data planes agree on HTTP/1.1.
-		CodecType:                 hcmv3.HttpConnectionManager_HTTP1,
+		StatPrefix:                rc.Name,
+		CodecType:                 speaks,
 		HttpFilters:               append(filters, router),
 		AccessLog:                 log,
 		StreamIdleTimeout:         duration(streamIdleTimeout),

@@ -26,12 +26,12 @@ func plainListener(name, at string, direction corev3.TrafficDirection, hcm *list
 }
 
 // inboundListener has the chains that mode asks for.
-func (e *emitter) inboundListener(name, at string, mode model.MTLSMode, hcm *listenerv3.Filter) (*listenerv3.Listener, error) {
+func (e *emitter) inboundListener(name, at string, mode model.MTLSMode, p model.Protocol, hcm *listenerv3.Filter) (*listenerv3.Listener, error) {
 	out, err := plainListener(name, at, corev3.TrafficDirection_INBOUND, hcm)
 	if err != nil || mode == model.MTLSDisable {
 		return out, err
 	}
-	socket, err := e.serverTLS()
+	socket, err := e.serverTLS(p)
 	if err != nil {
 		return nil, err
 	}

@@ -30,6 +30,9 @@ func (e *emitter) routes(name string, s *model.Service, r *model.Route, port uin
 	if err != nil {
 		return nil, fmt.Errorf("route %q of %s: %w", name, s.Ref, err)
 	}
+	if p := s.Port(port); p != nil && p.Protocol == model.GRPC {
+		retryRPCs(proto)
+	}
 	out := make([]*routev3.Route, len(matches))
 	for i, m := range matches {
 		out[i] = &routev3.Route{

@@ -48,17 +48,8 @@ func (e *emitter) ownService() (*model.Service, error) {
 	return s, nil
 }
 
-// http1 refuses a port that a proxy of this version cannot carry.
-func http1(owner model.Ref, p model.Port) error {
-	if p.Protocol == model.HTTP {
-		return nil
-	}
-	return fmt.Errorf("port %q (%d) of %s is %s: proxies of this version carry http only, and clients of role grpc reach grpc ports themselves",
-		p.Name, p.Number, owner, p.Protocol)
-}
-
 func (e *emitter) inbound(s *model.Service, p model.Port) error {
-	if err := http1(s.Ref, p); err != nil {
+	if err := carried(s.Ref, p); err != nil {
 		return err
 	}
 	at := e.self.Inbound[p.Number]
@@ -77,16 +68,16 @@ func (e *emitter) inbound(s *model.Service, p model.Port) error {
 	if err != nil {
 		return err
 	}
-	hcm, err := e.connectionManager(inboundSide, rc, rbac)
+	hcm, err := e.connectionManager(inboundSide, codec(p.Protocol), rc, rbac)
 	if err != nil {
 		return err
 	}
-	l, err := e.inboundListener(name, at, s.MTLS, hcm)
+	l, err := e.inboundListener(name, at, s.MTLS, p.Protocol, hcm)
 	if err != nil {
 		return err
 	}
 	e.addListener(l)
-	return e.inboundCluster(p.Number)
+	return e.inboundCluster(p)
 }
 
 func (e *emitter) outbound(ref model.Ref) error {
@@ -98,17 +89,17 @@ func (e *emitter) outbound(ref model.Ref) error {
 		return err
 	}
 	for _, p := range s.Ports {
-		if err := http1(s.Ref, p); err != nil {
+		if err := carried(s.Ref, p); err != nil {
 			return err
 		}
 		if !e.placedOutbound(ref, p.Number) {
 			continue
 		}
-		rc, err := e.serviceRoutes(s, p.Number)
+		rc, err := e.serviceRoutes(s, p)
 		if err != nil {
 			return err
 		}
-		if err := e.outboundListener(s.Ref, p.Number, rc); err != nil {
+		if err := e.outboundListener(s.Ref, p, rc); err != nil {
 			return err
 		}
 		if err := e.serviceClusters(s, p.Number); err != nil {
@@ -119,8 +110,8 @@ func (e *emitter) outbound(ref model.Ref) error {
 }
 
 // serviceRoutes is the route table of one service port.
-func (e *emitter) serviceRoutes(s *model.Service, port uint16) (*routev3.RouteConfiguration, error) {
-	name := model.OutboundName(port, s.Host)
+func (e *emitter) serviceRoutes(s *model.Service, p model.Port) (*routev3.RouteConfiguration, error) {
+	name, port := model.OutboundName(p.Number, s.Host), p.Number
 	vhost := virtualHost(name, []string{"*"}, nil)
 	for _, r := range s.Routes {
 		if !appliesTo(r, port) {
@@ -150,13 +141,13 @@ func (e *emitter) placedOutbound(ref model.Ref, port uint16) bool {
 	return true
 }
 
-func (e *emitter) outboundListener(ref model.Ref, port uint16, rc *routev3.RouteConfiguration) error {
-	at := e.self.Outbound[model.OutboundKey(ref, port)]
+func (e *emitter) outboundListener(ref model.Ref, p model.Port, rc *routev3.RouteConfiguration) error {
+	at := e.self.Outbound[model.OutboundKey(ref, p.Number)]
 	fault, err := faultHTTPFilter()
 	if err != nil {
 		return err
 	}
-	hcm, err := e.connectionManager(outboundSide, rc, fault)
+	hcm, err := e.connectionManager(outboundSide, codec(p.Protocol), rc, fault)
 	if err != nil {
 		return err
 	}
@@ -170,7 +161,7 @@ func (e *emitter) outboundListener(ref model.Ref, port uint16, rc *routev3.Route
 
 func (e *emitter) outboundExternal(x *model.External) error {
 	for _, p := range x.Ports {
-		if err := http1(x.Ref, p); err != nil {
+		if err := carried(x.Ref, p); err != nil {
 			return err
 		}
 		if !e.placedOutbound(x.Ref, p.Number) {
@@ -185,10 +176,10 @@ func (e *emitter) outboundExternal(x *model.External) error {
 			Name:         name,
 			VirtualHosts: []*routev3.VirtualHost{virtualHost(name, []string{"*"}, []*routev3.Route{route})},
 		}
-		if err := e.outboundListener(x.Ref, p.Number, rc); err != nil {
+		if err := e.outboundListener(x.Ref, p, rc); err != nil {
 			return err
 		}
-		if err := e.externalCluster(x, p.Number); err != nil {
+		if err := e.externalCluster(x, p); err != nil {
 			return err
 		}
 	}

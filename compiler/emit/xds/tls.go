@@ -5,12 +5,11 @@ import (
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/meshc/meshc/compiler/model"
 )
 
 const tlsSocket = "envoy.transport_sockets.tls"
-
-// alpn is all that a proxy of this version speaks inside TLS.
-var alpn = []string{"http/1.1"}
 
 // bundle says where the trust bundle comes from.
 func (e *emitter) bundle() *tlsv3.SdsSecretConfig {
@@ -44,18 +43,18 @@ func mutualTLS(bundle *tlsv3.SdsSecretConfig, peer *matcherv3.StringMatcher, pro
 }
 
 // clientTLS reaches a server that is spiffeID and no other.
-func (e *emitter) clientTLS(spiffeID, sni string) (*corev3.TransportSocket, error) {
+func (e *emitter) clientTLS(spiffeID, sni string, p model.Protocol) (*corev3.TransportSocket, error) {
 	return transportSocket(&tlsv3.UpstreamTlsContext{
-		CommonTlsContext: mutualTLS(e.bundle(), exactly(spiffeID), alpn),
+		CommonTlsContext: mutualTLS(e.bundle(), exactly(spiffeID), alpn(p)),
 		Sni:              sni,
 	})
 }
 
 // serverTLS takes clients of the mesh's own trust domain. Which of them may
 // do what is the RBAC filter's business.
-func (e *emitter) serverTLS() (*corev3.TransportSocket, error) {
+func (e *emitter) serverTLS(p model.Protocol) (*corev3.TransportSocket, error) {
 	return transportSocket(&tlsv3.DownstreamTlsContext{
-		CommonTlsContext:         mutualTLS(e.bundle(), startsWith("spiffe://"+e.mesh.TrustDomain+"/"), alpn),
+		CommonTlsContext:         mutualTLS(e.bundle(), startsWith("spiffe://"+e.mesh.TrustDomain+"/"), alpn(p)),
 		RequireClientCertificate: boolValue(true),
 	})
 }

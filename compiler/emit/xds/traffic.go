@@ -5,55 +5,31 @@ import (
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-	httpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
-	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/meshc/meshc/compiler/model"
 )
 
 // setTraffic says on a cluster how callers treat its endpoints.
-func setTraffic(c *clusterv3.Cluster, t *model.Traffic) error {
+func setTraffic(c *clusterv3.Cluster, t *model.Traffic) {
 	if t == nil {
-		return nil
+		return
 	}
 	c.ConnectTimeout = duration(t.ConnectTimeout)
 	c.CircuitBreakers = circuitBreakers(t)
 	c.OutlierDetection = outlierDetection(t.Outliers)
 	setHealth(c, t.Health)
 	setBalance(c, t.Balance)
-	if t.Connections == nil {
-		return nil
+	if t.Connections != nil && t.Connections.Keepalive != nil {
+		c.UpstreamConnectionOptions = &clusterv3.UpstreamConnectionOptions{TcpKeepalive: keepalive(t.Connections.Keepalive)}
 	}
-	if k := t.Connections.Keepalive; k != nil {
-		c.UpstreamConnectionOptions = &clusterv3.UpstreamConnectionOptions{TcpKeepalive: keepalive(k)}
-	}
-	options, err := connectionOptions(t.Connections)
-	if err != nil {
-		return err
-	}
-	c.TypedExtensionProtocolOptions = map[string]*anypb.Any{httpOptions: options}
-	return nil
 }
 
-// connectionOptions limit what one connection is used for.
-func connectionOptions(c *model.Connections) (*anypb.Any, error) {
-	common := &corev3.HttpProtocolOptions{IdleTimeout: duration(c.Idle)}
-	if c.MaxAge > 0 {
-		common.MaxConnectionDuration = duration(c.MaxAge)
+// connections of a cluster's traffic settings, or nil.
+func connections(t *model.Traffic) *model.Connections {
+	if t == nil {
+		return nil
 	}
-	if c.RequestsPerConnection > 0 {
-		common.MaxRequestsPerConnection = uint32Value(c.RequestsPerConnection)
-	}
-	return toAny(&httpv3.HttpProtocolOptions{
-		CommonHttpProtocolOptions: common,
-		UpstreamProtocolOptions: &httpv3.HttpProtocolOptions_ExplicitHttpConfig_{
-			ExplicitHttpConfig: &httpv3.HttpProtocolOptions_ExplicitHttpConfig{
-				ProtocolConfig: &httpv3.HttpProtocolOptions_ExplicitHttpConfig_HttpProtocolOptions{
-					HttpProtocolOptions: &corev3.Http1ProtocolOptions{},
-				},
-			},
-		},
-	})
+	return t.Connections
 }
 
 func keepalive(k *model.Keepalive) *corev3.TcpKeepalive {

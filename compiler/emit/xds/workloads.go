@@ -46,23 +46,18 @@ func serviceWorkload(m *model.Mesh, s *model.Service, version string) *model.Wor
 	}
 }
 
-// defaultRole: proxies of this version do not carry grpc, so a service that
-// speaks nothing else reads xDS itself. One without ports speaks what it uses.
+// defaultRole: a service that speaks and uses nothing but grpc reads xDS itself,
+// without a proxy in its way. All others have a sidecar.
 func defaultRole(m *model.Mesh, s *model.Service) model.Role {
-	ports := s.Ports
-	if len(ports) == 0 {
-		for _, used := range s.Uses {
-			if to := m.Service(used); to != nil {
-				ports = append(ports, to.Ports...)
-			}
+	ports := slices.Clone(s.Ports)
+	for _, used := range s.Uses {
+		to := m.Service(used)
+		if to == nil {
+			return model.RoleSidecar // an external is reached through a proxy
 		}
+		ports = append(ports, to.Ports...)
 	}
-	for _, p := range ports {
-		if p.Protocol != model.GRPC {
-			return model.RoleSidecar
-		}
-	}
-	if len(ports) == 0 {
+	if len(ports) == 0 || slices.ContainsFunc(ports, func(p model.Port) bool { return p.Protocol != model.GRPC }) {
 		return model.RoleSidecar
 	}
 	return model.RoleGRPC
