@@ -149,7 +149,7 @@ func (r *Reconciler) reject(a *attempt, f failure) {
 // apply makes g what serves: guard, plan, push, save. The push comes before
 // the save, so that what cannot be emitted never becomes the last good commit.
 func (r *Reconciler) apply(a *attempt, g *store.Generation) {
-	if f := r.guard(g.Mesh); f.err != nil {
+	if f := r.guard(a.result); f.err != nil {
 		r.reject(a, f)
 		return
 	}
@@ -177,10 +177,11 @@ func (r *Reconciler) apply(a *attempt, g *store.Generation) {
 const emitFailed = "EmitFailed"
 
 // guard refuses what would be right by its letter and is hardly ever meant.
-func (r *Reconciler) guard(m *model.Mesh) failure {
-	if m.TrustDomain != r.opts.TrustDomain {
-		return failure{reason: "TrustDomainMismatch", err: fmt.Errorf("the mesh is of the trust domain %q, the controller and its CA of %q", m.TrustDomain, r.opts.TrustDomain)}
+func (r *Reconciler) guard(res *compiler.Result) failure {
+	if f := r.ofTrustDomain(res); f.err != nil {
+		return f
 	}
+	m := res.Model
 	if len(m.Services) == 0 && r.serving != nil && len(r.serving.Mesh.Services) > 0 && !r.opts.AllowEmpty {
 		return failure{reason: "EmptyMesh", err: fmt.Errorf("the commit has no service and %d serve: confirm with --allow-empty", len(r.serving.Mesh.Services))}
 	}

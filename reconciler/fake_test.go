@@ -12,6 +12,7 @@ import (
 
 	"github.com/meshc/meshc/compiler"
 	"github.com/meshc/meshc/compiler/diag"
+	"github.com/meshc/meshc/compiler/intent"
 	"github.com/meshc/meshc/compiler/model"
 	"github.com/meshc/meshc/reconciler/source"
 	"github.com/meshc/meshc/reconciler/status"
@@ -252,6 +253,9 @@ func (w *world) judge(ctx context.Context, tree fs.FS) (*compiler.Result, error)
 		return &compiler.Result{Model: m}, nil
 	case commit == "foreign":
 		m.TrustDomain = "elsewhere"
+		at := diag.Range{File: "mesh.cue", Start: diag.Pos{Line: 3, Col: 9}}
+		in := &intent.Mesh{Config: intent.Config{TrustDomain: &intent.Value[string]{V: m.TrustDomain, At: at}}}
+		return &compiler.Result{Model: m, Intent: in}, nil
 	case commit == "fault":
 		m.Services = []*model.Service{{Routes: []*model.Route{{Delay: &model.Delay{Until: time.Now().Add(time.Hour)}}}}}
 		return &compiler.Result{Model: m}, nil

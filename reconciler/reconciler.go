@@ -150,7 +150,7 @@ func (r *Reconciler) Restore() error {
 		r.opts.Log.Error("the newest saved commit is damaged, the one before it serves", "commit", g.Commit, "error", g.Damage)
 	}
 	if g.Mesh.TrustDomain != r.opts.TrustDomain {
-		return fmt.Errorf("the saved mesh is of the trust domain %q, this controller of %q", g.Mesh.TrustDomain, r.opts.TrustDomain)
+		return WrongState(g.Mesh.TrustDomain, r.opts.TrustDomain)
 	}
 	r.serve(g)
 	r.report()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -309,6 +310,10 @@ func TestGuards(t *testing.T) {
 		w.commit("foreign")
 		w.wantServing("c1")
 		w.wantCondition(status.AppliedType, status.False, "TrustDomainMismatch")
+		a := w.store.status.Attempted
+		if len(a.Diagnostics) != 1 || a.Diagnostics[0].Code != "MSH8001" || !strings.HasPrefix(a.Error, "mesh.cue:3:9: MSH8001: trustDomain is \"elsewhere\"") {
+			t.Errorf("attempted %+v", a)
+		}
 		w.stop()
 		w.opts.AllowEmpty = true
 		w.source.set("empty")

@@ -69,10 +69,13 @@ func (p *process) start(ctx context.Context) error {
 			return err
 		}
 		p.onStop(func() { _ = state.Close() })
+		if err := p.sameTrustDomain(state); err != nil {
+			return err
+		}
 	}
 	authority, err := ca.Open(ca.Config{Dir: p.caDir, TrustDomain: p.trustDomain, Log: p.log})
 	if err != nil {
-		return err
+		return fmt.Errorf("%w (--ca-dir=%s, --trust-domain=%s)", err, p.caDir, p.trustDomain)
 	}
 	ads := xds.New(xds.Options{})
 	if err := p.keepBundle(ctx, authority, ads); err != nil {
@@ -87,6 +90,15 @@ func (p *process) start(ctx context.Context) error {
 		return err
 	}
 	return p.startAdmin(ctx)
+}
+
+// sameTrustDomain is asked before the CA, which would say the same of its keys in
+// words of certificates. State that cannot be read is for Restore to tell.
+func (p *process) sameTrustDomain(state *store.Local) error {
+	if g, err := state.Load(); err == nil && g.Mesh.TrustDomain != p.trustDomain {
+		return reconciler.WrongState(g.Mesh.TrustDomain, p.trustDomain)
+	}
+	return nil
 }
 
 // keepBundle gives the roots to ADS and to the file, now and when they change.

@@ -104,7 +104,7 @@ func begin(ctx context.Context, errw io.Writer, o *local.Options) error {
 		var m *model.Mesh
 		if m, err = (&diffFlags{dir: o.Mesh}).gitTree(ctx, errw, head.Hash); err == nil {
 			o.First, o.TrustDomain = head.Hash, m.TrustDomain
-			return nil
+			return sameTrustDomain(ctx, errw, o, repo)
 		}
 	}
 	last, commit, lastErr := store.Serving(o.State)

@@ -30,7 +30,8 @@ references, conflicts, reachability, security and resilience. It needs no networ
   meshc vet --fix=MSH2002      make the fixes of one code, also where there is a choice
   meshc vet --fix --dry-run    print what they would change, as a unified diff
 
-Exit status: 0 no errors, 1 errors, 2 could not tell. A dry run gives 1 when there
+Exit status: 0 no errors, 1 errors, 2 could not tell, also when there is nothing
+in DIR to report on. A dry run gives 1 when there
 is something to fix.`,
 		Args: cobra.MaximumNArgs(1),
 	}
@@ -99,6 +100,9 @@ func (v vetting) report(ctx context.Context, w io.Writer) error {
 	}
 	res.Diags = append(res.Diags, hidden...)
 	res.Diags.Sort()
+	if err := nothingThere(v.dir, sub, res); err != nil {
+		return err
+	}
 	p := diagPrinter(root)
 	p.Colour = v.colour
 	if err := printVet(w, res, p, v.format); err != nil {

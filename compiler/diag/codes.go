@@ -90,5 +90,7 @@ const (
 	EvaluationCrash Code = "MSH7002" // the evaluator itself failed
 	NotServed       Code = "MSH7010" // a field that a proxy concerned cannot serve
 
+	TrustDomainChanged Code = "MSH8001" // a running mesh is of another trust domain
+
 	Internal Code = "MSH9001"
 )

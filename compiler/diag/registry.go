@@ -30,6 +30,7 @@ var blocks = [][]Entry{
 	traffic,
 	telemetry,
 	compile,
+	running,
 	internal,
 }
 

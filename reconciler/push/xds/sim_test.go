@@ -379,6 +379,7 @@ func (s *sim) fresh(r *response, rc, cluster string) bool {
 }
 
 func (s *sim) plan() {
+	s.ses.reconsider(s.now)
 	s.ask()
 	for _, r := range s.ses.plan(s.now) {
 		s.Logf("sent %s %s of %s: %v removed %v", r.typ, r.nonce, r.commit, r.resources, r.removed)
