@@ -22,6 +22,9 @@ func TestUpEndsAndStartsAgain(t *testing.T) {
 		t.Errorf("meshc up after SIGINT: %v", err)
 	}
 	m.traces.none(m.Repo)
+	if text, code, err := m.Meshc("status"); err != nil || code != 2 || !hasLine(text, "stale", "does not run") {
+		t.Errorf("meshc status of a mesh that has ended: exit status %d, %v:\n%s", code, err, text)
+	}
 	m.start()
 	if got := m.file("addresses.json"); got != addresses {
 		t.Errorf("addresses were %s and are %s", addresses, got)
