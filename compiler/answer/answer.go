@@ -74,6 +74,7 @@ type Taken struct {
 	TimeoutAt       string         `json:"timeoutAt,omitempty"`
 	MaxDuration     string         `json:"maxDuration,omitempty"`
 	IdleTimeout     string         `json:"idleTimeout,omitempty"`
+	Hash            []string       `json:"hash,omitempty"` // what chooses the endpoint
 	Retry           *Retry         `json:"retry,omitempty"`
 	Faults          []Fault        `json:"faults,omitempty"`
 	RequestHeaders  []HeaderChange `json:"requestHeaders,omitempty"` // in the order of application

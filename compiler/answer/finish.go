@@ -42,6 +42,7 @@ func (a *asking) taken(s *model.Service, port uint16, rule *model.Route) *Taken 
 		TimeoutAt:       place(rule.TimeoutOrigin),
 		MaxDuration:     spanText(rule.MaxDuration),
 		IdleTimeout:     spanText(rule.IdleTimeout),
+		Hash:            hashText(rule.Hash),
 		Retry:           a.retry(rule.Retry),
 		RequestHeaders:  headerChanges(rule.RequestHeaders),
 		ResponseHeaders: headerChanges(rule.ResponseHeaders),
@@ -187,6 +188,14 @@ func timeoutText(d time.Duration) string {
 		return "none"
 	}
 	return d.String()
+}
+
+func hashText(keys []model.HashKey) []string {
+	var out []string
+	for _, k := range keys {
+		out = append(out, k.String())
+	}
+	return out
 }
 
 // spanText is "" for 0.

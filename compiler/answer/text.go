@@ -79,6 +79,9 @@ func (t *Taken) text(line printer) {
 	if t.IdleTimeout != "" {
 		line("idle timeout", "%s%s", t.IdleTimeout, in(t.At))
 	}
+	if len(t.Hash) > 0 {
+		line("hash", "%s%s", strings.Join(t.Hash, ", "), in(t.At))
+	}
 	switch {
 	case t.Retry == nil:
 		line("retries", "none")

@@ -24,10 +24,16 @@ func (c *overIntent) traffic() {
 	for _, e := range c.mesh.Externals {
 		t.written(e.Traffic, fmt.Sprintf("external %q", e.Name.V))
 	}
+	for _, s := range c.mesh.Services {
+		for _, r := range s.Routes {
+			t.hashKeys(r)
+		}
+	}
 	if c.diags.HasErrors() {
 		return // what meets would be judged by what is refused
 	}
 	for _, s := range c.mesh.Services {
+		t.hashing(s)
 		for _, v := range s.Versions {
 			t.met(c.scope.VersionTraffic(s, v), meeting{what: fmt.Sprintf("service %q", s.Name.V), ports: s.Ports})
 		}
@@ -76,6 +82,9 @@ func (t *traffic) met(b *intent.Traffic, m meeting) {
 			related(b.RetryBudget.At, "the retry budget").help("leave one of them out")
 	}
 	t.ejection(b, m)
+	if p := hashingPolicy(b); p != nil && m.external {
+		t.once(diag.HashMissing, p.At, "%s has no routes whose `hash` %s could choose by", m.what, p.V)
+	}
 	if b.Health != nil && b.Health.Port != nil {
 		t.healthPort(b.Health.Port, m)
 	}
@@ -178,6 +187,7 @@ func (t *traffic) balance(b *intent.Balance, owner string) {
 		t.report(diag.BalanceUnused, b.Choices.At, "%s: %s does not draw endpoints to choose from", owner, policy).
 			Help = "write `policy: \"leastRequest\"`, or leave `choices` out"
 	}
+	t.hashSizes(b, policy, owner)
 	if p := b.PanicPercent; p != nil {
 		if _, err := literal.Percent(p.V); err != nil {
 			t.report(diag.BadPercent, p.At, "%s: panicPercent: %q %s", owner, p.V, err)

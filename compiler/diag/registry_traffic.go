@@ -45,4 +45,10 @@ var traffic = []Entry{
 	{RateLimitedUnused, Warning, "a pause that no answer could ask for",
 		"`rateLimited` reads a header of the answer. Failures such as connect-failure or reset have no answer.",
 		"retries: {attempts: 1, on: [\"reset\"], rateLimited: header: \"retry-after\"}", "retries: {attempts: 1, on: [\"429\"], rateLimited: header: \"retry-after\"}"},
+	{HashUnused, Warning, "hash keys, and no policy that hashes",
+		"`hash` says what of a request chooses its endpoint, which only ringHash and maglev do.",
+		"routes: all: {to: v1: 100, hash: [{cookie: \"user\"}]}", "{routes: all: {to: v1: 100, hash: [{cookie: \"user\"}]}, traffic: balance: policy: \"maglev\"}"},
+	{HashMissing, Warning, "a policy that hashes, and no keys",
+		"ringHash and maglev choose the endpoint by the `hash` of the route. Without keys they choose at random.",
+		"{routes: all: to: v1: 100, traffic: balance: policy: \"maglev\"}", "{routes: all: {to: v1: 100, hash: [{cookie: \"user\"}]}, traffic: balance: policy: \"maglev\"}"},
 }

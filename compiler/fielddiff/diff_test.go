@@ -29,6 +29,7 @@ func full() *model.Mesh {
 		Name: "rest", Ports: []uint16{80}, Match: []model.Match{match},
 		Split:   []model.Split{{Version: "v1", BasisPoints: 9000, Origin: line(6)}, {Version: "v2", BasisPoints: 1000, Origin: line(7)}},
 		Timeout: time.Second, TimeoutOrigin: line(8), MaxDuration: time.Minute, IdleTimeout: time.Minute,
+		Hash: []model.HashKey{{From: model.HashHeader, Name: "x", Terminal: true}},
 		Retry: &model.Retry{Attempts: 2, On: []string{"5xx"}, Statuses: []uint32{503}, PerTry: time.Second, Methods: []string{"GET"}, PerTryIdle: time.Second, AvoidTried: true,
 			Backoff: &model.Backoff{Base: time.Second, Max: time.Minute}, RateLimited: &model.RateLimited{Header: "h", UnixTime: true, Max: time.Minute}, Origin: line(9)},
 		RequestHeaders: ops, ResponseHeaders: ops,
@@ -77,7 +78,7 @@ func traffic() *model.Traffic {
 			Interval: time.Second, Timeout: time.Second, HealthyAfter: 2, UnhealthyAfter: 3, Port: 81,
 		},
 		Balance: &model.Balance{
-			Policy: model.LeastRequest, Choices: 2, PanicBasisPoints: 5000,
+			Policy: model.LeastRequest, Choices: 2, RingMin: 1, RingMax: 2, Table: 3, PanicBasisPoints: 5000,
 			SlowStart: &model.SlowStart{Window: time.Minute, MinBasisPoints: 1000, AggressionHundredths: 100},
 		},
 	}

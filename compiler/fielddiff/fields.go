@@ -103,6 +103,9 @@ func (f *flat) route(path string, r *model.Route) {
 	f.add(path+".timeout", limitText(r.Timeout), or(r.TimeoutOrigin, r.Origin))
 	f.optionalLimit(path+".maxDuration", r.MaxDuration, r.Origin)
 	f.optionalLimit(path+".idleTimeout", r.IdleTimeout, r.Origin)
+	for i, k := range r.Hash {
+		f.add(fmt.Sprintf("%s.hash[%d]", path, i), k.String(), or(k.Origin, r.Origin))
+	}
 	f.retry(path+".retries", r)
 	f.headers(path+".requestHeaders", r.RequestHeaders, r.Origin)
 	f.headers(path+".responseHeaders", r.ResponseHeaders, r.Origin)

@@ -102,6 +102,7 @@ type Route struct {
 	Timeout         *Value[string] // Go-like duration, "0s" = none
 	MaxDuration     *Value[string]
 	IdleTimeout     *Value[string]
+	Hash            []*HashKey
 	Retries         *Retries
 	RequestHeaders  *HeaderOps
 	ResponseHeaders *HeaderOps

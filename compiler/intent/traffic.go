@@ -88,8 +88,10 @@ type HealthTCP struct {
 
 // Balance spreads requests over endpoints.
 type Balance struct {
-	Policy       *Value[string] // roundRobin | leastRequest | random
+	Policy       *Value[string] // roundRobin | leastRequest | random | ringHash | maglev
 	Choices      *Value[int]
+	Ring         *Ring
+	Table        *Value[int]
 	SlowStart    *SlowStart
 	PanicPercent *Value[string] // decimal
 	At           diag.Range
@@ -100,4 +102,18 @@ type SlowStart struct {
 	Window                 Value[string]
 	MinPercent, Aggression *Value[string] // decimals
 	At                     diag.Range
+}
+
+// Ring is the size of a hash ring.
+type Ring struct {
+	Min, Max *Value[int]
+	At       diag.Range
+}
+
+// HashKey is a part of a request that chooses an endpoint; one of Header,
+// Cookie, Query and SourceIP.
+type HashKey struct {
+	Header, Cookie, Query *Value[string]
+	SourceIP, Terminal    *Value[bool]
+	At                    diag.Range
 }

@@ -70,6 +70,7 @@ func (c cursor) route() *intent.Route {
 		Timeout:         c.optionalText("timeout"),
 		MaxDuration:     c.optionalText("maxDuration"),
 		IdleTimeout:     c.optionalText("idleTimeout"),
+		Hash:            each(c.elements("hash"), cursor.hashKey),
 		Retries:         block(c, "retries", cursor.retries),
 		RequestHeaders:  c.headerOps("requestHeaders"),
 		ResponseHeaders: c.headerOps("responseHeaders"),

@@ -110,9 +110,26 @@ func (c cursor) balance() *intent.Balance {
 	return &intent.Balance{
 		Policy:       c.optionalText("policy"),
 		Choices:      c.optionalNumber("choices"),
+		Ring:         block(c, "ring", cursor.ring),
+		Table:        c.optionalNumber("table"),
 		SlowStart:    block(c, "slowStart", cursor.slowStart),
 		PanicPercent: c.optionalDecimal("panicPercent"),
 		At:           c.label(),
+	}
+}
+
+func (c cursor) ring() *intent.Ring {
+	return &intent.Ring{Min: c.optionalNumber("min"), Max: c.optionalNumber("max"), At: c.label()}
+}
+
+func (c cursor) hashKey() *intent.HashKey {
+	return &intent.HashKey{
+		Header:   c.optionalText("header"),
+		Cookie:   c.optionalText("cookie"),
+		Query:    c.optionalText("query"),
+		SourceIP: c.optionalTruth("sourceIP"),
+		Terminal: c.optionalTruth("terminal"),
+		At:       c.label(),
 	}
 }
 

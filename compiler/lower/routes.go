@@ -52,6 +52,7 @@ func (l *lowering) route(s *intent.Service, r *intent.Route) *model.Route {
 		Timeout:         durationOr(r.Timeout, DefaultTimeout),
 		MaxDuration:     durationOr(r.MaxDuration, 0),
 		IdleTimeout:     durationOr(r.IdleTimeout, 0),
+		Hash:            hashKeys(r.Hash),
 		Retry:           retry(r.Retries),
 		RequestHeaders:  headerOps(r.RequestHeaders),
 		ResponseHeaders: headerOps(r.ResponseHeaders),

@@ -153,8 +153,39 @@ func balance(b *intent.Balance) *model.Balance {
 		PanicBasisPoints: percentOr(b.PanicPercent, model.DefaultPanicBasisPoints),
 		Origin:           b.At,
 	}
-	if out.Policy == model.LeastRequest {
+	switch out.Policy {
+	case model.LeastRequest:
 		out.Choices = numberOr(b.Choices, model.DefaultChoices)
+	case model.Maglev:
+		out.Table = numberOr(b.Table, model.DefaultMaglevTable)
+	case model.RingHash:
+		out.RingMin, out.RingMax = ring(b.Ring)
+	}
+	return out
+}
+
+func ring(r *intent.Ring) (least, most uint32) {
+	if r == nil {
+		return model.DefaultRingMin, model.DefaultRingMax
+	}
+	most = numberOr(r.Max, model.DefaultRingMax)
+	return numberOr(r.Min, min(most, model.DefaultRingMin)), most
+}
+
+// hashKeys keeps the order of the source: Envoy combines them in it.
+func hashKeys(keys []*intent.HashKey) []model.HashKey {
+	var out []model.HashKey
+	for _, k := range keys {
+		key := model.HashKey{From: model.HashSourceIP, Terminal: scope.Or(k.Terminal, false), Origin: k.At}
+		switch {
+		case k.Header != nil:
+			key.From, key.Name = model.HashHeader, strings.ToLower(k.Header.V)
+		case k.Cookie != nil:
+			key.From, key.Name = model.HashCookie, k.Cookie.V
+		case k.Query != nil:
+			key.From, key.Name = model.HashQuery, k.Query.V
+		}
+		out = append(out, key)
 	}
 	return out
 }

@@ -96,6 +96,7 @@ type Route struct {
 	TimeoutOrigin   Origin        // zero: built-in default
 	MaxDuration     time.Duration // whole exchange with its streams, 0 = no limit
 	IdleTimeout     time.Duration // without a byte, 0 = the built-in default or Timeout if longer
+	Hash            []HashKey     // in order; for versions whose Balance hashes
 	Retry           *Retry        // nil: none
 	RequestHeaders  HeaderOps
 	ResponseHeaders HeaderOps

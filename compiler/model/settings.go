@@ -146,6 +146,9 @@ func (b *Balance) settings(s *settings) {
 	s.at = b.Origin
 	s.add("balance.policy", string(b.Policy))
 	s.number("balance.choices", b.Choices)
+	s.number("balance.ring.min", b.RingMin)
+	s.number("balance.ring.max", b.RingMax)
+	s.number("balance.table", b.Table)
 	s.percent("balance.panicPercent", b.PanicBasisPoints)
 	if w := b.SlowStart; w != nil {
 		s.at = w.Origin

@@ -24,6 +24,9 @@ const (
 	DefaultUnhealthyAfter     = 3
 	DefaultHealthStatus       = 200
 	DefaultChoices            = 2
+	DefaultRingMin            = 1024
+	DefaultRingMax            = 8 << 20
+	DefaultMaglevTable        = 65537
 	DefaultPanicBasisPoints   = 5000
 	DefaultSlowStartPoints    = 1000
 	DefaultAggression         = 100 // hundredths
@@ -123,12 +126,19 @@ const (
 	RoundRobin   BalancePolicy = "roundRobin"
 	LeastRequest BalancePolicy = "leastRequest"
 	Random       BalancePolicy = "random"
+	RingHash     BalancePolicy = "ringHash"
+	Maglev       BalancePolicy = "maglev"
 )
+
+// Hashes says that a policy chooses endpoints by the hash of a request.
+func (p BalancePolicy) Hashes() bool { return p == RingHash || p == Maglev }
 
 // Balance spreads requests over endpoints.
 type Balance struct {
 	Policy           BalancePolicy
 	Choices          uint32     // LeastRequest only
+	RingMin, RingMax uint32     // RingHash only
+	Table            uint32     // Maglev only; prime
 	SlowStart        *SlowStart // nil: at once
 	PanicBasisPoints uint32     // 0 = never
 	Origin           Origin

@@ -34,6 +34,7 @@ var Table = []Row{
 	{"service.*.routes.*.retries.rateLimited", Callers, Envoy},
 	{"service.*.routes.*.maxDuration", Callers, Envoy | GRPC}, // gRFC A31
 	{"service.*.routes.*.idleTimeout", Callers, Envoy},
+	{"service.*.routes.*.hash", Callers, Envoy},
 	{"service.*.faults", Callers, All}, // gRFC A33
 	{"service.*.security", Both, All},
 	{"service.*.security.allow", Own, Proxies},

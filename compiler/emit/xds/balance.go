@@ -4,6 +4,7 @@ import (
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/meshc/meshc/compiler/model"
 )
@@ -22,6 +23,16 @@ func setBalance(c *clusterv3.Cluster, b *model.Balance) {
 		}}
 	case model.Random:
 		c.LbPolicy = clusterv3.Cluster_RANDOM
+	case model.RingHash:
+		c.LbPolicy = clusterv3.Cluster_RING_HASH
+		c.LbConfig = &clusterv3.Cluster_RingHashLbConfig_{RingHashLbConfig: &clusterv3.Cluster_RingHashLbConfig{
+			MinimumRingSize: wrapperspb.UInt64(uint64(b.RingMin)), MaximumRingSize: wrapperspb.UInt64(uint64(b.RingMax)),
+		}}
+	case model.Maglev:
+		c.LbPolicy = clusterv3.Cluster_MAGLEV
+		c.LbConfig = &clusterv3.Cluster_MaglevLbConfig_{MaglevLbConfig: &clusterv3.Cluster_MaglevLbConfig{
+			TableSize: wrapperspb.UInt64(uint64(b.Table)),
+		}}
 	default:
 		c.LbPolicy = clusterv3.Cluster_ROUND_ROBIN
 		if b.SlowStart != nil {

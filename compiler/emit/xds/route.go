@@ -97,6 +97,7 @@ func routeAction(s *model.Service, r *model.Route, port uint16) (*routev3.RouteA
 		Timeout:     duration(r.Timeout),
 		IdleTimeout: patience(r),
 		RetryPolicy: retries,
+		HashPolicy:  hashPolicy(r.Hash),
 	}
 	if r.IdleTimeout > 0 {
 		out.IdleTimeout = duration(r.IdleTimeout)
