@@ -90,7 +90,7 @@ func TestEveryFieldOfTheModelShows(t *testing.T) {
 	var leaves [][]any
 	collect(reflect.ValueOf(full()), nil, &leaves)
 	for _, leaf := range leaves {
-		if name := text(leaf); strings.Contains(name, "Origin") ||
+		if name := text(leaf); strings.Contains(name, "Origin") || strings.HasSuffix(name, ".AccessLog.Text") || // only where it is said where it goes
 			strings.Contains(name, "Hosts.Routes.Route.") && !strings.Contains(name, "Match") { // taken over from the service
 			continue
 		}

@@ -1,6 +1,7 @@
 package language
 
 import (
+	"bytes"
 	"maps"
 	"os"
 	"slices"
@@ -26,9 +27,11 @@ func TestGolden(t *testing.T) {
 			}
 			files := map[string][]byte{}
 			for _, name := range r.Names() {
-				if files[name], err = r.Render(name); err != nil {
+				var content bytes.Buffer
+				if err := r.Render(&content, name); err != nil {
 					t.Fatal(err)
 				}
+				files[name] = content.Bytes()
 			}
 			a.check(t, files)
 		})
