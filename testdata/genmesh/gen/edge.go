@@ -65,6 +65,7 @@ func (m *mesh) writeExternal() {
 		f.line("timeout: \"2s\"")
 		m.use("external.timeout")
 	}
+	m.traffic(f, "external", nil)
 	f.close()
 	m.files["shop/weather.cue"] = f.String()
 }

@@ -33,8 +33,11 @@ func Constructs(seed uint64) []string { return Mesh(seed).Constructs }
 
 // Mesh gives the mesh of seed: 5 to 12 services in two namespaces, perhaps a
 // gateway, and one external.
-func Mesh(seed uint64) *Generated {
+func Mesh(seed uint64) *Generated { return generate(seed, false) }
+
+func generate(seed uint64, envoy bool) *Generated {
 	m := &mesh{
+		envoy:      envoy,
 		dice:       rand.New(rand.NewPCG(seed, 0x67656e)),
 		files:      make(map[string]string),
 		constructs: make(map[string]bool),
@@ -59,6 +62,7 @@ func Mesh(seed uint64) *Generated {
 // mesh is one mesh while it is made.
 type mesh struct {
 	dice       *rand.Rand
+	envoy      bool // also what only Envoy serves
 	services   []*service
 	gateway    bool
 	behind     []*service // what the gateway leads to
@@ -74,6 +78,7 @@ type service struct {
 	versions        []string
 	uses            []string // references as written by this service
 	callers         []string // full references "namespace/name"
+	hashed          bool     // all routes have hash keys, and all versions a policy that hashes
 }
 
 func (s *service) ref() string { return s.namespace + "/" + s.name }
@@ -150,7 +155,14 @@ gateway:  m.#Gateways
 external: m.#Externals
 
 mesh: {
-	name: "generated"` + domain + `
+	name: "generated"` + domain + m.proxy() + `
 }
 `
+}
+
+func (m *mesh) proxy() string {
+	if !m.envoy {
+		return ""
+	}
+	return "\n\tproxy: \"envoy\""
 }

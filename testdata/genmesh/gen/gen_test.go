@@ -2,6 +2,7 @@ package gen_test
 
 import (
 	"maps"
+	"slices"
 	"testing"
 
 	"github.com/meshc/meshc/testdata/genmesh/gen"
@@ -44,6 +45,32 @@ func TestEveryConstructOccursOften(t *testing.T) {
 	}
 	for c := range count {
 		if !known[c] {
+			t.Errorf("construct %s is in no list", c)
+		}
+	}
+}
+
+// forEnvoy lists every construct that meshes for Envoy have beside those.
+var forEnvoy = []string{
+	"balance", "balance.hash", "clocks", "connections", "hash", "health", "health.port", "outliers", "retries.backoff", "retries.rateLimited",
+	"retryBudget", "traffic.connectTimeout", "traffic.external", "traffic.service", "traffic.version",
+}
+
+func TestEveryConstructForEnvoyOccursOften(t *testing.T) {
+	const meshes, least = 200, 20
+	count := map[string]int{}
+	for seed := range uint64(meshes) {
+		for _, c := range gen.ForEnvoy(seed).Constructs {
+			count[c]++
+		}
+	}
+	for _, c := range forEnvoy {
+		if count[c] < least {
+			t.Errorf("%s occurs in %d of %d meshes, want at least %d", c, count[c], meshes, least)
+		}
+	}
+	for c := range count {
+		if !slices.Contains(forEnvoy, c) && !slices.Contains(all, c) {
 			t.Errorf("construct %s is in no list", c)
 		}
 	}

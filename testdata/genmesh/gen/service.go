@@ -13,8 +13,19 @@ func (m *mesh) write(s *service) {
 	for i, p := range s.ports {
 		f.line("ports: %s: {number: %d, protocol: \"http\"}", p, 8080+i)
 	}
+	s.hashed = m.envoy && m.chance(30)
 	for _, v := range s.versions {
-		f.line("versions: %s: {}", v)
+		f.open("versions: " + v)
+		if !s.hashed {
+			m.traffic(f, "version", s)
+		}
+		f.close()
+	}
+	if s.hashed {
+		f.line("traffic: balance: policy: %s", quote(m.pick("ringHash", "maglev")))
+		m.use("balance.hash")
+	} else {
+		m.traffic(f, "service", s)
 	}
 	for _, u := range s.uses {
 		f.line("uses: %s: {}", quote(u))
@@ -41,7 +52,7 @@ func (m *mesh) usesExternal(f *source, s *service) {
 // routes writes a few rules that do not cover one another and a last one that
 // takes the rest.
 func (m *mesh) routes(f *source, s *service) {
-	if len(s.versions) == 1 && m.chance(20) {
+	if len(s.versions) == 1 && !s.hashed && m.chance(20) {
 		m.use("routes.default")
 		return
 	}
@@ -67,6 +78,7 @@ func (m *mesh) routes(f *source, s *service) {
 
 func (m *mesh) action(f *source, s *service) {
 	m.weights(f, s)
+	m.clocks(f, s)
 	limit := m.pick("", "3s", "10s", "0s")
 	if limit != "" {
 		f.line("timeout: %s", quote(limit))
@@ -114,12 +126,15 @@ func (m *mesh) retries(f *source) {
 	m.use("retries")
 	f.open("retries")
 	f.line("attempts: %d", 1+m.dice.IntN(3))
+	answered := false
 	on := []string{m.pick("connect-failure", "refused-stream", "reset", "reset-before-request", "gateway-error", "5xx", "retriable-4xx")}
 	if m.chance(50) {
 		on = append(on, m.pick("503", "429"))
 		m.use("retries.status")
+		answered = true
 	}
 	f.line("on: %s", list(on))
+	m.pauses(f, answered)
 	if m.chance(50) {
 		f.line("perTry: \"500ms\"")
 		m.use("retries.perTry")
