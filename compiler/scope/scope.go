@@ -9,6 +9,7 @@ import (
 	"github.com/meshc/meshc/compiler/literal"
 	"github.com/meshc/meshc/compiler/model"
 	"github.com/meshc/meshc/compiler/target"
+	"slices"
 )
 
 // Built-in defaults of names.
@@ -123,15 +124,22 @@ func (s *Scope) CallerID(r model.Ref) (string, bool) {
 }
 
 // ServiceProxy is the kind of proxy that serves a service: what it or the mesh
-// says, else meshc-proxy. A service with grpc ports has none: its application
-// reads xDS itself.
+// says, else meshc-proxy. A service that speaks and uses nothing but grpc has
+// none: its application reads xDS itself. Emission places workloads likewise.
 func (s *Scope) ServiceProxy(svc *intent.Service) target.Proxy {
-	for _, p := range svc.Ports {
-		if p.Protocol.V == string(model.GRPC) {
-			return target.GRPC
+	ports := slices.Clone(svc.Ports)
+	for _, u := range svc.Uses {
+		to := s.Service(literal.Ref(u.Ref.V, ServiceRef(svc).Namespace))
+		if to == nil {
+			return s.proxy(svc.Proxy) // an external is reached through a proxy
 		}
+		ports = append(ports, to.Ports...)
 	}
-	return s.proxy(svc.Proxy)
+	http := func(p *intent.Port) bool { return p.Protocol.V != string(model.GRPC) }
+	if len(ports) == 0 || slices.ContainsFunc(ports, http) {
+		return s.proxy(svc.Proxy)
+	}
+	return target.GRPC
 }
 
 // GatewayProxy is the kind of proxy that a gateway is.
