@@ -19,6 +19,7 @@ part[e2e]='go test -v -count=1 -timeout 55m ./test/e2e -skip RoutingLab|Controll
 part[envoy]='go test -v -count=1 -timeout 55m ./compiler/emit/xds -run TestEnvoyValidates'
 part[reach]='go test -v -count=1 -timeout 55m ./compiler/reach/...'
 part[interop]='go test -v -count=1 -timeout 55m ./test/interop'
+part[load]='go test -v -count=1 -timeout 55m ./compiler ./compiler/load -run SameEveryTime|Cached|RandomEdits'
 part[race-compiler]='go test -race -timeout 55m ./compiler/... ./schema/... ./testdata/genmesh/...'
 part[race-control]='go test -race -timeout 55m ./reconciler/... ./ca/... ./cmd/...'
 part[race-data]='go test -race -timeout 55m ./dataplane/...'
