@@ -67,6 +67,7 @@ func Compile(ctx context.Context, fsys fs.FS, opts Options) (res *Result, err er
 	res.judge(diags, opts)
 	load.ResolveFixes(fsys, res.Diags)
 	res.Diags.Sort()
+	res.Diags = res.Diags.Merge()
 	return res, nil
 }
 

@@ -141,8 +141,23 @@ func (c *overModel) shadowed(t *table, kind string, this candidate, witness func
 		d.Help = "move it above route \"" + e.name + "\", or take it away"
 		d.Witness = witness(both)
 		d.Related = []diag.Related{{Range: e.at, Message: "this route takes them"}}
-		return nil
+		return t.moveAbove(d, this, e)
 	}
+	return nil
+}
+
+// moveAbove offers to bring a rule before the one that takes its requests: the
+// only one to do so, which keeps some of its own. Then nothing else changes.
+func (t *table) moveAbove(d *diag.Diagnostic, this, e candidate) error {
+	left, err := t.space.Minus(this.accepts, e.effect)
+	if err != nil || !left.Empty() {
+		return err
+	}
+	kept, err := t.space.Minus(e.effect, this.accepts)
+	if err != nil || kept.Empty() {
+		return err
+	}
+	d.WithChoice(fmt.Sprintf("move it above route %q", e.name), diag.Edit{Op: diag.MoveBefore, Range: this.at, To: e.at})
 	return nil
 }
 

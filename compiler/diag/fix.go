@@ -36,6 +36,7 @@ const (
 	RemoveField   Op = "field"   // the field whose label is in Range goes
 	RemoveValue   Op = "value"   // the field whose value is in Range goes
 	RemoveAround  Op = "around"  // the field around the field or the element in Range goes
+	MoveBefore    Op = "move"    // the field whose label is in Range goes before the one whose label is in To
 	RemoveText    Op = "remove"  // the text in Range goes, and the line when it held nothing else
 )
 
@@ -45,6 +46,7 @@ type Edit struct {
 	New   string `json:"newText"`
 	Op    Op     `json:"op,omitempty"`
 	Old   string `json:"old,omitempty"`
+	To    Range  `json:"to,omitzero"`
 }
 
 // WithFix gives d the fix.

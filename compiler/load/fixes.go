@@ -27,12 +27,12 @@ func ResolveFixes(fsys fs.FS, l diag.List) {
 		fixed := *l[i].Fix
 		fixed.Edits = nil
 		for _, e := range l[i].Fix.Edits {
-			resolved, err := sourceOf(fsys, sources, e.Range.File).resolve(e)
+			resolved, err := sourceOf(fsys, sources, e.Range.File).resolveAll(e)
 			if err != nil {
 				fixed.Edits = nil
 				break
 			}
-			fixed.Edits = append(fixed.Edits, resolved)
+			fixed.Edits = append(fixed.Edits, resolved...)
 		}
 		l[i].Fix = nil
 		if len(fixed.Edits) > 0 {
@@ -160,6 +160,15 @@ func (s *source) below(e ast.Expr, around *member) {
 }
 
 var errNotThere = errors.New("the place does not hold what the fix expects")
+
+// resolveAll gives the edit as replacements of text.
+func (s *source) resolveAll(e diag.Edit) ([]diag.Edit, error) {
+	if e.Op == diag.MoveBefore && s.err == nil {
+		return s.move(e)
+	}
+	one, err := s.resolve(e)
+	return []diag.Edit{one}, err
+}
 
 // resolve gives the edit as a replacement of text.
 func (s *source) resolve(e diag.Edit) (diag.Edit, error) {
