@@ -19,11 +19,16 @@ const (
 	NotDeclared Outcome = "not-declared"     // the caller's `uses` does not name the service
 	NoListener  Outcome = "no-listener"      // the gateway does not listen on this port
 	NoHost      Outcome = "no-host"          // no table of the gateway accepts the host
+	Redirected  Outcome = "redirected"       // the client's proxy answers with another URL
+	Answered    Outcome = "answered"         // the client's proxy answers by itself
 	OutsideMesh Outcome = "outside-the-mesh" // an external takes it; nobody here judges
 )
 
-// Good says that the request goes somewhere and is let in.
-func (o Outcome) Good() bool { return o == Allowed || o == OutsideMesh }
+// Good says that the request goes somewhere and is let in, or has the answer
+// that somebody wrote.
+func (o Outcome) Good() bool {
+	return o == Allowed || o == OutsideMesh || o == Redirected || o == Answered
+}
 
 // Answer is everything that happens to one request, by the model.
 type Answer struct {
@@ -70,6 +75,9 @@ type Taken struct {
 	Name            string         `json:"name"`
 	At              string         `json:"at,omitempty"` // "" is the built-in default
 	Split           []Destination  `json:"split"`
+	Redirect        string         `json:"redirect,omitempty"` // status and URL
+	Respond         string         `json:"respond,omitempty"`  // status, type and body
+	Rewrite         *Sent          `json:"rewrite,omitempty"`
 	Timeout         string         `json:"timeout"`
 	TimeoutAt       string         `json:"timeoutAt,omitempty"`
 	MaxDuration     string         `json:"maxDuration,omitempty"`
@@ -79,6 +87,12 @@ type Taken struct {
 	Faults          []Fault        `json:"faults,omitempty"`
 	RequestHeaders  []HeaderChange `json:"requestHeaders,omitempty"` // in the order of application
 	ResponseHeaders []HeaderChange `json:"responseHeaders,omitempty"`
+}
+
+// Sent is what destinations see in place of the request's own.
+type Sent struct {
+	Host string `json:"host,omitempty"`
+	Path string `json:"path,omitempty"` // with the query
 }
 
 // HeaderChange is one step: "remove", "set" or "add".
@@ -93,7 +107,11 @@ type Destination struct {
 	Version string `json:"version,omitempty"`
 	Percent string `json:"percent"`
 	Cluster string `json:"cluster"`
-	At      string `json:"at,omitempty"`
+
+	RequestHeaders  []HeaderChange `json:"requestHeaders,omitempty"` // before those of the route
+	ResponseHeaders []HeaderChange `json:"responseHeaders,omitempty"`
+
+	At string `json:"at,omitempty"`
 
 	Traffic []Setting `json:"traffic,omitempty"` // how its endpoints are chosen and treated, where anything is written
 }

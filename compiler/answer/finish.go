@@ -20,13 +20,25 @@ func (a *asking) finish(s *model.Service, port uint16, rule *model.Route) {
 		return
 	}
 	a.out.Route = a.taken(s, port, rule)
+	switch {
+	case rule.Redirect != nil:
+		a.end(Redirected, fmt.Sprintf("route %q redirects it: %s", rule.Name, a.out.Route.Redirect))
+		return
+	case rule.Respond != nil:
+		a.end(Answered, fmt.Sprintf("route %q answers it: %s", rule.Name, a.out.Route.Respond))
+		return
+	}
 	a.out.Connection = &Connection{MTLS: s.MTLS}
 	caller := ""
 	if s.MTLS != model.MTLSDisable {
 		a.out.Connection.Server = s.SPIFFEID
 		caller = a.out.Caller.SPIFFEID
 	}
-	a.out.Authorization = Authorize(s, caller, a.req)
+	arrives := *a.req // the server judges what it gets
+	if w := a.out.Route.Rewrite; w != nil && w.Path != "" {
+		arrives.Target = w.Path
+	}
+	a.out.Authorization = Authorize(s, caller, &arrives)
 	if !a.out.Authorization.Allowed {
 		a.end(Denied, fmt.Sprintf("%s; the server's proxy answers 403", a.out.Authorization.Rule))
 		return
@@ -46,6 +58,13 @@ func (a *asking) taken(s *model.Service, port uint16, rule *model.Route) *Taken 
 		Retry:           a.retry(rule.Retry),
 		RequestHeaders:  headerChanges(rule.RequestHeaders),
 		ResponseHeaders: headerChanges(rule.ResponseHeaders),
+		Rewrite:         a.sent(rule.Rewrite),
+	}
+	if r := rule.Redirect; r != nil {
+		out.Redirect = fmt.Sprintf("%d %s", r.Status, Location(r, a.req))
+	}
+	if r := rule.Respond; r != nil {
+		out.Respond = respondText(r)
 	}
 	for _, d := range rule.Split {
 		out.Split = append(out.Split, Destination{
@@ -54,6 +73,9 @@ func (a *asking) taken(s *model.Service, port uint16, rule *model.Route) *Taken 
 			Cluster: model.ClusterName(port, d.Version, s.Host),
 			At:      place(d.Origin),
 			Traffic: settings(s.Version(d.Version)),
+
+			RequestHeaders:  headerChanges(d.RequestHeaders),
+			ResponseHeaders: headerChanges(d.ResponseHeaders),
 		})
 	}
 	if d := rule.Delay; d != nil {

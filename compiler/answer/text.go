@@ -72,6 +72,18 @@ func (t *Taken) text(line printer) {
 			line("", "  %s %s%s", s.Name, s.Value, in(or(s.At, builtIn)))
 		}
 	}
+	for _, d := range t.Split {
+		headerText(line, d.Version, d.RequestHeaders)
+		headerText(line, d.Version, d.ResponseHeaders)
+	}
+	if t.Rewrite != nil {
+		line("rewrite", "host %s, path %s", or(t.Rewrite.Host, "as sent"), or(t.Rewrite.Path, "as sent"))
+	}
+	if t.Redirect != "" || t.Respond != "" {
+		line("proxy", "answers %s%s%s", t.Redirect, t.Respond, in(t.At))
+		headerText(line, "response", t.ResponseHeaders)
+		return
+	}
 	line("timeout", "%s%s", t.Timeout, in(or(t.TimeoutAt, builtIn)))
 	if t.MaxDuration != "" {
 		line("max duration", "%s%s", t.MaxDuration, in(t.At))

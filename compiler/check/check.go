@@ -63,6 +63,7 @@ var modelPasses = []func(*overModel){
 	(*overModel).sharedIdentities,    // two services that nobody can tell apart
 	(*overModel).reachability,        // rules that earlier rules leave nothing, or compete with; requests that no rule takes
 	(*overModel).gatewayReachability, // rules of gateways that earlier ones leave nothing
+	(*overModel).redirectLoops,       // redirects that come back
 	(*overModel).alternatives,        // matches that multiply beyond what a proxy is given
 	(*overModel).healthDenied,        // health checks that the server would not let in
 	(*overModel).expiredFaults,       // faults whose end has passed

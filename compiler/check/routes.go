@@ -23,7 +23,7 @@ func (c *overIntent) routes() {
 		}
 		for _, r := range s.Routes {
 			c.routePort(s, r)
-			c.destinations(s, r)
+			c.action(s, r)
 			c.orderNames(r.Before, names)
 			c.orderNames(r.After, names)
 		}
@@ -68,7 +68,7 @@ func portNames(s *intent.Service) []string {
 // judged when every weight is a weight.
 func (c *overIntent) destinations(s *intent.Service, r *intent.Route) {
 	if len(r.To) == 0 {
-		c.report(diag.RouteToNothing, r.Name.At, "route %q sends its requests nowhere", r.Name.V).Help = "write `to`"
+		c.report(diag.RouteToNothing, r.Name.At, "route %q sends its requests nowhere", r.Name.V).Help = "write `to`, `redirect` or `respond`"
 		return
 	}
 	var known []string

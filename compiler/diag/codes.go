@@ -61,10 +61,15 @@ const (
 	CrossingRoutes      Code = "MSH2040" // two routes share requests, and neither is the exception to the other
 	HiddenMatch         Code = "MSH2041" // one match of a route takes no request
 	ReachUnknown        Code = "MSH2042" // whether routes can be reached was not decided
+	RedirectLoop        Code = "MSH2050" // a redirect whose target is redirected back
 	ExceptWithoutEffect Code = "MSH2051" // an exception that takes nothing of its route
 	ExceptEverything    Code = "MSH2052" // exceptions that leave their route nothing
 	TooManyAlternatives Code = "MSH2053" // a match that would become too many routes of a proxy
 	GRPCMatchElsewhere  Code = "MSH2054" // a gRPC condition on a port that is not grpc
+	NoEffectOnAnswer    Code = "MSH2055" // what only a destination could do, on a route without one
+	BadRedirect         Code = "MSH2056" // a redirect that says nothing, or two things
+	BadRespond          Code = "MSH2057" // an answer that cannot be given
+	BadRewrite          Code = "MSH2058" // a rewrite that says nothing, or what the match does not allow
 
 	UnknownCaller      Code = "MSH3001" // allow.from names no service
 	SharedAccount      Code = "MSH3002" // two services, one identity

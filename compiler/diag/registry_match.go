@@ -2,6 +2,21 @@ package diag
 
 // matching is MSH2050 to MSH2099: what a route takes, and what it does with it.
 var matching = []Entry{
+	{RedirectLoop, Error, "a redirect that comes back",
+		"A client that follows this redirect is redirected again until it gives up. The witness is a request with which it begins.",
+		"routes: old: {match: [{path: prefix: \"/a\"}], redirect: path: \"/a/b\"}", "routes: old: {match: [{path: prefix: \"/a\"}], redirect: path: \"/b\"}"},
+	{NoEffectOnAnswer, Error, "a field that does nothing on this route",
+		"A route that redirects or responds sends nothing to a destination, so what would be done with the request on its way, or with one destination, has no effect. The same holds for `destinations` of a version that `to` does not send to.",
+		"routes: old: {redirect: path: \"/new\", timeout: \"3s\"}", "routes: old: redirect: path: \"/new\""},
+	{BadRedirect, Error, "not a redirect",
+		"A redirect changes at least one of scheme, host, port, path and prefix, and says the path once. `prefix` stands in place of a prefix that every match of the route has, and only that one.",
+		"redirect: status: 302", "redirect: {scheme: \"https\", status: 302}"},
+	{BadRespond, Error, "an answer that cannot be given",
+		"A body has at most 4096 bytes, and answers with status 204, 205 or 304 have none. A content type is for a body.",
+		"respond: {status: 204, body: \"nothing\"}", "respond: {status: 200, body: \"ok\"}"},
+	{BadRewrite, Error, "not a rewrite",
+		"A rewrite changes the host, the path, or both, and says the path once. `prefix` stands in place of a prefix that every match of the route has, and only that one. A substitution names groups that its expression has.",
+		"routes: all: {rewrite: prefix: \"/\", to: v1: 100}", "routes: all: {match: [{path: segmentPrefix: \"/api\"}], rewrite: prefix: \"/\", to: v1: 100}"},
 	{ExceptWithoutEffect, Warning, "an exception that excepts nothing",
 		"`except` takes requests out of what `match` takes. This exception has none of them in common, so it does nothing.",
 		"match: [{path: prefix: \"/a\"}], except: [{path: prefix: \"/b\"}]", "match: [{path: prefix: \"/a\"}], except: [{path: prefix: \"/a/b\"}]"},

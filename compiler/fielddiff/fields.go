@@ -100,13 +100,10 @@ func (f *flat) route(path string, r *model.Route) {
 	for _, d := range r.Split {
 		f.add(at(path+".to", d.Version), literal.FormatPercent(d.BasisPoints)+" %", d.Origin)
 	}
-	f.add(path+".timeout", limitText(r.Timeout), or(r.TimeoutOrigin, r.Origin))
-	f.optionalLimit(path+".maxDuration", r.MaxDuration, r.Origin)
-	f.optionalLimit(path+".idleTimeout", r.IdleTimeout, r.Origin)
-	for i, k := range r.Hash {
-		f.add(fmt.Sprintf("%s.hash[%d]", path, i), k.String(), or(k.Origin, r.Origin))
+	f.actions(path, r)
+	if !r.Answers() {
+		f.onTheWay(path, r)
 	}
-	f.retry(path+".retries", r)
 	f.headers(path+".requestHeaders", r.RequestHeaders, r.Origin)
 	f.headers(path+".responseHeaders", r.ResponseHeaders, r.Origin)
 	if d := r.Delay; d != nil {
@@ -115,6 +112,17 @@ func (f *flat) route(path string, r *model.Route) {
 	if b := r.Abort; b != nil {
 		f.fault(path+".abort", b.Name, fmt.Sprint(b.Status), b.BasisPoints, b.Until, b.Origin)
 	}
+}
+
+// onTheWay is how long a destination is waited for, and how one is chosen.
+func (f *flat) onTheWay(path string, r *model.Route) {
+	f.add(path+".timeout", limitText(r.Timeout), or(r.TimeoutOrigin, r.Origin))
+	f.optionalLimit(path+".maxDuration", r.MaxDuration, r.Origin)
+	f.optionalLimit(path+".idleTimeout", r.IdleTimeout, r.Origin)
+	for i, k := range r.Hash {
+		f.add(fmt.Sprintf("%s.hash[%d]", path, i), k.String(), or(k.Origin, r.Origin))
+	}
+	f.retry(path+".retries", r)
 }
 
 func (f *flat) fault(path, name, what string, bp uint32, until time.Time, origin diag.Range) {

@@ -99,6 +99,10 @@ type Route struct {
 	Match           []*Match
 	Except          []*Match
 	To              []*Weight
+	Destinations    []*Destination
+	Redirect        *Redirect
+	Respond         *Respond
+	Rewrite         *Rewrite
 	Timeout         *Value[string] // Go-like duration, "0s" = none
 	MaxDuration     *Value[string]
 	IdleTimeout     *Value[string]

@@ -48,7 +48,10 @@ func (l *lowering) route(s *intent.Service, r *intent.Route) *model.Route {
 		Name:            r.Name.V,
 		Ports:           routePorts(s, r),
 		Match:           l.taken(r.Name, r.Match, r.Except),
-		Split:           split(r.To),
+		Split:           split(r),
+		Redirect:        redirect(r),
+		Respond:         respond(r.Respond),
+		Rewrite:         rewrite(r),
 		Timeout:         durationOr(r.Timeout, DefaultTimeout),
 		MaxDuration:     durationOr(r.MaxDuration, 0),
 		IdleTimeout:     durationOr(r.IdleTimeout, 0),
@@ -60,6 +63,9 @@ func (l *lowering) route(s *intent.Service, r *intent.Route) *model.Route {
 	}
 	if r.Timeout != nil {
 		out.TimeoutOrigin = r.Timeout.At
+	}
+	if out.Answers() { // nothing is waited for or tried again
+		out.Timeout, out.Retry = 0, nil
 	}
 	return out
 }
@@ -87,12 +93,20 @@ func httpPorts(s *intent.Service) []uint16 {
 }
 
 // split keeps versions without weight out: they get no traffic.
-func split(ws []*intent.Weight) []model.Split {
+func split(r *intent.Route) []model.Split {
 	var out []model.Split
-	for _, w := range ws {
-		if bp := percent(w.Percent); bp > 0 {
-			out = append(out, model.Split{Version: w.Version.V, BasisPoints: bp, Origin: span(w.Version.At, w.Percent.At)})
+	for _, w := range r.To {
+		bp := percent(w.Percent)
+		if bp == 0 {
+			continue
 		}
+		d := model.Split{Version: w.Version.V, BasisPoints: bp, Origin: span(w.Version.At, w.Percent.At)}
+		for _, own := range r.Destinations {
+			if own.Version.V == d.Version {
+				d.RequestHeaders, d.ResponseHeaders = headerOps(own.RequestHeaders), headerOps(own.ResponseHeaders)
+			}
+		}
+		out = append(out, d)
 	}
 	slices.SortStableFunc(out, func(a, b model.Split) int { return cmp.Compare(a.Version, b.Version) })
 	return out

@@ -92,6 +92,9 @@ type Route struct {
 	Match           []Match       // any-of; empty = every request
 	Split           []Split       // basis points sum to 10,000; zero-weight versions are kept out
 	NotFound        bool          // answers 404 and has no Split: a gateway's rule took what no rule of its service takes
+	Redirect        *Redirect     // answers so, and has no Split
+	Respond         *Respond      // answers so, and has no Split
+	Rewrite         *Rewrite      // nil: the request goes on as it came
 	Timeout         time.Duration // whole request, 0 = no limit
 	TimeoutOrigin   Origin        // zero: built-in default
 	MaxDuration     time.Duration // whole exchange with its streams, 0 = no limit
@@ -108,11 +111,14 @@ type Route struct {
 // BasisPointsWhole is 100 %.
 const BasisPointsWhole = 10_000
 
-// Split is one destination of a route.
+// Split is one destination of a route. Its changes of headers come before the
+// route's.
 type Split struct {
-	Version     string
-	BasisPoints uint32 // hundredths of a percent
-	Origin      Origin
+	Version         string
+	BasisPoints     uint32 // hundredths of a percent
+	RequestHeaders  HeaderOps
+	ResponseHeaders HeaderOps
+	Origin          Origin
 }
 
 // HeaderOps are applied in the order remove, set, add. Names are lower case,

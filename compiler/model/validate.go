@@ -46,9 +46,9 @@ func (s *Service) validateRoute(r *Route) error {
 			return fmt.Errorf("route %q is on unknown port %d", r.Name, p)
 		}
 	}
-	if r.NotFound {
+	if r.Answers() {
 		if len(r.Split) > 0 {
-			return fmt.Errorf("route %q answers 404 and has a split", r.Name)
+			return fmt.Errorf("route %q answers by itself and has a split", r.Name)
 		}
 		return nil
 	}

@@ -25,6 +25,10 @@ var Table = []Row{
 	{"service.*.routes.*.except.[].scheme", Callers, Proxies},
 	{"service.*.routes.*.except.[].query", Callers, Proxies},
 	{"service.*.routes.*.except.[].cookies", Callers, Proxies},
+	{"service.*.routes.*.destinations", Callers, Proxies},
+	{"service.*.routes.*.redirect", Callers, Proxies},
+	{"service.*.routes.*.respond", Callers, Proxies},
+	{"service.*.routes.*.rewrite", Callers, Proxies},
 	{"service.*.routes.*.requestHeaders", Callers, Proxies}, // gRFC A28
 	{"service.*.routes.*.responseHeaders", Callers, Proxies},
 	{"service.*.routes.*.retries.perTry", Callers, Proxies}, // gRFC A44

@@ -19,8 +19,8 @@ func (s *stream) setForwarded() {
 		req.Fields = dropInternal(req.Fields)
 		s.appendForwardedFor()
 		req.Fields = setField(req.Fields, "x-forwarded-proto", req.Scheme)
-	} else if _, ok := message.Get(req.Fields, "x-forwarded-proto"); !ok {
-		req.Fields = append(req.Fields, message.Field{Name: "x-forwarded-proto", Value: req.Scheme})
+	} else {
+		s.takeScheme()
 	}
 	s.setRequestID()
 	s.setXFCC()

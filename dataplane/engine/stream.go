@@ -196,6 +196,7 @@ func (s *stream) dispatch() {
 	// Envoy's order: weighted cluster, then route; each removes, then adds.
 	s.req.Fields = s.dest.Request.Apply(s.req.Fields)
 	s.req.Fields = r.Request.Apply(s.req.Fields)
+	s.rewrite(r.Rewrite)
 	s.retry.init(r.Retry, s.req.Method)
 	if s.d.bodyDone() {
 		s.requestDone()
@@ -420,7 +421,7 @@ func (s *stream) reply(status int, body, flag, details string, router bool) {
 	}
 	s.resp.Status = status
 	if router {
-		fields = s.mutateResponse(fields)
+		fields = s.mutateResponse(s.location(fields))
 	}
 	s.own = s.finishResponse(fields)
 	s.resp.Fields = s.own

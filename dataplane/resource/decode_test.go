@@ -112,7 +112,7 @@ func TestListenerRefusals(t *testing.T) {
 		rds + `"upgrade_configs": [{"upgrade_type": "websocket"}],`:           "upgrade_configs",
 		`"rds": {"route_config_name": "r", "config_source": {"path": "/x"}},`: "config_source",
 		rds + `"server_header_transformation": "APPEND_IF_ABSENT",`:           "server_header_transformation",
-		`"route_config": {"virtual_hosts": [{"name": "v", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "redirect": {}}]}]},`: "redirect",
+		`"route_config": {"virtual_hosts": [{"name": "v", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "non_forwarding_action": {}}]}]},`: "non_forwarding_action",
 	} {
 		if _, err := FromProto(listenerWith(t, manager)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want it to name %q", manager, err, want)

@@ -114,8 +114,10 @@ func (c *compiler) route(r *routev3.Route, global, vhost level) (*Route, error) 
 		err = routeAction(e, action.Route)
 	case *routev3.Route_DirectResponse:
 		err = directResponse(e, action.DirectResponse)
+	case *routev3.Route_Redirect:
+		err = redirect(e, action.Redirect)
 	default:
-		err = errors.New("needs route or direct_response")
+		err = errors.New("needs route, redirect or direct_response")
 	}
 	if err != nil {
 		return nil, err

@@ -11,6 +11,10 @@ type Entry struct {
 	Total    uint64 // sum of weights
 	// Direct answers without an upstream when Status is not 0.
 	Direct DirectResponse
+	// Redirect, with Direct's status, says the URL that it sends to; nil: none.
+	Redirect *Redirect
+	// Rewrite is what upstreams get in place of the request's own; nil: nothing.
+	Rewrite *Rewrite
 
 	Timeout time.Duration // whole request, 0 = none
 	Idle    time.Duration // stream idle, 0 = the connection manager's

@@ -24,6 +24,7 @@ var Supported = []support.Message{
 		support.F("match", ""),
 		support.F("route", ""),
 		support.F("direct_response", ""),
+		support.F("redirect", ""),
 		support.F("metadata", "namespace `meshc.dev` only"),
 		support.F("typed_per_filter_config", "fault and RBAC"),
 	}, mutationFields...)},
@@ -73,6 +74,8 @@ var Supported = []support.Message{
 		support.F("timeout", "15 s when absent, 0 is none"),
 		support.F("idle_timeout", "above 0"),
 		support.F("retry_policy", ""),
+		support.F("host_rewrite_literal", ""),
+		support.F("regex_rewrite", ""),
 		support.F("max_stream_duration", ""),
 	}},
 	{Name: "envoy.config.route.v3.RouteAction.MaxStreamDuration", Fields: []support.Field{
@@ -94,6 +97,13 @@ var Supported = []support.Message{
 	}},
 	{Name: "envoy.config.route.v3.RetryPolicy.RetryBackOff", Fields: []support.Field{
 		support.F("base_interval", ""), support.F("max_interval", ""),
+	}},
+	{Name: "envoy.config.route.v3.RedirectAction", Fields: []support.Field{
+		support.F("https_redirect", ""), support.F("scheme_redirect", ""), support.F("host_redirect", ""), support.F("port_redirect", ""),
+		support.F("path_redirect", ""), support.F("regex_rewrite", ""), support.F("response_code", ""), support.F("strip_query", ""),
+	}},
+	{Name: "envoy.type.matcher.v3.RegexMatchAndSubstitute", Fields: []support.Field{
+		support.F("pattern", "RE2, every match in the path without its query"), support.F("substitution", "`\\0` to `\\9` and `\\\\`"),
 	}},
 	{Name: "envoy.config.route.v3.DirectResponseAction", Fields: []support.Field{
 		support.F("status", ""), support.F("body", "inline, up to 4,096 bytes"),

@@ -306,3 +306,35 @@ func gatewayCases() []kase {
 		{name: "to a strict service, not allowed", gateway: named, request: to("www.lab.example", "/vault/shut", "x-to: envoy"), status: 403, route: "strict/envoy", tries: -1},
 	}
 }
+
+// actionCases are what a route does beside sending on, and the matches that came
+// with it.
+func actionCases() []kase {
+	return []kase{
+		{name: "redirect", request: get("/moved/a?q=1"), status: 302, route: "redirected", tries: -1},
+		{name: "redirect POST", request: request{method: "POST", target: "/moved", body: "abc"}, status: 302, route: "redirected", tries: -1},
+		{name: "redirect scheme", request: get("/secure?q=1"), status: 301, route: "secured", tries: -1},
+		{name: "redirect scheme, port 80", request: request{target: "/secure", host: "lab:80"}, status: 301, route: "secured", tries: -1},
+		{name: "secure already", request: get("/secure", "x-forwarded-proto: https"), route: "insecure"},
+		{name: "respond", request: get("/teapot"), status: 418, route: "responded", tries: -1},
+		{name: "respond HEAD", request: with("HEAD", "/teapot"), status: 418, route: "responded", tries: -1},
+		{name: "respond nothing", request: get("/empty"), status: 204, route: "empty", tries: -1},
+		{name: "respond plain", request: get("/plain"), route: "plain", tries: -1},
+		{name: "rewrite prefix", request: get("/old/API/x?q=/old/api"), route: "rewritten-prefix"},
+		{name: "rewrite prefix to the root", request: get("/Old/Api"), route: "rewritten-prefix"},
+		{name: "rewrite path", request: get("/one/two?q=1", "x-envoy-original-path: /mine"), route: "rewritten-path"},
+		{name: "rewrite path, retried", request: do("503,200", "/one/two"), route: "rewritten-path", tries: 2},
+		{name: "rewrite by expression", request: get("/turn/a/turn/b/c"), route: "rewritten-regex"},
+		{name: "rewrite by expression, to no path", request: get("/turn/"), route: "rewritten-regex"},
+		{name: "destination's headers", request: get("/destined", "x-set: a", "x-add: mine", "x-gone: 1"), route: "destined"},
+		{name: "destination's headers of the response", request: do("multi", "/destined"), route: "destined"},
+		{name: "host", request: request{target: "/m", host: "A.Example:80", headers: []string{"x-n: 1"}}, route: "m-host"},
+		{name: "range", request: get("/m?q=1", "x-n: 07"), route: "m-range"},
+		{name: "range, over", request: get("/m", "x-n: 10"), route: "m-not"},
+		{name: "negated query", request: get("/m?q=1&q=2"), status: 404, route: "-", tries: -1, flags: "NR"},
+		{name: "negated cookie", request: get("/m", "cookie: c=1"), status: 404, route: "-", tries: -1, flags: "NR"},
+		{name: "negated method", request: with("PUT", "/m"), status: 404, route: "-", tries: -1, flags: "NR"},
+		{name: "excepted", request: get("/m/x?a", "x-e: 1"), status: 404, route: "-", tries: -1, flags: "NR"},
+		{name: "not excepted by the path", request: get("/m/y?x", "x-e: 1"), route: "m-not"},
+	}
+}

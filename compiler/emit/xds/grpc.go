@@ -82,6 +82,9 @@ func (e *emitter) grpcRoute(s *model.Service, r *model.Route, port uint16) ([]*r
 	if changesHeaders(r) {
 		return nil, fmt.Errorf("grpc-go cannot change headers")
 	}
+	if r.Rewrite != nil || r.Answers() {
+		return nil, fmt.Errorf("grpc-go does not rewrite requests, redirect or answer by itself")
+	}
 	matches, err := grpcMatches(r.Match)
 	if err != nil {
 		return nil, err
@@ -102,12 +105,11 @@ func (e *emitter) grpcRoute(s *model.Service, r *model.Route, port uint16) ([]*r
 }
 
 func changesHeaders(r *model.Route) bool {
-	for _, ops := range []model.HeaderOps{r.RequestHeaders, r.ResponseHeaders} {
-		if len(ops.Set)+len(ops.Add)+len(ops.Remove) > 0 {
-			return true
-		}
+	all := []model.HeaderOps{r.RequestHeaders, r.ResponseHeaders}
+	for _, d := range r.Split {
+		all = append(all, d.RequestHeaders, d.ResponseHeaders)
 	}
-	return false
+	return changesAny(all...)
 }
 
 // asGRPC says in grpc-go's terms what it does not read in Envoy's: the path

@@ -5,6 +5,7 @@ import (
 	"regexp/syntax"
 	"strings"
 
+	"github.com/meshc/meshc/compiler/literal"
 	"github.com/meshc/meshc/compiler/model"
 )
 
@@ -12,7 +13,7 @@ import (
 func pathPattern(p model.PathMatch) string {
 	quote := regexp.QuoteMeta
 	if p.IgnoreCase {
-		quote = quoteFold
+		quote = literal.QuoteFold
 	}
 	quoted := quote(p.Value)
 	switch p.Kind {
@@ -36,21 +37,6 @@ func targetPattern(p model.PathMatch) (string, error) {
 		return "", err
 	}
 	return "(?:" + withoutRune(tree, '?').String() + `)(?:\?.*)?`, nil
-}
-
-// quoteFold is QuoteMeta for either case of ASCII letters; RE2's (?i) would
-// fold others too.
-func quoteFold(s string) string {
-	var b strings.Builder
-	for _, r := range s {
-		lower, upper := strings.ToLower(string(r)), strings.ToUpper(string(r))
-		if r < 0x80 && lower != upper {
-			b.WriteString("[" + upper + lower + "]")
-		} else {
-			b.WriteString(regexp.QuoteMeta(string(r)))
-		}
-	}
-	return b.String()
 }
 
 // withoutRune changes tree so that it matches exactly those of its strings that

@@ -80,6 +80,7 @@ func (d *dice) service(name string) *model.Service {
 		r := d.route(fmt.Sprintf("r%d", i))
 		if s.Ports[0].Protocol == model.GRPC {
 			r.RequestHeaders, r.ResponseHeaders = model.HeaderOps{}, model.HeaderOps{}
+			r.Rewrite, r.Redirect, r.Respond, r.Split = nil, nil, nil, d.split()
 			for j := range r.Match {
 				grpcReadable(&r.Match[j])
 			}
@@ -114,6 +115,15 @@ func (d *dice) route(name string) *model.Route {
 			Statuses: pick(d, nil, []uint32{503}), PerTry: pick(d, 0, time.Second), Methods: pick(d, nil, []string{"GET", "POST"}),
 		}
 	}
+	if d.chance(20) {
+		r.Rewrite = &model.Rewrite{Host: pick(d, "", "a.test:80"), Path: pick(d, nil, &model.Substitution{Pattern: "^/a/?", Text: `/\0`})}
+	}
+	for i := range r.Split {
+		if d.chance(20) {
+			r.Split[i].RequestHeaders, r.Split[i].ResponseHeaders = d.headerOps(), d.headerOps()
+		}
+	}
+	d.answer(r)
 	if d.chance(40) {
 		r.RequestHeaders = d.headerOps()
 	}
@@ -127,6 +137,19 @@ func (d *dice) route(name string) *model.Route {
 		r.Abort = &model.Abort{Name: "fail", Status: 503, BasisPoints: uint32(d.IntN(10001)), Until: d.until()}
 	}
 	return r
+}
+
+// answer makes some routes answer by themselves.
+func (d *dice) answer(r *model.Route) {
+	switch {
+	case d.chance(10):
+		r.Redirect = &model.Redirect{Scheme: pick(d, "", "https"), Host: pick(d, "", "b.test"), Port: pick(d, uint16(0), 81), Path: "/new", Status: pick[uint32](d, 301, 302, 303, 307, 308)}
+	case d.chance(10):
+		r.Respond = &model.Respond{Status: 200, Body: pick(d, "", "hello"), ContentType: pick(d, "", "text/html")}
+	default:
+		return
+	}
+	r.Split, r.Retry, r.Timeout, r.Rewrite = nil, nil, 0, nil
 }
 
 func (d *dice) split() []model.Split {

@@ -52,39 +52,29 @@ func (e *emitter) routes(name string, s *model.Service, r *model.Route, port uin
 
 // route says everything of a rule but its match.
 func (e *emitter) route(name string, s *model.Service, r *model.Route, port uint16) (*routev3.Route, error) {
-	if r.NotFound {
-		return &routev3.Route{
-			Name:     name,
-			Action:   &routev3.Route_DirectResponse{DirectResponse: &routev3.DirectResponseAction{Status: 404}},
-			Metadata: e.metadata(r.Origin, s.Owner),
-		}, nil
+	out := &routev3.Route{
+		Name:                    name,
+		Metadata:                e.metadata(r.Origin, s.Owner),
+		RequestHeadersToRemove:  r.RequestHeaders.Remove,
+		ResponseHeadersToRemove: r.ResponseHeaders.Remove,
+	}
+	var err error
+	if out.RequestHeadersToAdd, err = headerOptions(r.RequestHeaders); err != nil {
+		return nil, err
+	}
+	if out.ResponseHeadersToAdd, err = headerOptions(r.ResponseHeaders); err != nil {
+		return nil, err
+	}
+	if out.TypedPerFilterConfig, err = e.perFilter(r); err != nil {
+		return nil, err
+	}
+	if r.Answers() {
+		setAnswer(out, r)
+		return out, nil
 	}
 	action, err := routeAction(s, r, port)
-	if err != nil {
-		return nil, err
-	}
-	request, err := headerOptions(r.RequestHeaders)
-	if err != nil {
-		return nil, err
-	}
-	response, err := headerOptions(r.ResponseHeaders)
-	if err != nil {
-		return nil, err
-	}
-	perFilter, err := e.perFilter(r)
-	if err != nil {
-		return nil, err
-	}
-	return &routev3.Route{
-		Name:                    name,
-		Action:                  &routev3.Route_Route{Route: action},
-		Metadata:                e.metadata(r.Origin, s.Owner),
-		TypedPerFilterConfig:    perFilter,
-		RequestHeadersToAdd:     request,
-		RequestHeadersToRemove:  r.RequestHeaders.Remove,
-		ResponseHeadersToAdd:    response,
-		ResponseHeadersToRemove: r.ResponseHeaders.Remove,
-	}, nil
+	out.Action = &routev3.Route_Route{Route: action}
+	return out, err
 }
 
 func routeAction(s *model.Service, r *model.Route, port uint16) (*routev3.RouteAction, error) {
@@ -105,6 +95,7 @@ func routeAction(s *model.Service, r *model.Route, port uint16) (*routev3.RouteA
 	if r.MaxDuration > 0 {
 		out.MaxStreamDuration = &routev3.RouteAction_MaxStreamDuration{MaxStreamDuration: duration(r.MaxDuration)}
 	}
+	setRewrite(out, r.Rewrite)
 	return out, setDestination(out, s, r.Split, port)
 }
 
@@ -137,15 +128,16 @@ func setDestination(out *routev3.RouteAction, s *model.Service, split []model.Sp
 		if d.BasisPoints == 0 {
 			continue
 		}
-		weighted.Clusters = append(weighted.Clusters, &routev3.WeightedCluster_ClusterWeight{
-			Name:   model.ClusterName(port, d.Version, s.Host),
-			Weight: uint32Value(d.BasisPoints * weightUnit),
-		})
+		cluster, err := clusterWeight(model.ClusterName(port, d.Version, s.Host), &d)
+		if err != nil {
+			return fmt.Errorf("destination %q: %w", d.Version, err)
+		}
+		weighted.Clusters = append(weighted.Clusters, cluster)
 	}
 	if sum != model.BasisPointsWhole {
 		return fmt.Errorf("weights sum to %d basis points, not %d", sum, model.BasisPointsWhole)
 	}
-	if len(weighted.Clusters) == 1 {
+	if len(weighted.Clusters) == 1 && !changesAny(split[0].RequestHeaders, split[0].ResponseHeaders) {
 		out.ClusterSpecifier = &routev3.RouteAction_Cluster{Cluster: weighted.Clusters[0].Name}
 		return nil
 	}

@@ -12,7 +12,7 @@ import (
 var all = []string{
 	"allow.derived", "allow.everybody", "allow.methods", "allow.named", "allow.paths",
 	"cookie.absent", "cookie.contains", "cookie.exact", "cookie.not", "cookie.prefix", "cookie.present", "cookie.regex", "cookie.suffix",
-	"external", "external.dns", "external.endpoints", "external.timeout",
+	"destinations", "external", "external.dns", "external.endpoints", "external.timeout",
 	"fault.abort", "fault.delay",
 	"gateway", "gateway.hosts", "gateway.match", "gateway.port", "gateway.route.hosts",
 	"header.absent", "header.contains", "header.exact", "header.not", "header.prefix", "header.present", "header.range", "header.regex", "header.suffix",
@@ -21,6 +21,7 @@ var all = []string{
 	"mtls.disable", "mtls.permissive", "mtls.strict",
 	"path.exact", "path.ignoreCase", "path.not", "path.prefix", "path.regex", "path.segmentPrefix", "ports.several",
 	"query.absent", "query.contains", "query.exact", "query.not", "query.prefix", "query.present", "query.regex", "query.suffix",
+	"redirect", "respond", "rewrite",
 	"requestHeaders.add", "requestHeaders.remove", "requestHeaders.set",
 	"responseHeaders.add", "responseHeaders.remove", "responseHeaders.set",
 	"retries", "retries.methods", "retries.perTry", "retries.status", "route.port", "routes.default", "scheme",

@@ -66,7 +66,10 @@ func (m *mesh) routes(f *source, s *service) {
 			m.use("route.port")
 		}
 		m.matches(f, name)
-		m.action(f, s)
+		if !m.answers(f, i) {
+			m.rewrite(f)
+			m.action(f, s)
+		}
 		f.close()
 	}
 	f.open("rest")
@@ -100,6 +103,10 @@ func (m *mesh) action(f *source, s *service) {
 
 func (m *mesh) weights(f *source, s *service) {
 	first := s.versions[0]
+	if len(s.versions) == 1 && m.chance(25) {
+		f.line("destinations: %s: {requestHeaders: set: \"x-version\": %s, responseHeaders: remove: [\"x-inner\"]}", first, quote(first))
+		m.use("destinations")
+	}
 	if len(s.versions) == 1 {
 		f.line("to: %s: 100", first)
 		return

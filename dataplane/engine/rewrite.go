@@ -1,0 +1,42 @@
+package engine
+
+import (
+	"github.com/meshc/meshc/dataplane/message"
+	"github.com/meshc/meshc/dataplane/route"
+)
+
+// rewrite changes what the upstream gets. As Envoy's router it keeps the path
+// that was asked for in x-envoy-original-path.
+func (s *stream) rewrite(r *route.Rewrite) {
+	if r == nil {
+		return
+	}
+	if r.Path != nil {
+		s.req.Fields = setField(s.req.Fields, "x-envoy-original-path", s.req.Target)
+		s.req.Target = r.Path.Apply(s.req.Target)
+	}
+	if r.Host != "" {
+		s.req.Authority = r.Host
+	}
+}
+
+// location says where a redirect leads. It goes before the route's changes of
+// response headers, as Envoy's does.
+func (s *stream) location(fields []message.Field) []message.Field {
+	if s.details != "direct_response" || s.route == nil || s.route.Redirect == nil {
+		return fields
+	}
+	return append(fields, message.Field{Name: "location", Value: s.route.Redirect.Location(s.req.Request)})
+}
+
+// takeScheme believes x-forwarded-proto, which says how the client came to the
+// first proxy (Envoy: ConnectionManagerUtility::mutateRequestHeaders).
+func (s *stream) takeScheme() {
+	req := s.req.Request
+	switch proto, ok := message.Get(req.Fields, "x-forwarded-proto"); {
+	case !ok:
+		req.Fields = append(req.Fields, message.Field{Name: "x-forwarded-proto", Value: req.Scheme})
+	case proto == "http" || proto == "https":
+		req.Scheme = proto
+	}
+}
