@@ -96,7 +96,9 @@ func (c *comparison) difference(regions []reach.Region, host string) *Difference
 			continue
 		}
 		change := Change{Before: c.outcomes[r.Before], After: c.outcomes[r.After], Witness: c.space.Witness(r.Set)}
-		change.Witness.Host = host
+		if change.Witness.Host == "" {
+			change.Witness.Host = host
+		}
 		change.Words, change.More = c.space.Words(r.Set, maxWords)
 		out.Changes = append(out.Changes, change)
 	}

@@ -28,31 +28,39 @@ const (
 // outcomes are equal, however they are written, and names of routes, places in
 // files and order of lists are no part of them.
 type Outcome struct {
-	Verdict Verdict        `json:"verdict"`
-	To      []Destination  `json:"to,omitempty"` // by cluster
-	Timeout time.Duration  `json:"timeout,omitempty"`
-	Retry   *Retry         `json:"retry,omitempty"`
-	Delay   *Fault         `json:"delay,omitempty"`
-	Abort   *Fault         `json:"abort,omitempty"`
-	Request HeaderOps      `json:"requestHeaders,omitzero"`
-	Reply   HeaderOps      `json:"responseHeaders,omitzero"`
-	MTLS    model.MTLSMode `json:"mtls,omitempty"`
-	Server  string         `json:"server,omitempty"` // the SPIFFE ID that the client insists on
+	Verdict  Verdict        `json:"verdict"`
+	To       []Destination  `json:"to,omitempty"` // by cluster
+	Timeout  time.Duration  `json:"timeout,omitempty"`
+	Longest  time.Duration  `json:"maxDuration,omitempty"`
+	Idle     time.Duration  `json:"idleTimeout,omitempty"`
+	Retry    *Retry         `json:"retry,omitempty"`
+	Delay    *Fault         `json:"delay,omitempty"`
+	Abort    *Fault         `json:"abort,omitempty"`
+	Request  HeaderOps      `json:"requestHeaders,omitzero"`
+	Reply    HeaderOps      `json:"responseHeaders,omitzero"`
+	Protocol model.Protocol `json:"protocol,omitempty"` // of the port
+	MTLS     model.MTLSMode `json:"mtls,omitempty"`
+	Server   string         `json:"server,omitempty"` // the SPIFFE ID that the client insists on
 }
 
 // Destination is one share of the requests.
 type Destination struct {
-	Cluster     string   `json:"cluster"`
-	BasisPoints uint32   `json:"basisPoints"`
-	Traffic     []string `json:"traffic,omitempty"` // how the client treats it, "name: value"
+	Cluster     string            `json:"cluster"`
+	BasisPoints uint32            `json:"basisPoints"`
+	Labels      map[string]string `json:"labels,omitempty"`  // that select its workloads
+	Traffic     []string          `json:"traffic,omitempty"` // how the client treats it, "name: value"
 }
 
 // Retry policy of a request whose method it applies to.
 type Retry struct {
-	Attempts uint32        `json:"attempts"`
-	On       []string      `json:"on,omitempty"`
-	Statuses []uint32      `json:"statuses,omitempty"`
-	PerTry   time.Duration `json:"perTry,omitempty"`
+	Attempts uint32             `json:"attempts"`
+	On       []string           `json:"on,omitempty"`
+	Statuses []uint32           `json:"statuses,omitempty"`
+	PerTry   time.Duration      `json:"perTry,omitempty"`
+	Idle     time.Duration      `json:"perTryIdle,omitempty"`
+	Backoff  *model.Backoff     `json:"backoff,omitempty"`
+	Avoid    bool               `json:"avoidTried,omitempty"`
+	Limited  *model.RateLimited `json:"rateLimited,omitempty"`
 }
 
 // Fault of a share of the requests, until it ends.
@@ -85,15 +93,19 @@ func outcomeOf(s *model.Service, port uint16, r *model.Route) Outcome {
 		return Outcome{Verdict: NoRoute}
 	}
 	out := Outcome{
-		Verdict: Served, Timeout: r.Timeout, MTLS: s.MTLS,
+		Verdict: Served, Timeout: r.Timeout, Longest: r.MaxDuration, Idle: r.IdleTimeout, MTLS: s.MTLS,
 		Request: headerOps(r.RequestHeaders), Reply: headerOps(r.ResponseHeaders),
 	}
 	if s.MTLS != model.MTLSDisable {
 		out.Server = s.SPIFFEID
 	}
+	if p := s.Port(port); p != nil {
+		out.Protocol = p.Protocol
+	}
 	for _, d := range r.Split {
 		to := Destination{Cluster: model.ClusterName(port, d.Version, s.Host), BasisPoints: d.BasisPoints}
 		if v := s.Version(d.Version); v != nil {
+			to.Labels = v.Labels
 			for _, t := range v.Traffic.Settings() {
 				to.Traffic = append(to.Traffic, t.Name+": "+t.Value)
 			}
@@ -126,5 +138,8 @@ func retry(r *model.Retry) *Retry {
 	if r == nil || r.Attempts == 0 || len(r.On) == 0 && len(r.Statuses) == 0 {
 		return nil
 	}
-	return &Retry{Attempts: r.Attempts, On: r.On, Statuses: r.Statuses, PerTry: r.PerTry}
+	return &Retry{
+		Attempts: r.Attempts, On: r.On, Statuses: r.Statuses, PerTry: r.PerTry,
+		Idle: r.PerTryIdle, Backoff: r.Backoff, Avoid: r.AvoidTried, Limited: r.RateLimited,
+	}
 }

@@ -39,11 +39,10 @@ type table struct {
 
 // candidate is one rule of a table.
 type candidate struct {
-	name     string
-	at       diag.Range
-	accepts  reach.Set
-	effect   reach.Set // accepted, and taken by no earlier rule
-	implicit bool      // nobody wrote it, and nothing is said about it
+	name    string
+	at      diag.Range
+	accepts reach.Set
+	effect  reach.Set // accepted, and taken by no earlier rule
 }
 
 // put adds a rule and finds what is left for it.

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/meshc/meshc/compiler/model"
 	"github.com/meshc/meshc/compiler/reach/automaton"
 )
 
@@ -223,51 +222,6 @@ func legal(r *Request) bool {
 	}
 	return strings.HasPrefix(r.Path, "/") && !strings.ContainsAny(r.Path, "?# ") && token.MatchString(r.Method) &&
 		(r.Host == "" || regexp.MustCompile(`^[a-z0-9._:\[\]-]+$`).MatchString(r.Host)) && strings.HasPrefix(r.Scheme, "http")
-}
-
-// byModel is the condition as the model holds it, for the other judges.
-func byModel(rng *rand.Rand) model.Match {
-	var m model.Match
-	pick := func(list ...string) string { return list[rng.IntN(len(list))] }
-	if rng.IntN(3) > 0 {
-		literal, expression := fragments(Dim{Kind: Path}, rng)
-		kind := []model.MatchKind{model.Exact, model.Prefix, model.SegmentPrefix, model.Regex}[rng.IntN(4)]
-		if kind == model.Regex {
-			literal = expression
-		}
-		if kind == model.SegmentPrefix {
-			literal = "/a" + strings.TrimRight(literal, "/")
-		}
-		m.Paths = append(m.Paths, model.PathMatch{Kind: kind, Value: literal})
-	}
-	if rng.IntN(4) == 0 {
-		m.Methods = []string{pick("GET", "POST"), "PUT"}
-	}
-	named := func(k Kind, name string, not bool) model.NamedMatch {
-		literal, expression := fragments(Dim{Kind: k, Name: name}, rng)
-		kinds := []model.MatchKind{model.Exact, model.Prefix, model.Suffix, model.Contains, model.Regex, model.Regex, model.Present, model.Absent}
-		c := model.NamedMatch{Name: name, Kind: kinds[rng.IntN(len(kinds))], Value: literal, Not: not}
-		switch c.Kind {
-		case model.Regex:
-			c.Value = expression
-		case model.Present, model.Absent:
-			c.Value = ""
-		}
-		return c
-	}
-	if rng.IntN(2) == 0 {
-		m.Headers = append(m.Headers, named(Header, "x", rng.IntN(3) == 0))
-	}
-	if rng.IntN(3) == 0 {
-		m.Headers = append(m.Headers, named(Header, "y", rng.IntN(3) == 0))
-	}
-	if rng.IntN(3) == 0 {
-		m.Query = append(m.Query, named(Query, "q", false))
-	}
-	if rng.IntN(3) == 0 {
-		m.Cookies = append(m.Cookies, named(Cookie, "c", false))
-	}
-	return m
 }
 
 func allWords(letters string, most int) []string {

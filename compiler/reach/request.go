@@ -35,9 +35,14 @@ func (r *Request) Target() string {
 	return out.String()
 }
 
-// Fields are the header fields as sent, with the cookies in one of them.
+// Fields are the header fields as sent, with the cookies in one of them. The
+// scheme https is told by x-forwarded-proto, which is where proxies inside a
+// mesh know it from.
 func (r *Request) Fields() []model.Header {
 	out := append([]model.Header(nil), r.Headers...)
+	if r.Scheme == "https" {
+		out = append(out, model.Header{Name: "x-forwarded-proto", Value: r.Scheme})
+	}
 	var jar []string
 	for _, c := range r.Cookies {
 		jar = append(jar, c.Name+"="+quoteCookie(c.Value))

@@ -86,14 +86,15 @@ func rank(d Dim) int {
 	return len(order)
 }
 
-var errSameField = errors.New("a condition on the whole Cookie field beside conditions on cookies is not decided")
+var errSameField = errors.New("a condition on a field beside conditions on what is read from it is not decided")
 
-// independent refuses coordinates that are two readings of one thing.
+// independent refuses coordinates that are two readings of one thing: cookies
+// and their field, and the scheme, which a proxy takes from x-forwarded-proto.
 func (s *Space) independent() error {
-	field := s.byDim[Dim{Header, "cookie"}]
-	for _, a := range s.axes {
-		if field != nil && a.dim.Kind == Cookie {
-			return &Unknown{field.dim.String(), errSameField}
+	for field, kind := range map[string]Kind{"cookie": Cookie, "x-forwarded-proto": Scheme} {
+		whole := s.byDim[Dim{Header, field}]
+		if whole != nil && slices.ContainsFunc(s.axes, func(a *axis) bool { return a.dim.Kind == kind }) {
+			return &Unknown{whole.dim.String(), errSameField}
 		}
 	}
 	return nil
