@@ -78,6 +78,7 @@ type service struct {
 	versions        []string
 	uses            []string // references as written by this service
 	callers         []string // full references "namespace/name"
+	budget          bool     // retries have a budget
 	hashed          bool     // all routes have hash keys, and all versions a policy that hashes
 }
 

@@ -14,6 +14,7 @@ func (m *mesh) write(s *service) {
 		f.line("ports: %s: {number: %d, protocol: \"http\"}", p, 8080+i)
 	}
 	s.hashed = m.envoy && m.chance(30)
+	s.budget = m.envoy && m.chance(50)
 	for _, v := range s.versions {
 		f.open("versions: " + v)
 		if !s.hashed {

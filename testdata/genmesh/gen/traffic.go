@@ -17,7 +17,7 @@ func (m *mesh) traffic(f *source, owner string, s *service) {
 		m.use("traffic.connectTimeout")
 	}
 	if m.chance(50) {
-		m.connections(f)
+		m.connections(f, s != nil && s.budget)
 	}
 	m.outliers(f)
 	m.health(f, owner, s)
@@ -26,8 +26,10 @@ func (m *mesh) traffic(f *source, owner string, s *service) {
 	m.use("traffic." + owner)
 }
 
-func (m *mesh) connections(f *source) {
-	if m.chance(50) {
+// connections limits retries in one way for all versions of a service: a
+// budget takes the place of maxRetries.
+func (m *mesh) connections(f *source, budget bool) {
+	if budget {
 		f.line("retryBudget: {percent: %s, minConcurrency: %d}", m.pick("0.01", "20", "100"), m.dice.IntN(9))
 		f.line("connections: {max: %d, maxPending: %d, clients: %d}", 100+m.dice.IntN(1000), 100+m.dice.IntN(1000), 1+m.dice.IntN(100))
 		m.use("retryBudget")
