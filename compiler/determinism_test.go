@@ -44,7 +44,7 @@ func fingerprint(t *testing.T, g *gen.Generated) string {
 func TestOutputIsTheSameEveryTime(t *testing.T) {
 	meshes, runs := uint64(4), 10
 	if os.Getenv("MESHC_SOAK") != "" {
-		meshes, runs = 20, 100
+		meshes, runs = soakMeshes, soakRuns
 	}
 	zone := time.Local
 	procs := runtime.GOMAXPROCS(0)
@@ -65,3 +65,6 @@ func TestOutputIsTheSameEveryTime(t *testing.T) {
 		}
 	}
 }
+
+// soakMeshes and soakRuns are what the property asks for in full.
+const soakMeshes, soakRuns = 20, 100

@@ -26,7 +26,7 @@ part[race-data]='go test -race -timeout 55m ./dataplane/...'
 part[fuzz-compiler]='tools/fuzz.sh compiler schema testdata'
 part[fuzz-control]='tools/fuzz.sh reconciler ca cmd'
 part[fuzz-data]='tools/fuzz.sh dataplane'
-order=(lab kills e2e envoy reach interop race-compiler race-control race-data fuzz-compiler fuzz-control fuzz-data)
+order=(lab kills e2e envoy reach interop load race-compiler race-control race-data fuzz-compiler fuzz-control fuzz-data)
 
 # What the parts test: everything in the commit but the documents, so that
 # keeping the evidence does not make it out of date.
