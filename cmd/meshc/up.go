@@ -138,16 +138,28 @@ func runUp(ctx context.Context, o *local.Options, out, errw io.Writer) error {
 		defer mu.Unlock()
 		fmt.Fprintf(errw, format+"\n", args...)
 	}
-	o.Serving = func() (*model.Mesh, string, error) {
-		m, commit, err := store.Serving(o.State)
+	o.Serving = serving(o.State)
+	o.Programmed = func() (local.Progress, error) { return progress(o.State) }
+	o.OnReady = func(p *local.Placement) { fmt.Fprint(out, welcome(o, p)) }
+	return local.Run(ctx, *o)
+}
+
+// serving gives what serves, and reads it only when it has changed.
+func serving(state string) func() (*model.Mesh, string, error) {
+	var read, commit string
+	var m *model.Mesh
+	return func() (*model.Mesh, string, error) {
+		now, err := store.Fingerprint(state)
+		if err == nil && now != read {
+			if m, commit, err = store.Serving(state); err == nil {
+				read = now
+			}
+		}
 		if errors.Is(err, store.ErrNothing) {
 			return nil, "", nil
 		}
 		return m, commit, err
 	}
-	o.Programmed = func() (local.Progress, error) { return progress(o.State) }
-	o.OnReady = func(p *local.Placement) { fmt.Fprint(out, welcome(o, p)) }
-	return local.Run(ctx, *o)
 }
 
 // progress is what the controller last reported of the proxies.

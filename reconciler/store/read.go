@@ -124,6 +124,20 @@ func Serving(dir string) (m *model.Mesh, commit string, err error) {
 	return g.Mesh, g.Commit, nil
 }
 
+// Fingerprint changes whenever another generation serves; ErrNothing while there
+// is none. It costs one file, however large the mesh is.
+func Fingerprint(dir string) (string, error) {
+	r := reader{dir}
+	data, err := readFile(r.path(rootFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("state directory %s: %w", dir, ErrNothing)
+	}
+	if err != nil {
+		return "", err
+	}
+	return checksum(data), nil
+}
+
 // ReadStatus gives the last status that a controller wrote, or ErrNothing.
 func ReadStatus(dir string) (*status.Status, error) {
 	r := reader{dir}

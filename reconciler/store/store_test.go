@@ -55,9 +55,19 @@ func TestWhatIsSavedIsRead(t *testing.T) {
 	if _, err := l.LoadStatus(); !errors.Is(err, ErrNothing) {
 		t.Errorf("empty store: %v", err)
 	}
+	if _, err := Fingerprint(dir); !errors.Is(err, ErrNothing) {
+		t.Errorf("empty store: %v", err)
+	}
+	seen := map[string]bool{}
 	for i, services := range [][]string{{"a"}, {"a", "b"}, {"b"}} {
 		want := generation(fmt.Sprint("commit", i), services...)
 		must(t, l.Save(want))
+		print, err := Fingerprint(dir)
+		must(t, err)
+		if seen[print] {
+			t.Errorf("%s has the fingerprint of another generation", want.Commit)
+		}
+		seen[print] = true
 		got, err := l.Load()
 		must(t, err)
 		if d := cmp.Diff(want, got); d != "" {
