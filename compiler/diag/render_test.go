@@ -155,7 +155,7 @@ func TestForeignTextSteersNothing(t *testing.T) {
 	inFence, fence := false, ""
 	for _, line := range strings.Split(md.String(), "\n") {
 		if strings.HasPrefix(line, "```") && (!inFence || line == fence) {
-			inFence, fence = !inFence, strings.TrimRight(line, "text")
+			inFence, fence = !inFence, strings.TrimSuffix(line, "text")
 			continue
 		}
 		if inFence {

@@ -42,7 +42,7 @@ func validSARIF(schema cue.Value, log []byte) error {
 	if err != nil {
 		return err
 	}
-	return schema.Unify(schema.Context().BuildExpr(expr)).Validate(cue.Concrete(true))
+	return schema.Unify(cuecontext.New().BuildExpr(expr)).Validate(cue.Concrete(true))
 }
 
 func everything() diag.Report {
