@@ -1,6 +1,8 @@
 package behave
 
 import (
+	"errors"
+
 	"github.com/meshc/meshc/compiler/model"
 	"github.com/meshc/meshc/compiler/reach"
 )
@@ -27,6 +29,9 @@ const maxWords = 4
 // Services compares what two versions of a service do; nil is a service that
 // does not exist. An error is a reach.Unknown, after which nothing is known.
 func Services(before, after *model.Service) (*Difference, error) {
+	if err := errors.Join(rewrittenPath(before), rewrittenPath(after)); err != nil {
+		return nil, err
+	}
 	c := comparison{numbers: map[string]int{}}
 	otherwise := c.number(Outcome{Verdict: Refused})
 	old, now := service(before), service(after)

@@ -10,6 +10,7 @@ import (
 	"github.com/meshc/meshc/compiler/answer"
 	"github.com/meshc/meshc/compiler/behave"
 	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/compiler/reach"
 )
 
 const friend = "spiffe://td/ns/default/sa/friend"
@@ -71,12 +72,19 @@ var others = map[string]func(*model.Service){
 	"the longest time":        func(s *model.Service) { s.Routes[0].MaxDuration = time.Second },
 	"the protocol":            func(s *model.Service) { s.Ports[0].Protocol = model.GRPC },
 	"the labels of a version": func(s *model.Service) { s.Versions[0].Labels = map[string]string{"a": "b"} },
-	"the backoff":             func(s *model.Service) { s.Routes[1].Retry.Backoff = &model.Backoff{Base: time.Second} },
-	"a fault":                 func(s *model.Service) { s.Routes[2].Abort = &model.Abort{Status: 503, BasisPoints: 1} },
-	"a header":                func(s *model.Service) { s.Routes[2].ResponseHeaders.Set = []model.Header{{Name: "x", Value: "1"}} },
-	"a port":                  func(s *model.Service) { s.Ports = append(s.Ports, model.Port{Number: 81}) },
-	"the identity":            func(s *model.Service) { s.SPIFFEID = "spiffe://td/ns/default/sa/other" },
-	"a version's traffic":     func(s *model.Service) { s.Versions[1].Traffic = &model.Traffic{ConnectTimeout: time.Second} },
+	"a redirect": func(s *model.Service) {
+		s.Routes[2].Split, s.Routes[2].Redirect = nil, &model.Redirect{Host: "a", Status: 301}
+	},
+	"an answer":             func(s *model.Service) { s.Routes[2].Split, s.Routes[2].Respond = nil, &model.Respond{Status: 200} },
+	"the host that is seen": func(s *model.Service) { s.Routes[2].Rewrite = &model.Rewrite{Host: "a"} },
+	"a hash":                func(s *model.Service) { s.Routes[2].Hash = []model.HashKey{{From: model.HashSourceIP}} },
+	"a version's header":    func(s *model.Service) { s.Routes[2].Split[0].RequestHeaders.Remove = []string{"x"} },
+	"the backoff":           func(s *model.Service) { s.Routes[1].Retry.Backoff = &model.Backoff{Base: time.Second} },
+	"a fault":               func(s *model.Service) { s.Routes[2].Abort = &model.Abort{Status: 503, BasisPoints: 1} },
+	"a header":              func(s *model.Service) { s.Routes[2].ResponseHeaders.Set = []model.Header{{Name: "x", Value: "1"}} },
+	"a port":                func(s *model.Service) { s.Ports = append(s.Ports, model.Port{Number: 81}) },
+	"the identity":          func(s *model.Service) { s.SPIFFEID = "spiffe://td/ns/default/sa/other" },
+	"a version's traffic":   func(s *model.Service) { s.Versions[1].Traffic = &model.Traffic{ConnectTimeout: time.Second} },
 }
 
 func TestChangesThatChangeNothing(t *testing.T) {
@@ -115,16 +123,30 @@ func TestEveryOtherChangeIsFound(t *testing.T) {
 	}
 }
 
+func TestARewrittenPathThatIsJudgedIsUnknown(t *testing.T) {
+	after := reviews()
+	after.Routes[1].Rewrite = &model.Rewrite{Path: &model.Substitution{Pattern: "^/api", Text: "/v2"}}
+	if d, err := behave.Services(reviews(), after); d != nil || !reach.IsUnknown(err) {
+		t.Errorf("%+v, %v", d, err)
+	}
+	after.Allow = after.Allow[:1]
+	if d, err := behave.Services(reviews(), after); err != nil || len(d.Changes) == 0 {
+		t.Errorf("%+v, %v", d, err)
+	}
+}
+
 // simple is what package answer, which knows no diagrams, says of a request:
 // verdict, destinations and whether it is retried.
 func simple(s *model.Service, caller string, r *answer.Request) string {
-	if s.Port(r.Port) == nil || s.MTLS == model.MTLSStrict && caller == "" {
+	if s.Port(r.Port) == nil {
 		return "refused"
 	}
 	rule := answer.Route(s, r)
 	switch {
 	case rule == nil:
 		return "no route"
+	case s.MTLS == model.MTLSStrict && caller == "":
+		return "refused"
 	case !answer.Authorize(s, caller, r).Allowed:
 		return "denied"
 	}

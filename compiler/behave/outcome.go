@@ -19,6 +19,7 @@ type Verdict string
 // Verdicts.
 const (
 	Served  Verdict = "served"   // it goes to a version, if no fault answers first
+	Replied Verdict = "replied"  // the client's proxy redirects or answers it
 	Denied  Verdict = "denied"   // the server's proxy answers 403
 	NoRoute Verdict = "no route" // the client's proxy answers 404
 	Refused Verdict = "refused"  // the server takes no such connection, or there is no such port
@@ -28,26 +29,32 @@ const (
 // outcomes are equal, however they are written, and names of routes, places in
 // files and order of lists are no part of them.
 type Outcome struct {
-	Verdict  Verdict        `json:"verdict"`
-	To       []Destination  `json:"to,omitempty"` // by cluster
-	Timeout  time.Duration  `json:"timeout,omitempty"`
-	Longest  time.Duration  `json:"maxDuration,omitempty"`
-	Idle     time.Duration  `json:"idleTimeout,omitempty"`
-	Retry    *Retry         `json:"retry,omitempty"`
-	Delay    *Fault         `json:"delay,omitempty"`
-	Abort    *Fault         `json:"abort,omitempty"`
-	Request  HeaderOps      `json:"requestHeaders,omitzero"`
-	Reply    HeaderOps      `json:"responseHeaders,omitzero"`
-	Protocol model.Protocol `json:"protocol,omitempty"` // of the port
-	MTLS     model.MTLSMode `json:"mtls,omitempty"`
-	Server   string         `json:"server,omitempty"` // the SPIFFE ID that the client insists on
+	Verdict  Verdict         `json:"verdict"`
+	To       []Destination   `json:"to,omitempty"` // by cluster
+	Redirect *model.Redirect `json:"redirect,omitempty"`
+	Respond  *model.Respond  `json:"respond,omitempty"`
+	Rewrite  *model.Rewrite  `json:"rewrite,omitempty"`
+	Hash     []string        `json:"hash,omitempty"`
+	Timeout  time.Duration   `json:"timeout,omitempty"`
+	Longest  time.Duration   `json:"maxDuration,omitempty"`
+	Idle     time.Duration   `json:"idleTimeout,omitempty"`
+	Retry    *Retry          `json:"retry,omitempty"`
+	Delay    *Fault          `json:"delay,omitempty"`
+	Abort    *Fault          `json:"abort,omitempty"`
+	Request  HeaderOps       `json:"requestHeaders,omitzero"`
+	Reply    HeaderOps       `json:"responseHeaders,omitzero"`
+	Protocol model.Protocol  `json:"protocol,omitempty"` // of the port
+	MTLS     model.MTLSMode  `json:"mtls,omitempty"`
+	Server   string          `json:"server,omitempty"` // the SPIFFE ID that the client insists on
 }
 
 // Destination is one share of the requests.
 type Destination struct {
 	Cluster     string            `json:"cluster"`
 	BasisPoints uint32            `json:"basisPoints"`
-	Labels      map[string]string `json:"labels,omitempty"`  // that select its workloads
+	Labels      map[string]string `json:"labels,omitempty"` // that select its workloads
+	Request     HeaderOps         `json:"requestHeaders,omitzero"`
+	Reply       HeaderOps         `json:"responseHeaders,omitzero"`
 	Traffic     []string          `json:"traffic,omitempty"` // how the client treats it, "name: value"
 }
 
@@ -92,6 +99,9 @@ func outcomeOf(s *model.Service, port uint16, r *model.Route) Outcome {
 	if r.NotFound {
 		return Outcome{Verdict: NoRoute}
 	}
+	if r.Answers() {
+		return replied(r)
+	}
 	out := Outcome{
 		Verdict: Served, Timeout: r.Timeout, Longest: r.MaxDuration, Idle: r.IdleTimeout, MTLS: s.MTLS,
 		Request: headerOps(r.RequestHeaders), Reply: headerOps(r.ResponseHeaders),
@@ -99,11 +109,20 @@ func outcomeOf(s *model.Service, port uint16, r *model.Route) Outcome {
 	if s.MTLS != model.MTLSDisable {
 		out.Server = s.SPIFFEID
 	}
+	if r.Rewrite != nil {
+		plain := *r.Rewrite
+		plain.Origin = model.Origin{}
+		out.Rewrite = &plain
+	}
+	for _, k := range r.Hash {
+		out.Hash = append(out.Hash, k.String())
+	}
+	out.Delay, out.Abort = faults(r)
 	if p := s.Port(port); p != nil {
 		out.Protocol = p.Protocol
 	}
 	for _, d := range r.Split {
-		to := Destination{Cluster: model.ClusterName(port, d.Version, s.Host), BasisPoints: d.BasisPoints}
+		to := Destination{Cluster: model.ClusterName(port, d.Version, s.Host), BasisPoints: d.BasisPoints, Request: headerOps(d.RequestHeaders), Reply: headerOps(d.ResponseHeaders)}
 		if v := s.Version(d.Version); v != nil {
 			to.Labels = v.Labels
 			for _, t := range v.Traffic.Settings() {
@@ -112,11 +131,33 @@ func outcomeOf(s *model.Service, port uint16, r *model.Route) Outcome {
 		}
 		out.To = append(out.To, to)
 	}
+	return out
+}
+
+// faults of a route.
+func faults(r *model.Route) (delay, abort *Fault) {
 	if d := r.Delay; d != nil {
-		out.Delay = &Fault{Fixed: d.Fixed, BasisPoints: d.BasisPoints, Until: d.Until.UTC()}
+		delay = &Fault{Fixed: d.Fixed, BasisPoints: d.BasisPoints, Until: d.Until.UTC()}
 	}
 	if a := r.Abort; a != nil {
-		out.Abort = &Fault{Status: a.Status, BasisPoints: a.BasisPoints, Until: a.Until.UTC()}
+		abort = &Fault{Status: a.Status, BasisPoints: a.BasisPoints, Until: a.Until.UTC()}
+	}
+	return delay, abort
+}
+
+// replied is the outcome of a route that answers by itself.
+func replied(r *model.Route) Outcome {
+	out := Outcome{Verdict: Replied, Reply: headerOps(r.ResponseHeaders)}
+	out.Delay, out.Abort = faults(r)
+	if r.Redirect != nil {
+		plain := *r.Redirect
+		plain.Origin = model.Origin{}
+		out.Redirect = &plain
+	}
+	if r.Respond != nil {
+		plain := *r.Respond
+		plain.Origin = model.Origin{}
+		out.Respond = &plain
 	}
 	return out
 }

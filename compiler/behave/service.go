@@ -1,6 +1,8 @@
 package behave
 
 import (
+	"errors"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -23,10 +25,6 @@ func service(s *model.Service) []rule {
 		return nil
 	}
 	var out []rule
-	secure := reach.Present(reach.Dim{Kind: reach.Identity})
-	if s.MTLS == model.MTLSStrict && len(s.Ports) > 0 {
-		out = append(out, rule{reach.Not(secure), Outcome{Verdict: Refused}})
-	}
 	allowed := allows(s)
 	for _, p := range s.Ports {
 		here := reach.Is(reach.Dim{Kind: reach.Port}, reach.Exactly(strconv.Itoa(int(p.Number))))
@@ -50,7 +48,12 @@ func routeRules(s *model.Service, port uint16, r *model.Route, here, allowed rea
 	if then.Verdict != Served {
 		return []rule{{takes, then}}
 	}
-	out := []rule{{reach.All(takes, reach.Not(allowed)), Outcome{Verdict: Denied}}}
+	var out []rule
+	if s.MTLS == model.MTLSStrict {
+		plain := reach.Absent(reach.Dim{Kind: reach.Identity})
+		out = append(out, rule{reach.All(takes, plain), Outcome{Verdict: Refused}})
+	}
+	out = append(out, rule{reach.All(takes, reach.Not(allowed)), Outcome{Verdict: Denied}})
 	if again := retry(r.Retry); again != nil {
 		with := then
 		with.Retry = again
@@ -61,6 +64,22 @@ func routeRules(s *model.Service, port uint16, r *model.Route, here, allowed rea
 	}
 	return append(out, rule{takes, then})
 }
+
+// rewrittenPath is the Unknown of a service whose server judges a path that a
+// route has rewritten: conditions on it are not conditions on the request.
+func rewrittenPath(s *model.Service) error {
+	if s == nil || !slices.ContainsFunc(s.Allow, func(a model.Allow) bool { return len(a.Paths) > 0 }) {
+		return nil
+	}
+	for _, r := range s.Routes {
+		if r.Rewrite != nil && r.Rewrite.Path != nil {
+			return &reach.Unknown{Where: "route " + strconv.Quote(r.Name), Err: errRewritten}
+		}
+	}
+	return nil
+}
+
+var errRewritten = errors.New("it rewrites the path by which the server allows callers")
 
 // allows is the condition under which the server's proxy lets a request in. In
 // plaintext a server knows no identities.
