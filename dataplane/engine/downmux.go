@@ -63,7 +63,7 @@ func (h *dmux) armTimer() {
 		}
 	}
 	if d.drainAt != 0 && !h.final {
-		at = min(d.drainAt, max(at, d.drainAt))
+		at = d.drainAt
 	}
 	if h.unreadAt != 0 {
 		if limit := h.unreadAt + d.chain.stream; at == 0 || limit < at {

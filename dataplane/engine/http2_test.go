@@ -2,8 +2,10 @@ package engine
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -89,5 +91,85 @@ func exchangeBody(t *testing.T, c *http.Client, url string, size int, chunked bo
 	}
 	if l := resp.Header.Get("X-Length"); !chunked && l != fmt.Sprint(size) {
 		t.Errorf("%d bytes: upstream was told %q", size, l)
+	}
+}
+
+// Streams that are open when a drain begins end in peace, and requests that a
+// client sends before it has heard of it are answered.
+func TestDrainLetsStreamsEnd(t *testing.T) {
+	release := make(chan struct{})
+	begun := make(chan struct{}, 8)
+	m := newMesh(h2Backend(t, func(w http.ResponseWriter, r *http.Request) {
+		begun <- struct{}{}
+		w.WriteHeader(200)
+		_ = http.NewResponseController(w).Flush()
+		<-release
+		io.WriteString(w, "done")
+	}))
+	m.cluster().Protocol = snapshot.UpstreamHTTP2
+	e := start(t, m)
+	c := h2Client(t)
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			if status, body := get(t, c, "http://"+addrOf(t, e, "in")+"/"); status != 200 || body != "done" {
+				t.Errorf("%d %q", status, body)
+			}
+		})
+	}
+	for range 4 {
+		<-begun
+	}
+	drained := make(chan error, 1)
+	go func() { drained <- e.Drain(within(t)) }()
+	eventually(t, "the listener is closed", func() bool {
+		conn, err := net.Dial("tcp", addrOf(t, e, "in"))
+		if err == nil {
+			conn.Close()
+		}
+		return err != nil
+	})
+	select {
+	case err := <-drained:
+		t.Errorf("drained over open streams: %v", err)
+	default:
+	}
+	close(release)
+	all.Wait()
+	if err := <-drained; err != nil {
+		t.Error(err)
+	}
+}
+
+// A client whose stream is reset does not take the connection's others with it,
+// and its upstream request ends.
+func TestResetsEndOneStream(t *testing.T) {
+	held := make(chan struct{}, 1)
+	m := newMesh(h2Backend(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/held" {
+			held <- struct{}{}
+			<-r.Context().Done()
+			held <- struct{}{}
+		}
+	}))
+	m.cluster().Protocol = snapshot.UpstreamHTTP2
+	logged := withLog(t, m)
+	e := start(t, m, func(o *Options) { o.Workers = 1 })
+	c := h2Client(t)
+	get(t, c, "http://"+addrOf(t, e, "in")+"/")
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() { <-held; cancel() }()
+	req, _ := http.NewRequestWithContext(ctx, "GET", "http://"+addrOf(t, e, "in")+"/held", nil)
+	if resp, err := c.Do(req); err == nil {
+		resp.Body.Close()
+		t.Error("a cancelled request was answered")
+	}
+	<-held // the server has seen the reset
+	get(t, c, "http://"+addrOf(t, e, "in")+"/")
+	if n := metric(t, e, "envoy_cluster_upstream_cx_total"); n != 1 {
+		t.Errorf("%v upstream connections", n)
+	}
+	if r := logged(e)[1]; r["flags"] != "DR" || r["path"] != "/held" {
+		t.Errorf("logged %v", r)
 	}
 }
