@@ -16,7 +16,6 @@ import (
 	"google.golang.org/grpc/status"
 
 	testgrpc "google.golang.org/grpc/interop/grpc_testing"
-	testpb "google.golang.org/grpc/interop/grpc_testing"
 
 	"github.com/meshc/meshc/dataplane/route"
 	"github.com/meshc/meshc/dataplane/snapshot"
@@ -113,7 +112,7 @@ func TestLocalRepliesInTermsOfGRPC(t *testing.T) {
 			m := grpcMesh(closed)
 			c.set(m)
 			e := start(t, m)
-			_, err := testgrpc.NewTestServiceClient(grpcDial(t, addrOf(t, e, "in"))).EmptyCall(within(t), &testpb.Empty{})
+			_, err := testgrpc.NewTestServiceClient(grpcDial(t, addrOf(t, e, "in"))).EmptyCall(within(t), &testgrpc.Empty{})
 			if s := status.Convert(err); s.Code() != c.code || s.Message() != c.text {
 				t.Errorf("%v, want %v %q", err, c.code, c.text)
 			}
@@ -153,12 +152,12 @@ type failing struct {
 	fails chan struct{}
 }
 
-func (f *failing) UnaryCall(_ context.Context, in *testpb.SimpleRequest) (*testpb.SimpleResponse, error) {
+func (f *failing) UnaryCall(_ context.Context, in *testgrpc.SimpleRequest) (*testgrpc.SimpleResponse, error) {
 	select {
 	case <-f.fails:
 		return nil, status.Error(f.code, "not now")
 	default:
-		return &testpb.SimpleResponse{Payload: in.Payload}, nil
+		return &testgrpc.SimpleResponse{Payload: in.Payload}, nil
 	}
 }
 
@@ -179,7 +178,7 @@ func TestRetriesOnGRPCStatuses(t *testing.T) {
 				}
 				e := start(t, m)
 				body := []byte("hello")
-				got, err := testgrpc.NewTestServiceClient(grpcDial(t, addrOf(t, e, "in"))).UnaryCall(within(t), &testpb.SimpleRequest{Payload: &testpb.Payload{Body: body}})
+				got, err := testgrpc.NewTestServiceClient(grpcDial(t, addrOf(t, e, "in"))).UnaryCall(within(t), &testgrpc.SimpleRequest{Payload: &testgrpc.Payload{Body: body}})
 				if !asked {
 					if status.Code(err) != code {
 						t.Errorf("got %v, want %v", err, code)
@@ -200,10 +199,10 @@ type firehose struct {
 	sent chan int
 }
 
-func (f *firehose) StreamingOutputCall(_ *testpb.StreamingOutputCallRequest, s testgrpc.TestService_StreamingOutputCallServer) error {
-	payload := &testpb.Payload{Body: make([]byte, 64<<10)}
+func (f *firehose) StreamingOutputCall(_ *testgrpc.StreamingOutputCallRequest, s testgrpc.TestService_StreamingOutputCallServer) error {
+	payload := &testgrpc.Payload{Body: make([]byte, 64<<10)}
 	for n := 0; n < 1<<15; n++ {
-		if err := s.Send(&testpb.StreamingOutputCallResponse{Payload: payload}); err != nil {
+		if err := s.Send(&testgrpc.StreamingOutputCallResponse{Payload: payload}); err != nil {
 			return err
 		}
 		select {
@@ -224,7 +223,7 @@ func TestSlowGRPCReaderHoldsOnlyItselfBack(t *testing.T) {
 	tc := testgrpc.NewTestServiceClient(grpcDial(t, addrOf(t, e, "in"), grpc.WithInitialWindowSize(1<<16), grpc.WithInitialConnWindowSize(1<<30)))
 	var streams []testgrpc.TestService_StreamingOutputCallClient
 	for range 20 {
-		s, err := tc.StreamingOutputCall(within(t), &testpb.StreamingOutputCallRequest{})
+		s, err := tc.StreamingOutputCall(within(t), &testgrpc.StreamingOutputCallRequest{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -258,7 +257,7 @@ func TestBigGRPCMessages(t *testing.T) {
 	limits := []grpc.DialOption{grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(size+1024), grpc.MaxCallSendMsgSize(size+1024))}
 	e := start(t, grpcMesh(grpcBackend(t, grpc.MaxRecvMsgSize(size+1024), grpc.MaxSendMsgSize(size+1024))))
 	tc := testgrpc.NewTestServiceClient(grpcDial(t, addrOf(t, e, "in"), limits...))
-	got, err := tc.UnaryCall(within(t), &testpb.SimpleRequest{ResponseSize: size, Payload: &testpb.Payload{Body: make([]byte, size)}})
+	got, err := tc.UnaryCall(within(t), &testgrpc.SimpleRequest{ResponseSize: size, Payload: &testgrpc.Payload{Body: make([]byte, size)}})
 	if err != nil || len(got.GetPayload().GetBody()) != size {
 		t.Errorf("%d bytes, %v", len(got.GetPayload().GetBody()), err)
 	}
@@ -293,7 +292,7 @@ func TestServersGoAwayWithoutLoss(t *testing.T) {
 					return
 				default:
 				}
-				if _, err := tc.UnaryCall(context.Background(), &testpb.SimpleRequest{ResponseSize: 10, Payload: &testpb.Payload{Body: make([]byte, 500)}}); err != nil {
+				if _, err := tc.UnaryCall(context.Background(), &testgrpc.SimpleRequest{ResponseSize: 10, Payload: &testgrpc.Payload{Body: make([]byte, 500)}}); err != nil {
 					failed <- fmt.Errorf("call %d: %w", n, err)
 					return
 				}
@@ -326,7 +325,7 @@ func TestBidirectionalStreamOutlivesItsRequest(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 100 {
-		req := &testpb.StreamingOutputCallRequest{ResponseParameters: []*testpb.ResponseParameters{{Size: int32(i * 10)}, {Size: 1}}}
+		req := &testgrpc.StreamingOutputCallRequest{ResponseParameters: []*testgrpc.ResponseParameters{{Size: int32(i * 10)}, {Size: 1}}}
 		if err := s.Send(req); err != nil {
 			t.Fatal(err)
 		}
