@@ -15,10 +15,11 @@ import (
 // shownElsewhere are the codes that no tree of files can produce, or none that
 // an archive can hold, each with the test that shows it.
 var shownElsewhere = map[diag.Code]struct{ file, test string }{
-	diag.InputRefused:    {"load/collect_test.go", "TestSymbolicLinksAreRefused"}, // links, and files over the limits
-	diag.EvaluationLimit: {"load/bomb_test.go", "TestBombsEndInOneError"},
-	diag.EvaluationCrash: {"load/crash_test.go", "TestPanicOfTheEvaluatorCostsOneDirectory"},
-	diag.Internal:        {"compile_test.go", "TestPanicBecomesADiagnostic"},
+	diag.InputRefused:       {"load/collect_test.go", "TestSymbolicLinksAreRefused"}, // links, and files over the limits
+	diag.EvaluationLimit:    {"load/bomb_test.go", "TestBombsEndInOneError"},
+	diag.EvaluationCrash:    {"load/crash_test.go", "TestPanicOfTheEvaluatorCostsOneDirectory"},
+	diag.Internal:           {"compile_test.go", "TestPanicBecomesADiagnostic"},
+	diag.TrustDomainChanged: {"../reconciler/reconciler_test.go", "TestGuards"},
 }
 
 // TestEveryCodeHasFixtures holds the registry and testdata/codes together: a
