@@ -5,8 +5,8 @@ import (
 	"github.com/meshc/meshc/dataplane/route"
 )
 
-// rewrite changes what the upstream gets. As Envoy's router it keeps the path
-// that was asked for in x-envoy-original-path.
+// rewrite changes what the upstream gets. As Envoy's router it keeps what was
+// asked for in x-envoy-original-path and x-envoy-original-host.
 func (s *stream) rewrite(r *route.Rewrite) {
 	if r == nil {
 		return
@@ -16,6 +16,7 @@ func (s *stream) rewrite(r *route.Rewrite) {
 		s.req.Target = r.Path.Apply(s.req.Target)
 	}
 	if r.Host != "" {
+		s.req.Fields = setField(s.req.Fields, "x-envoy-original-host", s.req.Authority)
 		s.req.Authority = r.Host
 	}
 }

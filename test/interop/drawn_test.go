@@ -34,7 +34,7 @@ func newDrawer(seed uint64, routes []*model.Route) *drawer {
 			for _, p := range m.Paths {
 				d.paths = append(d.paths, d.near(p.Kind, p.Value)...)
 			}
-			d.learn(d.headers, m.Headers)
+			d.learn(d.headers, fieldsOnly(m.Headers))
 			d.learn(d.query, m.Query)
 			d.learn(d.cookies, m.Cookies)
 		}
@@ -108,12 +108,15 @@ func (d *drawer) some(values map[string][]string, n int) []string {
 // aim makes r one that m takes, as far as its conditions are not negations.
 func (d *drawer) aim(r *request, m *model.Match) {
 	for _, p := range m.Paths {
+		if p.Not {
+			continue
+		}
 		r.target = d.near(p.Kind, p.Value)[0]
 	}
 	if len(m.Methods) > 0 {
 		r.method = d.one(m.Methods)
 	}
-	for _, h := range m.Headers {
+	for _, h := range fieldsOnly(m.Headers) {
 		if !h.Not && h.Kind != model.Absent {
 			r.headers = append(r.headers, h.Name+": "+d.near(h.Kind, h.Value)[0])
 		}
@@ -224,7 +227,7 @@ func (b *bed) sendAll(t *testing.T, asks []ask) {
 		seen := map[kind]entry{}
 		for _, k := range kinds {
 			x := asks[i].through[k]
-			seen[k] = x.log.find(marks[x], answers[k][i].local, key(k, asks[i].id), asks[i].target)
+			seen[k] = x.log.find(marks[x], answers[k][i].local, key(k, asks[i].id), b.loggedPath(&asks[i]))
 		}
 		asks[i].judge(t, seen)
 	}
@@ -254,4 +257,22 @@ func chance(a, b entry) bool {
 
 func describe(r *request) string {
 	return fmt.Sprintf("%s %s %q", r.method, r.target, r.headers)
+}
+
+// fieldsOnly leaves pseudo-headers out, which drawn requests do not vary.
+func fieldsOnly(headers []model.NamedMatch) []model.NamedMatch {
+	return slices.DeleteFunc(slices.Clone(headers), func(h model.NamedMatch) bool { return strings.HasPrefix(h.Name, ":") })
+}
+
+// loggedPath is the path that an access log shows for a request, "" where its
+// route changes it.
+func (b *bed) loggedPath(a *ask) string {
+	for _, s := range b.mesh.Services {
+		for _, r := range s.Routes {
+			if r.Name == a.want && (r.Rewrite != nil || r.Redirect != nil) {
+				return ""
+			}
+		}
+	}
+	return a.target
 }

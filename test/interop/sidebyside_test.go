@@ -145,7 +145,7 @@ func (c *kase) wanted(t *testing.T, k kind, o *observation) {
 // model gives the route that the model says; requests in another form than
 // plain are left to the data planes.
 func (b *bed) model(c *kase) (string, bool) {
-	if c.raw != "" || strings.Contains(c.target, "/.") || strings.Contains(c.target, "%") || strings.ContainsAny(c.target, `\#`) || strings.HasPrefix(c.target, "http") || c.service == "outside" {
+	if c.raw != "" || strings.Contains(c.target, "/.") || strings.Contains(c.target, "%") || strings.ContainsAny(c.target, `\#`) || strings.HasPrefix(c.target, "http") || c.service == "outside" || c.gateway == 0 && c.host != "" {
 		return "", false
 	}
 	r := &answer.Request{Method: or(c.method, "GET"), Host: or(c.service, "lab"), Port: meshPort, Target: or(c.target, "/")}
