@@ -2,7 +2,6 @@ package check
 
 import (
 	"errors"
-	"fmt"
 	"path"
 	"strings"
 
@@ -113,6 +112,6 @@ func (c *overIntent) logShare(p intent.Value[string]) {
 		err = errors.New("is 0, so that nothing would be logged")
 	}
 	if err != nil {
-		c.report(diag.BadPercent, p.At, "percentage %s %s", p.V, err).Help = fmt.Sprintf("a share is above 0 and up to 100, with at most two decimals")
+		c.report(diag.BadPercent, p.At, "percentage %s %s", p.V, err).Help = "a share is above 0 and up to 100, with at most two decimals"
 	}
 }
