@@ -38,16 +38,19 @@ func (r *Resource) Used() int64 { return r.used.Load() }
 
 // Breaker is the circuit breaker of one cluster in one configuration of it.
 type Breaker struct {
-	Connections, Pending, Requests, Retries Resource
+	Connections, Pending, Requests Resource
+
+	retries Resource
+	budget  *snapshot.RetryBudget
 }
 
 // NewBreaker takes the limits of c; 0 means Envoy's default.
 func NewBreaker(c *snapshot.Cluster) *Breaker {
-	b := &Breaker{}
+	b := &Breaker{budget: c.RetryBudget}
 	b.Connections.max = limit(c.MaxConnections, DefaultMaxConnections)
 	b.Pending.max = limit(c.MaxPending, DefaultMaxPending)
 	b.Requests.max = limit(c.MaxRequests, DefaultMaxRequests)
-	b.Retries.max = limit(c.MaxRetries, DefaultMaxRetries)
+	b.retries.max = limit(c.MaxRetries, DefaultMaxRetries)
 	return b
 }
 
@@ -57,3 +60,22 @@ func limit(n uint32, fallback int64) int64 {
 	}
 	return int64(n)
 }
+
+// TakeRetry counts one more retry at once in, if the limit or the budget allows.
+// A budget is a share of the requests that are active or wait, rounded down, and
+// never less than its minimum (Envoy's ResourceManagerImpl).
+func (b *Breaker) TakeRetry() bool {
+	most := b.retries.max
+	if b.budget != nil {
+		active := b.Requests.Used() + b.Pending.Used()
+		most = max(int64(b.budget.Percent/100*float64(active)), int64(b.budget.Min))
+	}
+	if b.retries.Used() >= most {
+		return false
+	}
+	b.retries.Take()
+	return true
+}
+
+// ReleaseRetry counts one out.
+func (b *Breaker) ReleaseRetry() { b.retries.Release() }

@@ -62,8 +62,11 @@ func (h *dmux) armTimer() {
 			at = d.headBy
 		}
 	}
-	if d.drainAt != 0 && !h.final {
+	switch {
+	case d.drainAt != 0 && !h.final:
 		at = d.drainAt
+	case d.ageBy != 0 && (at == 0 || d.ageBy < at):
+		at = d.ageBy
 	}
 	if h.unreadAt != 0 {
 		if limit := h.unreadAt + d.chain.stream; at == 0 || limit < at {
@@ -81,6 +84,9 @@ func (h *dmux) onTimer() {
 	case h.stuckAt != 0 && now-h.stuckAt >= d.chain.head:
 		h.goAway()
 		d.shut()
+	case d.ageBy != 0 && now >= d.ageBy:
+		d.age()
+		h.drain()
 	case d.drainAt != 0 && !h.final:
 		h.goAway()
 	case h.conn.Streams() == 0:

@@ -47,6 +47,7 @@ type dconn struct {
 
 	headBy  int64 // deadline of the head being read, 0 when none has begun
 	drainAt int64 // an idle connection closes then; 0 = not draining
+	ageBy   int64 // the connection is drained then; 0 = never
 	timer   timer
 	prev    *dconn
 	next    *dconn
@@ -122,6 +123,9 @@ func (d *dconn) choose(l *listenerView, protocol string) {
 func (d *dconn) open() {
 	d.state = connOpen
 	d.headBy = d.w.now + d.chain.head
+	if d.chain.maxAge > 0 {
+		d.ageBy = d.w.now + d.chain.maxAge
+	}
 	if d.drainAt != 0 {
 		d.drainAt = d.w.now + int64(d.w.e.opts.DrainGrace)
 	}
@@ -313,8 +317,14 @@ func (d *dconn) awaitHead() {
 	if at == 0 {
 		at = d.w.now + d.chain.idle
 	}
-	if d.drainAt != 0 && len(d.in.bytes()) == 0 {
-		at = min(at, d.drainAt)
+	if len(d.in.bytes()) == 0 {
+		d.age()
+		switch {
+		case d.drainAt != 0:
+			at = min(at, d.drainAt)
+		case d.ageBy != 0:
+			at = min(at, d.ageBy)
+		}
 	}
 	d.w.timers.set(&d.timer, at)
 }
@@ -356,6 +366,7 @@ func (d *dconn) endExchange() {
 		d.closing, d.linger = true, true
 	}
 	d.in.next(d.w)
+	d.age()
 	d.closing = d.closing || d.drainAt != 0
 	// Closing over unread input would reset the connection under the response.
 	d.linger = d.linger || d.closing && (d.readable || len(d.in.bytes()) > 0)
@@ -448,6 +459,7 @@ func (d *dconn) sendHead(r *message.Response, framing message.Framing, length in
 		}
 	}
 	d.framing = framing
+	d.age()
 	d.closing = d.closing || d.req.Close || d.drainAt != 0
 	d.out = d.w.bufs.extend(d.out, headEstimate(r.Fields))
 	d.out = http1.AppendResponse(d.out, r, framing, length, d.closing, d.req.Minor == 0)
@@ -499,6 +511,16 @@ func (d *dconn) drain() {
 	}
 }
 
+// age drains the connection once its time is over; what is being answered then
+// is the last.
+func (d *dconn) age() {
+	if d.ageBy != 0 && d.w.now >= d.ageBy && d.drainAt == 0 {
+		d.ageBy = 0
+		d.chain.stats.cxMaxDuration.Inc()
+		d.drainAt = d.w.now + int64(d.w.e.opts.DrainGrace)
+	}
+}
+
 // refresh moves the connection to the listener's current chain; false: there is
 // none that the connection could have been accepted by.
 func (d *dconn) refresh() bool {
@@ -531,6 +553,8 @@ func (d *dconn) onTimer() {
 	case d.state == connOpen && len(d.in.bytes()) > 0:
 		d.refuse(&http1.Error{Status: 408, Detail: "request_header_timeout"})
 		d.written()
+	case d.ageBy != 0 && d.w.now >= d.ageBy && d.state == connOpen:
+		d.awaitHead()
 	default:
 		d.close()
 	}

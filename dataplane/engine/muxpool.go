@@ -15,8 +15,7 @@ func (h *host) acquireMux(s *stream) {
 	}
 	brk := h.pool.brk
 	if !brk.Pending.Free() {
-		h.pool.stats.pendingOverflow.Inc()
-		s.fail(failOverflow)
+		h.overflow(s)
 		return
 	}
 	brk.Pending.Take()
@@ -51,8 +50,12 @@ func (h *host) widen() {
 func (h *host) serve(m *umux) {
 	for len(h.queue) > 0 && m.spare() > 0 {
 		s := h.dequeue()
-		m.attach(s)
 		s.d.again()
+		if h.pool.brk.Requests.Free() {
+			m.attach(s)
+		} else {
+			h.overflow(s)
+		}
 	}
 }
 

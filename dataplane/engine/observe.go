@@ -11,7 +11,7 @@ import (
 type httpStats struct {
 	cxTotal, cxActive, handshakeError *telemetry.Cell
 	rqTotal, rqActive                 *telemetry.Cell
-	h2ProtocolError                   *telemetry.Cell
+	h2ProtocolError, cxMaxDuration    *telemetry.Cell
 	class                             [6]*telemetry.Cell // by first digit of the status
 	rqTime                            telemetry.HistogramShard
 }
@@ -26,6 +26,7 @@ func (w *worker) newHTTPStats(prefix string) *httpStats {
 		cxActive:        w.e.reg.Gauge("envoy_http_downstream_cx_active", label).Shard(w.id),
 		handshakeError:  counter("downstream_cx_ssl_connection_error"),
 		h2ProtocolError: counter("downstream_cx_protocol_error"),
+		cxMaxDuration:   counter("downstream_cx_max_duration_reached"),
 		rqTotal:         counter("downstream_rq_total"),
 		rqActive:        w.e.reg.Gauge("envoy_http_downstream_rq_active", label).Shard(w.id),
 		rqTime:          w.e.reg.Histogram("envoy_http_downstream_rq_time", label).Shard(w.id),
@@ -69,6 +70,7 @@ type clusterStats struct {
 	timeout, perTryTimeout, noneHealthy *telemetry.Cell
 	retry, retryLimit, retryOverflow    *telemetry.Cell
 	staleResent, h2ProtocolError        *telemetry.Cell
+	cxMaxRequests, cxMaxDuration        *telemetry.Cell
 	class                               [6]*telemetry.Cell
 	rqTime                              telemetry.HistogramShard // of attempts that were answered in full
 }
@@ -99,6 +101,8 @@ func (w *worker) newClusterStats(name string) *clusterStats {
 		retryOverflow:   counter("upstream_rq_retry_overflow"),
 		staleResent:     counter("upstream_rq_stale_resent"),
 		h2ProtocolError: counter("upstream_cx_protocol_error"),
+		cxMaxRequests:   counter("upstream_cx_max_requests"),
+		cxMaxDuration:   counter("upstream_cx_max_duration_reached"),
 		rqTime:          w.e.reg.Histogram("envoy_cluster_upstream_rq_time", label).Shard(w.id),
 	}
 	for i := 1; i < len(st.class); i++ {

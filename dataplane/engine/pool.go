@@ -21,7 +21,8 @@ type pool struct {
 	stats          *clusterStats
 	hosts          map[netip.AddrPort]*host
 	connectTimeout int64
-	idleTimeout    int64
+	idleTimeout    int64       // below 0: none
+	maxAge         int64       // 0: none
 	h2TLSOf, h2TLS *tls.Config // what muxTLS was made of, and it
 }
 
@@ -47,6 +48,7 @@ func (w *worker) poolOf(c *snapshot.Cluster, b *cluster.Breaker) *pool {
 			stats:          w.newClusterStats(c.Name),
 			connectTimeout: orDefault(c.ConnectTimeout, 5*time.Second),
 			idleTimeout:    orDefault(c.IdleTimeout, time.Hour),
+			maxAge:         int64(c.MaxConnectionDuration),
 		}
 		w.pools[key] = p
 	}
@@ -116,7 +118,7 @@ func (h *host) acquire(s *stream) {
 	brk := h.pool.brk
 	h.active++
 	if !brk.Requests.Free() {
-		s.fail(failOverflow)
+		h.overflow(s)
 		return
 	}
 	if h.pool.multiplexes(s) {
@@ -136,8 +138,7 @@ func (h *host) acquire(s *stream) {
 	}
 	switch {
 	case !brk.Pending.Free():
-		h.pool.stats.pendingOverflow.Inc()
-		s.fail(failOverflow)
+		h.overflow(s)
 	case brk.Connections.Free() || h.conns == 0:
 		// Every loop may have one connection per endpoint, as in Envoy:
 		// otherwise it could wait for ever on those of the others.
@@ -163,15 +164,25 @@ func (h *host) forget(s *stream) {
 	}
 }
 
-// put takes a connection whose exchange is over.
+// overflow turns s away: a limit of the cluster is reached.
+func (h *host) overflow(s *stream) {
+	h.pool.stats.pendingOverflow.Inc()
+	s.fail(failOverflow)
+}
+
+// put takes a connection whose exchange is over, or that was made for a stream
+// that must not start now.
 func (h *host) put(u *uconn) {
-	if s := h.dequeue(); s != nil {
-		u.attach(s)
+	for s := h.dequeue(); s != nil; s = h.dequeue() {
 		s.d.again()
-		return
+		if h.pool.brk.Requests.Free() {
+			u.attach(s)
+			return
+		}
+		h.overflow(s)
 	}
 	h.idle = append(h.idle, u)
-	u.w.timers.set(&u.timer, u.w.now+h.pool.idleTimeout)
+	u.w.timers.set(&u.timer, u.idleUntil())
 }
 
 func (h *host) dequeue() *stream {

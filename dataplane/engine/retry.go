@@ -136,6 +136,7 @@ func (s *stream) fail(why failure) {
 	}
 	o := &outcomes[why]
 	s.addFlag(s.retry.exhausted)
+	s.dropped = why == failOverflow
 	s.reply(o.status, s.retry.text(o.body), o.flag, o.details, true)
 }
 
@@ -229,6 +230,7 @@ func (s *stream) tryAgain() bool {
 // mayRetry takes one of the retries that are left and one of the cluster's.
 func (s *stream) mayRetry() bool {
 	r, stats := &s.retry, s.cluster.pool.stats
+	r.letGo(s)
 	switch {
 	case r.lost:
 		return false
@@ -236,18 +238,24 @@ func (s *stream) mayRetry() bool {
 		stats.retryLimit.Inc()
 		r.exhausted = "URX"
 		return false
-	case !r.holding && !s.cluster.pool.brk.Retries.Free():
+	}
+	r.left--
+	if !s.cluster.pool.brk.TakeRetry() {
 		stats.retryOverflow.Inc()
 		r.exhausted = "UO"
 		return false
 	}
-	r.left--
-	if !r.holding {
-		r.holding = true
-		s.cluster.pool.brk.Retries.Take()
-	}
+	r.holding = true
 	stats.retry.Inc()
 	return true
+}
+
+// letGo gives back the cluster's retry that is ours.
+func (r *retryState) letGo(s *stream) {
+	if r.holding {
+		r.holding = false
+		s.cluster.pool.brk.ReleaseRetry()
+	}
 }
 
 // backOff waits for a random time below a bound that doubles: full jitter.
@@ -265,8 +273,7 @@ func (r *retryState) release(s *stream) {
 	if s.phase == phaseOver || s.headSent {
 		r.drop(s.w)
 	}
-	if r.holding && (s.phase == phaseOver || s.headSent) {
-		r.holding = false
-		s.cluster.pool.brk.Retries.Release()
+	if s.phase == phaseOver || s.headSent {
+		r.letGo(s)
 	}
 }

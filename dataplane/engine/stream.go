@@ -49,6 +49,7 @@ type stream struct {
 	lastMove  int64
 	sentEnd   bool // the whole request is with the upstream connection
 	continued bool
+	dropped   bool // by a limit of the cluster
 	reqBytes  int64
 	respBytes int64
 
@@ -418,6 +419,9 @@ func (s *stream) reply(status int, body, flag, details string, router bool) {
 		status, body = 200, ""
 	case body != "":
 		fields = append(fields, message.Field{Name: "content-type", Value: "text/plain"})
+	}
+	if s.dropped {
+		fields = append(fields, message.Field{Name: "x-envoy-overloaded", Value: "true"})
 	}
 	s.resp.Status = status
 	if router {

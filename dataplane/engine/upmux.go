@@ -16,12 +16,13 @@ import (
 type umux struct {
 	sock
 	mux
-	host    *host
-	phase   upState
-	carried int  // streams so far
-	broken  bool // the peer has broken the protocol
-	leaving bool // no new streams: GOAWAY, the end of stream numbers, a gone endpoint
-	timer   timer
+	host     *host
+	phase    upState
+	carried  int   // streams so far
+	retireAt int64 // it takes no new streams from then on; 0: never
+	broken   bool  // the peer has broken the protocol
+	leaving  bool  // no new streams: GOAWAY, the end of stream numbers, a gone endpoint
+	timer    timer
 }
 
 // dialMux starts a connection; the streams that wait for it are in the host's
@@ -115,7 +116,8 @@ func (m *umux) ready() {
 	conf.Limits = http2.Limits{HeadBytes: lim.HeadBytes, Fields: lim.Fields, TargetBytes: lim.TargetBytes}
 	m.host.pool.snap.HTTP2.Apply(&conf)
 	m.start(&m.sock, m, conf, m)
-	m.sock.w.timers.set(&m.timer, 0)
+	m.retireAt = m.host.pool.retireAt()
+	m.sock.w.timers.set(&m.timer, m.retireAt)
 	m.host.serve(m)
 	if m.conn.Streams() == 0 {
 		m.idle()
@@ -138,8 +140,12 @@ func (m *umux) onTimer() {
 	switch m.phase {
 	case upConnecting, upHandshake:
 		m.connectFailed(failConnectTimeout)
-	case upIdle:
-		m.leave()
+	case upIdle, upActive:
+		if m.retireAt != 0 && m.sock.w.now >= m.retireAt {
+			m.outlived()
+		} else if m.phase == upIdle {
+			m.leave()
+		}
 	}
 }
 
@@ -152,14 +158,14 @@ func (m *umux) spare() int {
 	if n := m.host.pool.snap.HTTP2.MaxStreams; n > 0 {
 		limit = int(n)
 	}
-	return min(m.conn.Spare(), limit-m.conn.Streams())
+	return min(m.conn.Spare(), limit-m.conn.Streams(), m.left())
 }
 
 func (m *umux) attach(s *stream) {
 	w := m.sock.w
 	if m.phase == upIdle {
 		m.phase = upActive
-		w.timers.set(&m.timer, 0)
+		w.timers.set(&m.timer, m.retireAt)
 	}
 	var u *ustream
 	if n := len(w.ustreams); n > 0 {
@@ -170,6 +176,7 @@ func (m *umux) attach(s *stream) {
 	u.st.Owner = u
 	u.m, u.s, u.attempt = m, s, attempt{reused: m.carried > 0, multiplexed: true}
 	m.carried++
+	m.worn()
 	s.connected(u)
 }
 
@@ -194,7 +201,7 @@ func (m *umux) streamOver() {
 
 func (m *umux) idle() {
 	m.phase = upIdle
-	m.sock.w.timers.set(&m.timer, m.sock.w.now+m.host.pool.idleTimeout)
+	m.sock.w.timers.set(&m.timer, m.host.pool.idleDeadline(m.retireAt))
 }
 
 // leave takes no new streams and closes when the last is over.

@@ -15,16 +15,18 @@ import (
 // complete and nothing about their framing is in doubt.
 type uconn struct {
 	sock
-	host    *host
-	s       *stream // nil while idle
-	phase   upState
-	in      input
-	from    int // of HeadEnd
-	interim int // responses before the final one
-	resp    http1.Response
-	head    responseHead
-	chunks  http1.ChunkReader
-	err     error // why the connection is of no use
+	host     *host
+	s        *stream // nil while idle
+	phase    upState
+	in       input
+	from     int    // of HeadEnd
+	interim  int    // responses before the final one
+	carried  uint32 // requests so far
+	retireAt int64  // the connection takes no new request from then on; 0: never
+	resp     http1.Response
+	head     responseHead
+	chunks   http1.ChunkReader
+	err      error // why the connection is of no use
 
 	framing  http1.Framing // of the request being sent
 	bodyLeft int64
@@ -75,6 +77,7 @@ func (h *host) dial() (int, error) {
 		return -1, fmt.Errorf("socket: %w", err)
 	}
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	keepAlive(fd, h.pool.snap.Keepalive)
 	if err := unix.Connect(fd, sa); err != nil && err != unix.EINPROGRESS {
 		_ = unix.Close(fd)
 		return -1, fmt.Errorf("connect %s: %w", h.text, err)
@@ -131,8 +134,15 @@ func (u *uconn) runHandshake() {
 func (u *uconn) ready() {
 	u.phase = upActive
 	u.w.timers.set(&u.timer, 0)
+	u.retireAt = u.host.pool.retireAt()
 	s := u.s
-	u.host.pool.brk.Pending.Release()
+	brk := u.host.pool.brk
+	brk.Pending.Release()
+	if !brk.Requests.Free() {
+		u.spare(s)
+		return
+	}
+	u.carried++
 	s.connected(u)
 	s.d.run()
 }
@@ -156,6 +166,16 @@ func (u *uconn) onTimer() {
 	}
 }
 
+// spare pools a new connection whose stream s must not start: others have
+// reached the limit of requests while it was being made.
+func (u *uconn) spare(s *stream) {
+	u.s, s.up = nil, nil
+	u.phase = upIdle
+	u.host.put(u)
+	u.host.overflow(s)
+	s.d.run()
+}
+
 // alive asks an idle connection that has had an event. Anything but silence is
 // the end: a close, or bytes that nobody asked for.
 func (u *uconn) alive() bool {
@@ -174,6 +194,7 @@ func (u *uconn) silent() bool {
 func (u *uconn) attach(s *stream) {
 	u.s, u.phase = s, upActive
 	u.w.timers.set(&u.timer, 0)
+	u.carried++
 	s.connected(u)
 }
 
@@ -187,7 +208,7 @@ func (u *uconn) detach(keep bool) {
 	}
 	clean := keep && u.bodyEnd && !u.resp.Close && !u.broken && u.err == nil && len(u.in.bytes()) == 0 && !u.pendingOut()
 	u.host.finished()
-	if !clean || u.host.gone || u.hup || !u.silent() {
+	if !clean || u.host.gone || u.hup || u.spent() || !u.silent() {
 		u.close()
 		return
 	}

@@ -34,6 +34,7 @@ type chainView struct {
 	head      int64
 	handshake int64
 	stream    int64
+	maxAge    int64 // of a connection; 0: none
 	logs      []logTarget
 	stats     *httpStats
 }
@@ -54,6 +55,17 @@ func orDefault(d, fallback time.Duration) int64 {
 		d = fallback
 	}
 	return int64(d)
+}
+
+// never is a time that does not come, small enough to be added to.
+const never = int64(1) << 60
+
+// orNever takes what is below 0 for no limit.
+func orNever(d int64) int64 {
+	if d < 0 {
+		return never
+	}
+	return d
 }
 
 // adopt makes p the configuration of all requests that start from now on.
@@ -81,8 +93,9 @@ func (w *worker) viewListener(l *snapshot.Listener, p *prepared, next *view) *li
 		c := &chainView{
 			view: next, snap: ch, http: h, tls: ch.TLS,
 			limits:    http1.DefaultLimits,
-			idle:      orDefault(h.IdleTimeout, time.Hour),
-			head:      orDefault(h.RequestHeadersTimeout, 10*time.Second),
+			idle:      orNever(orDefault(h.IdleTimeout, time.Hour)),
+			head:      orNever(orDefault(h.RequestHeadersTimeout, 10*time.Second)),
+			maxAge:    int64(h.MaxConnectionDuration),
 			handshake: orDefault(ch.HandshakeTimeout, 10*time.Second),
 			stream:    orDefault(h.StreamIdleTimeout, 5*time.Minute),
 			logs:      p.logs[h],

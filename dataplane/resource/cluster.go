@@ -88,7 +88,9 @@ func clusterOf(m *clusterv3.Cluster) (*Cluster, error) {
 	if err := c.options(m); err != nil {
 		return nil, err
 	}
-	c.breaker(m.GetCircuitBreakers())
+	if err := c.limits(m); err != nil {
+		return nil, err
+	}
 	var err error
 	if c.TLS, err = upstreamTLS(m.GetTransportSocket()); err != nil {
 		return nil, fmt.Errorf("transport_socket: %w", err)
@@ -143,25 +145,11 @@ func (c *Cluster) options(m *clusterv3.Cluster) error {
 		if err := c.upstreamProtocol(o); err != nil {
 			return fmt.Errorf("typed_extension_protocol_options[%q]: %w", key, err)
 		}
-		if d := o.GetCommonHttpProtocolOptions().GetIdleTimeout(); d != nil {
-			if c.Template.IdleTimeout = d.AsDuration(); c.Template.IdleTimeout <= 0 {
-				return fmt.Errorf("typed_extension_protocol_options[%q]: idle_timeout: only values above 0 are supported", key)
-			}
-		}
-		if o.GetCommonHttpProtocolOptions().GetMaxHeadersCount() != nil {
-			return fmt.Errorf("typed_extension_protocol_options[%q]: max_headers_count is not supported", key)
+		if err := c.connectionOptions(o.GetCommonHttpProtocolOptions()); err != nil {
+			return fmt.Errorf("typed_extension_protocol_options[%q]: common_http_protocol_options: %w", key, err)
 		}
 	}
 	return nil
-}
-
-func (c *Cluster) breaker(b *clusterv3.CircuitBreakers) {
-	for _, t := range b.GetThresholds() {
-		c.Template.MaxConnections = t.GetMaxConnections().GetValue()
-		c.Template.MaxPending = t.GetMaxPendingRequests().GetValue()
-		c.Template.MaxRequests = t.GetMaxRequests().GetValue()
-		c.Template.MaxRetries = t.GetMaxRetries().GetValue()
-	}
 }
 
 // clusterDigest covers everything but endpoints: pools survive what leaves it equal.

@@ -3,12 +3,14 @@ package resource
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	fileaccesslogv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/access_loggers/file/v3"
 	streamaccesslogv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/access_loggers/stream/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/meshc/meshc/dataplane/http1"
@@ -23,9 +25,10 @@ func decodeManager(m *hcmv3.HttpConnectionManager, direction string) (*HTTP, err
 	h := &HTTP{HTTP: snapshot.HTTP{
 		StatPrefix:            m.GetStatPrefix(),
 		Direction:             direction,
-		IdleTimeout:           m.GetCommonHttpProtocolOptions().GetIdleTimeout().AsDuration(),
+		IdleTimeout:           orNone(m.GetCommonHttpProtocolOptions().GetIdleTimeout()),
+		MaxConnectionDuration: m.GetCommonHttpProtocolOptions().GetMaxConnectionDuration().AsDuration(),
 		MaxHeaders:            int(m.GetCommonHttpProtocolOptions().GetMaxHeadersCount().GetValue()),
-		RequestHeadersTimeout: m.GetRequestHeadersTimeout().AsDuration(),
+		RequestHeadersTimeout: orNone(m.GetRequestHeadersTimeout()),
 		StreamIdleTimeout:     m.GetStreamIdleTimeout().AsDuration(),
 		DrainTimeout:          m.GetDrainTimeout().AsDuration(),
 		MaxRequestHeadersKiB:  int(m.GetMaxRequestHeadersKb().GetValue()),
@@ -93,15 +96,28 @@ func serverName(m *hcmv3.HttpConnectionManager) string {
 	return defaultServer
 }
 
-// positiveTimeouts: 0 switches a timeout off in Envoy; this proxy always has one.
+// orNone gives 0 for what is not said, and below 0 for what is switched off.
+func orNone(d *durationpb.Duration) time.Duration {
+	if d != nil && d.AsDuration() == 0 {
+		return -1
+	}
+	return d.AsDuration()
+}
+
+// positiveTimeouts: 0 switches a timeout off in Envoy; this proxy has one always
+// where nothing that comes over xDS from its own control plane says so.
 func positiveTimeouts(m *hcmv3.HttpConnectionManager) error {
 	switch {
-	case m.GetRequestHeadersTimeout() != nil && m.GetRequestHeadersTimeout().AsDuration() <= 0:
-		return errors.New("request_headers_timeout: only values above 0 are supported")
+	case m.GetRequestHeadersTimeout().AsDuration() < 0:
+		return errors.New("request_headers_timeout: is negative")
 	case m.GetStreamIdleTimeout() != nil && m.GetStreamIdleTimeout().AsDuration() <= 0:
 		return errors.New("stream_idle_timeout: only values above 0 are supported")
-	case m.GetCommonHttpProtocolOptions().GetIdleTimeout() != nil && m.GetCommonHttpProtocolOptions().GetIdleTimeout().AsDuration() <= 0:
-		return errors.New("common_http_protocol_options: idle_timeout: only values above 0 are supported")
+	case m.GetCommonHttpProtocolOptions().GetIdleTimeout().AsDuration() < 0:
+		return errors.New("common_http_protocol_options: idle_timeout: is negative")
+	case m.GetCommonHttpProtocolOptions().GetMaxConnectionDuration() != nil && m.GetCommonHttpProtocolOptions().GetMaxConnectionDuration().AsDuration() <= 0:
+		return errors.New("common_http_protocol_options: max_connection_duration: only values above 0 are supported")
+	case m.GetCommonHttpProtocolOptions().GetMaxRequestsPerConnection() != nil:
+		return errors.New("common_http_protocol_options: max_requests_per_connection is not supported in listeners")
 	}
 	return nil
 }

@@ -67,7 +67,7 @@ var managerMessages = []support.Message{
 		support.F("http_filters", "fault, RBAC; the router last"),
 		support.F("access_log", ""),
 		support.F("common_http_protocol_options", ""),
-		support.F("request_headers_timeout", "above 0; 10 s when absent"),
+		support.F("request_headers_timeout", "10 s when absent, 0 is none"),
 		support.F("stream_idle_timeout", "above 0; 5 min when absent"),
 		support.F("drain_timeout", ""),
 		support.F("max_request_headers_kb", "60 when absent, and at most"),
@@ -91,7 +91,10 @@ var managerMessages = []support.Message{
 	{Name: p + "HttpConnectionManager.InternalAddressConfig"},
 	{Name: "envoy.extensions.filters.http.router.v3.Router"},
 	{Name: "envoy.config.core.v3.HttpProtocolOptions", Fields: []support.Field{
-		support.F("idle_timeout", "above 0"), support.F("max_headers_count", "100 when absent; of listeners only"),
+		support.F("idle_timeout", "1 h when absent, 0 is none"),
+		support.F("max_headers_count", "100 when absent; of listeners only"),
+		support.F("max_connection_duration", "above 0"),
+		support.F("max_requests_per_connection", "of clusters only"),
 	}},
 	{Name: "envoy.config.accesslog.v3.AccessLog", Fields: []support.Field{
 		support.F("name", ""), support.F("filter", ""), support.F("typed_config", ""),

@@ -14,18 +14,29 @@ var clusterMessages = []support.Message{
 		support.F("typed_extension_protocol_options", ""),
 		support.F("transport_socket", "TLS or raw buffer"),
 		support.F("dns_lookup_family", ""),
+		support.F("upstream_connection_options", ""),
 	}},
 	{Name: "envoy.config.cluster.v3.Cluster.EdsClusterConfig", Fields: []support.Field{
 		support.F("eds_config", "ADS"), support.F("service_name", "the cluster's name when absent"),
 	}},
-	{Name: "envoy.config.cluster.v3.CircuitBreakers", Fields: []support.Field{support.F("thresholds", "")}},
+	{Name: "envoy.config.cluster.v3.UpstreamConnectionOptions", Fields: []support.Field{support.F("tcp_keepalive", "")}},
+	{Name: "envoy.config.core.v3.TcpKeepalive", Fields: []support.Field{
+		support.F("keepalive_probes", "1 to 127"), support.F("keepalive_time", "1 to 32767 s"), support.F("keepalive_interval", "1 to 32767 s"),
+	}},
+	{Name: "envoy.config.cluster.v3.CircuitBreakers", Fields: []support.Field{support.F("thresholds", "one")}},
 	{Name: "envoy.config.cluster.v3.CircuitBreakers.Thresholds", Fields: []support.Field{
 		support.Only("priority", "", "DEFAULT"),
-		support.F("max_connections", ""), support.F("max_pending_requests", ""),
+		support.F("max_connections", "above 0, as those that follow; every event loop may have one per endpoint all the same"),
+		support.F("max_pending_requests", ""),
 		support.F("max_requests", ""), support.F("max_retries", ""),
+		support.F("retry_budget", "takes the place of `max_retries`"),
 	}},
+	{Name: "envoy.config.cluster.v3.CircuitBreakers.Thresholds.RetryBudget", Fields: []support.Field{
+		support.F("budget_percent", "20 when absent"), support.F("min_retry_concurrency", "3 when absent"),
+	}},
+	{Name: "envoy.type.v3.Percent", Fields: []support.Field{support.F("value", "")}},
 	{Name: "envoy.extensions.upstreams.http.v3.HttpProtocolOptions", Fields: []support.Field{
-		support.F("common_http_protocol_options", "idle_timeout"),
+		support.F("common_http_protocol_options", ""),
 		support.F("explicit_http_config", ""),
 		support.F("use_downstream_protocol_config", ""),
 	}},

@@ -52,8 +52,9 @@ type HTTP struct {
 	AccessLogs []AccessLog
 
 	ServerName            string        // "" = leave the upstream's Server header
-	IdleTimeout           time.Duration // of a keep-alive connection, 0 = 1 h
-	RequestHeadersTimeout time.Duration // from first byte to end of head, 0 = 10 s
+	IdleTimeout           time.Duration // of a keep-alive connection, 0 = 1 h, below 0 = none
+	RequestHeadersTimeout time.Duration // from first byte to end of head, 0 = 10 s, below 0 = none
+	MaxConnectionDuration time.Duration // after which a connection is drained, 0 = none
 	StreamIdleTimeout     time.Duration // 0 = 5 min
 	DrainTimeout          time.Duration
 	MaxRequestHeadersKiB  int // 0 = 60
@@ -145,7 +146,7 @@ type Cluster struct {
 	Name           string
 	Digest         string        // of everything but Endpoints
 	ConnectTimeout time.Duration // 0 = 5 s
-	IdleTimeout    time.Duration // of a pooled connection, 0 = 1 h
+	IdleTimeout    time.Duration // of a pooled connection, 0 = 1 h, below 0 = none
 	TLS            *tls.Config   // nil: plaintext
 	LB             LBPolicy
 	Protocol       Upstream
@@ -155,6 +156,24 @@ type Cluster struct {
 	// Circuit breaker of the default priority; 0 = Envoy's default
 	// (1024, 1024, 1024, 3).
 	MaxConnections, MaxPending, MaxRequests, MaxRetries uint32
+	// RetryBudget takes the place of MaxRetries; nil: there is none.
+	RetryBudget *RetryBudget
+
+	MaxRequestsPerConnection uint32        // 0 = no limit
+	MaxConnectionDuration    time.Duration // after which a connection takes no new requests; 0 = no limit
+	Keepalive                *Keepalive    // of TCP; nil: off
+}
+
+// RetryBudget limits the retries at once by the requests that are active or wait.
+type RetryBudget struct {
+	Percent float64 // of the requests; Envoy's default is 20
+	Min     uint32  // retries that are always allowed; Envoy's default is 3
+}
+
+// Keepalive are TCP's probes of a silent connection; 0 is the system's default.
+type Keepalive struct {
+	Probes         int
+	Time, Interval time.Duration // whole seconds
 }
 
 // Endpoint is one address of a cluster.
