@@ -8,11 +8,16 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/meshc/meshc/compiler/emit/xds/valid"
 )
 
-// toAny packs m; map fields are written in key order, so that the bytes of
-// equal messages are equal.
+// toAny packs m, which must be valid; map fields are written in key order, so
+// that the bytes of equal messages are equal.
 func toAny(m proto.Message) (*anypb.Any, error) {
+	if err := valid.Message(m); err != nil {
+		return nil, err
+	}
 	out := new(anypb.Any)
 	err := anypb.MarshalFrom(out, m, proto.MarshalOptions{Deterministic: true})
 	return out, err

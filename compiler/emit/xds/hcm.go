@@ -90,11 +90,11 @@ func (e *emitter) setGatewayTimeouts(hcm *hcmv3.HttpConnectionManager) {
 
 // setRoutes refers to rc by RDS, or holds it in a static bootstrap.
 func (e *emitter) setRoutes(hcm *hcmv3.HttpConnectionManager, rc *routev3.RouteConfiguration) {
+	e.addRoutes(rc)
 	if e.opts.Static {
 		hcm.RouteSpecifier = &hcmv3.HttpConnectionManager_RouteConfig{RouteConfig: rc}
 		return
 	}
-	e.addRoutes(rc)
 	hcm.RouteSpecifier = &hcmv3.HttpConnectionManager_Rds{Rds: rds(rc.Name)}
 }
 

@@ -114,7 +114,10 @@ func (r *Renderer) outbound(e *emitter, ref model.Ref) error {
 		self := *e.self
 		self.Outbound = maps.Clone(holes)
 		sub := &emitter{index: e.index, self: &self, opts: e.opts, out: &Resources{}}
-		if u.err = sub.outbound(ref); u.err != nil {
+		if u.err = sub.outbound(ref); u.err == nil {
+			u.err = sub.validate()
+		}
+		if u.err != nil {
 			return
 		}
 		var all *fragments

@@ -15,6 +15,7 @@ import (
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 
+	"github.com/meshc/meshc/compiler/emit/xds/valid"
 	"github.com/meshc/meshc/compiler/model"
 )
 
@@ -45,7 +46,8 @@ type Resources struct {
 
 // Emit gives the resources of w, a workload of m; all lists every workload of
 // the mesh, for endpoints. An error names the workload, service or route that
-// cannot be said in xDS, or that no proxy of this version serves. A listener
+// cannot be said in xDS, or that no proxy of this version serves, and the
+// resource and field that Envoy or grpc-go would refuse (package valid). A listener
 // without an address is left out and named in Unplaced.
 func Emit(m *model.Mesh, w *model.Workload, all []*model.Workload, o Options) (*Resources, error) {
 	e, err := newEmitter(m, w, all, o)
@@ -68,6 +70,8 @@ type emitter struct {
 
 	shared *Renderer  // what proxies have in common; nil when this is about one
 	parts  *fragments // what came from there
+
+	inline []*routev3.RouteConfiguration // what a static bootstrap has inside of its listeners
 }
 
 // run collects what the role of the proxy asks for.
@@ -84,10 +88,23 @@ func (e *emitter) run() error {
 	default:
 		err = fmt.Errorf("unknown role %q", w.Role)
 	}
+	if err == nil {
+		err = e.validate()
+	}
 	if err != nil {
 		return fmt.Errorf("workload %s/%s: %w", w.Service.Namespace, w.ID, err)
 	}
 	return nil
+}
+
+// validate holds what was collected against the rules of those that read it.
+func (e *emitter) validate() error {
+	return valid.Set(&valid.Resources{
+		Listeners: e.out.Listeners,
+		Routes:    append(e.inline, e.out.Routes...),
+		Clusters:  e.out.Clusters,
+		Endpoints: e.out.Endpoints,
+	})
 }
 
 func newEmitter(m *model.Mesh, w *model.Workload, all []*model.Workload, o Options) (*emitter, error) {
@@ -100,9 +117,11 @@ func newEmitter(m *model.Mesh, w *model.Workload, all []*model.Workload, o Optio
 
 // addRoutes hands rc over to RDS; a static bootstrap has it inline instead.
 func (e *emitter) addRoutes(rc *routev3.RouteConfiguration) {
-	if !e.opts.Static {
-		e.out.Routes = append(e.out.Routes, rc)
+	if e.opts.Static {
+		e.inline = append(e.inline, rc)
+		return
 	}
+	e.out.Routes = append(e.out.Routes, rc)
 }
 
 // unplaced notes that there is no address for what.
