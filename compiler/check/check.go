@@ -55,6 +55,7 @@ func Intent(m *intent.Mesh) diag.List {
 type overModel struct {
 	mesh  *model.Mesh
 	now   time.Time
+	calls *callGraph // made by graph
 	diags diag.List
 }
 
@@ -67,6 +68,8 @@ var modelPasses = []func(*overModel){
 	(*overModel).alternatives,        // matches that multiply beyond what a proxy is given
 	(*overModel).healthDenied,        // health checks that the server would not let in
 	(*overModel).expiredFaults,       // faults whose end has passed
+	(*overModel).retryAmplification,  // tries that multiply along the call graph
+	(*overModel).timeoutBudgets,      // callers that give up before what they wait for
 }
 
 // Model judges a lowered mesh at the time now.

@@ -28,6 +28,7 @@ var blocks = [][]Entry{
 	security,
 	resilience,
 	traffic,
+	callGraph,
 	telemetry,
 	compile,
 	running,

@@ -53,6 +53,7 @@ func (l *lowering) route(s *intent.Service, r *intent.Route) *model.Route {
 		Respond:         respond(r.Respond),
 		Rewrite:         rewrite(r),
 		Timeout:         durationOr(r.Timeout, DefaultTimeout),
+		TimeoutOrigin:   placeOf(r.Timeout),
 		MaxDuration:     durationOr(r.MaxDuration, 0),
 		IdleTimeout:     durationOr(r.IdleTimeout, 0),
 		Hash:            hashKeys(r.Hash),
@@ -60,9 +61,6 @@ func (l *lowering) route(s *intent.Service, r *intent.Route) *model.Route {
 		RequestHeaders:  headerOps(r.RequestHeaders),
 		ResponseHeaders: headerOps(r.ResponseHeaders),
 		Origin:          r.At,
-	}
-	if r.Timeout != nil {
-		out.TimeoutOrigin = r.Timeout.At
 	}
 	if out.Answers() { // nothing is waited for or tried again
 		out.Timeout, out.Retry = 0, nil

@@ -42,8 +42,18 @@ func (l *lowering) externals() {
 			Timeout:   durationOr(e.Timeout, DefaultTimeout),
 			Traffic:   traffic(l.scope.ExternalTraffic(e), e.Host.V, nil),
 			Origin:    e.At,
+
+			TimeoutOrigin: placeOf(e.Timeout),
 		})
 	}
+}
+
+// placeOf is where a value was written; zero where it was not.
+func placeOf[T any](v *intent.Value[T]) model.Origin {
+	if v == nil {
+		return model.Origin{}
+	}
+	return v.At
 }
 
 func ports(ps []*intent.Port) []model.Port {

@@ -205,6 +205,8 @@ type External struct {
 	Ports     []Port
 	Endpoints []string // "ip:port", sorted; empty = DNS on Host
 	Timeout   time.Duration
-	Traffic   *Traffic // nil: built-in defaults
-	Origin    Origin
+	// TimeoutOrigin is zero for the built-in default.
+	TimeoutOrigin Origin
+	Traffic       *Traffic // nil: built-in defaults
+	Origin        Origin
 }
