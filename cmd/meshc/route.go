@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -18,9 +19,9 @@ import (
 
 // routeFlags of `meshc route`.
 type routeFlags struct {
-	from, method, dir string
-	headers           []string
-	out               *outputFormat
+	from, method, dir, ip string
+	headers               []string
+	out                   *outputFormat
 }
 
 func newRouteCmd() *cobra.Command {
@@ -46,6 +47,7 @@ Exit status: 0 it is routed and allowed, 1 it is not, 2 could not tell.`,
 	cmd.Flags().StringVar(&f.from, "from", "", "the caller: \"name\" or \"namespace/name\"")
 	cmd.Flags().StringVarP(&f.method, "request", "X", "GET", "the method")
 	cmd.Flags().StringArrayVarP(&f.headers, "header", "H", nil, "a header, \"name: value\"; may be repeated")
+	cmd.Flags().StringVar(&f.ip, "ip", "", "the caller's address, for rules that look at it")
 	cmd.Flags().StringVar(&f.dir, "dir", ".", "the mesh directory")
 	f.out = addOutputFlag(cmd)
 	_ = cmd.MarkFlagRequired("from")
@@ -56,6 +58,11 @@ func runRoute(cmd *cobra.Command, f *routeFlags, rawURL string) error {
 	req, explicitPort, err := parseRequest(f.method, rawURL, f.headers)
 	if err != nil {
 		return err
+	}
+	if f.ip != "" {
+		if req.Source, err = netip.ParseAddr(f.ip); err != nil {
+			return fmt.Errorf("--ip: %w", err)
+		}
 	}
 	m, err := compileDir(cmd.Context(), cmd.ErrOrStderr(), f.dir)
 	if err != nil {

@@ -36,13 +36,13 @@ func shop() *model.Mesh {
 	reviews := &model.Service{
 		Ref: ref("reviews"), Host: "reviews.shop.svc.cluster.local", SPIFFEID: id("reviews"), Ports: port, MTLS: model.MTLSStrict,
 		Versions: []model.Version{{Name: "v1"}, {Name: "v2"}}, Routes: []*model.Route{jason, rest},
-		Allow: []model.Allow{{Principals: []string{id("page")}, Methods: []string{"GET"}, Origin: at(20)}},
+		Allow: []model.Rule{{Principals: []string{id("page")}, Methods: []string{"GET"}, Origin: at(20)}},
 	}
 	home := *rest
 	page := &model.Service{
 		Ref: ref("page"), Host: "page.shop.svc.cluster.local", SPIFFEID: id("page"), Ports: port, MTLS: model.MTLSDisable,
 		Versions: []model.Version{{Name: "v1"}, {Name: "v2"}}, Routes: []*model.Route{&home}, Uses: []model.Ref{ref("api"), ref("reviews")},
-		Allow: []model.Allow{{Any: true}},
+		Allow: []model.Rule{{Any: true}},
 	}
 	return &model.Mesh{
 		Services: []*model.Service{page, reviews},
@@ -102,25 +102,25 @@ func TestAuthorize(t *testing.T) {
 	s := &model.Service{SPIFFEID: "spiffe://td/ns/n/sa/s"}
 	paths := []model.PathMatch{{Kind: model.Exact, Value: "/a"}}
 	for name, c := range map[string]struct {
-		allow  []model.Allow
+		allow  []model.Rule
 		caller string
 		want   bool
 	}{
 		"nobody":                           {nil, "spiffe://td/x", false},
-		"everybody, without identity":      {[]model.Allow{{Any: true}}, "", true},
-		"authenticated, without identity":  {[]model.Allow{{Authenticated: true}}, "", false},
-		"authenticated":                    {[]model.Allow{{Authenticated: true}}, "spiffe://td/x", true},
-		"authenticated of another domain":  {[]model.Allow{{Authenticated: true}}, "spiffe://tde/x", false},
-		"named":                            {[]model.Allow{{Principals: []string{"spiffe://td/x"}}}, "spiffe://td/x", true},
-		"another named":                    {[]model.Allow{{Principals: []string{"spiffe://td/y"}}}, "spiffe://td/x", false},
-		"the second rule":                  {[]model.Allow{{Principals: []string{"spiffe://td/y"}}, {Any: true}}, "spiffe://td/x", true},
-		"everybody, on another path":       {[]model.Allow{{Any: true, Paths: paths}}, "", false},
-		"everybody, with another method":   {[]model.Allow{{Any: true, Methods: []string{"POST"}}}, "", false},
-		"everybody, with this method":      {[]model.Allow{{Any: true, Methods: []string{"GET"}}}, "", true},
-		"no identity never equals no name": {[]model.Allow{{Principals: []string{""}}}, "", false},
+		"everybody, without identity":      {[]model.Rule{{Any: true}}, "", true},
+		"authenticated, without identity":  {[]model.Rule{{Authenticated: true}}, "", false},
+		"authenticated":                    {[]model.Rule{{Authenticated: true}}, "spiffe://td/x", true},
+		"authenticated of another domain":  {[]model.Rule{{Authenticated: true}}, "spiffe://tde/x", false},
+		"named":                            {[]model.Rule{{Principals: []string{"spiffe://td/x"}}}, "spiffe://td/x", true},
+		"another named":                    {[]model.Rule{{Principals: []string{"spiffe://td/y"}}}, "spiffe://td/x", false},
+		"the second rule":                  {[]model.Rule{{Principals: []string{"spiffe://td/y"}}, {Any: true}}, "spiffe://td/x", true},
+		"everybody, on another path":       {[]model.Rule{{Any: true, Paths: paths}}, "", false},
+		"everybody, with another method":   {[]model.Rule{{Any: true, Methods: []string{"POST"}}}, "", false},
+		"everybody, with this method":      {[]model.Rule{{Any: true, Methods: []string{"GET"}}}, "", true},
+		"no identity never equals no name": {[]model.Rule{{Principals: []string{""}}}, "", false},
 	} {
 		s.Allow = c.allow
-		if got := answer.Authorize(s, c.caller, request("/b")); got.Allowed != c.want {
+		if got := answer.Authorize("td", s, c.caller, request("/b"), 80); got.Allowed != c.want {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/meshc/meshc/compiler/literal"
 	"github.com/meshc/meshc/compiler/model"
-	"github.com/meshc/meshc/compiler/reach"
 )
 
 // finish describes what the rule does and asks the server whether it lets the
@@ -38,7 +37,7 @@ func (a *asking) finish(s *model.Service, port uint16, rule *model.Route) {
 	if w := a.out.Route.Rewrite; w != nil && w.Path != "" {
 		arrives.Target = w.Path
 	}
-	a.out.Authorization = Authorize(s, caller, &arrives)
+	a.out.Authorization = Authorize(a.mesh.TrustDomain, s, caller, &arrives, port)
 	if !a.out.Authorization.Allowed {
 		a.end(Denied, fmt.Sprintf("%s; the server's proxy answers 403", a.out.Authorization.Rule))
 		return
@@ -149,60 +148,6 @@ func RetryOnText(r *model.Retry) []string {
 		out = append(out, strconv.Itoa(int(code)))
 	}
 	return out
-}
-
-// Authorize asks the allow list of s whether it lets a caller's request in.
-// caller is the SPIFFE ID that the server has verified, "" for none. It is
-// Envoy's RBAC with action ALLOW: any rule that accepts suffices, and none
-// means no.
-func Authorize(s *model.Service, caller string, r *Request) *Authorization {
-	for i := range s.Allow {
-		rule := &s.Allow[i]
-		if allows(s, rule, caller, r) {
-			return &Authorization{Allowed: true, Caller: caller, Rule: allowText(rule), At: place(rule.Origin)}
-		}
-	}
-	who := caller
-	if who == "" {
-		who = "a caller without identity"
-	}
-	out := &Authorization{Caller: caller, Rule: fmt.Sprintf("no allow rule of %s accepts %s", s.Ref, who)}
-	if len(s.Allow) == 0 {
-		out.Rule = fmt.Sprintf("%s lets nobody in", s.Ref)
-	}
-	return out
-}
-
-func allows(s *model.Service, rule *model.Allow, caller string, r *Request) bool {
-	switch {
-	case rule.Any:
-	case caller == "":
-		return false
-	case rule.Authenticated:
-		domain, _, _ := strings.Cut(strings.TrimPrefix(s.SPIFFEID, "spiffe://"), "/")
-		if !strings.HasPrefix(caller, "spiffe://"+domain+"/") {
-			return false
-		}
-	case !slices.Contains(rule.Principals, caller):
-		return false
-	}
-	if len(rule.Methods) > 0 && !slices.Contains(rule.Methods, r.Method) {
-		return false
-	}
-	return len(rule.Paths) == 0 ||
-		slices.ContainsFunc(rule.Paths, func(p model.PathMatch) bool { return reach.AcceptsPath(p, r.Path()) })
-}
-
-func allowText(rule *model.Allow) string {
-	switch {
-	case rule.Any:
-		return "everybody is allowed"
-	case rule.Authenticated:
-		return "every authenticated identity is allowed"
-	case rule.Origin.IsZero():
-		return "allowed because the caller declares to use it"
-	}
-	return "the caller is named"
 }
 
 func timeoutText(d time.Duration) string {

@@ -2,6 +2,7 @@ package answer
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 
 	"github.com/meshc/meshc/compiler/model"
@@ -30,6 +31,11 @@ func (a *asking) throughGateway(g *model.Gateway) {
 		return
 	}
 	a.out.HostPattern = table.Host
+	if a.out.Authorization = a.atEdge(g, listener.Port); !a.out.Authorization.Allowed {
+		a.end(Denied, fmt.Sprintf("%s; the gateway answers 403", a.out.Authorization.Rule))
+		return
+	}
+	a.req.Source = netip.Addr{} // what comes next sees the gateway's
 	for _, r := range table.Routes {
 		noted := Rule{Name: r.Name, At: place(r.Origin)}
 		a.alternatives(&noted, r.Route)

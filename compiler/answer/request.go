@@ -4,6 +4,7 @@
 package answer
 
 import (
+	"net/netip"
 	"strings"
 
 	"github.com/meshc/meshc/compiler/model"
@@ -16,6 +17,7 @@ type Request struct {
 	Port    uint16         `json:"port"`
 	Target  string         `json:"target"` // path and query as sent
 	Headers []model.Header `json:"-"`      // in the order of the wire, names in any case
+	Source  netip.Addr     `json:"-"`      // of the connection that the judging proxy sees; zero: not given
 	Edge    bool           `json:"-"`      // sent to a gateway, which believes no x-forwarded-proto
 }
 

@@ -66,6 +66,7 @@ var modelPasses = []func(*overModel){
 	(*overModel).gatewayReachability, // rules of gateways that earlier ones leave nothing
 	(*overModel).redirectLoops,       // redirects that come back
 	(*overModel).alternatives,        // matches that multiply beyond what a proxy is given
+	(*overModel).rules,               // rules on callers that never hold, or that another one makes useless
 	(*overModel).healthDenied,        // health checks that the server would not let in
 	(*overModel).expiredFaults,       // faults whose end has passed
 	(*overModel).retryAmplification,  // tries that multiply along the call graph

@@ -90,16 +90,22 @@ func (c *overModel) callers() map[model.Ref][]caller {
 func (c *overModel) healthDeniedTo(s *model.Service, h *model.Health, callers []caller) {
 	for _, by := range callers {
 		id := by.id
-		if s.MTLS == model.MTLSDisable {
-			id = ""
+		for _, p := range s.Ports {
+			if h.Port != 0 && h.Port != p.Number || c.has(diag.HealthDenied, h.Origin) {
+				continue
+			}
+			if s.MTLS == model.MTLSDisable {
+				id = ""
+			}
+			asked := &answer.Request{Method: "GET", Host: h.HTTP.Host, Target: h.HTTP.Path}
+			verdict := answer.Authorize(c.mesh.TrustDomain, s, id, asked, p.Number)
+			if verdict.Allowed {
+				continue
+			}
+			d := c.report(diag.HealthDenied, h.Origin, "the health check of service %q by %s is refused by the service itself: %s", s.Name, by.what, verdict.Rule)
+			d.Witness = "GET http://" + h.HTTP.Host + h.HTTP.Path
+			d.Help = "allow GET " + h.HTTP.Path + " from every caller"
 		}
-		verdict := answer.Authorize(s, id, &answer.Request{Method: "GET", Host: h.HTTP.Host, Target: h.HTTP.Path})
-		if verdict.Allowed || c.has(diag.HealthDenied, h.Origin) {
-			continue
-		}
-		d := c.report(diag.HealthDenied, h.Origin, "the health check of service %q by %s is refused by the service itself: %s", s.Name, by.what, verdict.Rule)
-		d.Witness = "GET http://" + h.HTTP.Host + h.HTTP.Path
-		d.Help = "allow GET " + h.HTTP.Path + " from every caller"
 	}
 }
 

@@ -19,15 +19,6 @@ func (c *overIntent) matches() {
 			c.exceptions(r.Name, r.Except)
 			c.grpcConditions(r, routePorts(s, r))
 		}
-		if s.Security == nil {
-			continue
-		}
-		for _, a := range s.Security.Allow {
-			c.methods(a.Methods)
-			for _, p := range a.Paths {
-				c.path(p)
-			}
-		}
 	}
 	for _, g := range c.mesh.Gateways {
 		for _, r := range g.Routes {

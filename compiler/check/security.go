@@ -10,80 +10,6 @@ import (
 	"github.com/meshc/meshc/compiler/scope"
 )
 
-// anyCaller is `from: ["*"]`.
-const anyCaller = "*"
-
-func (c *overIntent) security() {
-	for _, s := range c.mesh.Services {
-		if s.Security == nil || !s.Security.HasAllow {
-			continue
-		}
-		if len(s.Security.Allow) == 0 {
-			c.report(diag.NobodyAllowed, s.Security.At, "service %q allows nobody", s.Name.V).
-				Help = "leave `allow` out to allow the services that declare `uses`"
-		}
-		for _, a := range s.Security.Allow {
-			c.allow(s, a)
-		}
-	}
-}
-
-func (c *overIntent) allow(s *intent.Service, a *intent.Allow) {
-	if len(a.From) == 0 {
-		c.report(diag.NobodyAllowed, a.At, "service %q: this rule lets nobody in", s.Name.V).Help = "name callers in `from`"
-	}
-	c.emptyLimits(s, a)
-	mode := c.scope.Mode(s)
-	for _, from := range a.From {
-		if from.V == anyCaller {
-			continue
-		}
-		if !c.knownCaller(s, a, from) {
-			continue
-		}
-		switch mode {
-		case model.MTLSDisable:
-			d := c.report(diag.AllowWithoutMTLS, from.At, "service %q allows %q by name, and with mtls \"disable\" nobody has one", s.Name.V, from.V)
-			d.Help = "set mtls to \"strict\", or allow \"*\""
-		case model.MTLSPermissive:
-			c.report(diag.PermissiveIdentity, from.At, "service %q allows %q by name: its plaintext requests are refused", s.Name.V, from.V)
-		}
-	}
-}
-
-// emptyLimits refuses a written list without elements: a list that a template
-// left empty must not come to mean every method or every path.
-func (c *overIntent) emptyLimits(s *intent.Service, a *intent.Allow) {
-	if a.Methods != nil && len(a.Methods) == 0 {
-		c.report(diag.NobodyAllowed, a.At, "service %q: this rule allows no method", s.Name.V).Help = "leave `methods` out to allow every method"
-	}
-	if a.Paths != nil && len(a.Paths) == 0 {
-		c.report(diag.NobodyAllowed, a.At, "service %q: this rule allows no path", s.Name.V).Help = "leave `paths` out to allow every path"
-	}
-}
-
-func (c *overIntent) knownCaller(s *intent.Service, a *intent.Allow, from intent.Value[string]) bool {
-	self := scope.ServiceRef(s)
-	ref := literal.Ref(from.V, self.Namespace)
-	if _, ok := c.scope.CallerID(ref); ok {
-		return true
-	}
-	if c.scope.External(ref) != nil {
-		c.report(diag.UnknownCaller, from.At, "service %q allows %q, which lies outside the mesh and never calls", s.Name.V, from.V)
-		return false
-	}
-	var known []string
-	for _, o := range c.mesh.Services {
-		known = append(known, written(scope.ServiceRef(o), self.Namespace))
-	}
-	for _, g := range c.mesh.Gateways {
-		known = append(known, written(scope.GatewayRef(g), self.Namespace))
-	}
-	d := c.report(diag.UnknownCaller, from.At, "service %q allows %q, which does not exist", s.Name.V, from.V)
-	meantText(d, from, known, a.From)
-	return false
-}
-
 // callers compares what is declared with what is allowed, both ways.
 func (c *overIntent) callers() {
 	declared := map[[2]model.Ref]bool{}
@@ -117,7 +43,7 @@ func (c *overIntent) refusedCaller(from model.Ref, id string, to model.Ref, at d
 		return
 	}
 	for _, a := range s.Security.Allow {
-		if slices.ContainsFunc(a.From, func(v intent.Value[string]) bool { return c.mayMean(v.V, to.Namespace, id) }) {
+		if a.From == nil || slices.ContainsFunc(a.From, func(v intent.Value[string]) bool { return c.mayMean(v.V, to.Namespace, id) }) {
 			return
 		}
 	}

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/meshc/meshc/compiler/diag"
@@ -17,15 +18,10 @@ func (c *overIntent) twice() {
 				c.listedTwice("`methods`", r.Retries.Methods, same)
 			}
 		}
-		if s.Security == nil {
-			continue
-		}
-		for _, a := range s.Security.Allow {
-			c.listedTwice("`from`", a.From, same)
-			c.listedTwice("`methods`", a.Methods, same)
-		}
+		c.twiceInRules(s.Security)
 	}
 	for _, g := range c.mesh.Gateways {
+		c.twiceInRules(g.Security)
 		for _, l := range g.Listeners {
 			c.listedTwice("`hosts`", l.Hosts, strings.ToLower)
 		}
@@ -42,6 +38,24 @@ func (c *overIntent) twice() {
 func (c *overIntent) twiceInMatches(ms []*intent.Match) {
 	for _, m := range ms {
 		c.listedTwice("`method`", m.Methods, same)
+	}
+}
+
+func (c *overIntent) twiceInRules(sec *intent.Security) {
+	if sec == nil {
+		return
+	}
+	for _, r := range slices.Concat(sec.Allow, sec.Deny) {
+		for _, l := range []struct {
+			name    string
+			entries []intent.Value[string]
+		}{
+			{"from", r.From}, {"notFrom", r.NotFrom}, {"namespaces", r.Namespaces}, {"ips", r.IPs}, {"notIPs", r.NotIPs},
+			{"ports", r.Ports}, {"methods", r.Methods}, {"notMethods", r.NotMethods},
+		} {
+			c.listedTwice("`"+l.name+"`", l.entries, same)
+		}
+		c.listedTwice("`hosts`", r.Hosts, strings.ToLower)
 	}
 }
 

@@ -26,6 +26,7 @@ var blocks = [][]Entry{
 	routing,
 	matching,
 	security,
+	rules,
 	resilience,
 	traffic,
 	callGraph,

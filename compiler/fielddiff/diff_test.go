@@ -45,7 +45,7 @@ func full() *model.Mesh {
 			Ref: a, Owner: "o", Host: "a.n", ServiceAccount: "a", SPIFFEID: "spiffe://td/a", Ports: ports,
 			Versions: []model.Version{{Name: "v1", Labels: map[string]string{"version": "v1"}, Traffic: traffic()}}, Uses: []model.Ref{b},
 			Routes: []*model.Route{route}, MTLS: model.MTLSStrict, AccessLog: model.AccessLog{To: "stdout", Text: "x"},
-			Allow:  []model.Allow{{Principals: []string{"spiffe://td/b"}, Methods: []string{"GET"}, Paths: match.Paths, Origin: line(12)}, {Any: true}, {Authenticated: true}},
+			Allow:  []model.Rule{{Principals: []string{"spiffe://td/b"}, Methods: []string{"GET"}, Paths: match.Paths, Origin: line(12)}, {Any: true}, {Authenticated: true}},
 			Origin: line(1),
 		}},
 		Gateways: []*model.Gateway{{

@@ -83,9 +83,8 @@ func (f *flat) service(s *model.Service) {
 		f.route(at("routes", r.Name), r)
 	}
 	f.add("routes", strings.Join(names, ", "), s.Origin)
-	for i := range s.Allow {
-		f.allow(fmt.Sprintf("allow[%d]", i), &s.Allow[i])
-	}
+	f.rules("allow", s.Allow)
+	f.rules("deny", s.Deny)
 }
 
 func (f *flat) ports(ports []model.Port) {
@@ -177,23 +176,6 @@ func (f *flat) headerList(path string, list []model.Header, origin diag.Range) {
 	}
 }
 
-func (f *flat) allow(path string, a *model.Allow) {
-	who := strings.Join(a.Principals, ", ")
-	switch {
-	case a.Any:
-		who = "everybody"
-	case a.Authenticated:
-		who = "every authenticated identity"
-	}
-	f.add(path+".from", who, a.Origin)
-	f.add(path+".methods", strings.Join(a.Methods, ", "), a.Origin)
-	var paths []string
-	for _, p := range a.Paths {
-		paths = append(paths, p.String())
-	}
-	f.add(path+".paths", strings.Join(paths, " or "), a.Origin)
-}
-
 // gateway leaves out what its routes take over from services: that changes
 // with the service and is shown there.
 func (f *flat) gateway(g *model.Gateway) {
@@ -202,6 +184,11 @@ func (f *flat) gateway(g *model.Gateway) {
 	f.add("spiffeID", g.SPIFFEID, g.Origin)
 	f.accessLog(g.AccessLog)
 	f.settings("timeouts", g.Timeouts.Settings(), g.Origin)
+	if g.AllowOnly {
+		f.add("allowOnly", "true", g.Origin)
+	}
+	f.rules("allow", g.Allow)
+	f.rules("deny", g.Deny)
 	for _, l := range g.Listeners {
 		path := at("listeners", l.Name)
 		f.add(path+".port", fmt.Sprint(l.Port), l.Origin)

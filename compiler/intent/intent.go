@@ -154,22 +154,6 @@ type Abort struct {
 	At      diag.Range
 }
 
-// Security says who may call and how. A nil Allow is derived from `uses`.
-type Security struct {
-	MTLS     *Value[string]
-	Allow    []*Allow
-	HasAllow bool
-	At       diag.Range
-}
-
-// Allow lets the services named in From (or "*") call.
-type Allow struct {
-	From    []Value[string]
-	Methods []Value[string]
-	Paths   []*PathMatch
-	At      diag.Range
-}
-
 // Gateway is one entry of `gateway:`.
 type Gateway struct {
 	Name           Value[string]
@@ -179,6 +163,7 @@ type Gateway struct {
 	Listeners      []*GatewayListener
 	Routes         []*GatewayRoute
 	Timeouts       *GatewayTimeouts
+	Security       *Security
 	Proxy          *Value[string] // meshc | envoy
 	Telemetry      *Telemetry
 	Features       []Feature

@@ -107,29 +107,6 @@ func (c cursor) fault() *intent.Fault {
 	return f
 }
 
-func (c cursor) security() *intent.Security {
-	s, ok := c.field("security")
-	if !ok {
-		return nil
-	}
-	_, hasAllow := s.field("allow")
-	return &intent.Security{
-		MTLS:     s.optionalText("mtls"),
-		Allow:    each(s.elements("allow"), cursor.allow),
-		HasAllow: hasAllow,
-		At:       s.label(),
-	}
-}
-
-func (c cursor) allow() *intent.Allow {
-	return &intent.Allow{
-		From:    texts(c.required("from").list()),
-		Methods: c.texts("methods"),
-		Paths:   each(c.elements("paths"), cursor.path),
-		At:      c.label(),
-	}
-}
-
 func (c cursor) gateway(home string, namespace *intent.Value[string]) *intent.Gateway {
 	return &intent.Gateway{
 		Name:           c.name(),
@@ -139,6 +116,7 @@ func (c cursor) gateway(home string, namespace *intent.Value[string]) *intent.Ga
 		Listeners:      each(c.entries("listeners"), cursor.listener),
 		Routes:         each(c.entries("routes"), cursor.gatewayRoute),
 		Timeouts:       block(c, "timeouts", cursor.gatewayTimeouts),
+		Security:       c.security(),
 		Proxy:          c.optionalText("proxy"),
 		Telemetry:      c.telemetry(),
 		At:             c.label(),

@@ -129,7 +129,7 @@ func wantReviews() *intent.Service {
 			Delay: &intent.Delay{Fixed: text("7s"), Percent: text("0.25")},
 			Abort: &intent.Abort{Status: number(503), Percent: text("10")},
 		}},
-		Security: &intent.Security{MTLS: texty("strict"), HasAllow: true, Allow: []*intent.Allow{
+		Security: &intent.Security{MTLS: texty("strict"), HasAllow: true, Allow: []*intent.Rule{
 			{From: list("web", "*"), Methods: list("GET"), Paths: []*intent.PathMatch{{Kind: text("prefix"), Value: text("/x")}}},
 		}},
 	}

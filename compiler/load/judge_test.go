@@ -20,7 +20,7 @@ service: reviews: {
 	routes: rest: {to: v1: 100, match: [{path: {exact: "/a", prefix: "/b"}}, {method: ["GET", 3]}]}
 	routes: odd: {to: v1: number, timeout: string}
 	security: mtls: "strct"
-	security: allow: [{}]
+	security: allow: [{from: 3}]
 }
 `)
 	m, diags := inProcess(t, fsys)
@@ -39,7 +39,7 @@ service: reviews: {
 		"shop/reviews.cue:13:24-30 MSH1013",
 		"shop/reviews.cue:13:41-47 MSH1013",
 		"shop/reviews.cue:14:18-25 MSH1003",
-		"shop/reviews.cue:15:20-22 MSH1004",
+		"shop/reviews.cue:15:27-28 MSH1003",
 	)
 	if len(m.Services) != 0 {
 		t.Errorf("a service with mistakes is in the mesh: %+v", m.Services[0])

@@ -62,7 +62,7 @@ func drawService(t *rapid.T, i int) *intent.Service {
 		}}
 	}
 	if rapid.Bool().Draw(t, "allow") {
-		s.Security = &intent.Security{HasAllow: true, Allow: []*intent.Allow{{From: list(name(t), name(t))}}}
+		s.Security = &intent.Security{HasAllow: true, Allow: []*intent.Rule{{From: list(name(t), name(t))}}}
 	}
 	return s
 }

@@ -21,6 +21,7 @@ func (l *lowering) gateways() {
 			Timeouts:       gatewayTimeouts(g.Timeouts),
 			Origin:         g.At,
 		}
+		l.gatewaySecurity(g, out)
 		rules := l.gatewayRules(g)
 		for _, gl := range g.Listeners {
 			out.Listeners = append(out.Listeners, listener(gl, rules))

@@ -155,8 +155,8 @@ func TestDerivedAllow(t *testing.T) {
 			Gateways: []*intent.Gateway{gateway("edge", gatewayRoute(0, "callee"))},
 		})
 	}
-	declared := model.Allow{Principals: []string{"spiffe://cluster.local/ns/default/sa/caller", "spiffe://cluster.local/ns/default/sa/edge"}}
-	for mode, want := range map[string][]model.Allow{
+	declared := model.Rule{Principals: []string{"spiffe://cluster.local/ns/default/sa/caller", "spiffe://cluster.local/ns/default/sa/edge"}}
+	for mode, want := range map[string][]model.Rule{
 		"strict":     {declared},
 		"permissive": {declared, {Any: true}},
 		"disable":    {declared, {Any: true}},
@@ -172,13 +172,13 @@ func TestDerivedAllow(t *testing.T) {
 }
 
 func TestExplicitAllow(t *testing.T) {
-	for mode, want := range map[string]model.Allow{
+	for mode, want := range map[string]model.Rule{
 		"strict": {Authenticated: true}, "permissive": {Any: true}, "disable": {Any: true},
 	} {
 		svc := service("a", route("r", "a", 1))
-		svc.Security = &intent.Security{MTLS: some(mode), HasAllow: true, Allow: []*intent.Allow{{From: list("*")}}}
+		svc.Security = &intent.Security{MTLS: some(mode), HasAllow: true, Allow: []*intent.Rule{{From: list("*")}}}
 		m := mustLower(t, &intent.Mesh{Services: []*intent.Service{svc}})
-		if d := cmp.Diff([]model.Allow{want}, m.Services[0].Allow); d != "" {
+		if d := cmp.Diff([]model.Rule{want}, m.Services[0].Allow); d != "" {
 			t.Errorf("%s: %s", mode, d)
 		}
 	}

@@ -64,7 +64,8 @@ type Service struct {
 	Uses           []Ref    // services and externals, sorted
 	Routes         []*Route // in match order; the first whose Match and Port accept wins
 	MTLS           MTLSMode
-	Allow          []Allow // any-of; none = nobody
+	Allow          []Rule // any-of; none = nobody
+	Deny           []Rule // any-of; before Allow
 	AccessLog      AccessLog
 	Origin         Origin
 }
@@ -150,24 +151,15 @@ type Abort struct {
 	Origin      Origin
 }
 
-// Allow lets callers in. Any takes everybody, even without identity;
-// otherwise the caller's SPIFFE ID must be one of Principals, or, with
-// Authenticated, any of the trust domain.
-type Allow struct {
-	Any           bool
-	Authenticated bool
-	Principals    []string    // SPIFFE IDs, sorted
-	Methods       []string    // empty = every method
-	Paths         []PathMatch // any-of; empty = every path
-	Origin        Origin      // zero: derived from `uses`
-}
-
 // Gateway is one ingress gateway.
 type Gateway struct {
 	Ref
 	ServiceAccount string
 	SPIFFEID       string
 	Listeners      []GatewayListener // by port
+	AllowOnly      bool              // what Allow takes is let in, and nothing else
+	Allow          []Rule            // any-of
+	Deny           []Rule            // any-of; before Allow
 	AccessLog      AccessLog
 	Timeouts       GatewayTimeouts
 	Origin         Origin

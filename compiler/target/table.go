@@ -52,6 +52,7 @@ var Table = []Row{
 	{"service.*.traffic.outliers", Callers, Envoy},
 	{"service.*.traffic.health", Callers, Envoy},
 	{"service.*.traffic.balance", Callers, Envoy},
+	{"service.*.security.deny", Own, Proxies},
 	{"service.*.telemetry", Own, Proxies},
 
 	{"gateway.*", Own, Proxies},

@@ -177,8 +177,8 @@ func (m maker) headerOps() model.HeaderOps {
 	}
 }
 
-func (m maker) allow() model.Allow {
-	a := model.Allow{Any: m.chance(20)}
+func (m maker) allow() model.Rule {
+	a := model.Rule{Any: m.chance(20)}
 	switch {
 	case a.Any:
 	case m.chance(30):

@@ -63,7 +63,7 @@ func (m maker) tables(n int) *model.Mesh {
 			SPIFFEID: model.SPIFFEID(domain, "default", name), MTLS: model.MTLSDisable,
 			Ports:    []model.Port{{Name: "http", Number: meshPort, Protocol: model.HTTP}},
 			Versions: []model.Version{{Name: "v1"}},
-			Allow:    []model.Allow{{Any: true}},
+			Allow:    []model.Rule{{Any: true}},
 		}
 	}
 	out := &model.Mesh{Name: "tables", TrustDomain: domain}

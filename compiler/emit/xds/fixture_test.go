@@ -54,12 +54,12 @@ func bookinfo() *model.Mesh {
 	page := newService("productpage", "v1")
 	reviews := newService("reviews", "v1", "v2", "v3")
 	page.Uses = []model.Ref{shop("details"), shop("reviews")}
-	page.Allow = []model.Allow{{Principals: []string{spiffe("ingress")}}}
+	page.Allow = []model.Rule{{Principals: []string{spiffe("ingress")}}}
 	reviews.Uses = []model.Ref{shop("ratings")}
 	for _, s := range []*model.Service{details, reviews} {
-		s.Allow = []model.Allow{{Principals: []string{spiffe("productpage")}, Methods: []string{"GET"}}}
+		s.Allow = []model.Rule{{Principals: []string{spiffe("productpage")}, Methods: []string{"GET"}}}
 	}
-	ratings.Allow = []model.Allow{{Principals: []string{spiffe("reviews")}, Methods: []string{"GET"}}}
+	ratings.Allow = []model.Rule{{Principals: []string{spiffe("reviews")}, Methods: []string{"GET"}}}
 	reviews.Routes = reviewsRoutes()
 	ratings.Routes[0].Delay = &model.Delay{Name: "slow", Fixed: 7 * time.Second, BasisPoints: 1000, Until: now.Add(24 * time.Hour)}
 	return &model.Mesh{
@@ -111,7 +111,7 @@ func roles() *model.Mesh {
 	legacy := newService("legacy", "v1")
 	legacy.MTLS = model.MTLSPermissive
 	legacy.Uses = []model.Ref{shop("weather")}
-	legacy.Allow = []model.Allow{
+	legacy.Allow = []model.Rule{
 		{Any: true, Paths: []model.PathMatch{{Kind: model.SegmentPrefix, Value: "/public"}}, Methods: []string{"GET", "HEAD"}},
 		{Authenticated: true},
 	}

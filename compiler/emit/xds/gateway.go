@@ -17,14 +17,14 @@ func (e *emitter) gateway() error {
 		return fmt.Errorf("no gateway %s in the mesh", e.self.Service)
 	}
 	for i := range g.Listeners {
-		if err := e.gatewayListener(&g.Listeners[i]); err != nil {
+		if err := e.gatewayListener(g, &g.Listeners[i]); err != nil {
 			return err
 		}
 	}
 	return e.gatewayClusters(g)
 }
 
-func (e *emitter) gatewayListener(l *model.GatewayListener) error {
+func (e *emitter) gatewayListener(g *model.Gateway, l *model.GatewayListener) error {
 	at := e.self.Inbound[l.Port]
 	if at == "" {
 		e.unplaced("gateway port %d", l.Port)
@@ -38,7 +38,11 @@ func (e *emitter) gatewayListener(l *model.GatewayListener) error {
 	if err != nil {
 		return err
 	}
-	hcm, err := e.connectionManager(edgeSide, e.edgeCodec(l), rc, fault)
+	filters, err := e.edgeFilters(g, l.Port)
+	if err != nil {
+		return err
+	}
+	hcm, err := e.connectionManager(edgeSide, e.edgeCodec(l), rc, append(filters, fault)...)
 	if err != nil {
 		return err
 	}

@@ -235,8 +235,8 @@ func (d *dice) path() model.PathMatch {
 	return model.PathMatch{Kind: kind, Value: value, IgnoreCase: kind != model.Regex && d.chance(20), Not: d.chance(20)}
 }
 
-func (d *dice) allow() model.Allow {
-	a := model.Allow{Methods: pick(d, nil, []string{"GET"}, []string{"GET", "PUT"})}
+func (d *dice) allow() model.Rule {
+	a := model.Rule{Methods: pick(d, nil, []string{"GET"}, []string{"GET", "PUT"})}
 	for range d.IntN(3) {
 		p := d.path()
 		p.IgnoreCase, p.Not = false, false // of routes only

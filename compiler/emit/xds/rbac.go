@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	rbacv3 "github.com/envoyproxy/go-control-plane/envoy/config/rbac/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	rbacfilterv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rbac/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
@@ -12,77 +13,95 @@ import (
 	"github.com/meshc/meshc/compiler/model"
 )
 
-// rbacHTTPFilter lets in what one of s.Allow lets in. An ALLOW list without
-// policies refuses everybody, which is what no entry means.
-func (e *emitter) rbacHTTPFilter(s *model.Service) (*hcmv3.HttpFilter, error) {
-	rules := &rbacv3.RBAC{Action: rbacv3.RBAC_ALLOW, Policies: make(map[string]*rbacv3.Policy, len(s.Allow))}
-	for i := range s.Allow {
-		policy, err := e.policy(&s.Allow[i])
-		if err != nil {
-			return nil, fmt.Errorf("allow entry %d of %s: %w", i, s.Ref, err)
-		}
-		rules.Policies[fmt.Sprintf("allow-%04d", i)] = policy
-	}
-	return httpFilter(rbacFilter, &rbacfilterv3.RBAC{Rules: rules})
-}
+// denyFilter is the name of the filter that refuses; rbacFilter lets in.
+const denyFilter = "meshc.deny"
 
-func (e *emitter) policy(a *model.Allow) (*rbacv3.Policy, error) {
-	permission, err := permission(a)
+// denyFilters refuse what a rule holds for; none without a rule for the port.
+func (e *emitter) denyFilters(rules []model.Rule, port uint16) ([]*hcmv3.HttpFilter, error) {
+	refused, err := e.policies("deny", rules, port)
+	if err != nil || len(refused) == 0 {
+		return nil, err
+	}
+	f, err := httpFilter(denyFilter, &rbacfilterv3.RBAC{Rules: &rbacv3.RBAC{Action: rbacv3.RBAC_DENY, Policies: refused}})
 	if err != nil {
 		return nil, err
 	}
-	principals, err := e.principals(a)
+	return []*hcmv3.HttpFilter{f}, nil
+}
+
+// allowFilter lets in what a rule holds for. An ALLOW list without policies
+// refuses everybody, which is what no rule means.
+func (e *emitter) allowFilter(rules []model.Rule, port uint16) (*hcmv3.HttpFilter, error) {
+	taken, err := e.policies("allow", rules, port)
+	if err != nil {
+		return nil, err
+	}
+	return httpFilter(rbacFilter, &rbacfilterv3.RBAC{Rules: &rbacv3.RBAC{Action: rbacv3.RBAC_ALLOW, Policies: taken}})
+}
+
+// serverFilters judge what comes in on a port of a service.
+func (e *emitter) serverFilters(s *model.Service, port uint16) ([]*hcmv3.HttpFilter, error) {
+	out, err := e.denyFilters(s.Deny, port)
+	if err != nil {
+		return nil, err
+	}
+	allow, err := e.allowFilter(s.Allow, port)
+	if err != nil {
+		return nil, err
+	}
+	return append(out, allow), nil
+}
+
+// edgeFilters judge what clients of a gateway ask for on a port.
+func (e *emitter) edgeFilters(g *model.Gateway, port uint16) ([]*hcmv3.HttpFilter, error) {
+	out, err := e.denyFilters(g.Deny, port)
+	if err != nil || !g.AllowOnly {
+		return out, err
+	}
+	allow, err := e.allowFilter(g.Allow, port)
+	if err != nil {
+		return nil, err
+	}
+	return append(out, allow), nil
+}
+
+// policies gives those rules that are for a port, by a name that keeps their order.
+func (e *emitter) policies(verb string, rules []model.Rule, port uint16) (map[string]*rbacv3.Policy, error) {
+	out := make(map[string]*rbacv3.Policy, len(rules))
+	for i := range rules {
+		if !rules[i].On(port) {
+			continue
+		}
+		policy, err := e.policy(&rules[i])
+		if err != nil {
+			return nil, fmt.Errorf("%s entry %d of %s: %w", verb, i, e.self.Service, err)
+		}
+		out[fmt.Sprintf("%s-%04d", verb, i)] = policy
+	}
+	return out, nil
+}
+
+func (e *emitter) policy(r *model.Rule) (*rbacv3.Policy, error) {
+	permission, err := permission(r)
+	if err != nil {
+		return nil, err
+	}
+	principals, err := e.principals(r)
 	if err != nil {
 		return nil, err
 	}
 	return &rbacv3.Policy{Permissions: []*rbacv3.Permission{permission}, Principals: principals}, nil
 }
 
-// principals are any-of.
-func (e *emitter) principals(a *model.Allow) ([]*rbacv3.Principal, error) {
-	switch {
-	case a.Any:
-		return []*rbacv3.Principal{{Identifier: &rbacv3.Principal_Any{Any: true}}}, nil
-	case a.Authenticated:
-		return []*rbacv3.Principal{authenticated(startsWith("spiffe://" + e.mesh.TrustDomain + "/"))}, nil
-	case len(a.Principals) == 0:
-		return nil, fmt.Errorf("it names no caller")
-	}
-	out := make([]*rbacv3.Principal, len(a.Principals))
-	for i, id := range a.Principals {
-		out[i] = authenticated(exactly(id))
-	}
-	return out, nil
-}
-
-func authenticated(name *matcherv3.StringMatcher) *rbacv3.Principal {
-	return &rbacv3.Principal{Identifier: &rbacv3.Principal_Authenticated_{
-		Authenticated: &rbacv3.Principal_Authenticated{PrincipalName: name},
-	}}
-}
-
-// permission is one of the methods on one of the paths.
-func permission(a *model.Allow) (*rbacv3.Permission, error) {
+// permission is what a rule asks of requests.
+func permission(r *model.Rule) (*rbacv3.Permission, error) {
 	var all []*rbacv3.Permission
-	if len(a.Methods) > 0 {
-		var methods []*rbacv3.Permission
-		for _, m := range a.Methods {
-			methods = append(methods, &rbacv3.Permission{Rule: &rbacv3.Permission_Header{Header: header(":method", exactly(m))}})
+	for _, part := range []func(*model.Rule) ([]*rbacv3.Permission, error){hostPermissions, methodPermissions, pathPermissions, headerPermissions} {
+		some, err := part(r)
+		if err != nil {
+			return nil, err
 		}
-		all = append(all, anyOf(methods))
-	}
-	if len(a.Paths) > 0 {
-		var paths []*rbacv3.Permission
-		for _, p := range a.Paths {
-			matchers, err := urlPaths(p)
-			if err != nil {
-				return nil, err
-			}
-			for _, m := range matchers {
-				paths = append(paths, urlPath(m))
-			}
-		}
-		all = append(all, anyOf(paths))
+		all = append(all, some...)
 	}
 	switch len(all) {
 	case 0:
@@ -92,6 +111,98 @@ func permission(a *model.Allow) (*rbacv3.Permission, error) {
 	default:
 		return &rbacv3.Permission{Rule: &rbacv3.Permission_AndRules{AndRules: &rbacv3.Permission_Set{Rules: all}}}, nil
 	}
+}
+
+func hostPermissions(r *model.Rule) ([]*rbacv3.Permission, error) {
+	if len(r.Hosts) == 0 {
+		return nil, nil
+	}
+	var hosts []*rbacv3.Permission
+	for _, h := range r.Hosts {
+		ways, err := headerMatchers(h)
+		if err != nil {
+			return nil, err
+		}
+		hosts = append(hosts, headerPermission(ways))
+	}
+	return []*rbacv3.Permission{anyOf(hosts)}, nil
+}
+
+func methodPermissions(r *model.Rule) ([]*rbacv3.Permission, error) {
+	var out []*rbacv3.Permission
+	if len(r.Methods) > 0 {
+		out = append(out, methodPermission(r.Methods))
+	}
+	if len(r.NotMethods) > 0 {
+		out = append(out, negated(methodPermission(r.NotMethods)))
+	}
+	return out, nil
+}
+
+func methodPermission(methods []string) *rbacv3.Permission {
+	var out []*rbacv3.Permission
+	for _, m := range methods {
+		out = append(out, &rbacv3.Permission{Rule: &rbacv3.Permission_Header{Header: header(":method", exactly(m))}})
+	}
+	return anyOf(out)
+}
+
+func pathPermissions(r *model.Rule) ([]*rbacv3.Permission, error) {
+	var out []*rbacv3.Permission
+	if len(r.Paths) > 0 {
+		p, err := pathPermission(r.Paths)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, p)
+	}
+	if len(r.NotPaths) > 0 {
+		p, err := pathPermission(r.NotPaths)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, negated(p))
+	}
+	return out, nil
+}
+
+func pathPermission(list []model.PathMatch) (*rbacv3.Permission, error) {
+	var paths []*rbacv3.Permission
+	for _, p := range list {
+		matchers, err := urlPaths(p)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range matchers {
+			paths = append(paths, urlPath(m))
+		}
+	}
+	return anyOf(paths), nil
+}
+
+func headerPermissions(r *model.Rule) ([]*rbacv3.Permission, error) {
+	var out []*rbacv3.Permission
+	for _, h := range r.Headers {
+		ways, err := headerMatchers(normal(h))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, headerPermission(ways))
+	}
+	return out, nil
+}
+
+// headerPermission holds in any of the ways.
+func headerPermission(ways []*routev3.HeaderMatcher) *rbacv3.Permission {
+	var out []*rbacv3.Permission
+	for _, w := range ways {
+		out = append(out, &rbacv3.Permission{Rule: &rbacv3.Permission_Header{Header: w}})
+	}
+	return anyOf(out)
+}
+
+func negated(p *rbacv3.Permission) *rbacv3.Permission {
+	return &rbacv3.Permission{Rule: &rbacv3.Permission_NotRule{NotRule: p}}
 }
 
 func anyOf(list []*rbacv3.Permission) *rbacv3.Permission {

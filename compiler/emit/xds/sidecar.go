@@ -64,11 +64,11 @@ func (e *emitter) inbound(s *model.Service, p model.Port) error {
 		Name:         name,
 		VirtualHosts: []*routev3.VirtualHost{virtualHost(name, []string{"*"}, []*routev3.Route{route})},
 	}
-	rbac, err := e.rbacHTTPFilter(s)
+	rbac, err := e.serverFilters(s, p.Number)
 	if err != nil {
 		return err
 	}
-	hcm, err := e.connectionManager(inboundSide, codec(p.Protocol), rc, rbac)
+	hcm, err := e.connectionManager(inboundSide, codec(p.Protocol), rc, rbac...)
 	if err != nil {
 		return err
 	}

@@ -35,7 +35,10 @@ var Supported = []support.Message{
 	{Name: "envoy.config.rbac.v3.Permission.Set", Fields: []support.Field{support.F("rules", "")}},
 	{Name: "envoy.config.rbac.v3.Principal", Fields: []support.Field{
 		support.F("any", ""), support.F("and_ids", ""), support.F("or_ids", ""), support.F("not_id", ""),
-		support.F("authenticated", ""), support.F("header", ""), support.F("url_path", ""),
+		support.F("authenticated", ""), support.F("direct_remote_ip", "the other end of the connection"), support.F("header", ""), support.F("url_path", ""),
+	}},
+	{Name: "envoy.config.core.v3.CidrRange", Fields: []support.Field{
+		support.F("address_prefix", ""), support.F("prefix_len", "absent: 0"),
 	}},
 	{Name: "envoy.config.rbac.v3.Principal.Set", Fields: []support.Field{support.F("ids", "")}},
 	{Name: "envoy.config.rbac.v3.Principal.Authenticated", Fields: []support.Field{
@@ -73,6 +76,8 @@ func principal(p *configv3.Principal) (judge, error) {
 		return negated(principal(id.NotId))
 	case *configv3.Principal_Authenticated_:
 		return authenticated(id.Authenticated)
+	case *configv3.Principal_DirectRemoteIp:
+		return network(id.DirectRemoteIp)
 	case *configv3.Principal_Header:
 		return header(id.Header)
 	case *configv3.Principal_UrlPath:

@@ -49,7 +49,7 @@ func service(name string, protocol model.Protocol, versions ...string) *model.Se
 		SPIFFEID:       spiffeID(name),
 		Ports:          []model.Port{{Name: "main", Number: 9080, Protocol: protocol}},
 		MTLS:           model.MTLSStrict,
-		Allow:          []model.Allow{{Authenticated: true}},
+		Allow:          []model.Rule{{Authenticated: true}},
 	}
 	for _, v := range versions {
 		s.Versions = append(s.Versions, model.Version{Name: v, Labels: map[string]string{"version": v}})

@@ -1,0 +1,104 @@
+package answer
+
+import (
+	"fmt"
+
+	"github.com/meshc/meshc/compiler/model"
+)
+
+// Authorize asks the rules of s whether they let a caller's request in on a
+// port. caller is the SPIFFE ID that the server has verified, "" for none. It is
+// Envoy's RBAC, first with action DENY, then with ALLOW: any rule that accepts
+// suffices, and no allow rule means no.
+func Authorize(trustDomain string, s *model.Service, caller string, r *Request, port uint16) *Authorization {
+	j := &judging{trustDomain: trustDomain, who: s.Ref, deny: s.Deny, allow: s.Allow, caller: caller, req: r, port: port}
+	return j.verdict()
+}
+
+// atEdge asks the rules of a gateway, whose clients have no identity.
+func (a *asking) atEdge(g *model.Gateway, port uint16) *Authorization {
+	j := &judging{trustDomain: a.mesh.TrustDomain, who: g.Ref, deny: g.Deny, allow: g.Allow, req: a.req, port: port}
+	if !g.AllowOnly {
+		j.allow = []model.Rule{{Any: true}}
+	}
+	return j.verdict()
+}
+
+// judging is one request before the rules of a service or gateway.
+type judging struct {
+	trustDomain string
+	who         model.Ref
+	deny, allow []model.Rule
+	caller      string
+	req         *Request
+	port        uint16
+	unknown     bool // a rule looks at the source address, which was not given
+}
+
+func (j *judging) verdict() *Authorization {
+	for i := range j.deny {
+		if j.holds(&j.deny[i], true) {
+			return &Authorization{Caller: j.caller, Rule: "a deny rule of " + j.who.String() + " refuses " + j.deny[i].From() + j.remark(), At: place(j.deny[i].Origin)}
+		}
+	}
+	for i := range j.allow {
+		if j.holds(&j.allow[i], false) {
+			return &Authorization{Allowed: true, Caller: j.caller, Rule: allowText(&j.allow[i]), At: place(j.allow[i].Origin)}
+		}
+	}
+	who := j.caller
+	if who == "" {
+		who = "a caller without identity"
+	}
+	out := &Authorization{Caller: j.caller, Rule: fmt.Sprintf("no allow rule of %s accepts %s", j.who, who) + j.remark()}
+	if len(j.allow) == 0 {
+		out.Rule = fmt.Sprintf("%s lets nobody in", j.who)
+	}
+	return out
+}
+
+// remark says that the answer may depend on what was not given.
+func (j *judging) remark() string {
+	if j.unknown {
+		return " (by source address, which is not given)"
+	}
+	return ""
+}
+
+// holds judges one rule. Without a source address, rules that look at it
+// refuse and do not let in.
+func (j *judging) holds(r *model.Rule, deny bool) bool {
+	if !r.On(j.port) || !r.TakesCaller(j.trustDomain, j.caller) || !j.takesRequest(r) {
+		return false
+	}
+	if !r.ByAddress() {
+		return true
+	}
+	if !j.req.Source.IsValid() {
+		j.unknown = true
+		return deny
+	}
+	return r.TakesAddress(j.req.Source)
+}
+
+func (j *judging) takesRequest(r *model.Rule) bool {
+	matches := r.Matches()
+	for i := range matches {
+		if Accepts(&matches[i], j.req) {
+			return true
+		}
+	}
+	return false
+}
+
+func allowText(rule *model.Rule) string {
+	switch {
+	case rule.Any:
+		return "everybody is allowed"
+	case rule.Authenticated:
+		return "every authenticated identity is allowed"
+	case rule.Origin.IsZero():
+		return "allowed because the caller declares to use it"
+	}
+	return "the caller is named"
+}

@@ -1,0 +1,13 @@
+package diag
+
+// Codes of who may call, and how: 3020 to 3069.
+const (
+	BadNetwork       Code = "MSH3020" // not an IP network
+	UnknownNamespace Code = "MSH3021" // a rule names a namespace in which nobody is
+	RuleNeverHolds   Code = "MSH3022" // conditions of one rule exclude each other
+	AllowsWhom       Code = "MSH3023" // an allow rule that does not say who
+	DenyEvaded       Code = "MSH3024" // deny names callers, plaintext callers have no identity
+	DenyHidesAllow   Code = "MSH3025" // deny rules take all that an allow rule lets in
+	DeniesEverybody  Code = "MSH3026" // a deny rule without a condition
+	RuleCovered      Code = "MSH3027" // another rule of the list says it already
+)

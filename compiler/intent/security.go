@@ -1,0 +1,53 @@
+package intent
+
+import "github.com/meshc/meshc/compiler/diag"
+
+// Security says who may call, and how. A nil Allow that was not written is
+// derived from `uses`; at a gateway it is everybody. MTLS is for services only.
+type Security struct {
+	MTLS     *Value[string]
+	Allow    []*Rule
+	HasAllow bool
+	Deny     []*Rule // nil: not written
+	At       diag.Range
+}
+
+// Rule holds conditions of which all must hold; a nil list was not written.
+// From, NotFrom and Namespaces are for services only. Ports are names of ports,
+// at a gateway of listeners.
+type Rule struct {
+	From       []Value[string]
+	NotFrom    []Value[string]
+	Namespaces []Value[string]
+	IPs        []Value[string] // networks
+	NotIPs     []Value[string]
+	Hosts      []Value[string]
+	Ports      []Value[string]
+	Methods    []Value[string]
+	NotMethods []Value[string]
+	Paths      []*PathMatch
+	NotPaths   []*PathMatch
+	Headers    []*NamedMatch
+	At         diag.Range
+}
+
+// EmptyList names the first list that was written and has no entries, "" when
+// there is none: a template may have left it so, and it must not come to mean
+// everything.
+func (r *Rule) EmptyList() string {
+	for _, l := range []struct {
+		name  string
+		empty bool
+	}{
+		{"from", empty(r.From)}, {"notFrom", empty(r.NotFrom)}, {"namespaces", empty(r.Namespaces)},
+		{"ips", empty(r.IPs)}, {"notIPs", empty(r.NotIPs)}, {"hosts", empty(r.Hosts)}, {"ports", empty(r.Ports)},
+		{"methods", empty(r.Methods)}, {"notMethods", empty(r.NotMethods)}, {"paths", empty(r.Paths)}, {"notPaths", empty(r.NotPaths)},
+	} {
+		if l.empty {
+			return l.name
+		}
+	}
+	return ""
+}
+
+func empty[T any](list []T) bool { return list != nil && len(list) == 0 }

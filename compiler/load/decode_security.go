@@ -1,0 +1,39 @@
+package load
+
+import "github.com/meshc/meshc/compiler/intent"
+
+// security reads what a service or a gateway says.
+func (c cursor) security() *intent.Security {
+	return block(c, "security", func(s cursor) *intent.Security {
+		_, hasAllow := s.field("allow")
+		return &intent.Security{
+			MTLS:     s.optionalText("mtls"),
+			Allow:    each(s.elements("allow"), cursor.rule),
+			HasAllow: hasAllow,
+			Deny:     each(s.elements("deny"), cursor.rule),
+			At:       s.label(),
+		}
+	})
+}
+
+func (c cursor) rule() *intent.Rule {
+	r := &intent.Rule{
+		From:       c.texts("from"),
+		NotFrom:    c.texts("notFrom"),
+		Namespaces: c.texts("namespaces"),
+		IPs:        c.texts("ips"),
+		NotIPs:     c.texts("notIPs"),
+		Hosts:      c.texts("hosts"),
+		Ports:      c.texts("ports"),
+		Methods:    c.texts("methods"),
+		NotMethods: c.texts("notMethods"),
+		Paths:      each(c.elements("paths"), cursor.path),
+		NotPaths:   each(c.elements("notPaths"), cursor.path),
+		Headers:    each(c.entries("headers"), cursor.named),
+		At:         c.label(),
+	}
+	if r.Ports == nil {
+		r.Ports = c.texts("listeners")
+	}
+	return r
+}

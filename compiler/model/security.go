@@ -1,0 +1,138 @@
+package model
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// Rule judges callers and requests: all conditions must hold, and a list holds
+// when any of its entries does, a negated one when none does. An empty list
+// asks for nothing.
+//
+// Any takes every caller, even without identity; otherwise the caller's SPIFFE
+// ID must be one of Principals, or, with Authenticated, any of the trust domain.
+type Rule struct {
+	Any           bool
+	Authenticated bool
+	Principals    []string     // SPIFFE IDs, sorted
+	NotPrincipals []string     // SPIFFE IDs, sorted
+	Namespaces    []string     // of the caller's SPIFFE ID, sorted
+	IPs           []string     // networks, sorted
+	NotIPs        []string     // networks, sorted
+	Ports         []uint16     // of the service or gateway, sorted; empty = every port
+	Hosts         []NamedMatch // on HostHeader
+	Methods       []string     // empty = every method
+	NotMethods    []string
+	Paths         []PathMatch // empty = every path
+	NotPaths      []PathMatch
+	Headers       []NamedMatch // all of these
+	Origin        Origin       // zero: derived from `uses`, or built in
+}
+
+// On says whether the rule is for a port.
+func (r *Rule) On(port uint16) bool { return len(r.Ports) == 0 || slices.Contains(r.Ports, port) }
+
+// Everything says that the rule holds for every caller and request.
+func (r *Rule) Everything() bool {
+	return r.Any && len(r.NotPrincipals) == 0 && len(r.Namespaces) == 0 && len(r.IPs) == 0 && len(r.NotIPs) == 0 &&
+		len(r.Ports) == 0 && !r.HTTP()
+}
+
+// HTTP says that the rule looks at requests, and not only at who connects where.
+func (r *Rule) HTTP() bool {
+	return len(r.Hosts) > 0 || len(r.Methods) > 0 || len(r.NotMethods) > 0 || len(r.Paths) > 0 || len(r.NotPaths) > 0 || len(r.Headers) > 0
+}
+
+// TakesCaller says whether the rule is about a caller; id is "" for one without
+// identity.
+func (r *Rule) TakesCaller(trustDomain, id string) bool {
+	switch {
+	case r.Any:
+	case id == "" || r.Authenticated && !strings.HasPrefix(id, "spiffe://"+trustDomain+"/"):
+		return false
+	case !r.Authenticated && !slices.Contains(r.Principals, id):
+		return false
+	}
+	inNamespace := func(ns string) bool { return strings.HasPrefix(id, NamespaceID(trustDomain, ns)) }
+	return !slices.Contains(r.NotPrincipals, id) &&
+		(len(r.Namespaces) == 0 || slices.ContainsFunc(r.Namespaces, inNamespace))
+}
+
+// ByAddress says that the rule looks at source addresses.
+func (r *Rule) ByAddress() bool { return len(r.IPs) > 0 || len(r.NotIPs) > 0 }
+
+// TakesAddress says whether the rule is about a source address.
+func (r *Rule) TakesAddress(ip netip.Addr) bool {
+	holds := func(network string) bool {
+		p, err := netip.ParsePrefix(network)
+		return err == nil && p.Contains(ip.Unmap())
+	}
+	return (len(r.IPs) == 0 || slices.ContainsFunc(r.IPs, holds)) && !slices.ContainsFunc(r.NotIPs, holds)
+}
+
+// NamespaceID is what the SPIFFE IDs of a namespace begin with.
+func NamespaceID(trustDomain, namespace string) string {
+	return fmt.Sprintf("spiffe://%s/ns/%s/", trustDomain, namespace)
+}
+
+// Matches gives what the rule asks of requests as matches, of which one must
+// hold.
+func (r *Rule) Matches() []Match {
+	base := Match{Headers: r.Headers, Origin: r.Origin}
+	switch {
+	case len(r.Methods) > 0:
+		base.Methods = slices.DeleteFunc(slices.Clone(r.Methods), func(m string) bool { return slices.Contains(r.NotMethods, m) })
+		if len(base.Methods) == 0 {
+			return nil
+		}
+	default:
+		base.NotMethods = r.NotMethods
+	}
+	for _, p := range r.NotPaths {
+		p.Not = true
+		base.Paths = append(base.Paths, p)
+	}
+	out := []Match{base}
+	if len(r.Paths) > 0 {
+		out = nil
+		for _, p := range r.Paths {
+			m := base
+			m.Paths = append([]PathMatch{p}, base.Paths...)
+			out = append(out, m)
+		}
+	}
+	if len(r.Hosts) == 0 {
+		return out
+	}
+	var hosts []Match
+	for _, m := range out {
+		for _, h := range r.Hosts {
+			with := m
+			with.Headers = append([]NamedMatch{h}, m.Headers...)
+			hosts = append(hosts, with)
+		}
+	}
+	return hosts
+}
+
+// From says in words whose requests the rule is about.
+func (r *Rule) From() string {
+	who := strings.Join(r.Principals, ", ")
+	switch {
+	case r.Any:
+		who = "everybody"
+	case r.Authenticated:
+		who = "every authenticated identity"
+	}
+	for _, part := range []struct {
+		word string
+		list []string
+	}{{" except ", r.NotPrincipals}, {" of namespace ", r.Namespaces}, {" at ", r.IPs}, {" not at ", r.NotIPs}} {
+		if len(part.list) > 0 {
+			who += part.word + strings.Join(part.list, ", ")
+		}
+	}
+	return who
+}
