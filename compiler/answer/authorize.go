@@ -2,6 +2,8 @@ package answer
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/meshc/meshc/compiler/model"
 )
@@ -22,6 +24,37 @@ func (a *asking) atEdge(g *model.Gateway, port uint16) *Authorization {
 		j.allow = []model.Rule{{Any: true}}
 	}
 	return j.verdict()
+}
+
+// arriving is the request as the server gets it, which is what it judges.
+func (a *asking) arriving(rule *model.Route) *Request {
+	out := *a.req
+	if w := rule.Rewrite; w != nil && w.Host != "" {
+		out.Host = w.Host
+	}
+	if w := a.out.Route.Rewrite; w != nil && w.Path != "" {
+		out.Target = w.Path
+	}
+	out.Headers = changed(out.Headers, rule.RequestHeaders)
+	if len(rule.Split) == 1 {
+		out.Headers = changed(out.Headers, rule.Split[0].RequestHeaders)
+	}
+	return &out
+}
+
+// changed applies changes in the order in which a proxy makes them.
+func changed(headers []model.Header, ops model.HeaderOps) []model.Header {
+	without := func(name string) {
+		headers = slices.DeleteFunc(slices.Clone(headers), func(h model.Header) bool { return strings.EqualFold(h.Name, name) })
+	}
+	for _, name := range ops.Remove {
+		without(name)
+	}
+	for _, h := range ops.Set {
+		without(h.Name)
+		headers = append(headers, h)
+	}
+	return append(slices.Clip(headers), ops.Add...)
 }
 
 // judging is one request before the rules of a service or gateway.

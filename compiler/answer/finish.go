@@ -33,11 +33,7 @@ func (a *asking) finish(s *model.Service, port uint16, rule *model.Route) {
 		a.out.Connection.Server = s.SPIFFEID
 		caller = a.out.Caller.SPIFFEID
 	}
-	arrives := *a.req // the server judges what it gets
-	if w := a.out.Route.Rewrite; w != nil && w.Path != "" {
-		arrives.Target = w.Path
-	}
-	a.out.Authorization = Authorize(a.mesh.TrustDomain, s, caller, &arrives, port)
+	a.out.Authorization = Authorize(a.mesh.TrustDomain, s, caller, a.arriving(rule), port)
 	if !a.out.Authorization.Allowed {
 		a.end(Denied, fmt.Sprintf("%s; the server's proxy answers 403", a.out.Authorization.Rule))
 		return

@@ -29,7 +29,7 @@ const maxWords = 4
 // Services compares what two versions of a service do; nil is a service that
 // does not exist. An error is a reach.Unknown, after which nothing is known.
 func Services(before, after *model.Service) (*Difference, error) {
-	if err := errors.Join(rewrittenPath(before), rewrittenPath(after)); err != nil {
+	if err := errors.Join(rewritten(before), rewritten(after)); err != nil {
 		return nil, err
 	}
 	c := comparison{numbers: map[string]int{}}

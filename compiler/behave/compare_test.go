@@ -29,7 +29,7 @@ func reviews() *model.Service {
 				Retry: &model.Retry{Attempts: 2, On: []string{"connect-failure"}, Methods: []string{"GET"}}},
 			{Name: "rest", Ports: []uint16{9080}, Match: []model.Match{{Paths: []model.PathMatch{{Kind: model.Prefix, Value: "/r"}}}}, Split: []model.Split{{Version: "v1", BasisPoints: 10_000}}},
 		},
-		Allow: []model.Allow{{Principals: []string{friend}, Methods: []string{"GET", "POST"}}, {Authenticated: true, Paths: []model.PathMatch{{Kind: model.Exact, Value: "/api/open"}}}},
+		Allow: []model.Rule{{Principals: []string{friend}, Methods: []string{"GET", "POST"}}, {Authenticated: true, Paths: []model.PathMatch{{Kind: model.Exact, Value: "/api/open"}}}},
 	}
 }
 
@@ -49,7 +49,7 @@ var same = map[string]func(*model.Service){
 	"a policy that never retries":  func(s *model.Service) { s.Routes[2].Retry = &model.Retry{On: []string{"5xx"}} },
 	"the order of allow rules":     func(s *model.Service) { slices.Reverse(s.Allow) },
 	"an allow rule within another": func(s *model.Service) {
-		s.Allow = append(s.Allow, model.Allow{Principals: []string{friend}, Methods: []string{"GET"}})
+		s.Allow = append(s.Allow, model.Rule{Principals: []string{friend}, Methods: []string{"GET"}})
 	},
 	"the owner": func(s *model.Service) { s.Owner = "team" },
 }
@@ -147,7 +147,7 @@ func simple(s *model.Service, caller string, r *answer.Request) string {
 		return "no route"
 	case s.MTLS == model.MTLSStrict && caller == "":
 		return "refused"
-	case !answer.Authorize(s, caller, r).Allowed:
+	case !answer.Authorize("td", s, caller, r, r.Port).Allowed:
 		return "denied"
 	}
 	again := rule.Retry != nil && (len(rule.Retry.Methods) == 0 || slices.Contains(rule.Retry.Methods, r.Method))

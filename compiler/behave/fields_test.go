@@ -12,7 +12,7 @@ import (
 // is part of an outcome, part of a condition, or no behaviour of requests
 // (names, owners, origins, logs, and Uses, which concerns callers).
 var considered = map[reflect.Type]string{
-	reflect.TypeFor[model.Service](): "Ref Owner Host ServiceAccount SPIFFEID Ports Versions Uses Routes MTLS Allow AccessLog Origin",
+	reflect.TypeFor[model.Service](): "Ref Owner Host ServiceAccount SPIFFEID Ports Versions Uses Routes MTLS Allow Deny AccessLog Origin",
 	reflect.TypeFor[model.Port]():    "Name Number Protocol Origin",
 	reflect.TypeFor[model.Version](): "Name Labels Traffic Origin",
 	reflect.TypeFor[model.Route](): "Name Ports Match Split NotFound Redirect Respond Rewrite Timeout TimeoutOrigin MaxDuration IdleTimeout Hash Retry " +
@@ -22,11 +22,11 @@ var considered = map[reflect.Type]string{
 	reflect.TypeFor[model.HeaderOps](): "Set Add Remove",
 	reflect.TypeFor[model.Delay]():     "Name Fixed BasisPoints Until Origin",
 	reflect.TypeFor[model.Abort]():     "Name Status BasisPoints Until Origin",
-	reflect.TypeFor[model.Allow]():     "Any Authenticated Principals Methods Paths Origin",
 	reflect.TypeFor[model.Redirect]():  "Scheme Host Port Path Rewrite Status StripQuery Origin",
 	reflect.TypeFor[model.Respond]():   "Status Body ContentType Origin",
 	reflect.TypeFor[model.Rewrite]():   "Host Path Origin",
 	reflect.TypeFor[model.HashKey]():   "From Name Terminal Origin",
+	reflect.TypeFor[model.Rule]():      "Any Authenticated Principals NotPrincipals Namespaces IPs NotIPs Ports Hosts Methods NotMethods Paths NotPaths Headers Origin",
 	reflect.TypeFor[model.Match]():     "Paths Methods NotMethods Headers Query Cookies Origin",
 }
 

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/meshc/meshc/compiler/model"
 	"github.com/meshc/meshc/compiler/reach"
@@ -65,58 +64,28 @@ func routeRules(s *model.Service, port uint16, r *model.Route, here, allowed rea
 	return append(out, rule{takes, then})
 }
 
-// rewrittenPath is the Unknown of a service whose server judges a path that a
-// route has rewritten: conditions on it are not conditions on the request.
-func rewrittenPath(s *model.Service) error {
-	if s == nil || !slices.ContainsFunc(s.Allow, func(a model.Allow) bool { return len(a.Paths) > 0 }) {
+// rewritten is the Unknown of a service whose server judges what a route has
+// changed on the way: conditions on it are not conditions on the request.
+func rewritten(s *model.Service) error {
+	if s == nil {
 		return nil
 	}
+	rules := slices.Concat(s.Allow, s.Deny)
+	path := slices.ContainsFunc(rules, func(r model.Rule) bool { return len(r.Paths) > 0 || len(r.NotPaths) > 0 })
+	host := slices.ContainsFunc(rules, func(r model.Rule) bool { return len(r.Hosts) > 0 })
+	header := slices.ContainsFunc(rules, func(r model.Rule) bool { return len(r.Headers) > 0 })
 	for _, r := range s.Routes {
-		if r.Rewrite != nil && r.Rewrite.Path != nil {
+		w := r.Rewrite
+		if path && w != nil && w.Path != nil || host && w != nil && w.Host != "" || header && changesHeaders(r) {
 			return &reach.Unknown{Where: "route " + strconv.Quote(r.Name), Err: errRewritten}
 		}
 	}
 	return nil
 }
 
-var errRewritten = errors.New("it rewrites the path by which the server allows callers")
-
-// allows is the condition under which the server's proxy lets a request in. In
-// plaintext a server knows no identities.
-func allows(s *model.Service) reach.Pred {
-	var any []reach.Pred
-	for _, a := range s.Allow {
-		if s.MTLS == model.MTLSDisable && !a.Any {
-			continue
-		}
-		all := []reach.Pred{caller(s, &a)}
-		if len(a.Methods) > 0 {
-			all = append(all, reach.OfMethods(a.Methods))
-		}
-		if len(a.Paths) > 0 {
-			var paths []reach.Pred
-			for _, p := range a.Paths {
-				paths = append(paths, reach.OfPath(p))
-			}
-			all = append(all, reach.Any(paths...))
-		}
-		any = append(any, reach.All(all...))
-	}
-	return reach.Any(any...)
+func changesHeaders(r *model.Route) bool {
+	changes := func(h model.HeaderOps) bool { return len(h.Set)+len(h.Add)+len(h.Remove) > 0 }
+	return changes(r.RequestHeaders) || slices.ContainsFunc(r.Split, func(d model.Split) bool { return changes(d.RequestHeaders) })
 }
 
-func caller(s *model.Service, a *model.Allow) reach.Pred {
-	identity := reach.Dim{Kind: reach.Identity}
-	if a.Any {
-		return reach.Pred{}
-	}
-	if a.Authenticated {
-		domain, _, _ := strings.Cut(strings.TrimPrefix(s.SPIFFEID, "spiffe://"), "/")
-		return reach.Is(identity, reach.BeginsWith("spiffe://"+domain+"/"))
-	}
-	var any []reach.Pred
-	for _, p := range a.Principals {
-		any = append(any, reach.Is(identity, reach.Exactly(p)))
-	}
-	return reach.Any(any...)
-}
+var errRewritten = errors.New("it rewrites what the server allows callers by")

@@ -16,6 +16,15 @@ func line(n int) diag.Range {
 	return diag.Range{File: "a.cue", Start: diag.Pos{Line: n, Col: 1}, End: diag.Pos{Line: n, Col: 2}}
 }
 
+// denyRule has every condition.
+func denyRule(m model.Match) model.Rule {
+	return model.Rule{
+		Principals: []string{"spiffe://td/b"}, NotPrincipals: []string{"spiffe://td/c"}, Namespaces: []string{"n"},
+		IPs: []string{"10.0.0.0/8"}, NotIPs: []string{"10.1.0.0/16"}, Ports: []uint16{80}, Hosts: m.Headers,
+		Methods: []string{"GET"}, NotMethods: []string{"PUT"}, Paths: m.Paths, NotPaths: m.Paths, Headers: m.Headers, Origin: line(14),
+	}
+}
+
 // full has every field of the model set.
 func full() *model.Mesh {
 	match := model.Match{
@@ -46,10 +55,12 @@ func full() *model.Mesh {
 			Versions: []model.Version{{Name: "v1", Labels: map[string]string{"version": "v1"}, Traffic: traffic()}}, Uses: []model.Ref{b},
 			Routes: []*model.Route{route}, MTLS: model.MTLSStrict, AccessLog: model.AccessLog{To: "stdout", Text: "x"},
 			Allow:  []model.Rule{{Principals: []string{"spiffe://td/b"}, Methods: []string{"GET"}, Paths: match.Paths, Origin: line(12)}, {Any: true}, {Authenticated: true}},
+			Deny:   []model.Rule{denyRule(match)},
 			Origin: line(1),
 		}},
 		Gateways: []*model.Gateway{{
 			Ref: g, ServiceAccount: "g", SPIFFEID: "spiffe://td/g", Origin: line(20),
+			AllowOnly: true, Allow: []model.Rule{denyRule(match)}, Deny: []model.Rule{denyRule(match)},
 			AccessLog: model.AccessLog{To: "stdout", Text: "x"},
 			Timeouts:  model.GatewayTimeouts{RequestHeaders: time.Second, Idle: time.Minute, MaxConnection: time.Hour, Origin: line(22)},
 			Listeners: []model.GatewayListener{{Name: "web", Port: 8080, Hosts: []model.GatewayHost{{

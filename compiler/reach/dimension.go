@@ -1,6 +1,7 @@
 package reach
 
 import (
+	"net/netip"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,6 +18,7 @@ const (
 	Port     Kind = "port"     // that the client asked for, in decimal
 	Host     Kind = "host"     // without port, in lower case
 	Identity Kind = "identity" // the SPIFFE ID of the client; absent without mutual TLS
+	Address  Kind = "address"  // of the connection's other end, in the form of addressText
 	Path     Kind = "path"     // in normal form, without query
 	Method   Kind = "method"
 	Header   Kind = "header" // name in lower case
@@ -55,6 +57,7 @@ var kinds = map[Kind]*kind{
 	Port:     {samples: []string{"80", "443", "8080"}, domain: expression(portNumbers)},
 	Host:     {domain: expression(hosts)},
 	Identity: {optional: true, domain: expression(`spiffe://[a-z0-9._-]+(/[A-Za-z0-9._-]+)+`)},
+	Address:  {samples: []string{addressText(netip.MustParsePrefix("10.0.0.1/32")), addressText(netip.MustParsePrefix("192.0.2.1/32"))}, domain: expression(`4[01]{32}|6[01]{128}`)},
 	Path:     {domain: constant(normalPaths)},
 	Method:   {samples: knownMethods, domain: constant(methods)},
 	Header:   {optional: true, repeated: true, domain: constant(fieldValues)},

@@ -2,6 +2,7 @@ package reach
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 
 	"github.com/meshc/meshc/compiler/model"
@@ -15,6 +16,7 @@ type Request struct {
 	Host     string         `json:"host,omitempty"`
 	Port     uint16         `json:"port,omitempty"`
 	Identity string         `json:"identity,omitempty"` // "" is none
+	Address  string         `json:"address,omitempty"`  // of the other end of the connection; "" is not asked about
 	Method   string         `json:"method"`
 	Path     string         `json:"path"`
 	Query    []model.Header `json:"query,omitempty"`
@@ -90,6 +92,9 @@ func (r *Request) String() string {
 	if r.Identity != "" {
 		out.WriteString(" as " + r.Identity)
 	}
+	if r.Address != "" {
+		out.WriteString(" at " + r.Address)
+	}
 	return out.String()
 }
 
@@ -112,6 +117,12 @@ func (r *Request) values(d Dim) []string {
 			return nil
 		}
 		return single(r.Identity)
+	case Address:
+		ip, err := netip.ParseAddr(r.Address)
+		if err != nil {
+			return nil
+		}
+		return single(addressText(netip.PrefixFrom(ip, ip.BitLen())))
 	case Query:
 		return first(r.Query, d.Name)
 	case Cookie:

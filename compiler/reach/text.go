@@ -28,6 +28,7 @@ const (
 	containsShape
 	regexShape
 	betweenShape
+	networkShape
 )
 
 // AnyValue holds every value, but not its absence.
@@ -58,7 +59,7 @@ func Between(lo, hi int64) Text { return Text{shape: betweenShape, lo: lo, hi: h
 // nothing about AnyValue, Matching and Between.
 func (t Text) WithoutCase() Text {
 	switch t.shape {
-	case anyShape, regexShape, betweenShape:
+	case anyShape, regexShape, betweenShape, networkShape:
 		return t
 	}
 	t.fold = true
@@ -82,6 +83,7 @@ var shapes = map[shape]struct {
 	containsShape: {words: "contains", build: func(t Text, _ *automaton.Budget) (*automaton.DFA, error) {
 		return automaton.Contains(t.value, t.fold), nil
 	}},
+	networkShape: {words: "in", group: beginnings, begin: automaton.Start},
 	regexShape: {words: "regex", build: func(t Text, b *automaton.Budget) (*automaton.DFA, error) {
 		return automaton.Regex(t.value, b)
 	}},
@@ -136,6 +138,8 @@ func (t Text) String() string {
 	switch {
 	case t.shape == anyShape:
 		return words
+	case t.shape == networkShape:
+		return words + " " + networkOf(t.value).String()
 	case t.shape == betweenShape:
 		return fmt.Sprintf("%s %d to %d", words, t.lo, t.hi-1)
 	case t.fold:

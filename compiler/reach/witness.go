@@ -80,6 +80,8 @@ func (r *Request) give(d Dim, value string) {
 		r.Host = value
 	case Identity:
 		r.Identity = value
+	case Address:
+		r.Address = networkOf(value).Addr().String()
 	case Path:
 		r.Path = value
 	case Method:

@@ -29,6 +29,13 @@ func stream(id, method, target string) *filter.Stream {
 	}
 }
 
+// from is a request of a peer.
+func from(remote string) *filter.Stream {
+	s := stream("", "GET", "/")
+	s.Peer.Remote = remote
+	return s
+}
+
 // policy allows everything to principals, or to anybody what permissions say.
 func rules(permissions, principals string) string {
 	return fmt.Sprintf(`{"rules": {"policies": {"a policy": {"permissions": [%s], "principals": [%s]}}}}`, permissions, principals)
@@ -57,6 +64,13 @@ func TestWhoAndWhat(t *testing.T) {
 		{"not", rules(all, `{"not_id": `+page+`}`), stream(id, "GET", "/"), false},
 		{"or", rules(all, `{"or_ids": {"ids": [{"authenticated": {"principal_name": {"exact": "spiffe://d/x"}}}, `+page+`]}}`), stream(id, "GET", "/"), true},
 		{"and", rules(all, `{"and_ids": {"ids": [`+all+`, {"header": {"name": "x", "present_match": true}}]}}`), stream(id, "GET", "/"), false},
+		{"in the network", rules(all, `{"direct_remote_ip": {"address_prefix": "10.0.0.0", "prefix_len": 8}}`), from("10.1.2.3:4"), true},
+		{"an IPv4 peer in IPv6 form", rules(all, `{"direct_remote_ip": {"address_prefix": "10.0.0.0", "prefix_len": 8}}`), from("[::ffff:10.1.2.3]:4"), true},
+		{"outside the network", rules(all, `{"direct_remote_ip": {"address_prefix": "10.0.0.0", "prefix_len": 8}}`), from("11.1.2.3:4"), false},
+		{"bits after the prefix", rules(all, `{"direct_remote_ip": {"address_prefix": "10.9.9.9", "prefix_len": 8}}`), from("10.1.2.3:4"), true},
+		{"no length is every address of the family", rules(all, `{"direct_remote_ip": {"address_prefix": "10.0.0.0"}}`), from("192.0.2.1:4"), true},
+		{"IPv6", rules(all, `{"direct_remote_ip": {"address_prefix": "2001:db8::", "prefix_len": 32}}`), from("[2001:db8:1::1]:4"), true},
+		{"a peer without an address", rules(all, `{"direct_remote_ip": {"address_prefix": "::", "prefix_len": 0}}`), from("@"), false},
 		{"method", rules(`{"header": {"name": ":method", "string_match": {"exact": "GET"}}}`, all), stream(id, "POST", "/"), false},
 		{"path without its query", rules(`{"url_path": {"path": {"exact": "/a"}}}`, all), stream(id, "GET", "/a?b"), true},
 		{"path elsewhere", rules(`{"url_path": {"path": {"prefix": "/a"}}}`, all), stream(id, "GET", "/b?/a"), false},
@@ -116,11 +130,13 @@ func TestRouteReplacesTheFiltersRules(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	for text, want := range map[string]string{
-		`{"rules": {"action": "LOG"}}`:                                       "LOG",
-		rules(`{"metadata": {}}`, all):                                       "permissions[0]: rule is not supported",
-		rules(all, `{"metadata": {}}`):                                       "principals[0]: identifier is not supported",
-		rules("", all):                                                       "needs permissions",
-		rules(`{"or_rules": {}}`, all):                                       "empty set",
+		`{"rules": {"action": "LOG"}}`: "LOG",
+		rules(`{"metadata": {}}`, all): "permissions[0]: rule is not supported",
+		rules(all, `{"metadata": {}}`): "principals[0]: identifier is not supported",
+		rules(all, `{"direct_remote_ip": {"address_prefix": "10.0.0.0", "prefix_len": 33}}`): "direct_remote_ip",
+		rules(all, `{"direct_remote_ip": {"address_prefix": "a.example"}}`):                  "direct_remote_ip",
+		rules("", all):                 "needs permissions",
+		rules(`{"or_rules": {}}`, all): "empty set",
 		rules(all, `{"authenticated": {"principal_name": {}}}`):              "principal_name",
 		rules(`{"url_path": {"path": {"safe_regex": {"regex": "("}}}}`, all): "url_path",
 	} {

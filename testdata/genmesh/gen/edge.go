@@ -8,6 +8,7 @@ func (m *mesh) security(f *source, s *service) {
 		f.line("security: mtls: %s", quote(s.mtls))
 		m.use("mtls." + s.mtls)
 	}
+	m.deny(f, s)
 	if m.chance(40) {
 		m.use("allow.derived")
 		return
@@ -84,6 +85,7 @@ func (m *mesh) writeGateway() {
 	for i, s := range m.behind {
 		m.gatewayRoute(f, "g"+string(rune('0'+i)), s, strings.Contains(hosts, "example"))
 	}
+	m.edgeRules(f)
 	f.close()
 	m.files["shop/ingress.cue"] = f.String()
 }

@@ -12,9 +12,9 @@ import (
 var all = []string{
 	"allow.derived", "allow.everybody", "allow.methods", "allow.named", "allow.paths",
 	"cookie.absent", "cookie.contains", "cookie.exact", "cookie.not", "cookie.prefix", "cookie.present", "cookie.regex", "cookie.suffix",
-	"destinations", "external", "external.dns", "external.endpoints", "external.timeout",
+	"deny", "deny.named", "destinations", "external", "external.dns", "external.endpoints", "external.timeout",
 	"fault.abort", "fault.delay",
-	"gateway", "gateway.hosts", "gateway.match", "gateway.port", "gateway.route.hosts",
+	"gateway", "gateway.allow", "gateway.deny", "gateway.hosts", "gateway.match", "gateway.port", "gateway.route.hosts",
 	"header.absent", "header.contains", "header.exact", "header.not", "header.prefix", "header.present", "header.range", "header.regex", "header.suffix",
 	"host.contains", "host.exact", "host.not", "host.prefix", "host.regex", "host.suffix",
 	"match.anyOf", "match.except", "method", "method.anyOf", "notMethod",
@@ -25,6 +25,7 @@ var all = []string{
 	"requestHeaders.add", "requestHeaders.remove", "requestHeaders.set",
 	"responseHeaders.add", "responseHeaders.remove", "responseHeaders.set",
 	"retries", "retries.methods", "retries.perTry", "retries.status", "route.port", "routes.default", "scheme",
+	"rule.headers", "rule.hosts", "rule.ips", "rule.notIPs", "rule.notMethods", "rule.notPaths", "rule.ports",
 	"timeout", "timeout.none", "trustDomain", "uses", "uses.external",
 	"weights", "weights.basisPoint", "weights.decimal",
 }
