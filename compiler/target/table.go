@@ -38,12 +38,10 @@ var Table = []Row{
 	{"service.*.routes.*.requestHeaders", Callers, Proxies}, // gRFC A28
 	{"service.*.routes.*.responseHeaders", Callers, Proxies},
 	{"service.*.routes.*.retries.perTry", Callers, Proxies}, // gRFC A44
-	{"service.*.routes.*.retries.perTryIdle", Callers, Envoy},
-	{"service.*.routes.*.retries.backoff", Callers, Envoy | GRPC}, // gRFC A44
-	{"service.*.routes.*.retries.avoidTried", Callers, Envoy},
-	{"service.*.routes.*.retries.rateLimited", Callers, Envoy},
-	{"service.*.routes.*.maxDuration", Callers, Envoy | GRPC}, // gRFC A31
-	{"service.*.routes.*.idleTimeout", Callers, Envoy},
+	{"service.*.routes.*.retries.perTryIdle", Callers, Proxies},
+	{"service.*.routes.*.retries.avoidTried", Callers, Proxies},
+	{"service.*.routes.*.retries.rateLimited", Callers, Proxies},
+	{"service.*.routes.*.idleTimeout", Callers, Proxies},
 	{"service.*.routes.*.hash", Callers, Envoy},
 	{"service.*.faults", Callers, All}, // gRFC A33
 	{"service.*.security", Both, All},
@@ -56,7 +54,7 @@ var Table = []Row{
 	{"service.*.telemetry", Own, Proxies},
 
 	{"gateway.*", Own, Proxies},
-	{"gateway.*.timeouts", Own, Envoy},
+	{"gateway.*.timeouts", Own, Proxies},
 	{"external.*", Callers, Proxies},
 	{"external.*.traffic", Callers, Proxies},
 	{"external.*.traffic.outliers", Callers, Envoy},

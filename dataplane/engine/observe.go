@@ -71,6 +71,8 @@ type clusterStats struct {
 	retry, retryLimit, retryOverflow    *telemetry.Cell
 	staleResent, h2ProtocolError        *telemetry.Cell
 	cxMaxRequests, cxMaxDuration        *telemetry.Cell
+	perTryIdleTimeout                   *telemetry.Cell
+	retryLimited, retryExponential      *telemetry.Cell
 	class                               [6]*telemetry.Cell
 	rqTime                              telemetry.HistogramShard // of attempts that were answered in full
 }
@@ -84,26 +86,29 @@ func (w *worker) newClusterStats(name string) *clusterStats {
 		return w.e.reg.Gauge("envoy_cluster_"+name, label).Shard(w.id)
 	}
 	st := &clusterStats{
-		cxTotal:         counter("upstream_cx_total"),
-		cxActive:        gauge("upstream_cx_active"),
-		cxOverflow:      counter("upstream_cx_overflow"),
-		connectFail:     counter("upstream_cx_connect_fail"),
-		connectTimeout:  counter("upstream_cx_connect_timeout"),
-		tlsError:        counter("ssl_connection_error"),
-		rqTotal:         counter("upstream_rq_total"),
-		rqActive:        gauge("upstream_rq_active"),
-		pendingOverflow: counter("upstream_rq_pending_overflow"),
-		timeout:         counter("upstream_rq_timeout"),
-		perTryTimeout:   counter("upstream_rq_per_try_timeout"),
-		noneHealthy:     counter("upstream_cx_none_healthy"),
-		retry:           counter("upstream_rq_retry"),
-		retryLimit:      counter("upstream_rq_retry_limit_exceeded"),
-		retryOverflow:   counter("upstream_rq_retry_overflow"),
-		staleResent:     counter("upstream_rq_stale_resent"),
-		h2ProtocolError: counter("upstream_cx_protocol_error"),
-		cxMaxRequests:   counter("upstream_cx_max_requests"),
-		cxMaxDuration:   counter("upstream_cx_max_duration_reached"),
-		rqTime:          w.e.reg.Histogram("envoy_cluster_upstream_rq_time", label).Shard(w.id),
+		cxTotal:           counter("upstream_cx_total"),
+		cxActive:          gauge("upstream_cx_active"),
+		cxOverflow:        counter("upstream_cx_overflow"),
+		connectFail:       counter("upstream_cx_connect_fail"),
+		connectTimeout:    counter("upstream_cx_connect_timeout"),
+		tlsError:          counter("ssl_connection_error"),
+		rqTotal:           counter("upstream_rq_total"),
+		rqActive:          gauge("upstream_rq_active"),
+		pendingOverflow:   counter("upstream_rq_pending_overflow"),
+		timeout:           counter("upstream_rq_timeout"),
+		perTryTimeout:     counter("upstream_rq_per_try_timeout"),
+		noneHealthy:       counter("upstream_cx_none_healthy"),
+		retry:             counter("upstream_rq_retry"),
+		retryLimit:        counter("upstream_rq_retry_limit_exceeded"),
+		retryOverflow:     counter("upstream_rq_retry_overflow"),
+		staleResent:       counter("upstream_rq_stale_resent"),
+		h2ProtocolError:   counter("upstream_cx_protocol_error"),
+		cxMaxRequests:     counter("upstream_cx_max_requests"),
+		perTryIdleTimeout: counter("upstream_rq_per_try_idle_timeout"),
+		retryLimited:      counter("upstream_rq_retry_backoff_ratelimited"),
+		retryExponential:  counter("upstream_rq_retry_backoff_exponential"),
+		cxMaxDuration:     counter("upstream_cx_max_duration_reached"),
+		rqTime:            w.e.reg.Histogram("envoy_cluster_upstream_rq_time", label).Shard(w.id),
 	}
 	for i := 1; i < len(st.class); i++ {
 		st.class[i] = counter("upstream_rq_xx", codeClass(i))

@@ -21,6 +21,7 @@ const (
 	failOverflow
 	failRefused     // the server has promised that it did not act on the request
 	failRemoteReset // the server has reset the stream
+	failPerTryIdle
 )
 
 // outcome is what a failure becomes when it is not retried. The texts are
@@ -34,6 +35,7 @@ var outcomes = [...]struct {
 	failReset:          {503, "UC", "upstream_reset_before_response_started{connection_termination}", "upstream connect error or disconnect/reset before headers. reset reason: connection termination"},
 	failProtocol:       {502, "UPE", "upstream_reset_before_response_started{protocol_error}", "upstream connect error or disconnect/reset before headers. reset reason: protocol error"},
 	failPerTry:         {504, "UT", "upstream_per_try_timeout", "upstream request timeout"},
+	failPerTryIdle:     {504, "UT", "upstream_per_try_idle_timeout", "upstream request timeout"},
 	failOverflow:       {503, "UO", "upstream_reset_before_response_started{overflow}", "upstream connect error or disconnect/reset before headers. reset reason: overflow"},
 	failRefused:        {503, "UR", "upstream_reset_before_response_started{remote_refused_stream_reset}", "upstream connect error or disconnect/reset before headers. reset reason: remote refused stream reset"},
 	failRemoteReset:    {503, "UR", "upstream_reset_before_response_started{remote_reset}", "upstream connect error or disconnect/reset before headers. reset reason: remote reset"},
@@ -55,6 +57,8 @@ type retryState struct {
 	body       []byte // what has been sent of the body so far
 	lost       bool   // the body is longer than what is kept
 	exhausted  string // flag to report when the last answer is passed on
+	tried      []*host
+	pause      time.Duration // that the server has asked for; 0: none
 }
 
 // Envoy's defaults for retry_back_off.
@@ -206,6 +210,7 @@ func (s *stream) retryStatus(head *responseHead) bool {
 	if !s.mayRetry() {
 		return false
 	}
+	s.retry.pause, _ = p.ResetAfter(head.Fields, s.w.wall)
 	s.release(s.up.state().bodyEnd)
 	s.backOff()
 	return true
@@ -258,13 +263,21 @@ func (r *retryState) letGo(s *stream) {
 	}
 }
 
-// backOff waits for a random time below a bound that doubles: full jitter.
+// backOff waits for a random time below a bound that doubles: full jitter. A
+// pause that the server has asked for is kept, and up to half of it more.
 func (s *stream) backOff() {
-	r := &s.retry
+	r, stats := &s.retry, s.cluster.pool.stats
 	r.backingOff, r.fresh = true, false
+	s.tryBy, s.tryFrom = 0, 0
+	if pause := r.pause; pause > 0 {
+		r.pause = 0
+		stats.retryLimited.Inc()
+		s.sleep(pause + time.Duration(s.w.draw()%uint64(max(pause/2, 1))))
+		return
+	}
+	stats.retryExponential.Inc()
 	wait := time.Duration(s.w.draw() % uint64(max(r.next, 1)))
 	r.next = min(2*r.next, r.max)
-	s.tryBy = 0
 	s.sleep(wait)
 }
 
@@ -272,8 +285,7 @@ func (s *stream) backOff() {
 func (r *retryState) release(s *stream) {
 	if s.phase == phaseOver || s.headSent {
 		r.drop(s.w)
-	}
-	if s.phase == phaseOver || s.headSent {
 		r.letGo(s)
+		clear(r.tried) // endpoints that are gone need not stay
 	}
 }

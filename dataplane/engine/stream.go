@@ -45,6 +45,7 @@ type stream struct {
 	deadline  int64
 	maxBy     int64 // end of the route's max_stream_duration
 	tryBy     int64
+	tryFrom   int64 // when the attempt had all of the request; 0: it has not
 	triedAt   int64 // when the current attempt got its connection
 	lastMove  int64
 	sentEnd   bool // the whole request is with the upstream connection
@@ -75,7 +76,8 @@ const (
 
 // init makes s the exchange of d's next request, with nothing known of it yet.
 func (s *stream) init(w *worker, d downstream, who *peerInfo, chain *chainView, req requestHead) {
-	*s = stream{w: w, d: d, who: who, view: chain.view, chain: chain, req: req, start: w.now, lastMove: w.now, own: s.own[:0]}
+	*s = stream{w: w, d: d, who: who, view: chain.view, chain: chain, req: req, start: w.now, lastMove: w.now, own: s.own[:0],
+		retry: retryState{tried: s.retry.tried[:0]}}
 	chain.stats.begin()
 }
 
@@ -216,7 +218,8 @@ func (s *stream) requestDone() {
 // attempt sends the request, for the first time or again.
 func (s *stream) attempt() {
 	s.phase = phaseConnect
-	i := s.cluster.picker.Pick(s.w.draw, s.cluster)
+	s.tryBy, s.tryFrom = 0, 0
+	i := s.choose()
 	if i < 0 {
 		s.cluster.pool.stats.noneHealthy.Inc()
 		s.reply(503, "no healthy upstream", "UH", "no_healthy_upstream", true)
@@ -224,11 +227,6 @@ func (s *stream) attempt() {
 	}
 	s.host = s.cluster.hosts[i]
 	s.hostText = s.host.text
-	s.tryBy = 0
-	if p := s.retry.policy; p != nil && p.PerTry > 0 {
-		s.tryBy = s.w.now + int64(p.PerTry)
-		s.armTimer()
-	}
 	s.host.acquire(s)
 }
 
@@ -244,6 +242,7 @@ func (s *stream) connected(u upstream) {
 	if s.d.bodyDone() {
 		u.sendEnd(s.d.trailers())
 		s.sentEnd = true
+		s.startTry()
 	}
 }
 
@@ -317,6 +316,7 @@ func (s *stream) moveRequest(u upstream, room int) bool {
 		u.sendEnd(s.d.trailers())
 		s.sentEnd = true
 		s.requestDone()
+		s.startTry()
 	}
 	return true
 }
@@ -503,7 +503,7 @@ func (s *stream) armTimer() {
 	if s.phase != phaseSleep {
 		at = s.lastMove + s.streamIdle()
 	}
-	for _, t := range [...]int64{s.deadline, s.tryBy, s.wakeAt, s.maxBy} {
+	for _, t := range [...]int64{s.deadline, s.tryBy, s.trySilentBy(), s.wakeAt, s.maxBy} {
 		if t != 0 && t < at {
 			at = t
 		}
@@ -536,6 +536,8 @@ func (s *stream) onTimer() {
 		}
 		s.cluster.pool.stats.perTryTimeout.Inc()
 		s.fail(failPerTry)
+	case s.trySilentBy() != 0 && now >= s.trySilentBy():
+		s.trySilent()
 	case now-s.lastMove >= s.streamIdle() && s.phase != phaseSleep:
 		s.expire("stream timeout", "SI", "stream_idle_timeout")
 	}

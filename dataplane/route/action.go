@@ -163,6 +163,9 @@ func retryPolicy(p *routev3.RetryPolicy) (*Retry, error) {
 	if err := backOff(r, p.GetRetryBackOff()); err != nil {
 		return nil, err
 	}
+	if err := attempts(r, p); err != nil {
+		return nil, err
+	}
 	return r, retriableMethods(r, p.GetRetriableRequestHeaders())
 }
 

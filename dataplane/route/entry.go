@@ -64,7 +64,18 @@ type Retry struct {
 	PerTry         time.Duration
 	BackoffBase    time.Duration            // default 25 ms
 	BackoffMax     time.Duration            // default 10 × base
+	PerTryIdle     time.Duration            // silence of an attempt from the end of the request, 0 = none
+	AvoidTried     bool                     // endpoints that were tried are drawn again (previous_hosts) …
+	HostDraws      int                      // … at most so often; default 1
+	Resets         []ResetHeader            // which response headers say when to come back; the first that does
+	ResetMax       time.Duration            // longer pauses are not heeded; default 300 s
 	RequestMatches func(method string) bool // nil: every method
+}
+
+// ResetHeader is a response header that says how long to wait.
+type ResetHeader struct {
+	Name string // lower case
+	Unix bool   // seconds since 1970; else seconds to wait
 }
 
 // RetryOn is a set of retry conditions.

@@ -93,7 +93,21 @@ var Supported = []support.Message{
 		support.F("per_try_timeout", ""),
 		support.F("retriable_status_codes", ""),
 		support.F("retry_back_off", ""),
+		support.F("per_try_idle_timeout", "0 is none"),
+		support.F("retry_host_predicate", "previous_hosts"),
+		support.F("host_selection_retry_max_attempts", "1 when absent, up to 1000"),
+		support.F("rate_limited_retry_back_off", ""),
 		support.F("retriable_request_headers", "`:method` only"),
+	}},
+	{Name: "envoy.config.route.v3.RetryPolicy.RetryHostPredicate", Fields: []support.Field{
+		support.F("name", ""), support.F("typed_config", ""),
+	}},
+	{Name: "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"},
+	{Name: "envoy.config.route.v3.RetryPolicy.RateLimitedRetryBackOff", Fields: []support.Field{
+		support.F("reset_headers", "the first that says a pause within `max_interval`"), support.F("max_interval", "300 s when absent"),
+	}},
+	{Name: "envoy.config.route.v3.RetryPolicy.ResetHeader", Fields: []support.Field{
+		support.F("name", "its first value"), support.F("format", ""),
 	}},
 	{Name: "envoy.config.route.v3.RetryPolicy.RetryBackOff", Fields: []support.Field{
 		support.F("base_interval", ""), support.F("max_interval", ""),
