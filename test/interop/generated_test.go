@@ -241,7 +241,8 @@ func (g *generated) toService(m *model.Mesh, s *model.Service, port uint16, seed
 	asks, at := make([]ask, perService), g.places(model.OutboundKey(s.Ref, port))
 	for i := range asks {
 		r := d.request()
-		asks[i] = ask{request: r, want: modelRoute(m, probe, asked(&r, s.Host, port)), through: g.both("probe"), at: at}
+		asks[i] = ask{request: r, through: g.both("probe"), at: at}
+		asks[i].want, asks[i].moved = modelTakes(m, probe, asked(&r, s.Host, port))
 	}
 	return asks
 }
@@ -263,7 +264,8 @@ func (g *generated) toGateway(m *model.Mesh, seed uint64) []ask {
 	for i := range asks {
 		r := d.request()
 		r.host = d.one(names)
-		asks[i] = ask{request: r, want: modelRoute(m, ingress, asked(&r, r.host, 8080)), through: g.both("ingress"), at: at}
+		asks[i] = ask{request: r, through: g.both("ingress"), at: at}
+		asks[i].want, asks[i].moved = modelTakes(m, ingress, asked(&r, r.host, 8080))
 	}
 	return asks
 }

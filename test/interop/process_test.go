@@ -252,7 +252,7 @@ func (l *accessLog) find(mark int, addr, id, target string) entry {
 		entries, more := l.entries[mark:], l.more
 		l.mu.Unlock()
 		for _, e := range entries {
-			if e.text("request_id") == id || e.text("downstream") == addr && (target == "" || e.text("path") == target) {
+			if e.text("request_id") == id || e.text("downstream") == addr && (e.text("path") == target || target == "" && e.text("path") != markPath) {
 				return e
 			}
 		}
