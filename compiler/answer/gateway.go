@@ -42,7 +42,9 @@ func (a *asking) throughGateway(g *model.Gateway) {
 		a.out.Rules = append(a.out.Rules, noted)
 		if noted.Took {
 			service := a.mesh.Service(r.Service)
-			a.out.Service = &r.Service
+			if !r.Itself() {
+				a.out.Service = &r.Service
+			}
 			a.finish(service, r.Port, r.Route)
 			return
 		}
@@ -57,6 +59,25 @@ func hostTable(l *model.GatewayListener, host string) *model.GatewayHost {
 	for i := range l.Hosts {
 		if model.HostAccepts(l.Hosts[i].Host, host) {
 			return &l.Hosts[i]
+		}
+	}
+	return nil
+}
+
+// GatewayRoute is the rule that takes a request at a gateway, or nil.
+func GatewayRoute(g *model.Gateway, req *Request) *model.Route {
+	for i := range g.Listeners {
+		if g.Listeners[i].Port != req.Port {
+			continue
+		}
+		table := hostTable(&g.Listeners[i], req.Host)
+		if table == nil {
+			return nil
+		}
+		for _, r := range table.Routes {
+			if accepts(r.Route, req) {
+				return r.Route
+			}
 		}
 	}
 	return nil

@@ -18,9 +18,10 @@ func Accepts(m *model.Match, r *Request) bool {
 // Takes says whether a rule takes r: it is on the port, and has no match or one
 // that accepts.
 func Takes(rule *model.Route, port uint16, r *Request) bool {
-	if !slices.Contains(rule.Ports, port) {
-		return false
-	}
+	return slices.Contains(rule.Ports, port) && accepts(rule, r)
+}
+
+func accepts(rule *model.Route, r *Request) bool {
 	return len(rule.Match) == 0 || slices.ContainsFunc(rule.Match, func(m model.Match) bool { return Accepts(&m, r) })
 }
 

@@ -23,7 +23,7 @@ func (c *overIntent) gateways() {
 		for _, r := range g.Routes {
 			c.orderNames(r.Before, names)
 			c.orderNames(r.After, names)
-			c.backend(g, r)
+			c.gatewayAction(g, r)
 			if listeners := c.listenersOf(g, r); c.hostPatterns(r.Hosts) && len(listeners) > 0 {
 				c.hostsOnListeners(r, listeners)
 			}
@@ -48,7 +48,9 @@ func (c *overIntent) backend(g *intent.Gateway, r *intent.GatewayRoute) {
 		meantText(d, r.To, known, nil)
 		return
 	}
-	c.backendPort(s, r)
+	if c.backendPort(s, r); scope.BackendPort(s, r) != nil {
+		c.gatewayChanges(s, r)
+	}
 }
 
 func (c *overIntent) backendPort(s *intent.Service, r *intent.GatewayRoute) {

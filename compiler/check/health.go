@@ -75,7 +75,7 @@ func (c *overModel) callers() map[model.Ref][]caller {
 		for _, l := range g.Listeners {
 			for _, h := range l.Hosts {
 				for _, r := range h.Routes {
-					if !done[r.Service] {
+					if !done[r.Service] && !r.Itself() {
 						done[r.Service] = true
 						out[r.Service] = append(out[r.Service], caller{"gateway " + g.Ref.String(), g.SPIFFEID})
 					}

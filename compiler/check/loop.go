@@ -2,6 +2,7 @@ package check
 
 import (
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -18,55 +19,92 @@ const maxHops = 60
 // takes: a client that does the same and comes back will do so for ever.
 func (c *overModel) redirectLoops() {
 	for _, s := range c.mesh.Services {
-		for _, r := range s.Routes {
-			if r.Redirect == nil || len(r.Ports) == 0 {
-				continue
+		to := hops{
+			route: func(req *answer.Request) *model.Route { return answer.Route(s, req) },
+			stays: func(from *answer.Request, host string, port uint16) bool {
+				return strings.EqualFold(host, from.Host) && port == from.Port
+			},
+		}
+		for i, r := range s.Routes {
+			if r.Redirect != nil && len(r.Ports) > 0 {
+				c.loop(to, r, to.example(r, s.Routes[:i], answer.Request{Host: s.Host, Port: r.Ports[0]}))
 			}
-			if first := example(s, r); first != nil && c.comesBack(s, first) {
-				d := c.report(diag.RedirectLoop, r.Redirect.Origin, "route %q redirects to where requests are redirected without end", r.Name)
-				d.Witness = first.Method + " http://" + s.Host + ":" + strconv.Itoa(int(first.Port)) + first.Target
+		}
+	}
+	for _, g := range c.mesh.Gateways {
+		c.gatewayLoops(g)
+	}
+}
+
+// gatewayLoops begins with the gateway's own redirects: those of services have
+// been followed.
+func (c *overModel) gatewayLoops(g *model.Gateway) {
+	to := hops{
+		route: func(req *answer.Request) *model.Route { return answer.GatewayRoute(g, req) },
+		stays: func(_ *answer.Request, _ string, port uint16) bool {
+			return slices.ContainsFunc(g.Listeners, func(l model.GatewayListener) bool { return l.Port == port })
+		},
+	}
+	for _, l := range g.Listeners {
+		for _, h := range l.Hosts {
+			var before []*model.Route
+			for _, r := range h.Routes {
+				if r.Itself() && r.Route.Redirect != nil && !c.has(diag.RedirectLoop, r.Route.Redirect.Origin) {
+					c.loop(to, r.Route, to.example(r.Route, before, answer.Request{Host: exampleHost(h.Host), Port: l.Port, Edge: true}))
+				}
+				before = append(before, r.Route)
 			}
 		}
 	}
 }
 
-// example is a request that r takes and no route before it, or nil.
-func example(s *model.Service, r *model.Route) *answer.Request {
+func (c *overModel) loop(to hops, r *model.Route, first *answer.Request) {
+	if first != nil && to.comesBack(first) {
+		d := c.report(diag.RedirectLoop, r.Redirect.Origin, "route %q redirects to where requests are redirected without end", r.Name)
+		d.Witness = first.Method + " http://" + first.Host + ":" + strconv.Itoa(int(first.Port)) + first.Target
+	}
+}
+
+// hops is where a client goes that follows redirects.
+type hops struct {
+	route func(*answer.Request) *model.Route                        // nil: none takes it
+	stays func(from *answer.Request, host string, port uint16) bool // it asks the same routes again
+}
+
+// example is a request like base that r takes and no route before it, or nil.
+func (to hops) example(r *model.Route, before []*model.Route, base answer.Request) *answer.Request {
 	p := reach.OfMatches(r.Match)
-	for _, e := range s.Routes {
-		if e == r {
-			break
-		}
+	for _, e := range before {
 		p = reach.All(p, reach.Not(reach.OfMatches(e.Match)))
 	}
 	w, err := reach.Find(reach.All(p, reach.Is(reach.Dim{Kind: reach.Scheme}, reach.Exactly("http"))))
 	if err != nil || w == nil {
 		return nil
 	}
-	if w.Host == "" {
-		w.Host = s.Host
+	if w.Host != "" {
+		base.Host = w.Host
 	}
-	req := &answer.Request{Method: w.Method, Host: w.Host, Port: r.Ports[0], Target: w.Target(), Headers: w.Fields()}
-	if answer.Route(s, req) != r {
+	base.Method, base.Target, base.Headers = w.Method, w.Target(), w.Fields()
+	if to.route(&base) != r {
 		return nil
 	}
-	return req
+	return &base
 }
 
-// comesBack follows redirects while they stay with the service.
-func (c *overModel) comesBack(s *model.Service, req *answer.Request) bool {
+// comesBack follows redirects while they stay.
+func (to hops) comesBack(req *answer.Request) bool {
 	seen := map[string]bool{}
 	for range maxHops {
-		r := answer.Route(s, req)
+		r := to.route(req)
 		if r == nil || r.Redirect == nil {
 			return false
 		}
-		to := answer.Location(r.Redirect, req)
-		if seen[to] {
+		url := answer.Location(r.Redirect, req)
+		if seen[url] {
 			return true
 		}
-		seen[to] = true
-		next, ok := follow(req, to)
+		seen[url] = true
+		next, ok := to.follow(req, url)
 		if !ok {
 			return false
 		}
@@ -77,9 +115,9 @@ func (c *overModel) comesBack(s *model.Service, req *answer.Request) bool {
 
 // follow is the request that a client makes of a Location; ok is false when it
 // goes to another server.
-func follow(req *answer.Request, to string) (next *answer.Request, ok bool) {
-	u, err := url.Parse(to)
-	if err != nil || u.Scheme != "http" || !strings.EqualFold(u.Hostname(), req.Host) {
+func (to hops) follow(req *answer.Request, location string) (next *answer.Request, ok bool) {
+	u, err := url.Parse(location)
+	if err != nil || u.Scheme != "http" {
 		return nil, false
 	}
 	port := uint64(80)
@@ -88,11 +126,12 @@ func follow(req *answer.Request, to string) (next *answer.Request, ok bool) {
 			return nil, false
 		}
 	}
-	if uint16(port) != req.Port {
+	if !to.stays(req, u.Hostname(), uint16(port)) {
 		return nil, false
 	}
 	out := *req
-	_, out.Target, _ = strings.Cut(strings.TrimPrefix(to, "http://"), "/")
+	out.Host, out.Port = u.Hostname(), uint16(port)
+	_, out.Target, _ = strings.Cut(strings.TrimPrefix(location, "http://"), "/")
 	out.Target = "/" + out.Target
 	return &out, true
 }

@@ -24,6 +24,9 @@ func (c *overIntent) callers() {
 	for _, g := range c.mesh.Gateways {
 		from := scope.GatewayRef(g)
 		for _, r := range g.Routes {
+			if r.Answers() {
+				continue
+			}
 			to := literal.Ref(r.To.V, from.Namespace)
 			if !declared[[2]model.Ref{from, to}] {
 				c.refusedCaller(from, c.scope.GatewayID(g), to, r.To.At)

@@ -133,6 +133,9 @@ func (t *targets) readCallers() {
 	for _, g := range t.mesh.Gateways {
 		by := t.ofGateway(g)
 		for _, r := range g.Routes {
+			if r.Answers() {
+				continue
+			}
 			to := literal.Ref(r.To.V, scope.GatewayRef(g).Namespace)
 			t.callers[to] = append(t.callers[to], by)
 		}

@@ -70,6 +70,7 @@ const (
 	BadRedirect         Code = "MSH2056" // a redirect that says nothing, or two things
 	BadRespond          Code = "MSH2057" // an answer that cannot be given
 	BadRewrite          Code = "MSH2058" // a rewrite that says nothing, or what the match does not allow
+	GatewayChangesMatch Code = "MSH2059" // a gateway changes what a route of the service goes by
 
 	UnknownCaller      Code = "MSH3001" // allow.from names no service
 	SharedAccount      Code = "MSH3002" // two services, one identity

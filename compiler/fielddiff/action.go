@@ -26,10 +26,7 @@ func (f *flat) actions(path string, r *model.Route) {
 		f.add(path+".body", w.Body, w.Origin)
 		f.add(path+".contentType", w.ContentType, w.Origin)
 	}
-	if w := r.Rewrite; w != nil {
-		f.add(path+".rewrite.host", w.Host, w.Origin)
-		f.substitution(path+".rewrite.path", w.Path, w.Origin)
-	}
+	f.rewrite(path, r.Rewrite)
 	for _, d := range r.Split {
 		f.headers(at(path+".destinations", d.Version)+".requestHeaders", d.RequestHeaders, d.Origin)
 		f.headers(at(path+".destinations", d.Version)+".responseHeaders", d.ResponseHeaders, d.Origin)
@@ -40,4 +37,24 @@ func (f *flat) substitution(path string, s *model.Substitution, origin model.Ori
 	if s != nil {
 		f.add(path, fmt.Sprintf("%q for %q", s.Text, s.Pattern), origin)
 	}
+}
+
+func (f *flat) rewrite(path string, w *model.Rewrite) {
+	if w != nil {
+		f.add(path+".rewrite.host", w.Host, w.Origin)
+		f.substitution(path+".rewrite.path", w.Path, w.Origin)
+	}
+}
+
+// gatewayAction is what a gateway's own rule does.
+func (f *flat) gatewayAction(path string, r *model.GatewayRoute) {
+	if r.Itself() {
+		f.actions(path, r.Route)
+		f.headers(path+".responseHeaders", r.Route.ResponseHeaders, r.Origin)
+		return
+	}
+	f.add(path+".to", fmt.Sprintf("%s:%d", r.Service, r.Port), r.Origin)
+	f.rewrite(path, r.Rewrite)
+	f.headers(path+".requestHeaders", r.RequestHeaders, r.Origin)
+	f.headers(path+".responseHeaders", r.ResponseHeaders, r.Origin)
 }

@@ -64,7 +64,9 @@ func full() *model.Mesh {
 			AccessLog: model.AccessLog{To: "stdout", Text: "x"},
 			Timeouts:  model.GatewayTimeouts{RequestHeaders: time.Second, Idle: time.Minute, MaxConnection: time.Hour, Origin: line(22)},
 			Listeners: []model.GatewayListener{{Name: "web", Port: 8080, Hosts: []model.GatewayHost{{
-				Host: "*", Routes: []*model.GatewayRoute{{Name: "x/rest", Service: a, Port: 80, Route: &model.Route{Match: []model.Match{match}}, Origin: line(21)}},
+				Host: "*", Routes: []*model.GatewayRoute{{Name: "x/rest", Service: a, Port: 80, Route: &model.Route{Match: []model.Match{match}}, Origin: line(21),
+					Rewrite:        &model.Rewrite{Host: "h", Path: &model.Substitution{Pattern: "x", Text: "y"}, Origin: line(23)},
+					RequestHeaders: model.HeaderOps{Set: []model.Header{{Name: "a", Value: "b"}}}, ResponseHeaders: model.HeaderOps{Remove: []string{"c"}}}},
 			}}}},
 		}},
 		Externals: []*model.External{{Ref: b, Host: "b.com", Ports: ports, Endpoints: []string{"1.2.3.4:80"}, Timeout: time.Second, Traffic: &model.Traffic{ConnectTimeout: time.Second}, Origin: line(30)}},

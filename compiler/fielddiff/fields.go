@@ -197,8 +197,8 @@ func (f *flat) gateway(g *model.Gateway) {
 			for _, r := range h.Routes {
 				names = append(names, r.Name)
 				rule := at(path+at(".hosts", h.Host)+".routes", r.Name)
-				f.add(rule+".to", fmt.Sprintf("%s:%d", r.Service, r.Port), r.Origin)
 				f.add(rule+".match", matchText(r.Route.Match), r.Origin)
+				f.gatewayAction(rule, r)
 			}
 			f.add(path+at(".hosts", h.Host)+".routes", strings.Join(names, ", "), l.Origin)
 		}

@@ -187,11 +187,18 @@ type GatewayRoute struct {
 	Hosts    []Value[string] // nil: the hosts of the listener
 	Match    []*Match
 	Except   []*Match
-	To       Value[string] // service reference
+	To       Value[string] // service reference; "" where Redirect or Respond is written
 	Port     *Value[string]
-	Before   []Value[string]
-	After    []Value[string]
-	At       diag.Range
+	Redirect *Redirect
+	Respond  *Respond
+	Rewrite  *Rewrite
+
+	RequestHeaders  *HeaderOps
+	ResponseHeaders *HeaderOps
+
+	Before []Value[string]
+	After  []Value[string]
+	At     diag.Range
 }
 
 // External is a service outside the mesh, one entry of `external:`.

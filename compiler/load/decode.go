@@ -134,18 +134,28 @@ func (c cursor) listener() *intent.GatewayListener {
 }
 
 func (c cursor) gatewayRoute() *intent.GatewayRoute {
-	return &intent.GatewayRoute{
+	out := &intent.GatewayRoute{
 		Name:     c.name(),
 		Listener: c.optionalText("listener"),
 		Hosts:    c.texts("hosts"),
 		Match:    each(c.elements("match"), cursor.match),
 		Except:   each(c.elements("except"), cursor.match),
-		To:       c.required("to").text(),
 		Port:     c.optionalText("port"),
-		Before:   c.texts("before"),
-		After:    c.texts("after"),
-		At:       c.label(),
+		Redirect: c.redirect(),
+		Respond:  c.respond(),
+		Rewrite:  c.rewrite(),
+
+		RequestHeaders:  c.headerOps("requestHeaders"),
+		ResponseHeaders: c.headerOps("responseHeaders"),
+
+		Before: c.texts("before"),
+		After:  c.texts("after"),
+		At:     c.label(),
 	}
+	if to := c.optionalText("to"); to != nil {
+		out.To = *to
+	}
+	return out
 }
 
 func (c cursor) external(home string, namespace *intent.Value[string]) *intent.External {

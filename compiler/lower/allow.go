@@ -36,6 +36,9 @@ func (l *lowering) callers() map[model.Ref][]string {
 	}
 	for _, g := range l.intent.Gateways {
 		for _, r := range g.Routes {
+			if r.Answers() {
+				continue
+			}
 			to := literal.Ref(r.To.V, scope.GatewayRef(g).Namespace)
 			callers[to] = append(callers[to], l.scope.GatewayID(g))
 		}

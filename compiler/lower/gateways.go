@@ -79,6 +79,10 @@ func gatewayRulesShare(a, b *gatewayRule) (*reach.Request, bool) {
 
 // expand meets a gateway's rule with each rule of its service, in order.
 func (l *lowering) expand(g *intent.Gateway, rule *gatewayRule) {
+	if rule.intent.Answers() {
+		rule.expanded = []*model.GatewayRoute{answering(rule)}
+		return
+	}
 	svc := l.mesh.Services[slices.Index(l.intent.Services, l.scope.Backend(g, rule.intent))]
 	port := uint16(scope.BackendPort(l.scope.Backend(g, rule.intent), rule.intent).Number.V)
 	for _, r := range svc.Routes {
@@ -91,13 +95,15 @@ func (l *lowering) expand(g *intent.Gateway, rule *gatewayRule) {
 		}
 		joint := *r
 		joint.Match, joint.Ports = met, []uint16{port}
-		rule.expanded = append(rule.expanded, &model.GatewayRoute{
+		out := &model.GatewayRoute{
 			Name:    rule.intent.Name.V + "/" + r.Name,
 			Service: svc.Ref,
 			Port:    port,
 			Route:   &joint,
 			Origin:  rule.intent.At,
-		})
+		}
+		passThrough(out, rule.intent)
+		rule.expanded = append(rule.expanded, out)
 	}
 	if len(rule.expanded) == 0 && len(svc.Routes) > 0 {
 		l.reportNeverMeets(rule.intent, svc)

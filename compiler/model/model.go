@@ -181,13 +181,22 @@ type GatewayHost struct {
 }
 
 // GatewayRoute is a gateway's rule met with one rule of the service it names:
-// Route already holds the conjunction of both matches.
+// Route already holds the conjunction of both matches, and what both change. A
+// rule that answers by itself has its own name, and no Service.
 type GatewayRoute struct {
-	Name    string // "<gateway route>/<service route>"
-	Service Ref
-	Port    uint16
-	Route   *Route
-	Origin  Origin
+	Name            string // "<gateway route>/<service route>"
+	Service         Ref
+	Port            uint16
+	Route           *Route
+	Rewrite         *Rewrite  // the gateway's own
+	RequestHeaders  HeaderOps // the gateway's own
+	ResponseHeaders HeaderOps // the gateway's own
+	Origin          Origin
+}
+
+// Itself says that the gateway answers, and no service.
+func (r *GatewayRoute) Itself() bool {
+	return r.Service == Ref{} && r.Route != nil && r.Route.Answers() && !r.Route.NotFound
 }
 
 // External is a service outside the mesh.

@@ -85,6 +85,9 @@ func (m *Mesh) validateGateway(g *Gateway) error {
 }
 
 func (m *Mesh) validateGatewayRoute(r *GatewayRoute) error {
+	if r.Itself() {
+		return (&Service{}).validateRoute(r.Route)
+	}
 	s := m.Service(r.Service)
 	switch {
 	case s == nil:

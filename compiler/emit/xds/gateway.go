@@ -76,9 +76,12 @@ func (e *emitter) gatewayRoutes(l *model.GatewayListener) (*routev3.RouteConfigu
 	for _, h := range l.Hosts {
 		vhost := virtualHost(h.Host, []string{h.Host}, nil)
 		for _, r := range h.Routes {
-			s, err := e.service(r.Service)
-			if err != nil {
-				return nil, fmt.Errorf("gateway route %q: %w", r.Name, err)
+			s := &model.Service{} // of a rule that goes to none
+			if !r.Itself() {
+				var err error
+				if s, err = e.service(r.Service); err != nil {
+					return nil, fmt.Errorf("gateway route %q: %w", r.Name, err)
+				}
 			}
 			list, err := e.routes(r.Name, s, r.Route, r.Port)
 			if err != nil {
@@ -102,7 +105,7 @@ func (e *emitter) gatewayClusters(g *model.Gateway) error {
 		for _, h := range l.Hosts {
 			for _, r := range h.Routes {
 				t := target{r.Service, r.Port}
-				if done[t] {
+				if done[t] || r.Itself() {
 					continue
 				}
 				done[t] = true

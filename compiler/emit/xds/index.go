@@ -41,7 +41,9 @@ func visible(m *model.Mesh, self *model.Workload) map[model.Ref]bool {
 		for _, l := range g.Listeners {
 			for _, h := range l.Hosts {
 				for _, r := range h.Routes {
-					out[r.Service] = true
+					if !r.Itself() {
+						out[r.Service] = true
+					}
 				}
 			}
 		}

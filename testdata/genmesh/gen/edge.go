@@ -102,10 +102,38 @@ func (m *mesh) gatewayRoute(f *source, name string, s *service, named bool) {
 		f.line("hosts: [\"shop.example.com\"]")
 		m.use("gateway.route.hosts")
 	}
+	if m.gatewayAnswers(f) {
+		f.close()
+		return
+	}
 	if len(s.ports) > 1 {
 		f.line("port: \"http\"")
 		m.use("gateway.port")
 	}
+	m.gatewayChanges(f)
 	f.line("to: %s", quote(s.as("shop")))
 	f.close()
+}
+
+// gatewayAnswers writes an answer of the gateway's own in place of a service.
+func (m *mesh) gatewayAnswers(f *source) bool {
+	if !m.chance(12) {
+		return false
+	}
+	f.line("%s", m.pick(`redirect: {scheme: "https", port: 8443}`, `redirect: {host: "elsewhere.example.net", path: "/"}`,
+		`respond: {status: 503, body: "later"}`))
+	m.use("gateway.answers")
+	return true
+}
+
+// gatewayChanges writes changes that no route of a service goes by.
+func (m *mesh) gatewayChanges(f *source) {
+	if m.chance(20) {
+		f.line("requestHeaders: {set: \"x-edge\": \"1\", add: \"x-add\": \"edge\", remove: [\"x-forged\"]}")
+		m.use("gateway.requestHeaders")
+	}
+	if m.chance(20) {
+		m.headers(f, "responseHeaders")
+		m.use("gateway.responseHeaders")
+	}
 }
