@@ -14,6 +14,9 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/spf13/cobra"
 
+	"github.com/meshc/meshc/compiler/behave"
+	"github.com/meshc/meshc/compiler/behave/show"
+	"github.com/meshc/meshc/compiler/diag"
 	"github.com/meshc/meshc/compiler/fielddiff"
 	"github.com/meshc/meshc/compiler/model"
 	"github.com/meshc/meshc/reconciler/source"
@@ -22,33 +25,43 @@ import (
 
 // diffFlags of `meshc diff`.
 type diffFlags struct {
-	dir, state string
-	exitCode   bool
-	out        *outputFormat
+	dir, state       string
+	exitCode, fields bool
+	out              *outputFormat
 }
 
 func newDiffCmd() *cobra.Command {
 	var f diffFlags
 	cmd := &cobra.Command{
 		Use:   "diff BASE [HEAD]",
-		Short: "compare two trees of a mesh",
-		Long: `diff compares the meshes of two trees, field by field, with the lines that say
-so. A tree is a mesh directory, git:REV (the mesh directory as of that revision
-of the repository it lies in, read from the object store), or live (what the
-local state directory serves). HEAD is the mesh directory unless given.
+		Short: "say what a change of the mesh does to requests",
+		Long: `diff compares what two trees of a mesh do to every request: which requests go
+elsewhere, are let in or refused, meet other timeouts, retries or faults, each
+with a request that shows it, the lines on both sides and the callers that are
+affected. What it does not list is proved to stay as it is; where it could not
+tell, it says so. What is written otherwise and behaves the same is one line.
+
+A tree is a mesh directory, git:REV (the mesh directory as of that revision of
+the repository it lies in, read from the object store), or live (what the local
+state directory serves). HEAD is the mesh directory unless given.
+
+Classes of changes: BLACKHOLE EXPOSE WEAKEN FAULT NARROW REROUTE RESTART SHIFT
+HARDEN TUNE, and NOOP; ` + "`meshc explain MSH2150`" + ` to MSH2159 say what each means.
 
 Exit status: 0 the same, 1 they differ (0 with --exit-code=false), 2 could not
 tell.`,
 		Example: `  meshc diff git:HEAD
   meshc diff git:main git:my-branch
-  meshc diff live`,
+  meshc diff -o markdown git:main
+  meshc diff --fields live`,
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error { return runDiff(cmd, &f, args) },
 	}
 	cmd.Flags().StringVar(&f.dir, "dir", ".", "the mesh directory")
 	cmd.Flags().StringVar(&f.state, "state", "", "the state directory that live means (default .meshc at the top of the repository)")
 	cmd.Flags().BoolVar(&f.exitCode, "exit-code", true, "exit with status 1 when they differ")
-	f.out = addOutputFlag(cmd)
+	cmd.Flags().BoolVar(&f.fields, "fields", false, "compare field by field, not what requests meet")
+	f.out = addOutputFlag(cmd, "markdown", "github", "sarif")
 	return cmd
 }
 
@@ -65,11 +78,54 @@ func runDiff(cmd *cobra.Command, f *diffFlags, args []string) error {
 	if err != nil {
 		return err
 	}
+	if f.fields {
+		return f.compareFields(cmd.OutOrStdout(), before, after)
+	}
+	r := behave.Meshes(before, after)
+	if err := f.print(cmd.OutOrStdout(), r); err != nil {
+		return fmt.Errorf("print the difference: %w", err)
+	}
+	switch {
+	case r.Unknown():
+		return &exitError{code: statusUnknown}
+	case !r.Equal() && f.exitCode:
+		return answerNo()
+	}
+	return nil
+}
+
+// print writes what requests meet in the format that was asked for. Places are
+// named as in the mesh directory, so that lines of HEAD can be found.
+func (f *diffFlags) print(w io.Writer, r *behave.Report) error {
+	p := diag.Printer{}
+	if root, _, err := findModule(f.dir); err == nil {
+		p = diagPrinter(root)
+	}
+	asIs := func(file string) string { return file }
+	switch f.out.value {
+	case "json":
+		return writeJSON(w, "DiffResult", show.JSON(r))
+	case "markdown":
+		return show.Markdown(w, r, asIs)
+	case "github":
+		return p.GitHub(w, show.Diagnostics(r))
+	case "sarif":
+		return p.SARIF(w, diag.Report{Diagnostics: show.Diagnostics(r)})
+	}
+	return show.Text(w, r, asIs)
+}
+
+// compareFields is the comparison of what is written, as resolved.
+func (f *diffFlags) compareFields(w io.Writer, before, after *model.Mesh) error {
 	d := fielddiff.Compute(before, after)
-	if f.out.value == "json" {
-		err = writeJSON(cmd.OutOrStdout(), "DiffResult", d)
-	} else {
-		err = d.Text(cmd.OutOrStdout())
+	var err error
+	switch f.out.value {
+	case "json":
+		err = writeJSON(w, "FieldDiffResult", d)
+	case "text":
+		err = d.Text(w)
+	default:
+		return fmt.Errorf("--fields is for -o text and json, not %s", f.out.value)
 	}
 	if err == nil && !d.Same() && f.exitCode {
 		err = answerNo()

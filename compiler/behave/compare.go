@@ -1,74 +1,146 @@
 package behave
 
 import (
+	"cmp"
+	"encoding/json"
 	"errors"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/meshc/meshc/compiler/model"
 	"github.com/meshc/meshc/compiler/reach"
 )
 
-// Difference between two versions of one service.
+// Difference between two versions of one object.
 type Difference struct {
-	// Regions is the number of pairs of outcomes that were compared; together
-	// they are all requests.
+	// Regions is the number of sets of requests that were compared, each with
+	// one outcome before and one after; together they are all requests.
 	Regions int
+	Differ  int      // of them with another outcome
 	Changes []Change // none: no request is treated differently
+	// Unknown says of which requests it could not be told; each is an
+	// explanation. Nothing may be concluded about the object then, but the
+	// changes are there.
+	Unknown []string
 }
 
-// Change is the requests that had one outcome and have another.
+// Change is the requests for which the same things change.
 type Change struct {
-	Before, After Outcome
-	Witness       *reach.Request // the least of them
-	Words         []string       // any of which describes some of them
-	More          int            // descriptions that were left out
+	Port    uint16
+	Classes []Class // the most serious first
+	Deltas  []Delta
+	Before  Outcome // of the witness
+	After   Outcome
+	Route   string         // of the witness, "old → new" where the names differ
+	Witness *reach.Request // the least of them
+	Words   []string       // any of which describes some of them
+	More    int            // descriptions that were left out
+	From    []string       // the clients that it is about, in words; none: whoever calls
+	Callers []model.Ref    // the declared callers some of whose requests are among them
 }
 
 // maxWords bounds the descriptions of one change.
 const maxWords = 4
 
+// Caller is somebody who declares to call an object.
+type Caller struct {
+	Ref      model.Ref
+	Identity string // SPIFFE ID
+}
+
 // Services compares what two versions of a service do; nil is a service that
-// does not exist. An error is a reach.Unknown, after which nothing is known.
-func Services(before, after *model.Service) (*Difference, error) {
-	if err := errors.Join(rewritten(before), rewritten(after)); err != nil {
-		return nil, err
-	}
-	c := comparison{numbers: map[string]int{}}
-	otherwise := c.number(Outcome{Verdict: Refused})
-	old, now := service(before), service(after)
-	var all []reach.Pred
-	for _, r := range append(old[:len(old):len(old)], now...) {
-		all = append(all, r.when)
-	}
-	var err error
-	if c.space, err = reach.New(reach.DefaultLimits, all...); err != nil {
-		return nil, err
-	}
-	f, err := c.function(old, otherwise)
-	if err != nil {
-		return nil, err
-	}
-	g, err := c.function(now, otherwise)
-	if err != nil {
-		return nil, err
-	}
-	regions, err := c.space.Compare(f, g)
-	if err != nil {
-		return nil, err
-	}
+// does not exist. callers are those that may be named among the ones affected.
+func Services(before, after *model.Service, callers []Caller) *Difference {
 	host := ""
+	ports := map[uint16]bool{}
 	for _, s := range []*model.Service{before, after} {
-		if s != nil {
-			host = s.Host
+		if s == nil {
+			continue
+		}
+		host = s.Host
+		for _, p := range s.Ports {
+			ports[p.Number] = true
 		}
 	}
-	return c.difference(regions, host), nil
+	return eachPort(ports, host, callers, func(port uint16) (table, table) {
+		return serviceTable(before, port), serviceTable(after, port)
+	})
+}
+
+// Gateways compares what two versions of a gateway do, each in its mesh.
+func Gateways(before, after *model.Mesh, ref model.Ref) *Difference {
+	old, now := before.Gateway(ref), after.Gateway(ref)
+	ports := map[uint16]bool{}
+	for _, g := range []*model.Gateway{old, now} {
+		if g == nil {
+			continue
+		}
+		for _, l := range g.Listeners {
+			ports[l.Port] = true
+		}
+	}
+	return eachPort(ports, "", nil, func(port uint16) (table, table) {
+		return gatewayTable(before, old, port), gatewayTable(after, now, port)
+	})
+}
+
+// Externals compares what two versions of an external do.
+func Externals(before, after *model.External, callers []Caller) *Difference {
+	host := ""
+	ports := map[uint16]bool{}
+	for _, e := range []*model.External{before, after} {
+		if e == nil {
+			continue
+		}
+		host = e.Host
+		for _, p := range e.Ports {
+			ports[p.Number] = true
+		}
+	}
+	return eachPort(ports, host, callers, func(port uint16) (table, table) {
+		return externalTable(before, port), externalTable(after, port)
+	})
+}
+
+func eachPort(ports map[uint16]bool, host string, callers []Caller, tables func(uint16) (table, table)) *Difference {
+	out := &Difference{}
+	for _, port := range sortedKeys(ports) {
+		before, after := tables(port)
+		c := comparison{port: port, host: host, callers: callers, numbers: map[string]int{}, out: out}
+		if err := c.compare(before, after); err != nil {
+			out.Unknown = append(out.Unknown, "port "+strconv.Itoa(int(port))+": "+err.Error())
+		}
+	}
+	return out
+}
+
+func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K {
+	var out []K
+	for k := range m {
+		out = append(out, k)
+	}
+	slices.Sort(out)
+	return out
 }
 
 // comparison numbers the outcomes of both sides, so that equal ones are one.
 type comparison struct {
+	port     uint16
+	host     string
+	callers  []Caller
 	space    *reach.Space
 	outcomes []Outcome
 	numbers  map[string]int
+	old, now []placed
+	from     [2]source // where no rule holds
+	out      *Difference
+}
+
+// placed is a rule with the requests for which its condition holds.
+type placed struct {
+	set  reach.Set
+	rule rule
 }
 
 func (c *comparison) number(o Outcome) int {
@@ -82,30 +154,194 @@ func (c *comparison) number(o Outcome) int {
 	return n
 }
 
-func (c *comparison) function(rules []rule, otherwise int) (reach.Function, error) {
-	var table []reach.Rule
-	for _, r := range rules {
+func (c *comparison) compare(before, after table) error {
+	var all []reach.Pred
+	for _, r := range slices.Concat(before.rules, after.rules) {
+		all = append(all, r.when)
+	}
+	for _, caller := range c.callers {
+		all = append(all, reach.Is(identity, reach.Exactly(caller.Identity)))
+	}
+	var err error
+	if c.space, err = reach.New(reach.DefaultLimits, all...); err != nil {
+		return err
+	}
+	c.from = [2]source{before.from, after.from}
+	f, err := c.function(before, &c.old)
+	if err != nil {
+		return err
+	}
+	g, err := c.function(after, &c.now)
+	if err != nil {
+		return err
+	}
+	regions, err := c.space.Compare(f, g)
+	if err != nil {
+		return err
+	}
+	return c.difference(regions)
+}
+
+func (c *comparison) function(t table, out *[]placed) (reach.Function, error) {
+	var rules []reach.Rule
+	for _, r := range t.rules {
 		set, err := c.space.Set(r.when)
 		if err != nil {
 			return reach.Function{}, err
 		}
-		table = append(table, reach.Rule{When: set, Then: c.number(r.then)})
+		*out = append(*out, placed{set, r})
+		rules = append(rules, reach.Rule{When: set, Then: c.number(r.then)})
 	}
-	return c.space.FirstMatch(table, otherwise)
+	return c.space.FirstMatch(rules, c.number(t.otherwise))
 }
 
-func (c *comparison) difference(regions []reach.Region, host string) *Difference {
-	out := &Difference{Regions: len(regions)}
+// difference joins the regions in which the same things change.
+func (c *comparison) difference(regions []reach.Region) error {
+	groups := map[string][]reach.Region{}
+	c.out.Regions += len(regions)
 	for _, r := range regions {
 		if r.Before == r.After {
 			continue
 		}
-		change := Change{Before: c.outcomes[r.Before], After: c.outcomes[r.After], Witness: c.space.Witness(r.Set)}
-		if change.Witness.Host == "" {
-			change.Witness.Host = host
+		c.out.Differ++
+		before, after := &c.outcomes[r.Before], &c.outcomes[r.After]
+		if onlyJudged(before, after) {
+			words, _ := c.space.Words(r.Set, 1)
+			c.out.Unknown = append(c.out.Unknown, strings.Join(words, "")+": "+errRewritten.Error())
+			continue
 		}
-		change.Words, change.More = c.space.Words(r.Set, maxWords)
-		out.Changes = append(out.Changes, change)
+		key := changeKey(deltas(before, after))
+		groups[key] = append(groups[key], r)
 	}
-	return out
+	for _, key := range sortedKeys(groups) {
+		change, err := c.change(groups[key])
+		if err != nil {
+			return err
+		}
+		c.out.Changes = append(c.out.Changes, *change)
+	}
+	slices.SortStableFunc(c.out.Changes, func(a, b Change) int { return compareClasses(a.Classes[0], b.Classes[0]) })
+	return nil
+}
+
+var errRewritten = errors.New("the server judges what a route or gateway changes on the way, by conditions that are written otherwise")
+
+// onlyJudged says that nothing but the conditions on a rewritten path differs.
+func onlyJudged(before, after *Outcome) bool {
+	b, a := *before, *after
+	b.Judged, a.Judged = "", ""
+	return b.key() == a.key()
+}
+
+func changeKey(list []Delta) string {
+	plain := slices.Clone(list)
+	for i := range plain {
+		plain[i].BeforeAt, plain[i].AfterAt = model.Origin{}, model.Origin{}
+	}
+	raw, err := json.Marshal(plain)
+	if err != nil {
+		panic("behave: a delta has no JSON: " + err.Error())
+	}
+	return string(raw)
+}
+
+// change describes regions in which the same things change.
+func (c *comparison) change(regions []reach.Region) (*Change, error) {
+	set, err := c.space.Union(mapped(regions, func(r reach.Region) reach.Set { return r.Set })...)
+	if err != nil {
+		return nil, err
+	}
+	out := &Change{Port: c.port}
+	if err := c.witness(out, set); err != nil {
+		return nil, err
+	}
+	old, now := c.taker(c.old, out.Witness, c.from[0]), c.taker(c.now, out.Witness, c.from[1])
+	for _, r := range regions {
+		if holds, _ := c.space.Holds(r.Set, out.Witness); holds {
+			out.Before, out.After = c.outcomes[r.Before], c.outcomes[r.After]
+		}
+	}
+	out.Deltas = deltas(&out.Before, &out.After)
+	for i := range out.Deltas {
+		d := &out.Deltas[i]
+		d.BeforeAt, d.AfterAt = old.place(d), now.place(d)
+		out.Classes = append(out.Classes, d.Class)
+	}
+	out.Classes = distinct(out.Classes)
+	out.Route = routeName(old.name, now.name)
+	if out.Witness.Host == "" {
+		out.Witness.Host = c.host
+	}
+	out.Witness.Port = c.port
+	return out, c.describe(out, set)
+}
+
+// witness is the least request, of a declared caller if there is one among
+// them; callers are all of these.
+func (c *comparison) witness(out *Change, set reach.Set) error {
+	best := set
+	for _, caller := range c.callers {
+		his, err := c.space.Set(reach.Is(identity, reach.Exactly(caller.Identity)))
+		if err == nil {
+			his, err = c.space.Intersection(set, his)
+		}
+		if err != nil {
+			return err
+		}
+		if his.Empty() {
+			continue
+		}
+		if len(out.Callers) == 0 {
+			best = his
+		}
+		out.Callers = append(out.Callers, caller.Ref)
+	}
+	out.Witness = c.space.Witness(best)
+	return nil
+}
+
+// taker is the source of the first rule that takes the request.
+func (c *comparison) taker(rules []placed, r *reach.Request, otherwise source) source {
+	for _, p := range rules {
+		if holds, _ := c.space.Holds(p.set, r); holds {
+			return p.rule.from
+		}
+	}
+	return otherwise
+}
+
+// describe puts the set into words: what of the request, and of whom, where the
+// two are independent of each other; else both together.
+func (c *comparison) describe(out *Change, set reach.Set) error {
+	who, err := c.space.Without(set, func(d reach.Dim) bool { return d != identity })
+	if err != nil {
+		return err
+	}
+	what, err := c.space.Without(set, func(d reach.Dim) bool { return d == identity })
+	if err != nil {
+		return err
+	}
+	both, err := c.space.Intersection(who, what)
+	if err != nil {
+		return err
+	}
+	if both != set {
+		out.Words, out.More = c.space.Words(set, maxWords)
+		return nil
+	}
+	out.Words, out.More = c.space.Words(what, maxWords)
+	if !who.Full() {
+		out.From, _ = c.space.Words(who, maxWords)
+	}
+	return nil
+}
+
+func routeName(old, now string) string {
+	switch {
+	case old == now || now == "":
+		return old
+	case old == "":
+		return now
+	}
+	return old + " → " + now
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/meshc/meshc/compiler/answer"
 	"github.com/meshc/meshc/compiler/behave"
 	"github.com/meshc/meshc/compiler/model"
-	"github.com/meshc/meshc/compiler/reach"
 )
 
 const friend = "spiffe://td/ns/default/sa/friend"
@@ -51,6 +50,10 @@ var same = map[string]func(*model.Service){
 	"an allow rule within another": func(s *model.Service) {
 		s.Allow = append(s.Allow, model.Rule{Principals: []string{friend}, Methods: []string{"GET"}})
 	},
+	"a hash that no policy asks for": func(s *model.Service) { s.Routes[2].Hash = []model.HashKey{{From: model.HashSourceIP}} },
+	"a default that is written": func(s *model.Service) {
+		s.Versions[0].Traffic = &model.Traffic{ConnectTimeout: model.DefaultConnectTimeout}
+	},
 	"the owner": func(s *model.Service) { s.Owner = "team" },
 }
 
@@ -77,23 +80,26 @@ var others = map[string]func(*model.Service){
 	},
 	"an answer":             func(s *model.Service) { s.Routes[2].Split, s.Routes[2].Respond = nil, &model.Respond{Status: 200} },
 	"the host that is seen": func(s *model.Service) { s.Routes[2].Rewrite = &model.Rewrite{Host: "a"} },
-	"a hash":                func(s *model.Service) { s.Routes[2].Hash = []model.HashKey{{From: model.HashSourceIP}} },
-	"a version's header":    func(s *model.Service) { s.Routes[2].Split[0].RequestHeaders.Remove = []string{"x"} },
-	"the backoff":           func(s *model.Service) { s.Routes[1].Retry.Backoff = &model.Backoff{Base: time.Second} },
-	"a fault":               func(s *model.Service) { s.Routes[2].Abort = &model.Abort{Status: 503, BasisPoints: 1} },
-	"a header":              func(s *model.Service) { s.Routes[2].ResponseHeaders.Set = []model.Header{{Name: "x", Value: "1"}} },
-	"a port":                func(s *model.Service) { s.Ports = append(s.Ports, model.Port{Number: 81}) },
-	"the identity":          func(s *model.Service) { s.SPIFFEID = "spiffe://td/ns/default/sa/other" },
-	"a version's traffic":   func(s *model.Service) { s.Versions[1].Traffic = &model.Traffic{ConnectTimeout: time.Second} },
+	"a hash": func(s *model.Service) {
+		s.Versions[0].Traffic = &model.Traffic{ConnectTimeout: model.DefaultConnectTimeout, Balance: &model.Balance{Policy: model.Maglev}}
+		s.Routes[2].Hash = []model.HashKey{{From: model.HashSourceIP}}
+	},
+	"a version's header":  func(s *model.Service) { s.Routes[2].Split[0].RequestHeaders.Remove = []string{"x"} },
+	"the backoff":         func(s *model.Service) { s.Routes[1].Retry.Backoff = &model.Backoff{Base: time.Second} },
+	"a fault":             func(s *model.Service) { s.Routes[2].Abort = &model.Abort{Status: 503, BasisPoints: 1} },
+	"a header":            func(s *model.Service) { s.Routes[2].ResponseHeaders.Set = []model.Header{{Name: "x", Value: "1"}} },
+	"a port":              func(s *model.Service) { s.Ports = append(s.Ports, model.Port{Number: 81}) },
+	"the identity":        func(s *model.Service) { s.SPIFFEID = "spiffe://td/ns/default/sa/other" },
+	"a version's traffic": func(s *model.Service) { s.Versions[1].Traffic = &model.Traffic{ConnectTimeout: time.Second} },
 }
 
 func TestChangesThatChangeNothing(t *testing.T) {
 	for name, change := range same {
 		after := reviews()
 		change(after)
-		d, err := behave.Services(reviews(), after)
-		if err != nil || len(d.Changes) > 0 || d.Regions < 5 {
-			t.Errorf("%s: %+v, %v", name, d, err)
+		d := behave.Services(reviews(), after, nil)
+		if len(d.Unknown)+len(d.Changes) > 0 || d.Regions < 5 {
+			t.Errorf("%s: %+v", name, d)
 		}
 	}
 }
@@ -102,9 +108,9 @@ func TestEveryOtherChangeIsFound(t *testing.T) {
 	for name, change := range others {
 		after := reviews()
 		change(after)
-		d, err := behave.Services(reviews(), after)
-		if err != nil || len(d.Changes) == 0 {
-			t.Errorf("%s: %+v, %v", name, d, err)
+		d := behave.Services(reviews(), after, nil)
+		if len(d.Unknown) > 0 || len(d.Changes) == 0 {
+			t.Errorf("%s: %+v", name, d)
 			continue
 		}
 		for _, c := range d.Changes {
@@ -114,24 +120,31 @@ func TestEveryOtherChangeIsFound(t *testing.T) {
 		}
 	}
 	for _, pair := range [][2]*model.Service{{nil, reviews()}, {reviews(), nil}} {
-		if d, err := behave.Services(pair[0], pair[1]); err != nil || len(d.Changes) == 0 {
-			t.Errorf("a service that comes or goes: %+v, %v", d, err)
+		if d := behave.Services(pair[0], pair[1], nil); len(d.Unknown) > 0 || len(d.Changes) == 0 {
+			t.Errorf("a service that comes or goes: %+v", d)
 		}
 	}
-	if d, err := behave.Services(nil, nil); err != nil || len(d.Changes) != 0 {
-		t.Errorf("nothing at all: %+v, %v", d, err)
+	if d := behave.Services(nil, nil, nil); len(d.Unknown)+len(d.Changes) != 0 {
+		t.Errorf("nothing at all: %+v", d)
 	}
 }
 
-func TestARewrittenPathThatIsJudgedIsUnknown(t *testing.T) {
-	after := reviews()
-	after.Routes[1].Rewrite = &model.Rewrite{Path: &model.Substitution{Pattern: "^/api", Text: "/v2"}}
-	if d, err := behave.Services(reviews(), after); d != nil || !reach.IsUnknown(err) {
-		t.Errorf("%+v, %v", d, err)
+func TestARewrittenPathThatIsJudgedOtherwiseIsUnknown(t *testing.T) {
+	rewritten := func() *model.Service {
+		s := reviews()
+		s.Routes[1].Rewrite = &model.Rewrite{Path: &model.Substitution{Pattern: "^/api", Text: "/v2"}}
+		return s
 	}
-	after.Allow = after.Allow[:1]
-	if d, err := behave.Services(reviews(), after); err != nil || len(d.Changes) == 0 {
-		t.Errorf("%+v, %v", d, err)
+	after := rewritten()
+	if d := behave.Services(rewritten(), after, nil); len(d.Unknown)+len(d.Changes) > 0 {
+		t.Errorf("nothing changes: %+v", d)
+	}
+	if d := behave.Services(reviews(), after, nil); len(d.Unknown) > 0 || len(d.Changes) == 0 {
+		t.Errorf("a rewrite is new: %+v", d)
+	}
+	after.Allow[1].Paths[0].Value = "/api/closed"
+	if d := behave.Services(rewritten(), after, nil); len(d.Unknown) == 0 {
+		t.Errorf("the path that the server judges: %+v", d)
 	}
 }
 
@@ -172,9 +185,9 @@ func TestAgainstAnswer(t *testing.T) {
 				others[routing[rng.IntN(len(routing))]](s)
 			}
 		}
-		d, err := behave.Services(before, after)
-		if err != nil {
-			t.Fatal(err)
+		d := behave.Services(before, after, nil)
+		if len(d.Unknown) > 0 {
+			t.Fatal(d.Unknown)
 		}
 		for _, c := range d.Changes {
 			r := &answer.Request{Method: c.Witness.Method, Port: c.Witness.Port, Target: c.Witness.Target(), Headers: c.Witness.Fields(), Host: c.Witness.Host}
@@ -212,8 +225,8 @@ func BenchmarkServices(b *testing.B) {
 	before, after := reviews(), reviews()
 	others["the weights"](after)
 	for b.Loop() {
-		if _, err := behave.Services(before, after); err != nil {
-			b.Fatal(err)
+		if d := behave.Services(before, after, nil); len(d.Unknown) > 0 {
+			b.Fatal(d.Unknown)
 		}
 	}
 }

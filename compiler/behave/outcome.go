@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/meshc/meshc/compiler/model"
@@ -22,7 +24,8 @@ const (
 	Replied Verdict = "replied"  // the client's proxy redirects or answers it
 	Denied  Verdict = "denied"   // the server's proxy answers 403
 	NoRoute Verdict = "no route" // the client's proxy answers 404
-	Refused Verdict = "refused"  // the server takes no such connection, or there is no such port
+	Refused Verdict = "refused"  // the server takes no connection without mutual TLS
+	Nowhere Verdict = "nowhere"  // there is no such port, or no such service
 )
 
 // Outcome is everything that the mesh does to a request, in normal form: equal
@@ -39,20 +42,25 @@ type Outcome struct {
 	Longest  time.Duration   `json:"maxDuration,omitempty"`
 	Idle     time.Duration   `json:"idleTimeout,omitempty"`
 	Retry    *Retry          `json:"retry,omitempty"`
-	Delay    *Fault          `json:"delay,omitempty"`
-	Abort    *Fault          `json:"abort,omitempty"`
+	Delay    *FaultOf        `json:"delay,omitempty"`
+	Abort    *FaultOf        `json:"abort,omitempty"`
 	Request  HeaderOps       `json:"requestHeaders,omitzero"`
 	Reply    HeaderOps       `json:"responseHeaders,omitzero"`
 	Protocol model.Protocol  `json:"protocol,omitempty"` // of the port
 	MTLS     model.MTLSMode  `json:"mtls,omitempty"`
 	Server   string          `json:"server,omitempty"` // the SPIFFE ID that the client insists on
+	As       string          `json:"as,omitempty"`     // the SPIFFE ID of a gateway that goes on with the request
+	Judged   string          `json:"judged,omitempty"` // conditions on the rewritten path under which the server lets it in
+	Client   []string        `json:"client,omitempty"` // what a gateway gives its clients time for, "name: value"
 }
 
 // Destination is one share of the requests.
 type Destination struct {
 	Cluster     string            `json:"cluster"`
+	Name        string            `json:"-"` // for people: the version, behind a gateway with its service
 	BasisPoints uint32            `json:"basisPoints"`
-	Labels      map[string]string `json:"labels,omitempty"` // that select its workloads
+	Labels      map[string]string `json:"labels,omitempty"`    // that select its workloads
+	Endpoints   []string          `json:"endpoints,omitempty"` // of an external without DNS
 	Request     HeaderOps         `json:"requestHeaders,omitzero"`
 	Reply       HeaderOps         `json:"responseHeaders,omitzero"`
 	Traffic     []string          `json:"traffic,omitempty"` // how the client treats it, "name: value"
@@ -70,8 +78,8 @@ type Retry struct {
 	Limited  *model.RateLimited `json:"rateLimited,omitempty"`
 }
 
-// Fault of a share of the requests, until it ends.
-type Fault struct {
+// FaultOf a share of the requests, until it ends.
+type FaultOf struct {
 	Fixed       time.Duration `json:"fixed,omitempty"`
 	Status      uint32        `json:"status,omitempty"`
 	BasisPoints uint32        `json:"basisPoints"`
@@ -114,33 +122,67 @@ func outcomeOf(s *model.Service, port uint16, r *model.Route) Outcome {
 		plain.Origin = model.Origin{}
 		out.Rewrite = &plain
 	}
-	for _, k := range r.Hash {
-		out.Hash = append(out.Hash, k.String())
+	if hashes(s, r) {
+		for _, k := range r.Hash {
+			out.Hash = append(out.Hash, k.String())
+		}
 	}
 	out.Delay, out.Abort = faults(r)
 	if p := s.Port(port); p != nil {
 		out.Protocol = p.Protocol
 	}
 	for _, d := range r.Split {
-		to := Destination{Cluster: model.ClusterName(port, d.Version, s.Host), BasisPoints: d.BasisPoints, Request: headerOps(d.RequestHeaders), Reply: headerOps(d.ResponseHeaders)}
+		to := Destination{
+			Cluster: model.ClusterName(port, d.Version, s.Host), Name: d.Version, BasisPoints: d.BasisPoints,
+			Request: headerOps(d.RequestHeaders), Reply: headerOps(d.ResponseHeaders),
+		}
 		if v := s.Version(d.Version); v != nil {
 			to.Labels = v.Labels
-			for _, t := range v.Traffic.Settings() {
-				to.Traffic = append(to.Traffic, t.Name+": "+t.Value)
-			}
+			to.Traffic = traffic(v.Traffic)
 		}
 		out.To = append(out.To, to)
+	}
+	slices.SortFunc(out.To, func(a, b Destination) int { return strings.Compare(a.Cluster, b.Cluster) })
+	return out
+}
+
+// unwritten are settings that say what holds without them.
+var unwritten = map[string]string{
+	"connectTimeout":          model.DefaultConnectTimeout.String(),
+	"connections.max":         strconv.Itoa(model.DefaultMaxConnections),
+	"connections.maxPending":  strconv.Itoa(model.DefaultMaxPending),
+	"connections.maxRequests": strconv.Itoa(model.DefaultMaxRequests),
+	"connections.maxRetries":  strconv.Itoa(model.DefaultMaxRetries),
+	"connections.idle":        model.DefaultUpstreamIdle.String(),
+}
+
+// traffic lists settings that differ from the built-in ones. Among how many
+// clients limits were divided is no behaviour: the limits are.
+func traffic(t *model.Traffic) []string {
+	var out []string
+	for _, s := range t.Settings() {
+		if unwritten[s.Name] != s.Value && s.Name != "connections.clients" {
+			out = append(out, s.Name+": "+s.Value)
+		}
 	}
 	return out
 }
 
+// hashes says that the endpoints of some destination are chosen by a hash.
+func hashes(s *model.Service, r *model.Route) bool {
+	return slices.ContainsFunc(r.Split, func(d model.Split) bool {
+		v := s.Version(d.Version)
+		return v != nil && v.Traffic != nil && v.Traffic.Balance != nil && v.Traffic.Balance.Policy.Hashes()
+	})
+}
+
 // faults of a route.
-func faults(r *model.Route) (delay, abort *Fault) {
+func faults(r *model.Route) (delay, abort *FaultOf) {
 	if d := r.Delay; d != nil {
-		delay = &Fault{Fixed: d.Fixed, BasisPoints: d.BasisPoints, Until: d.Until.UTC()}
+		delay = &FaultOf{Fixed: d.Fixed, BasisPoints: d.BasisPoints, Until: d.Until.UTC()}
 	}
 	if a := r.Abort; a != nil {
-		abort = &Fault{Status: a.Status, BasisPoints: a.BasisPoints, Until: a.Until.UTC()}
+		abort = &FaultOf{Status: a.Status, BasisPoints: a.BasisPoints, Until: a.Until.UTC()}
 	}
 	return delay, abort
 }

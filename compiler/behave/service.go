@@ -1,9 +1,7 @@
 package behave
 
 import (
-	"errors"
 	"slices"
-	"strconv"
 
 	"github.com/meshc/meshc/compiler/model"
 	"github.com/meshc/meshc/compiler/reach"
@@ -14,78 +12,93 @@ import (
 type rule struct {
 	when reach.Pred
 	then Outcome
+	from source
 }
 
-// service is the table of all that s does to requests of its callers. A caller
-// presents its identity wherever the server asks for one. Whether a caller
-// declares to use the service is no part of it. A nil s refuses everything.
-func service(s *model.Service) []rule {
-	if s == nil {
-		return nil
+// table is what an object does on one port: the first rule that holds, and
+// otherwise where none does.
+type table struct {
+	rules     []rule
+	otherwise Outcome
+	from      source
+}
+
+// nowhere is the table of a port that nothing listens on.
+func nowhere() table { return table{otherwise: Outcome{Verdict: Nowhere}} }
+
+var identity = reach.Dim{Kind: reach.Identity}
+
+// serviceTable is all that s does to requests of its callers on a port. A caller
+// presents its identity wherever the server asks for one. Who declares to use
+// the service is no part of it.
+func serviceTable(s *model.Service, port uint16) table {
+	if s == nil || s.Port(port) == nil {
+		return nowhere()
 	}
-	var out []rule
-	allowed := allows(s)
-	for _, p := range s.Ports {
-		here := reach.Is(reach.Dim{Kind: reach.Port}, reach.Exactly(strconv.Itoa(int(p.Number))))
-		for _, r := range s.Routes {
-			for _, number := range r.Ports {
-				if number == p.Number {
-					out = append(out, routeRules(s, number, r, here, allowed)...)
-				}
-			}
+	out := table{otherwise: Outcome{Verdict: NoRoute}, from: source{service: s, origin: s.Origin}}
+	for _, r := range s.Routes {
+		if slices.Contains(r.Ports, port) {
+			from := source{name: r.Name, service: s, route: r, origin: r.Origin}
+			out.rules = append(out.rules, routeRules(s, port, r, reach.OfMatches(r.Match), from, anybody{})...)
 		}
-		out = append(out, rule{here, Outcome{Verdict: NoRoute}})
 	}
 	return out
 }
 
 // routeRules are one route's: who is let in, and, where retries depend on the
 // method, with them and without.
-func routeRules(s *model.Service, port uint16, r *model.Route, here, allowed reach.Pred) []rule {
-	takes := reach.All(here, reach.OfMatches(r.Match))
+func routeRules(s *model.Service, port uint16, r *model.Route, takes reach.Pred, from source, who client) []rule {
 	then := outcomeOf(s, port, r)
 	if then.Verdict != Served {
-		return []rule{{takes, then}}
+		return []rule{{takes, then, from}}
+	}
+	v := server(s, port, r, who)
+	if s.MTLS == model.MTLSDisable {
+		v.who = known("")
 	}
 	var out []rule
 	if s.MTLS == model.MTLSStrict {
-		plain := reach.Absent(reach.Dim{Kind: reach.Identity})
-		out = append(out, rule{reach.All(takes, plain), Outcome{Verdict: Refused}})
+		out = append(out, rule{reach.All(takes, v.who.unknown()), Outcome{Verdict: Refused}, source{name: r.Name, origin: s.Origin}})
 	}
-	out = append(out, rule{reach.All(takes, reach.Not(allowed)), Outcome{Verdict: Denied}})
-	if again := retry(r.Retry); again != nil {
-		with := then
-		with.Retry = again
-		if len(r.Retry.Methods) == 0 {
-			return append(out, rule{takes, with})
-		}
-		out = append(out, rule{reach.All(takes, reach.OfMethods(r.Retry.Methods)), with})
+	says := judge(v, s.Allow, s.Deny)
+	out = append(out, rule{reach.All(takes, says.denied), Outcome{Verdict: Denied}, source{name: r.Name, origin: rulesAt(s)}})
+	if says.conditions != "" {
+		perhaps := then
+		perhaps.Judged = says.conditions
+		out = append(out, retried(reach.All(takes, reach.Not(says.allowed)), perhaps, r, from)...)
 	}
-	return append(out, rule{takes, then})
+	return append(out, retried(takes, then, r, from)...)
 }
 
-// rewritten is the Unknown of a service whose server judges what a route has
-// changed on the way: conditions on it are not conditions on the request.
-func rewritten(s *model.Service) error {
-	if s == nil {
-		return nil
-	}
-	rules := slices.Concat(s.Allow, s.Deny)
-	path := slices.ContainsFunc(rules, func(r model.Rule) bool { return len(r.Paths) > 0 || len(r.NotPaths) > 0 })
-	host := slices.ContainsFunc(rules, func(r model.Rule) bool { return len(r.Hosts) > 0 })
-	header := slices.ContainsFunc(rules, func(r model.Rule) bool { return len(r.Headers) > 0 })
-	for _, r := range s.Routes {
-		w := r.Rewrite
-		if path && w != nil && w.Path != nil || host && w != nil && w.Host != "" || header && changesHeaders(r) {
-			return &reach.Unknown{Where: "route " + strconv.Quote(r.Name), Err: errRewritten}
+// rulesAt is where it says who is let in.
+func rulesAt(s *model.Service) model.Origin {
+	for _, r := range append(s.Allow[:len(s.Allow):len(s.Allow)], s.Deny...) {
+		if !r.Origin.IsZero() {
+			return r.Origin
 		}
 	}
-	return nil
+	return s.Origin
 }
 
-func changesHeaders(r *model.Route) bool {
-	changes := func(h model.HeaderOps) bool { return len(h.Set)+len(h.Add)+len(h.Remove) > 0 }
-	return changes(r.RequestHeaders) || slices.ContainsFunc(r.Split, func(d model.Split) bool { return changes(d.RequestHeaders) })
+// retried gives an outcome the retries of its route, for the methods that they
+// are for.
+func retried(takes reach.Pred, then Outcome, r *model.Route, from source) []rule {
+	again := retry(r.Retry)
+	if again == nil {
+		return []rule{{takes, then, from}}
+	}
+	with := then
+	with.Retry = again
+	if len(r.Retry.Methods) == 0 {
+		return []rule{{takes, with, from}}
+	}
+	return []rule{{reach.All(takes, reach.OfMethods(r.Retry.Methods)), with, from}, {takes, then, from}}
 }
 
-var errRewritten = errors.New("it rewrites what the server allows callers by")
+func mapped[T, U any](list []T, f func(T) U) []U {
+	out := make([]U, len(list))
+	for i, v := range list {
+		out[i] = f(v)
+	}
+	return out
+}

@@ -95,8 +95,18 @@ func TestOperationsAgainstTables(t *testing.T) {
 		pairs := ok(s.Together(a, f))
 		seven := ok(s.Equals(f, 7))
 		fixed := ok(s.Fix(f, 2, 1))
+		some := ok(s.Exists(a, func(v int) bool { return v == 1 || v == 2 }))
 		for i, p := range points() {
 			at := func(v int) int { return p[v] }
+			exists := 0
+			for j, q := range points() {
+				if q[0] == p[0] && q[3] == p[3] {
+					exists |= wantA[j]
+				}
+			}
+			if s.At(some, at) != exists {
+				t.Fatal("exists")
+			}
 			want := 0
 			switch {
 			case wantA[i] == 1:

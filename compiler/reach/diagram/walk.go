@@ -60,3 +60,34 @@ func (s *Store) fix(f Node, variable, value int32, done map[Node]Node) Node {
 	done[f] = n
 	return n
 }
+
+// Exists is the set of points that lie in set for some value of every variable
+// that drop names.
+func (s *Store) Exists(set Node, drop func(variable int) bool) (Node, error) {
+	return s.result(s.exists(set, drop, map[Node]Node{}))
+}
+
+func (s *Store) exists(f Node, drop func(variable int) bool, done map[Node]Node) Node {
+	if f <= 0 || s.over {
+		return f
+	}
+	if n, ok := done[f]; ok {
+		return n
+	}
+	variable, runs := s.nodes[f].variable, s.nodes[f].runs
+	s.left.Steps -= len(runs)
+	var n Node
+	if drop(int(variable)) {
+		for _, r := range runs {
+			n = s.apply(or, n, s.exists(r.To, drop, done))
+		}
+	} else {
+		var out []Run
+		for _, r := range runs {
+			out = extend(out, Run{r.End, s.exists(r.To, drop, done)})
+		}
+		n = s.node(variable, out)
+	}
+	done[f] = n
+	return n
+}

@@ -1,0 +1,128 @@
+package behave
+
+import (
+	"slices"
+
+	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/compiler/reach"
+)
+
+// calls is who declares to call whom, in both meshes.
+type calls struct {
+	before, after map[model.Ref][]Caller    // by what is called; services only
+	upward        map[model.Ref][]model.Ref // in either mesh, with gateways
+}
+
+func callGraph(before, after *model.Mesh) *calls {
+	c := &calls{before: declared(before), after: declared(after), upward: map[model.Ref][]model.Ref{}}
+	for _, m := range []*model.Mesh{before, after} {
+		for _, s := range m.Services {
+			for _, used := range s.Uses {
+				c.upward[used] = append(c.upward[used], s.Ref)
+			}
+		}
+		for _, g := range m.Gateways {
+			for _, service := range backends(g) {
+				c.upward[service] = append(c.upward[service], g.Ref)
+			}
+		}
+	}
+	return c
+}
+
+func declared(m *model.Mesh) map[model.Ref][]Caller {
+	out := map[model.Ref][]Caller{}
+	for _, s := range m.Services {
+		for _, used := range s.Uses {
+			out[used] = append(out[used], Caller{s.Ref, s.SPIFFEID})
+		}
+	}
+	return out
+}
+
+// differ says that others declare to call it than before.
+func (c *calls) differ(ref model.Ref) bool { return !slices.Equal(c.before[ref], c.after[ref]) }
+
+// callers of either mesh, each once.
+func (c *calls) callers(ref model.Ref) []Caller {
+	out := slices.Concat(c.before[ref], c.after[ref])
+	slices.SortStableFunc(out, func(a, b Caller) int { return a.Ref.Compare(b.Ref) })
+	return slices.Compact(out)
+}
+
+// above are those whose requests lead to one of the affected by some way, and
+// who are not among them.
+func (c *calls) above(affected []model.Ref) []model.Ref {
+	seen := map[model.Ref]bool{}
+	for _, ref := range affected {
+		seen[ref] = true
+	}
+	var out []model.Ref
+	for work := slices.Clone(affected); len(work) > 0; work = work[1:] {
+		for _, next := range c.upward[work[0]] {
+			if !seen[next] {
+				seen[next] = true
+				out = append(out, next)
+				work = append(work, next)
+			}
+		}
+	}
+	slices.SortFunc(out, model.Ref.Compare)
+	return out
+}
+
+// declared adds the callers whose proxies newly know the object, or no longer
+// do, where the object's own changes do not say so already: a proxy has
+// listeners for what its service declares to use, and no others.
+func (c *calls) declared(ref model.Ref, d *Difference, before, after *model.Mesh) {
+	host, port := address(before, after, ref)
+	for _, caller := range c.callers(ref) {
+		was, is := knows(c.before[ref], caller.Ref), knows(c.after[ref], caller.Ref)
+		class, old, now := Expose, "its proxy does not know this host", "declares to use it"
+		if was && !is {
+			class, old, now = Narrow, now, old
+		}
+		if was == is || said(d, class, caller.Ref) {
+			continue
+		}
+		d.Regions++
+		d.Differ++
+		d.Changes = append(d.Changes, Change{
+			Port: port, Classes: []Class{class}, Words: []string{"every request"}, Callers: []model.Ref{caller.Ref},
+			From:    []string{caller.Ref.String()},
+			Deltas:  []Delta{{Class: class, Name: "caller " + caller.Ref.String(), Before: old, After: now, BeforeAt: serviceAt(before, caller.Ref), AfterAt: serviceAt(after, caller.Ref)}},
+			Witness: &reach.Request{Scheme: "http", Method: "GET", Path: "/", Host: host, Port: port, Identity: caller.Identity},
+		})
+	}
+}
+
+func knows(list []Caller, ref model.Ref) bool {
+	return slices.ContainsFunc(list, func(c Caller) bool { return c.Ref == ref })
+}
+
+// said that callers gain or lose the object altogether.
+func said(d *Difference, class Class, ref model.Ref) bool {
+	return slices.ContainsFunc(d.Changes, func(c Change) bool {
+		return slices.Contains(c.Classes, class) && slices.Contains(c.Callers, ref)
+	})
+}
+
+func serviceAt(m *model.Mesh, ref model.Ref) model.Origin {
+	if s := m.Service(ref); s != nil {
+		return s.Origin
+	}
+	return model.Origin{}
+}
+
+// address is a host and port of the object.
+func address(before, after *model.Mesh, ref model.Ref) (host string, port uint16) {
+	for _, m := range []*model.Mesh{before, after} {
+		if s := m.Service(ref); s != nil && len(s.Ports) > 0 {
+			host, port = s.Host, s.Ports[0].Number
+		}
+		if e := m.External(ref); e != nil && len(e.Ports) > 0 {
+			host, port = e.Host, e.Ports[0].Number
+		}
+	}
+	return host, port
+}

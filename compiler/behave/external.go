@@ -1,0 +1,18 @@
+package behave
+
+import "github.com/meshc/meshc/compiler/model"
+
+// externalTable is what callers' proxies do to requests for an external.
+func externalTable(e *model.External, port uint16) table {
+	if e == nil || e.Port(port) == nil {
+		return nowhere()
+	}
+	to := Destination{
+		Cluster: model.ClusterName(port, "", e.Host), Name: e.Host, BasisPoints: model.BasisPointsWhole,
+		Endpoints: e.Endpoints, Traffic: traffic(e.Traffic),
+	}
+	return table{
+		otherwise: Outcome{Verdict: Served, To: []Destination{to}, Timeout: e.Timeout, Protocol: e.Port(port).Protocol},
+		from:      source{name: e.Name, origin: e.Origin},
+	}
+}
