@@ -146,8 +146,9 @@ type Fault struct {
 
 // Connection to the server.
 type Connection struct {
-	MTLS   model.MTLSMode `json:"mtls"`
+	MTLS   model.MTLSMode `json:"mtls,omitempty"`
 	Server string         `json:"server,omitempty"` // the SPIFFE ID that the client insists on
+	TLS    []Setting      `json:"tls,omitempty"`    // to an external
 }
 
 // Authorization by the server's proxy.

@@ -65,6 +65,9 @@ func (a *asking) external(e *model.External) {
 		Split:   []Destination{{Percent: "100", Cluster: model.ClusterName(a.req.Port, "", e.Host), Traffic: settingsOf(e.Traffic.Settings())}},
 		Timeout: timeoutText(e.Timeout),
 	}
+	if t := e.TLSOn(a.req.Port); t != nil {
+		a.out.Connection = &Connection{TLS: settingsOf(t.Settings())}
+	}
 	a.end(OutsideMesh, fmt.Sprintf("it leaves the mesh for %s", e.Host))
 }
 

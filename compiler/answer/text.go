@@ -31,6 +31,12 @@ func (a *Answer) Text(w io.Writer) error {
 	}
 	if c := a.Connection; c != nil && c.Server != "" {
 		line("connection", "mTLS, peer must be %s (server: %s)", c.Server, c.MTLS)
+	} else if c != nil && len(c.TLS) > 0 {
+		var parts []string
+		for _, s := range c.TLS {
+			parts = append(parts, s.Name+" "+s.Value)
+		}
+		line("connection", "TLS: %s", strings.Join(parts, ", "))
 	} else if c != nil {
 		line("connection", "plaintext (server: %s)", c.MTLS)
 	}

@@ -22,23 +22,24 @@ type overIntent struct {
 // intentPasses in the order in which they run. A pass stays silent about what
 // an earlier one has refused: one mistake, one diagnostic.
 var intentPasses = []func(*overIntent){
-	(*overIntent).names,      // one thing per name and per host: every later look-up relies on it
-	(*overIntent).ports,      // numbers once per owner, protocols that this version routes
-	(*overIntent).identities, // account and domain parts that make a valid SPIFFE ID
-	(*overIntent).uses,       // edges of the call graph end somewhere
-	(*overIntent).protocols,  // retries that calls of gRPC would get
-	(*overIntent).routes,     // destinations, weights, ports, order constraints
-	(*overIntent).matches,    // conditions that a proxy can evaluate
-	(*overIntent).headers,    // header changes that a proxy may make
-	(*overIntent).resilience, // durations, retries and their arithmetic
-	(*overIntent).traffic,    // limits, ejection, health checks and balancing that can do what they say
-	(*overIntent).faults,     // known route, real effect, an end
-	(*overIntent).security,   // callers exist and can be known
-	(*overIntent).callers,    // `uses` and gateway routes against explicit allow lists
-	(*overIntent).gateways,   // listeners, hosts, backends
-	(*overIntent).telemetry,  // formats and filters of logs
-	(*overIntent).targets,    // nothing that the proxies concerned cannot serve
-	(*overIntent).twice,      // entries that a list holds already
+	(*overIntent).names,       // one thing per name and per host: every later look-up relies on it
+	(*overIntent).ports,       // numbers once per owner, protocols that this version routes
+	(*overIntent).identities,  // account and domain parts that make a valid SPIFFE ID
+	(*overIntent).uses,        // edges of the call graph end somewhere
+	(*overIntent).protocols,   // retries that calls of gRPC would get
+	(*overIntent).routes,      // destinations, weights, ports, order constraints
+	(*overIntent).matches,     // conditions that a proxy can evaluate
+	(*overIntent).headers,     // header changes that a proxy may make
+	(*overIntent).resilience,  // durations, retries and their arithmetic
+	(*overIntent).traffic,     // limits, ejection, health checks and balancing that can do what they say
+	(*overIntent).faults,      // known route, real effect, an end
+	(*overIntent).security,    // callers exist and can be known
+	(*overIntent).callers,     // `uses` and gateway routes against explicit allow lists
+	(*overIntent).gateways,    // listeners, hosts, backends
+	(*overIntent).externalTLS, // what TLS to externals can do
+	(*overIntent).telemetry,   // formats and filters of logs
+	(*overIntent).targets,     // nothing that the proxies concerned cannot serve
+	(*overIntent).twice,       // entries that a list holds already
 }
 
 // Intent judges what the user wrote. Only without errors may it be lowered.
@@ -68,6 +69,7 @@ var modelPasses = []func(*overModel){
 	(*overModel).alternatives,        // matches that multiply beyond what a proxy is given
 	(*overModel).rules,               // rules on callers that never hold, or that another one makes useless
 	(*overModel).healthDenied,        // health checks that the server would not let in
+	(*overModel).expiredInsecure,     // certificates that are verified again
 	(*overModel).expiredFaults,       // faults whose end has passed
 	(*overModel).retryAmplification,  // tries that multiply along the call graph
 	(*overModel).timeoutBudgets,      // callers that give up before what they wait for

@@ -10,4 +10,10 @@ const (
 	DenyHidesAllow   Code = "MSH3025" // deny rules take all that an allow rule lets in
 	DeniesEverybody  Code = "MSH3026" // a deny rule without a condition
 	RuleCovered      Code = "MSH3027" // another rule of the list says it already
+
+	InsecureTLS        Code = "MSH3040" // a certificate that is not verified, without a reason or after its end
+	UnverifiedTLS      Code = "MSH3041" // a certificate that is not verified for a while
+	TLSDoesNothing     Code = "MSH3042" // a field of `tls` that leaves nothing
+	BadCertificateFile Code = "MSH3043" // not an absolute path
+	PlaintextTo443     Code = "MSH3044" // the port of https without TLS
 )

@@ -28,6 +28,7 @@ var blocks = [][]Entry{
 	matching,
 	security,
 	rules,
+	originTLS,
 	resilience,
 	traffic,
 	callGraph,

@@ -69,7 +69,11 @@ func full() *model.Mesh {
 					RequestHeaders: model.HeaderOps{Set: []model.Header{{Name: "a", Value: "b"}}}, ResponseHeaders: model.HeaderOps{Remove: []string{"c"}}}},
 			}}}},
 		}},
-		Externals: []*model.External{{Ref: b, Host: "b.com", Ports: ports, Endpoints: []string{"1.2.3.4:80"}, Timeout: time.Second, Traffic: &model.Traffic{ConnectTimeout: time.Second}, Origin: line(30)}},
+		Externals: []*model.External{{Ref: b, Host: "b.com", Ports: ports, Endpoints: []string{"1.2.3.4:80"}, Timeout: time.Second, Traffic: &model.Traffic{ConnectTimeout: time.Second}, Origin: line(30),
+			TLS: &model.ExternalTLS{
+				Ports: []uint16{443}, SNI: "b.com", SANs: []string{"b.com"}, CA: "/ca", MinVersion: "1.3",
+				Insecure: &model.Insecure{Reason: "r", Until: time.Unix(1, 0), Origin: line(32)}, Origin: line(31),
+			}}},
 	}
 }
 
@@ -228,11 +232,17 @@ func TestTextShowsBeforeAfterAndLines(t *testing.T) {
   - host: b.com  [a.cue:30:1]
   - ports[http]: 80 http  [a.cue:2:1]
   - timeout: 1s  [a.cue:30:1]
+  - tls.ca: /ca  [a.cue:31:1]
+  - tls.insecure: until 1970-01-01T00:00:01Z: r  [a.cue:32:1]
+  - tls.minVersion: 1.3  [a.cue:31:1]
+  - tls.ports: [443]  [a.cue:31:1]
+  - tls.sans: b.com  [a.cue:31:1]
+  - tls.sni: b.com  [a.cue:31:1]
   - traffic.connectTimeout: 1s  [a.cue:30:1]
 ~ service n/a
   - routes[rest].requestHeaders.remove[r]: removed  [a.cue:4:1]
   ~ routes[rest].to[v1]: 90 % → 80 %  [a.cue:66:1]
-0 added, 1 changed, 1 removed; 7 fields differ
+0 added, 1 changed, 1 removed; 13 fields differ
 `
 	if out.String() != want {
 		t.Errorf("got\n%s", out.String())

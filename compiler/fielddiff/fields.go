@@ -212,6 +212,7 @@ func (f *flat) external(e *model.External) {
 	f.add("endpoints", strings.Join(e.Endpoints, ", "), e.Origin)
 	f.add("timeout", limitText(e.Timeout), e.Origin)
 	f.settings("traffic", e.Traffic.Settings(), e.Origin)
+	f.settings("tls", e.TLS.Settings(), e.Origin)
 }
 
 // settings adds each under path; around is the place of what has none.

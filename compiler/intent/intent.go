@@ -212,5 +212,6 @@ type External struct {
 	Timeout   *Value[string]
 	Features  []Feature
 	Traffic   *Traffic
+	TLS       *ExternalTLS
 	At        diag.Range
 }

@@ -168,6 +168,7 @@ func (c cursor) external(home string, namespace *intent.Value[string]) *intent.E
 		Endpoints: c.texts("endpoints"),
 		Timeout:   c.optionalText("timeout"),
 		Traffic:   c.traffic(),
+		TLS:       block(c, "tls", cursor.externalTLS),
 		At:        c.label(),
 	}
 }

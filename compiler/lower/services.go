@@ -41,6 +41,7 @@ func (l *lowering) externals() {
 			Endpoints: slices.Compact(endpoints),
 			Timeout:   durationOr(e.Timeout, DefaultTimeout),
 			Traffic:   traffic(l.scope.ExternalTraffic(e), e.Host.V, nil),
+			TLS:       externalTLS(e),
 			Origin:    e.At,
 
 			TimeoutOrigin: placeOf(e.Timeout),

@@ -208,6 +208,7 @@ type External struct {
 	Timeout   time.Duration
 	// TimeoutOrigin is zero for the built-in default.
 	TimeoutOrigin Origin
-	Traffic       *Traffic // nil: built-in defaults
+	Traffic       *Traffic     // nil: built-in defaults
+	TLS           *ExternalTLS // nil: plaintext
 	Origin        Origin
 }

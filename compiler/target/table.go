@@ -56,6 +56,7 @@ var Table = []Row{
 	{"gateway.*", Own, Proxies},
 	{"gateway.*.timeouts", Own, Proxies},
 	{"external.*", Callers, Proxies},
+	{"external.*.tls.insecure", Callers, Envoy},
 	{"external.*.traffic", Callers, Proxies},
 	{"external.*.traffic.outliers", Callers, Envoy},
 	{"external.*.traffic.health", Callers, Envoy},

@@ -95,7 +95,7 @@ var tlsMessages = []support.Message{
 		support.F("suppress_client_ca_list", "always so"),
 	}},
 	{Name: t + "SubjectAltNameMatcher", Fields: []support.Field{
-		support.Only("san_type", "", "URI"), support.F("matcher", ""),
+		support.Only("san_type", "DNS: of servers outside the mesh", "URI", "DNS"), support.F("matcher", "DNS: `exact` only"),
 	}},
 	{Name: t + "SdsSecretConfig", Fields: []support.Field{
 		support.F("name", ""), support.F("sds_config", "ADS, or gRPC from `meshc-agent`"),

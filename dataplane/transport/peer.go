@@ -28,10 +28,14 @@ type peerPolicy struct {
 	bundle      func() *x509.CertPool
 	trustDomain string // "" = every one that the bundle vouches for
 	matchers    []sanMatcher
+	hosts       []string // DNS names of a server outside the mesh; then there are no matchers
 	now         func() time.Time
 }
 
 func (p *peerPolicy) check(certs []*x509.Certificate, usage x509.ExtKeyUsage) error {
+	if len(p.hosts) > 0 {
+		return p.checkHost(certs, usage)
+	}
 	id, err := verify.Chain(certs, p.bundle(), usage, p.now())
 	if err != nil {
 		return fmt.Errorf("peer: %w", err)
@@ -115,11 +119,22 @@ func (p *peerPolicy) addInline(c *tlsv3.CertificateValidationContext) error {
 		return err
 	}
 	for i, m := range c.GetMatchTypedSubjectAltNames() {
+		if m.GetSanType() == tlsv3.SubjectAltNameMatcher_DNS {
+			host, err := compileDNS(m)
+			if err != nil {
+				return fmt.Errorf("match_typed_subject_alt_names[%d]: %w", i, err)
+			}
+			p.hosts = append(p.hosts, host)
+			continue
+		}
 		match, err := compileSAN(m)
 		if err != nil {
 			return fmt.Errorf("match_typed_subject_alt_names[%d]: %w", i, err)
 		}
 		p.matchers = append(p.matchers, match)
+	}
+	if len(p.hosts) > 0 && len(p.matchers) > 0 {
+		return errors.New("match_typed_subject_alt_names: DNS names beside SPIFFE IDs are not supported")
 	}
 	if c.GetTrustedCa() == nil {
 		return nil

@@ -19,7 +19,7 @@ func compileSAN(m *tlsv3.SubjectAltNameMatcher) (sanMatcher, error) {
 		return nil, err
 	}
 	if m.GetSanType() != tlsv3.SubjectAltNameMatcher_URI {
-		return nil, fmt.Errorf("san_type %s is not supported, only URI is", m.GetSanType())
+		return nil, fmt.Errorf("san_type %s is not supported, only URI and, of servers, DNS are", m.GetSanType())
 	}
 	return compileString(m.GetMatcher())
 }

@@ -96,6 +96,9 @@ func server(ctx *tlsv3.DownstreamTlsContext, s Secrets, o options) (*tls.Config,
 	if required && peer == nil {
 		return nil, errors.New("require_client_certificate without a validation context would let every certificate in")
 	}
+	if peer != nil && len(peer.hosts) > 0 {
+		return nil, errors.New("match_typed_subject_alt_names: a client has no DNS name")
+	}
 	getter := cfg.cert
 	cfg.tls.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return getter() }
 	switch {
@@ -134,7 +137,7 @@ func client(ctx *tlsv3.UpstreamTlsContext, s Secrets, o options) (*tls.Config, e
 	if peer == nil {
 		return nil, errors.New("common_tls_context.validation_context_type: without a trust bundle any server would be accepted")
 	}
-	if len(peer.matchers) == 0 {
+	if len(peer.matchers) == 0 && len(peer.hosts) == 0 {
 		return nil, errors.New("match_typed_subject_alt_names: without it any workload would pass for the server")
 	}
 	if getter := cfg.cert; getter != nil {

@@ -70,7 +70,8 @@ func (e *emitter) upstreamSocket(s *model.Service, p model.Protocol) (*corev3.Tr
 	}
 }
 
-// externalCluster has no identity to check and is reached in plaintext.
+// externalCluster is reached in plaintext, or by TLS with a certificate of the
+// web and not of the mesh.
 func (e *emitter) externalCluster(x *model.External, p model.Port) error {
 	name, port := model.ClusterName(p.Number, "", x.Host), p.Number
 	c := newCluster(name)
@@ -85,6 +86,12 @@ func (e *emitter) externalCluster(x *model.External, p model.Port) error {
 		inline(c, clusterv3.Cluster_STATIC, assignment(name, addrs...))
 	}
 	setTraffic(c, x.Traffic)
+	if t := x.TLSOn(port); t != nil {
+		var err error
+		if c.TransportSocket, err = e.externalSocket(t, p.Protocol); err != nil {
+			return fmt.Errorf("external %s: %w", x.Ref, err)
+		}
+	}
 	if err := setProtocol(c, p.Protocol, connections(x.Traffic)); err != nil {
 		return fmt.Errorf("external %s: %w", x.Ref, err)
 	}

@@ -35,7 +35,7 @@ const tagURI = 6 // RFC 5280 GeneralName uniformResourceIdentifier
 // rules of the X509-SVID specification (section 4 and 5), and returns the
 // peer's SPIFFE ID.
 func Chain(certs []*x509.Certificate, roots *x509.CertPool, usage x509.ExtKeyUsage, now time.Time) (spiffeid.ID, error) {
-	if err := checkSize(certs); err != nil {
+	if err := Size(certs); err != nil {
 		return spiffeid.ID{}, err
 	}
 	if roots == nil {
@@ -107,7 +107,8 @@ func ID(leaf *x509.Certificate) (spiffeid.ID, error) {
 	return id, nil
 }
 
-func checkSize(certs []*x509.Certificate) error {
+// Size refuses chains that are too long or too large, and none at all.
+func Size(certs []*x509.Certificate) error {
 	if len(certs) == 0 {
 		return errors.New("peer sent no certificate")
 	}

@@ -63,6 +63,10 @@ func (m *mesh) writeExternal() {
 		m.use("external.dns")
 	}
 	if m.chance(50) {
+		f.line("tls: %s", m.pick("{}", `{ports: ["http"], minVersion: "1.3"}`, `{sni: "edge.example.com", sans: ["weather.example.com", "edge.example.com"], ca: file: "/etc/ssl/certs/ca-certificates.crt"}`))
+		m.use("external.tls")
+	}
+	if m.chance(50) {
 		f.line("timeout: \"2s\"")
 		m.use("external.timeout")
 	}

@@ -12,7 +12,7 @@ import (
 var all = []string{
 	"allow.derived", "allow.everybody", "allow.methods", "allow.named", "allow.paths",
 	"cookie.absent", "cookie.contains", "cookie.exact", "cookie.not", "cookie.prefix", "cookie.present", "cookie.regex", "cookie.suffix",
-	"deny", "deny.named", "destinations", "external", "external.dns", "external.endpoints", "external.timeout",
+	"deny", "deny.named", "destinations", "external", "external.dns", "external.endpoints", "external.timeout", "external.tls",
 	"fault.abort", "fault.delay",
 	"gateway", "gateway.allow", "gateway.answers", "gateway.deny", "gateway.hosts", "gateway.match", "gateway.port", "gateway.requestHeaders",
 	"gateway.responseHeaders", "gateway.route.hosts",

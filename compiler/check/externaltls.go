@@ -1,0 +1,83 @@
+package check
+
+import (
+	"path"
+	"strings"
+	"time"
+
+	"github.com/meshc/meshc/compiler/diag"
+	"github.com/meshc/meshc/compiler/intent"
+	"github.com/meshc/meshc/compiler/literal"
+	"github.com/meshc/meshc/compiler/scope"
+)
+
+func (c *overIntent) externalTLS() {
+	for _, e := range c.mesh.Externals {
+		if e.TLS != nil {
+			c.tlsTo(e, e.TLS)
+		}
+		for _, p := range e.Ports {
+			if p.Number.V == 443 && e.TLS == nil {
+				d := c.report(diag.PlaintextTo443, p.At, "external %q: port 443 is asked in plaintext", e.Name.V)
+				d.Help = "write `tls: {}` to speak TLS"
+			}
+		}
+	}
+}
+
+func (c *overIntent) tlsTo(e *intent.External, t *intent.ExternalTLS) {
+	if t.Ports != nil && len(t.Ports) == 0 {
+		c.report(diag.TLSDoesNothing, t.At, "external %q: `ports` is empty, so TLS is spoken nowhere", e.Name.V).Help = "leave it out for every port"
+	}
+	for _, p := range t.Ports {
+		if scope.Port(e.Ports, p.V) == nil {
+			var known []string
+			for _, o := range e.Ports {
+				known = append(known, o.Name.V)
+			}
+			meantText(c.report(diag.UnknownPort, p.At, "external %q has no port %q", e.Name.V, p.V), p, known, t.Ports)
+		}
+	}
+	if t.SANs != nil && len(t.SANs) == 0 {
+		c.report(diag.TLSDoesNothing, t.At, "external %q: `sans` is empty, so no certificate would do", e.Name.V).Help = "leave it out for the SNI"
+	}
+	if t.SNI != nil && !isDNSName(t.SNI.V) {
+		c.report(diag.BadHost, t.SNI.At, "external %q: %q is not a DNS name", e.Name.V, t.SNI.V)
+	}
+	for _, name := range t.SANs {
+		if !isDNSName(name.V) {
+			c.report(diag.BadHost, name.At, "external %q: %q is not a DNS name", e.Name.V, name.V)
+		}
+	}
+	if t.CA != nil && (!path.IsAbs(t.CA.File.V) || path.Clean(t.CA.File.V) != t.CA.File.V) {
+		c.report(diag.BadCertificateFile, t.CA.File.At, "external %q: %q is not the absolute path of a file", e.Name.V, literal.Clip(t.CA.File.V))
+	}
+	c.insecure(e, t)
+}
+
+func (c *overIntent) insecure(e *intent.External, t *intent.ExternalTLS) {
+	i := t.Insecure
+	if i == nil {
+		return
+	}
+	if _, err := literal.Time(i.Until.V); err != nil {
+		c.report(diag.BadTime, i.Until.At, "external %q: %s", e.Name.V, err)
+	}
+	if strings.TrimSpace(i.Reason.V) == "" {
+		c.report(diag.InsecureTLS, i.Reason.At, "external %q: its certificate is not verified, and nobody says why", e.Name.V).Help = "write the reason"
+		return
+	}
+	c.report(diag.UnverifiedTLS, i.At, "external %q: its certificate is not verified until %s (%s)", e.Name.V, i.Until.V, literal.Clip(i.Reason.V))
+}
+
+// expiredInsecure finds certificates that are verified again, although the mesh
+// says otherwise.
+func (c *overModel) expiredInsecure() {
+	for _, e := range c.mesh.Externals {
+		if e.TLS == nil || e.TLS.Insecure == nil || c.now.Before(e.TLS.Insecure.Until) {
+			continue
+		}
+		d := c.report(diag.InsecureTLS, e.TLS.Insecure.Origin, "external %q: `insecure` ended at %s; its certificate is verified since", e.Name, e.TLS.Insecure.Until.Format(time.RFC3339))
+		d.Help = "take it away, or set a later `until`"
+	}
+}

@@ -1,0 +1,45 @@
+package lower
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/meshc/meshc/compiler/intent"
+	"github.com/meshc/meshc/compiler/literal"
+	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/compiler/scope"
+)
+
+// DefaultMinTLS is the lowest version of TLS that is spoken to an external.
+const DefaultMinTLS = "1.2"
+
+func externalTLS(e *intent.External) *model.ExternalTLS {
+	t := e.TLS
+	if t == nil {
+		return nil
+	}
+	out := &model.ExternalTLS{
+		SNI: strings.ToLower(scope.Or(t.SNI, e.Host.V)), SANs: sortedTexts(t.SANs),
+		CA: model.SystemCA, MinVersion: scope.Or(t.MinVersion, DefaultMinTLS), Origin: t.At,
+	}
+	if len(out.SANs) == 0 {
+		out.SANs = []string{out.SNI}
+	}
+	if t.CA != nil {
+		out.CA = t.CA.File.V
+	}
+	for _, p := range e.Ports {
+		if t.Ports == nil || slices.ContainsFunc(t.Ports, func(v intent.Value[string]) bool { return v.V == p.Name.V }) {
+			out.Ports = append(out.Ports, uint16(p.Number.V))
+		}
+	}
+	slices.Sort(out.Ports)
+	if i := t.Insecure; i != nil {
+		until, err := literal.Time(i.Until.V)
+		if err != nil {
+			panic("lower: intent was not checked: " + err.Error())
+		}
+		out.Insecure = &model.Insecure{Reason: i.Reason.V, Until: until, Origin: i.At}
+	}
+	return out
+}
