@@ -19,6 +19,7 @@ part[e2e]='go test -v -count=1 -timeout 55m ./test/e2e -skip RoutingLab|Controll
 part[envoy]='go test -v -count=1 -timeout 55m ./compiler/emit/xds -run TestEnvoyValidates'
 part[reach]='go test -v -count=1 -timeout 55m ./compiler/reach/...'
 part[interop]='go test -v -count=1 -timeout 55m ./test/interop'
+part[language]='go test -v -count=1 -timeout 55m ./test/language -run TestWholeLanguage'
 part[load]='go test -v -count=1 -timeout 55m ./compiler ./compiler/load -run SameEveryTime|Cached|RandomEdits'
 part[race-compiler]='go test -race -timeout 55m ./compiler/... ./schema/... ./testdata/genmesh/...'
 part[race-control]='go test -race -timeout 55m ./reconciler/... ./ca/... ./cmd/...'
@@ -26,7 +27,7 @@ part[race-data]='go test -race -timeout 55m ./dataplane/...'
 part[fuzz-compiler]='tools/fuzz.sh compiler schema testdata'
 part[fuzz-control]='tools/fuzz.sh reconciler ca cmd'
 part[fuzz-data]='tools/fuzz.sh dataplane'
-order=(lab kills e2e envoy reach interop load race-compiler race-control race-data fuzz-compiler fuzz-control fuzz-data)
+order=(lab kills e2e envoy reach interop language load race-compiler race-control race-data fuzz-compiler fuzz-control fuzz-data)
 
 # What the parts test: everything in the commit but the documents, so that
 # keeping the evidence does not make it out of date.

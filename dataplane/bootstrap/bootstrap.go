@@ -70,6 +70,9 @@ func Parse(file string, raw []byte) (*Bootstrap, error) {
 	if err := b.admin(); err != nil {
 		return nil, doc.place(err, "admin.address")
 	}
+	if err := b.runtime(doc); err != nil {
+		return nil, err
+	}
 	if err := b.dynamic(doc); err != nil {
 		return nil, err
 	}
@@ -106,6 +109,22 @@ func bracket(host string) string {
 		return "[" + host + "]"
 	}
 	return host
+}
+
+// regexBound is the runtime key that bounds Envoy's expressions: the one that
+// means nothing to a proxy whose expressions are Go's.
+const regexBound = "re2.max_program_size.error_level"
+
+func (b *Bootstrap) runtime(doc *document) error {
+	for i, layer := range b.Proto.GetLayeredRuntime().GetLayers() {
+		for key := range layer.GetStaticLayer().GetFields() {
+			if key != regexBound {
+				at := fmt.Sprintf("layered_runtime.layers[%d].static_layer", i)
+				return doc.fail(doc.at(at), at, "runtime key %q is not supported", key)
+			}
+		}
+	}
+	return nil
 }
 
 func (b *Bootstrap) dynamic(doc *document) error {

@@ -127,6 +127,11 @@ var sourceMessages = []support.Message{
 var bootstrapMessages = []support.Message{
 	{Name: "envoy.config.bootstrap.v3.Bootstrap", Fields: []support.Field{
 		support.F("node", ""), support.F("static_resources", ""), support.F("dynamic_resources", ""), support.F("admin", ""),
+		support.F("layered_runtime", "Envoy's bound of expressions; here RE2 in Go has its own"),
+	}},
+	{Name: "envoy.config.bootstrap.v3.LayeredRuntime", Fields: []support.Field{support.F("layers", "")}},
+	{Name: "envoy.config.bootstrap.v3.RuntimeLayer", Fields: []support.Field{
+		support.F("name", ""), support.F("static_layer", "`re2.max_program_size.error_level` only"),
 	}},
 	{Name: "envoy.config.core.v3.Node", Fields: []support.Field{
 		support.F("id", ""), support.F("cluster", ""), support.F("metadata", "sent to the control plane"), support.F("locality", ""),

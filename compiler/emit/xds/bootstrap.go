@@ -13,6 +13,7 @@ import (
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	httpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
 	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/meshc/meshc/compiler/model"
 )
@@ -91,6 +92,7 @@ func base(o BootstrapOptions) (*bootstrapv3.Bootstrap, error) {
 	}
 	out := &bootstrapv3.Bootstrap{
 		Node:            &corev3.Node{Id: o.NodeID, Cluster: o.Cluster},
+		LayeredRuntime:  expressions(),
 		StaticResources: &bootstrapv3.Bootstrap_StaticResources{Clusters: []*clusterv3.Cluster{agent}},
 	}
 	switch {
@@ -104,6 +106,18 @@ func base(o BootstrapOptions) (*bootstrapv3.Bootstrap, error) {
 		out.Admin = &bootstrapv3.Admin{Address: at}
 	}
 	return out, nil
+}
+
+// regexBound lets Envoy take every expression that vet takes: by default it
+// refuses those of more than 100 instructions, which a negated query parameter
+// of six letters exceeds. RE2 itself gives up at 8 MiB, below this bound.
+const regexBound = 1 << 20
+
+func expressions() *bootstrapv3.LayeredRuntime {
+	values := &structpb.Struct{Fields: map[string]*structpb.Value{"re2.max_program_size.error_level": structpb.NewNumberValue(regexBound)}}
+	return &bootstrapv3.LayeredRuntime{Layers: []*bootstrapv3.RuntimeLayer{{
+		Name: "meshc", LayerSpecifier: &bootstrapv3.RuntimeLayer_StaticLayer{StaticLayer: values},
+	}}}
 }
 
 func agentCluster(socket string) (*clusterv3.Cluster, error) {

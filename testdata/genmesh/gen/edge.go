@@ -72,6 +72,9 @@ func (m *mesh) writeExternal() {
 	}
 	m.traffic(f, "external", nil)
 	f.close()
+	if m.whole && m.chance(50) {
+		f.line("namespace: \"shop\"")
+	}
 	m.files["shop/weather.cue"] = f.String()
 }
 
@@ -86,6 +89,7 @@ func (m *mesh) writeGateway() {
 		m.use("gateway.hosts")
 	}
 	f.line("listeners: http: {port: 8080, protocol: \"http\"%s}", field)
+	m.edge(f)
 	for i, s := range m.behind {
 		m.gatewayRoute(f, "g"+string(rune('0'+i)), s, strings.Contains(hosts, "example"))
 	}
@@ -96,6 +100,7 @@ func (m *mesh) writeGateway() {
 
 func (m *mesh) gatewayRoute(f *source, name string, s *service, named bool) {
 	f.open("routes: " + name)
+	m.edgeOrder(f, name)
 	if m.chance(80) {
 		m.matches(f, name)
 		m.use("gateway.match")

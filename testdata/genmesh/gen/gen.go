@@ -33,11 +33,17 @@ func Constructs(seed uint64) []string { return Mesh(seed).Constructs }
 
 // Mesh gives the mesh of seed: 5 to 12 services in two namespaces, perhaps a
 // gateway, and one external.
-func Mesh(seed uint64) *Generated { return generate(seed, false) }
+func Mesh(seed uint64) *Generated { return generate(seed, kind{}) }
 
-func generate(seed uint64, envoy bool) *Generated {
+// kind says what a mesh may use.
+type kind struct {
+	envoy bool // also what only Envoy serves
+	whole bool // every field of the schema
+}
+
+func generate(seed uint64, k kind) *Generated {
 	m := &mesh{
-		envoy:      envoy,
+		kind:       k,
 		dice:       rand.New(rand.NewPCG(seed, 0x67656e)),
 		files:      make(map[string]string),
 		constructs: make(map[string]bool),
@@ -45,6 +51,10 @@ func generate(seed uint64, envoy bool) *Generated {
 	m.plan()
 	m.root()
 	for _, s := range m.services {
+		if s.rpc {
+			m.writeRPC(s)
+			continue
+		}
 		m.write(s)
 	}
 	m.writeExternal()
@@ -61,13 +71,17 @@ func generate(seed uint64, envoy bool) *Generated {
 
 // mesh is one mesh while it is made.
 type mesh struct {
+	kind
 	dice       *rand.Rand
-	envoy      bool // also what only Envoy serves
 	services   []*service
 	gateway    bool
 	behind     []*service // what the gateway leads to
 	files      map[string]string
 	constructs map[string]bool
+
+	budget    bool // retries are limited by budgets, wherever they are
+	allHashed bool // every service is hashed
+	allAdmin  bool // every service has a port for administration
 }
 
 // service is what has to be known of a service before any is written.
@@ -80,6 +94,7 @@ type service struct {
 	callers         []string // full references "namespace/name"
 	budget          bool     // retries have a budget
 	hashed          bool     // all routes have hash keys, and all versions a policy that hashes
+	rpc             bool     // an application that reads xDS itself
 }
 
 func (s *service) ref() string { return s.namespace + "/" + s.name }
@@ -102,7 +117,11 @@ func (m *mesh) use(construct string) { m.constructs[construct] = true }
 // plan draws the services and who calls whom. Calls go from a lower to a
 // higher number, so that they make no circle.
 func (m *mesh) plan() {
-	for i := range 5 + m.dice.IntN(8) {
+	if m.whole {
+		m.planWhole()
+	}
+	n := m.size()
+	for i := range n {
 		s := &service{
 			name:      fmt.Sprintf("s%d", i),
 			namespace: m.pick("shop", "shop", "pay"),
@@ -110,7 +129,7 @@ func (m *mesh) plan() {
 			ports:     []string{"http"},
 			versions:  []string{"v1", "v2", "v3"}[:1+m.dice.IntN(3)],
 		}
-		if m.chance(20) {
+		if m.chance(20) || m.allAdmin {
 			s.ports = append(s.ports, "admin")
 			m.use("ports.several")
 		}
@@ -118,7 +137,7 @@ func (m *mesh) plan() {
 	}
 	for i, s := range m.services {
 		for _, to := range m.services[i+1:] {
-			if m.chance(35) {
+			if m.chance(m.edges(n)) {
 				s.uses = append(s.uses, to.as(s.namespace))
 				to.callers = append(to.callers, s.ref())
 				m.use("uses")
@@ -126,10 +145,13 @@ func (m *mesh) plan() {
 		}
 	}
 	m.planGateway()
+	if m.whole {
+		m.planCalls()
+	}
 }
 
 func (m *mesh) planGateway() {
-	if m.gateway = m.chance(75); !m.gateway {
+	if m.gateway = m.chance(75) || m.whole; !m.gateway {
 		return
 	}
 	m.use("gateway")
@@ -156,7 +178,7 @@ gateway:  m.#Gateways
 external: m.#Externals
 
 mesh: {
-	name: "generated"` + domain + m.proxy() + `
+	name: "generated"` + domain + m.proxy() + m.config() + `
 }
 `
 }

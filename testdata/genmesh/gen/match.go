@@ -13,14 +13,17 @@ func (m *mesh) matches(f *source, name string) {
 		m.use("match.anyOf")
 	}
 	f.line("match: [%s]", strings.Join(all, ", "))
-	if m.chance(25) {
-		f.line("except: [%s]", m.exception())
+	if m.chance(25) || m.whole && m.chance(50) {
+		f.line("except: [%s]", m.exception(name))
 		m.use("match.except")
 	}
 }
 
 // exception has something in common with every match.
-func (m *mesh) exception() string {
+func (m *mesh) exception(rule string) string {
+	if m.whole {
+		return m.exceptions(rule)
+	}
 	return m.pick(`{headers: "x-except": present: true}`, `{query: except: {prefix: "y", not: true}, cookies: except: exact: "1"}`,
 		`{path: {regex: ".*[.]html"}, notMethod: "HEAD"}`, `{host: {suffix: ".example.net"}, scheme: "https"}`)
 }
@@ -33,7 +36,7 @@ func (m *mesh) match(name string) string {
 	if len(parts) > 0 && m.chance(40) {
 		parts = append(parts, m.method())
 	}
-	if m.chance(15) {
+	if m.chance(15) || m.whole && m.chance(20) {
 		parts = append(parts, `host: `+m.host())
 	}
 	if m.chance(15) {

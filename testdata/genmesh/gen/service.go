@@ -10,19 +10,21 @@ func (m *mesh) write(s *service) {
 	f.open("service: " + s.name)
 	f.line("namespace: %s", quote(s.namespace))
 	f.line("owner: %s", quote("team-"+s.name))
+	m.identity(f, s)
 	for i, p := range s.ports {
 		f.line("ports: %s: {number: %d, protocol: \"http\"}", p, 8080+i)
 	}
-	s.hashed = m.envoy && m.chance(30)
+	s.hashed = m.envoy && (m.chance(30) || m.allHashed)
 	s.budget = m.envoy && m.chance(50)
 	for _, v := range s.versions {
 		f.open("versions: " + v)
-		if !s.hashed {
+		m.labels(f, v)
+		if m.whole && m.chance(50) || !m.whole && !s.hashed {
 			m.traffic(f, "version", s)
 		}
 		f.close()
 	}
-	if s.hashed {
+	if s.hashed && !m.whole {
 		f.line("traffic: balance: policy: %s", quote(m.pick("ringHash", "maglev")))
 		m.use("balance.hash")
 	} else {
@@ -73,7 +75,9 @@ func (m *mesh) routes(f *source, s *service) {
 		}
 		f.close()
 	}
+	m.prefixes(f, s)
 	f.open("rest")
+	m.order(f, n)
 	m.action(f, s)
 	f.close()
 	f.close()
@@ -104,7 +108,13 @@ func (m *mesh) action(f *source, s *service) {
 
 func (m *mesh) weights(f *source, s *service) {
 	first := s.versions[0]
-	if len(s.versions) == 1 && m.chance(25) {
+	if m.whole && !s.rpc && m.chance(30) {
+		m.destination(f, first)
+		if len(s.versions) > 1 {
+			f.line("to: {%s: 99.5, %s: 0.5}", first, s.versions[1])
+			return
+		}
+	} else if len(s.versions) == 1 && !s.rpc && m.chance(25) {
 		f.line("destinations: %s: {requestHeaders: set: \"x-version\": %s, responseHeaders: remove: [\"x-inner\"]}", first, quote(first))
 		m.use("destinations")
 	}

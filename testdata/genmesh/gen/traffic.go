@@ -4,10 +4,16 @@ import "fmt"
 
 // ForEnvoy gives the mesh of seed as Mesh does, and lets it use what only Envoy
 // serves: how callers treat what they call.
-func ForEnvoy(seed uint64) *Generated { return generate(seed, true) }
+func ForEnvoy(seed uint64) *Generated { return generate(seed, kind{envoy: true}) }
 
 // traffic draws blocks for one owner: "service", "version" or "external".
 func (m *mesh) traffic(f *source, owner string, s *service) {
+	if m.whole {
+		f.open("traffic")
+		m.blocks(f, owner, s)
+		f.close()
+		return
+	}
 	if !m.envoy || !m.chance(60) {
 		return
 	}

@@ -31,7 +31,7 @@ func Set(r *Resources) error {
 	out = each(out, "routes", r.Routes, map[string]bool{})
 	out = each(out, "endpoints", r.Endpoints, map[string]bool{})
 	for _, rc := range r.Routes {
-		for _, name := range destinations(rc) {
+		for _, name := range Destinations(rc) {
 			if !known[name] {
 				out = append(out, fmt.Errorf("routes %q: there is no cluster %q", rc.GetName(), name))
 			}
@@ -65,8 +65,8 @@ func Name(m proto.Message) string {
 	return ""
 }
 
-// destinations are the clusters that routes lead to, each once.
-func destinations(rc *routev3.RouteConfiguration) []string {
+// Destinations are the clusters that routes lead to, each once.
+func Destinations(rc *routev3.RouteConfiguration) []string {
 	var out []string
 	add := func(name string) {
 		if name != "" && !slices.Contains(out, name) {

@@ -1,0 +1,210 @@
+package language
+
+import (
+	"maps"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/meshc/meshc/compiler"
+	"github.com/meshc/meshc/compiler/emit/xds"
+	"github.com/meshc/meshc/compiler/load"
+	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/testdata/genmesh/gen"
+)
+
+// Each field of the schema is written by at least one mesh in a hundred:
+// wholeLeast of the wholeMeshes that a soak tries. A short run tries a part.
+const (
+	wholeMeshes = 2000
+	wholeLeast  = 20
+	wholeShort  = 42
+)
+
+func soak() bool { return os.Getenv("MESHC_SOAK") == "1" }
+
+// neverWritten are fields that no mesh without a diagnostic writes, or that are
+// not of the mesh.
+var neverWritten = append([]string{"namespace"}, notForExternals...)
+
+// TestWholeLanguage: random meshes over the whole schema vet without errors,
+// Envoy validates what each proxy gets, meshc-proxy decodes it where it serves
+// the mesh, and grpc-go takes what applications get that read xDS themselves.
+func TestWholeLanguage(t *testing.T) {
+	envoy := envoyBinary(t)
+	w := &wholeRun{t: t, writers: map[string]int{}, merged: newBatch(), envoy: envoy}
+	seeds := make(chan uint64)
+	var group sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		group.Go(func() {
+			for seed := range seeds {
+				w.mesh(seed)
+			}
+		})
+	}
+	n := uint64(wholeShort)
+	if soak() {
+		n = wholeMeshes
+	}
+	for seed := range n {
+		seeds <- seed
+	}
+	close(seeds)
+	group.Wait()
+	w.flush(w.merged)
+	t.Logf("%d meshes, %d services, %d proxies in %d Envoy runs, %d gRPC channels", n, w.services, w.proxies, w.runs, w.channels)
+	if soak() {
+		w.everyField()
+	}
+}
+
+// TestWholeWritesEveryField: in a short run the fields alone are counted, of as
+// many meshes as it takes to see each.
+func TestWholeWritesEveryField(t *testing.T) {
+	const most = 400
+	missing := map[string]bool{}
+	for _, f := range load.SchemaFields() {
+		if f.Leaf && !isNeverWritten(f.Field) {
+			missing[f.Field] = true
+		}
+	}
+	for seed := uint64(0); seed < most && len(missing) > 0; seed++ {
+		for _, f := range written(t, seed) {
+			delete(missing, f)
+		}
+	}
+	for _, f := range slices.Sorted(maps.Keys(missing)) {
+		t.Errorf("no mesh of gen.Whole writes %s", f)
+	}
+}
+
+func isNeverWritten(field string) bool {
+	return slices.ContainsFunc(neverWritten, func(p string) bool { return strings.HasPrefix(field, p) })
+}
+
+func written(t *testing.T, seed uint64) []string {
+	t.Helper()
+	fields, diags, err := load.Written(t.Context(), gen.Whole(seed).FS())
+	if err != nil || diags.HasErrors() {
+		t.Fatal(seed, err, diags)
+	}
+	return fields
+}
+
+// wholeRun collects what is seen of the meshes.
+type wholeRun struct {
+	t     *testing.T
+	envoy string
+
+	mu       sync.Mutex
+	writers  map[string]int
+	merged   *batch
+	services int
+	proxies  int
+	runs     int
+	channels int
+}
+
+func (w *wholeRun) mesh(seed uint64) {
+	g := gen.Whole(seed)
+	res, err := compiler.Compile(w.t.Context(), g.FS(), compiler.Options{Now: now, Load: load.Options{InProcess: true}})
+	if err != nil {
+		w.t.Errorf("seed %d: %v", seed, err)
+		return
+	}
+	if res.Model == nil {
+		w.t.Errorf("seed %d: %v", seed, res.Diags)
+		return
+	}
+	if soak() {
+		fields := written(w.t, seed)
+		w.mu.Lock()
+		for _, f := range fields {
+			w.writers[f]++
+		}
+		w.mu.Unlock()
+	}
+	all := xds.DefaultWorkloads(res.Model)
+	apps := 0
+	for _, one := range all {
+		if one.Role == model.RoleGRPC {
+			apps++
+			continue
+		}
+		if gen.ForMeshc(seed) {
+			for _, err := range refusals(w.t, res.Model, one, all) {
+				w.t.Errorf("seed %d: %s: meshc-proxy refuses: %v", seed, one.NodeID(), err)
+			}
+		}
+		w.add(seed, res.Model, one, all)
+	}
+	if apps > 0 {
+		w.count(func() { w.channels += channels(w.t, res.Model, all) })
+	}
+	w.count(func() { w.services += len(res.Model.Services) })
+}
+
+func (w *wholeRun) count(add func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	add()
+}
+
+// add puts a proxy to the others that Envoy validates together.
+func (w *wholeRun) add(seed uint64, m *model.Mesh, one *model.Workload, all []*model.Workload) {
+	boot, err := xds.StaticBootstrap(m, one, all, xds.BootstrapOptions{AgentSocket: "/run/meshc/agent.sock", Now: now})
+	if err != nil {
+		w.t.Errorf("seed %d: %v", seed, err)
+		return
+	}
+	var full *batch
+	w.mu.Lock()
+	w.proxies++
+	if err := w.merged.add(seed, one.NodeID(), boot); err != nil {
+		w.t.Errorf("seed %d: %s: %v", seed, one.NodeID(), err)
+	}
+	if w.merged.full() {
+		full, w.merged = w.merged, newBatch()
+	}
+	w.mu.Unlock()
+	if full != nil {
+		w.flush(full)
+	}
+}
+
+// flush has Envoy validate a batch. What it refuses is looked for among the
+// proxies of the batch.
+func (w *wholeRun) flush(b *batch) {
+	if len(b.single) == 0 {
+		return
+	}
+	w.count(func() { w.runs++ })
+	out, err := envoyValidates(w.t, w.envoy, b.config(w.t))
+	if err == nil {
+		return
+	}
+	found := 0
+	for name, boot := range b.single {
+		if one, err := envoyValidates(w.t, w.envoy, toJSON(w.t, boot)); err != nil {
+			w.t.Errorf("%s: envoy refuses: %v\n%s", name, err, one)
+			if found++; found == 3 {
+				return
+			}
+		}
+	}
+	if found == 0 {
+		w.t.Errorf("envoy refuses %d proxies together, and none alone: %v\n%s", len(b.single), err, out)
+	}
+}
+
+// everyField: each is written often enough.
+func (w *wholeRun) everyField() {
+	for _, f := range load.SchemaFields() {
+		if f.Leaf && !isNeverWritten(f.Field) && w.writers[f.Field] < wholeLeast {
+			w.t.Errorf("%d of %d meshes write %s, want %d", w.writers[f.Field], wholeMeshes, f.Field, wholeLeast)
+		}
+	}
+}

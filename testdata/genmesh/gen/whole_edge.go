@@ -1,0 +1,40 @@
+package gen
+
+// edge writes how a gateway is called, by which proxy it is served, and what it
+// gives clients time for.
+func (m *mesh) edge(f *source) {
+	if !m.whole {
+		return
+	}
+	if m.chance(50) {
+		f.line("listeners: second: {port: 8081, protocol: \"http\"}")
+	}
+	if m.chance(40) {
+		f.line("serviceAccount: \"edge\"")
+	}
+	if m.chance(40) {
+		f.line("proxy: %s", quote(m.kindOfProxy()))
+	}
+	if m.chance(40) {
+		m.telemetry(f)
+	}
+	if m.envoy && m.chance(60) {
+		f.line("timeouts: {requestHeaders: %s%s%s}", quote(m.pick("0s", "5s")), m.maybe(", idle: \"10m\""), m.maybe(", maxConnection: \"24h\""))
+	}
+}
+
+// edgeOrder says what is so anyway, and for which listener a route is.
+func (m *mesh) edgeOrder(f *source, name string) {
+	if !m.whole {
+		return
+	}
+	if m.chance(30) {
+		f.line("listener: \"http\"")
+	}
+	if name == "g0" && len(m.behind) > 1 && m.chance(50) {
+		f.line("before: [\"g1\"]")
+	}
+	if name == "g2" && m.chance(50) {
+		f.line("after: [\"g0\"]")
+	}
+}
