@@ -14,6 +14,7 @@ import (
 	"github.com/meshc/meshc/dataplane/bootstrap"
 	"github.com/meshc/meshc/dataplane/engine"
 	"github.com/meshc/meshc/dataplane/identity"
+	"github.com/meshc/meshc/dataplane/identity/secretfile"
 	"github.com/meshc/meshc/dataplane/snapshot/build"
 	"github.com/meshc/meshc/dataplane/telemetry"
 )
@@ -27,6 +28,9 @@ type Options struct {
 	// and every TLS handshake fails.
 	Identity *identity.Config
 	LastGood string // directory of the last good configuration; "" = none
+	// Secrets is the directory of the certificates that the mesh names; "" = none,
+	// and a handshake that needs one fails.
+	Secrets string
 	// AdminSocket is the admin endpoint's unix socket where the bootstrap
 	// names no address; "" = no endpoint.
 	AdminSocket string
@@ -157,8 +161,25 @@ func (p *proxy) openIdentity(ctx context.Context) error {
 		p.source, current = source, source
 	}
 	p.secrets = build.NewSecrets(current)
+	if err := p.openSecrets(); err != nil {
+		return err
+	}
 	p.resolver = build.NewResolver(p.opts.Lookup)
 	p.builder = build.New(p.secrets, p.resolver)
+	return nil
+}
+
+// openSecrets keeps the certificates that the mesh names fresh.
+func (p *proxy) openSecrets() error {
+	if p.opts.Secrets == "" {
+		return nil
+	}
+	store, err := secretfile.Open(p.opts.Secrets, p.opts.Log)
+	if err != nil {
+		return err
+	}
+	p.secrets.ReadFiles(store)
+	p.background(func(ctx context.Context) error { store.Run(ctx); return store.Close() })
 	return nil
 }
 

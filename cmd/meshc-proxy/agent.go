@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 
@@ -15,12 +16,14 @@ import (
 
 	"github.com/meshc/meshc/dataplane/identity"
 	"github.com/meshc/meshc/dataplane/identity/sds"
+	"github.com/meshc/meshc/dataplane/identity/secretfile"
 )
 
 // agentFlags are the flags of `meshc-proxy agent`.
 type agentFlags struct {
 	identity identity.Config
 	socket   string
+	secrets  string
 }
 
 // newAgentCmd is `meshc-proxy agent`: it makes the workload's key beside a
@@ -32,7 +35,8 @@ func newAgentCmd() *cobra.Command {
 		Short: "make this workload's key, keep its certificate fresh and serve both to the Envoy beside it",
 		Long: `agent makes a private key, has the mesh's authority sign its certificate and
 renews it in time. It serves the SDS secrets "default" (key and chain) and
-"ROOTCA" (trust bundle) on a unix socket that only its own user can open.
+"ROOTCA" (trust bundle) on a unix socket that only its own user can open, and
+with --secrets-dir the certificates that the mesh names.
 
 The join token is needed once: the identity directory keeps key, certificate
 and bundle for the next start.`,
@@ -53,6 +57,7 @@ and bundle for the next start.`,
 	fl.StringVar(&f.identity.SPIFFEID, "spiffe-id", "", "identity to insist on (default: what the token says)")
 	fl.StringVar(&f.identity.Dir, "identity-dir", "", "directory that keeps key, certificate and bundle, mode 0700")
 	fl.DurationVar(&f.identity.TTL, "ttl", 0, "lifetime to ask for (default: the authority's)")
+	fl.StringVar(&f.secrets, "secrets-dir", "", "directory of the certificates that the mesh names, to be served as well")
 	fl.StringVar(&f.socket, "socket", "", "unix socket to serve SDS on, made with mode 0600")
 	for _, name := range []string{"ca-address", "ca-root", "identity-dir", "socket"} {
 		if err := cmd.MarkFlagRequired(name); err != nil {
@@ -62,9 +67,21 @@ and bundle for the next start.`,
 	return cmd
 }
 
+// openSecrets gives nil without a directory.
+func openSecrets(f agentFlags) (*secretfile.Store, error) {
+	if f.secrets == "" {
+		return nil, nil
+	}
+	return secretfile.Open(f.secrets, f.identity.Log)
+}
+
 // runAgent serves until ctx ends.
 func runAgent(ctx context.Context, f agentFlags) error {
 	source, err := identity.Open(f.identity)
+	if err != nil {
+		return err
+	}
+	files, err := openSecrets(f)
 	if err != nil {
 		return err
 	}
@@ -76,15 +93,15 @@ func runAgent(ctx context.Context, f agentFlags) error {
 		grpc.MaxRecvMsgSize(64<<10),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 	)
-	sds.New(source, f.identity.Log).Register(srv)
+	sds.New(source, files, f.identity.Log).Register(srv)
 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	renewing := make(chan struct{})
-	go func() {
-		defer close(renewing)
-		source.Run(ctx)
-	}()
+	var fresh sync.WaitGroup
+	fresh.Go(func() { source.Run(ctx) })
+	if files != nil {
+		fresh.Go(func() { files.Run(ctx) })
+	}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()
 	select {
@@ -94,7 +111,7 @@ func runAgent(ctx context.Context, f agentFlags) error {
 	case err = <-served:
 	}
 	cancel()
-	<-renewing
+	fresh.Wait()
 	if err != nil && !errors.Is(err, grpc.ErrServerStopped) {
 		return fmt.Errorf("serve SDS on %s: %w", f.socket, err)
 	}

@@ -21,6 +21,7 @@ type proxyFlags struct {
 	bootstrap string
 	identity  identity.Config
 	lastGood  string
+	secrets   string
 	admin     string
 	workers   int
 	drain     time.Duration
@@ -35,6 +36,7 @@ func (f *proxyFlags) register(cmd *cobra.Command) {
 	fl.StringVar(&f.identity.CARootFile, "ca-root", "", "file with the authority's root certificate (PEM)")
 	fl.StringVar(&f.identity.TokenFile, "join-token-file", "", "file with a one-time join token, mode 0600")
 	fl.StringVar(&f.identity.SPIFFEID, "spiffe-id", "", "identity to insist on (default: what the token says)")
+	fl.StringVar(&f.secrets, "secrets-dir", "", "directory of the certificates that the mesh names")
 	fl.StringVar(&f.lastGood, "last-good", "", "directory that keeps the last good configuration, mode 0700")
 	fl.StringVar(&f.admin, "admin-socket", "", "unix socket of the admin endpoint where the bootstrap names none (default: admin.sock in the last-good or identity directory)")
 	fl.IntVar(&f.workers, "workers", 0, "event loops (default: one per CPU)")
@@ -63,6 +65,7 @@ func serve(ctx context.Context, f proxyFlags, stderr io.Writer) error {
 		Bootstrap:    b,
 		Workers:      f.workers,
 		LastGood:     f.lastGood,
+		Secrets:      f.secrets,
 		AdminSocket:  f.adminSocket(),
 		DrainTimeout: f.drain,
 		Log:          log,

@@ -72,6 +72,9 @@ func runRoute(cmd *cobra.Command, f *routeFlags, rawURL string) error {
 	if !explicitPort {
 		req.Port = answer.DefaultPort(m, from, req)
 	}
+	if req.TLS && m.Gateway(from) == nil {
+		return fmt.Errorf("URL %q: a service calls others by http://; its proxy does the TLS", rawURL)
+	}
 	got, ok := answer.Ask(m, from, req, time.Now())
 	if !ok {
 		return unknownCaller(m, from)
@@ -113,14 +116,17 @@ func parseRequest(method, rawURL string, headers []string) (r *answer.Request, e
 	switch {
 	case err != nil:
 		return nil, false, fmt.Errorf("URL: %w", err)
-	case u.Scheme != "http" || u.Hostname() == "" || u.Opaque != "":
-		return nil, false, fmt.Errorf("URL %q: want http://HOST[:PORT]/PATH", rawURL)
+	case u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.Opaque != "":
+		return nil, false, fmt.Errorf("URL %q: want http://HOST[:PORT]/PATH, or https:// at a gateway", rawURL)
 	}
 	target, ok := message.NormalizePath(u.RequestURI()) // as proxies do before they ask the rules
 	if !ok || message.HasEscapedSlash(target) {
 		return nil, false, fmt.Errorf("URL %q: the proxy of the service or of the gateway answers 400 to this path", rawURL)
 	}
-	r = &answer.Request{Method: method, Host: strings.ToLower(u.Hostname()), Port: 80, Target: target}
+	r = &answer.Request{Method: method, Host: strings.ToLower(u.Hostname()), Port: 80, Target: target, TLS: u.Scheme == "https"}
+	if r.TLS {
+		r.Port = 443
+	}
 	if p := u.Port(); p != "" {
 		n, err := strconv.ParseUint(p, 10, 16)
 		if err != nil || n == 0 {

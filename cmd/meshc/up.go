@@ -25,7 +25,7 @@ import (
 )
 
 func newUpCmd() *cobra.Command {
-	var ref, state string
+	var ref, state, secrets string
 	var interval time.Duration
 	cmd := &cobra.Command{
 		Use:   "up [DIR]",
@@ -51,6 +51,11 @@ what runs. Ctrl-C stops everything.`,
 				return err
 			}
 			o.Interval = interval
+			if secrets != "" {
+				if o.Secrets, err = filepath.Abs(secrets); err != nil {
+					return err
+				}
+			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
 			return runUp(ctx, o, cmd.OutOrStdout(), cmd.ErrOrStderr())
@@ -58,6 +63,7 @@ what runs. Ctrl-C stops everything.`,
 	}
 	cmd.Flags().StringVar(&ref, "ref", "HEAD", "branch, tag or full ref to watch")
 	cmd.Flags().StringVar(&state, "state", "", "state directory (default: .meshc at the top of the repository)")
+	cmd.Flags().StringVar(&secrets, "secrets", "", "directory of the certificates that the mesh names (default: secrets in the state directory)")
 	cmd.Flags().DurationVar(&interval, "interval", 250*time.Millisecond, "how often to look for a new commit")
 	return cmd
 }

@@ -25,6 +25,14 @@ func (a *asking) throughGateway(g *model.Gateway) {
 		return
 	}
 	a.out.Listener = model.GatewayName(listener.Port)
+	if asked := a.req.TLS; asked != (listener.TLS != nil) {
+		a.end(NoListener, fmt.Sprintf("listener %q of gateway %s speaks %s", listener.Name, g.Ref, listener.Protocol))
+		return
+	}
+	if listener.Redirect != nil {
+		a.redirected(listener)
+		return
+	}
 	table := hostTable(listener, a.req.Host)
 	if table == nil {
 		a.end(NoHost, fmt.Sprintf("no route of listener %q is for host %s", listener.Name, a.req.Host))
@@ -81,4 +89,20 @@ func GatewayRoute(g *model.Gateway, req *Request) *model.Route {
 		}
 	}
 	return nil
+}
+
+// redirected is what a listener answers that sends every client to https.
+func (a *asking) redirected(l *model.GatewayListener) {
+	for _, pattern := range l.RedirectHosts {
+		if model.HostAccepts(pattern, strings.ToLower(a.req.Host)) {
+			a.out.HostPattern = pattern
+			a.out.Route = &Taken{
+				Name: l.Name + "/https", At: place(l.Origin), Timeout: timeoutText(0),
+				Redirect: fmt.Sprintf("%d %s", l.Redirect.Status, Location(l.Redirect, a.req)),
+			}
+			a.end(Redirected, fmt.Sprintf("listener %q redirects every request: %s", l.Name, a.out.Route.Redirect))
+			return
+		}
+	}
+	a.end(NoHost, fmt.Sprintf("listener %q does not take host %s", l.Name, a.req.Host))
 }

@@ -4,8 +4,11 @@ import (
 	"github.com/meshc/meshc/compiler/model"
 )
 
-// httpPort is what a URL without a port means.
-const httpPort = 80
+// What a URL without a port means.
+const (
+	httpPort  = 80
+	httpsPort = 443
+)
 
 // DefaultPort is the port that a URL without one means here: 80, unless what
 // answers has exactly one port, and that is another.
@@ -13,6 +16,9 @@ func DefaultPort(m *model.Mesh, from model.Ref, req *Request) uint16 {
 	if g := m.Gateway(from); g != nil {
 		if len(g.Listeners) == 1 {
 			return g.Listeners[0].Port
+		}
+		if req.TLS {
+			return httpsPort
 		}
 		return httpPort
 	}

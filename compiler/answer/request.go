@@ -19,6 +19,7 @@ type Request struct {
 	Headers []model.Header `json:"-"`      // in the order of the wire, names in any case
 	Source  netip.Addr     `json:"-"`      // of the connection that the judging proxy sees; zero: not given
 	Edge    bool           `json:"-"`      // sent to a gateway, which believes no x-forwarded-proto
+	TLS     bool           `json:"-"`      // the client's connection to the gateway is TLS
 }
 
 // Path is the target without the query string.
@@ -61,17 +62,27 @@ func (r *Request) Header(name string) []string {
 	return values
 }
 
-// Scheme is what x-forwarded-proto says, where a proxy believes it, else "http":
-// the ports of this version are plaintext (Envoy:
-// ConnectionManagerUtility::mutateRequestHeaders).
+// Scheme is what x-forwarded-proto says, where a proxy believes it, else that of
+// the client's connection (Envoy: ConnectionManagerUtility::mutateRequestHeaders).
 func (r *Request) Scheme() string {
-	if r.Edge {
+	switch {
+	case r.TLS:
+		return "https"
+	case r.Edge:
 		return "http"
 	}
 	for _, h := range r.Headers {
 		if v := strings.ToLower(h.Value); strings.EqualFold(h.Name, "x-forwarded-proto") && (v == "http" || v == "https") {
 			return v
 		}
+	}
+	return "http"
+}
+
+// spoken is the scheme of the client's own connection.
+func (r *Request) spoken() string {
+	if r.TLS {
+		return "https"
 	}
 	return "http"
 }

@@ -37,6 +37,7 @@ var intentPasses = []func(*overIntent){
 	(*overIntent).callers,     // `uses` and gateway routes against explicit allow lists
 	(*overIntent).gateways,    // listeners, hosts, backends
 	(*overIntent).externalTLS, // what TLS to externals can do
+	(*overIntent).listenerTLS, // certificates by server name, redirects to https
 	(*overIntent).telemetry,   // formats and filters of logs
 	(*overIntent).targets,     // nothing that the proxies concerned cannot serve
 	(*overIntent).twice,       // entries that a list holds already

@@ -46,9 +46,6 @@ func (c *overIntent) listenerPorts(g *intent.Gateway) {
 	seen := map[int]diag.Range{}
 	for _, l := range g.Listeners {
 		c.portNumber(seen, "listener", l.Name.V, l.Port)
-		if l.Protocol.V != "http" {
-			c.report(diag.TCPRefused, l.Protocol.At, "listener %q: protocol %q is not routed by this version", l.Name.V, l.Protocol.V).Help = "use \"http\""
-		}
 	}
 }
 

@@ -192,6 +192,12 @@ func (f *flat) gateway(g *model.Gateway) {
 	for _, l := range g.Listeners {
 		path := at("listeners", l.Name)
 		f.add(path+".port", fmt.Sprint(l.Port), l.Origin)
+		f.add(path+".protocol", string(l.Protocol), l.Origin)
+		f.settings(path+".tls", l.TLS.Settings(), l.Origin)
+		if l.Redirect != nil {
+			f.add(path+".redirectToHTTPS", fmt.Sprintf("%d to port %d", l.Redirect.Status, l.Redirect.Port), l.Origin)
+			f.add(path+".hosts", strings.Join(l.RedirectHosts, ", "), l.Origin)
+		}
 		for _, h := range l.Hosts {
 			var names []string
 			for _, r := range h.Routes {

@@ -174,8 +174,10 @@ type Gateway struct {
 type GatewayListener struct {
 	Name     Value[string]
 	Port     Value[int]
-	Protocol Value[string] // http
+	Protocol Value[string] // http | https
 	Hosts    []Value[string]
+	TLS      *ListenerTLS
+	Redirect *Value[bool] // redirectToHTTPS
 	At       diag.Range
 }
 

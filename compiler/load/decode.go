@@ -129,6 +129,8 @@ func (c cursor) listener() *intent.GatewayListener {
 		Port:     c.required("port").number(),
 		Protocol: c.required("protocol").text(),
 		Hosts:    c.texts("hosts"),
+		TLS:      block(c, "tls", cursor.listenerTLS),
+		Redirect: c.optionalTruth("redirectToHTTPS"),
 		At:       c.label(),
 	}
 }

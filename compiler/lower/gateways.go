@@ -24,7 +24,7 @@ func (l *lowering) gateways() {
 		l.gatewaySecurity(g, out)
 		rules := l.gatewayRules(g)
 		for _, gl := range g.Listeners {
-			out.Listeners = append(out.Listeners, listener(gl, rules))
+			out.Listeners = append(out.Listeners, listener(g, gl, rules))
 		}
 		sortListeners(out.Listeners)
 		l.mesh.Gateways = append(l.mesh.Gateways, out)
@@ -169,8 +169,14 @@ func meetAll(as, bs []model.Match) (met []model.Match, ok bool) {
 // listener builds the tables of one port. A proxy asks only the most specific
 // pattern that accepts a host, so each table holds every rule whose patterns
 // cover its own, in match order.
-func listener(gl *intent.GatewayListener, rules []*gatewayRule) model.GatewayListener {
-	out := model.GatewayListener{Name: gl.Name.V, Port: uint16(gl.Port.V), Origin: gl.At}
+func listener(g *intent.Gateway, gl *intent.GatewayListener, rules []*gatewayRule) model.GatewayListener {
+	out := model.GatewayListener{
+		Name: gl.Name.V, Port: uint16(gl.Port.V), Protocol: model.Protocol(gl.Protocol.V), TLS: listenerTLS(gl.TLS), Origin: gl.At,
+	}
+	if scope.RedirectsToHTTPS(gl) {
+		out.Redirect, out.RedirectHosts = toHTTPS(g, gl), redirectHosts(gl)
+		return out
+	}
 	for _, host := range patternsOf(gl, rules) {
 		table := model.GatewayHost{Host: host}
 		for _, rule := range rules {

@@ -167,10 +167,16 @@ type Gateway struct {
 
 // GatewayListener is one open port and its hosts' routes.
 type GatewayListener struct {
-	Name   string
-	Port   uint16
-	Hosts  []GatewayHost
-	Origin Origin
+	Name     string
+	Port     uint16
+	Protocol Protocol     // HTTP or HTTPS
+	TLS      *ListenerTLS // of HTTPS
+	// Redirect, when set, is the answer to every request for one of
+	// RedirectHosts, and there are no Hosts.
+	Redirect      *Redirect
+	RedirectHosts []string // host patterns, as CompareHosts orders them
+	Hosts         []GatewayHost
+	Origin        Origin
 }
 
 // GatewayHost is the route table of one host pattern ("*", "*.example.com" or

@@ -22,6 +22,7 @@ type dconn struct {
 	acceptor *acceptor
 	listener string
 	protocol string // "tls" or "raw_buffer": what the chain was chosen by
+	sni      string // the server name that it was chosen by as well
 	tlsConf  *tls.Config
 	chain    *chainView // for the next request; a stream holds its own
 	peerInfo
@@ -85,7 +86,7 @@ func (w *worker) newDconn(a *acceptor, fd int, remote netip.AddrPort) {
 		w.timers.set(&d.timer, w.now+orDefault(l.snap.InspectTimeout, 15*time.Second))
 		return
 	}
-	d.choose(l, "raw_buffer")
+	d.choose(l, "", "raw_buffer")
 }
 
 func localAddr(fd int, bound netip.AddrPort) netip.AddrPort {
@@ -101,13 +102,13 @@ func localAddr(fd int, bound netip.AddrPort) netip.AddrPort {
 
 // choose takes the filter chain; no chain means no service (Envoy:
 // no_filter_chain_match).
-func (d *dconn) choose(l *listenerView, protocol string) {
-	c := l.pick(protocol)
+func (d *dconn) choose(l *listenerView, serverName, protocol string) {
+	c := l.pick(serverName, protocol)
 	if c == nil {
 		d.close()
 		return
 	}
-	d.protocol, d.chain, d.tlsConf = protocol, c, c.tls
+	d.protocol, d.sni, d.chain, d.tlsConf = protocol, serverName, c, c.tls
 	c.stats.connect()
 	if c.tls == nil {
 		d.open()
@@ -195,30 +196,6 @@ func (d *dconn) run() {
 // maxTurns is how many exchanges of one connection, or pieces of one body, go
 // through before others get their turn.
 const maxTurns = 16
-
-// inspect looks at the first byte without taking it. A TLS record of a handshake
-// begins with 22, which cannot begin an HTTP request, so one byte decides and a
-// fragmented ClientHello cannot slip into the plaintext chain.
-func (d *dconn) inspect() {
-	n, errno := sysPeek(d.fd, d.w.scratch[:1])
-	switch {
-	case errno == unix.EAGAIN:
-		return
-	case errno != 0 || n == 0:
-		d.close()
-		return
-	}
-	l := d.w.view.listeners[d.listener]
-	if l == nil {
-		d.close()
-		return
-	}
-	if d.w.scratch[0] == 22 {
-		d.choose(l, "tls")
-	} else {
-		d.choose(l, "raw_buffer")
-	}
-}
 
 func (d *dconn) runHandshake() {
 	done, err := d.handshake()
@@ -531,7 +508,7 @@ func (d *dconn) refresh() bool {
 	if d.chain == nil {
 		return true
 	}
-	c := l.pick(d.protocol)
+	c := l.pick(d.sni, d.protocol)
 	if c == nil || c.tls != d.tlsConf {
 		return false
 	}

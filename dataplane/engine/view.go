@@ -2,8 +2,10 @@ package engine
 
 import (
 	"crypto/tls"
+	"math"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/meshc/meshc/dataplane/cluster"
@@ -21,6 +23,7 @@ type view struct {
 type listenerView struct {
 	snap   *snapshot.Listener
 	chains []*chainView
+	byName bool // some chain is for certain server names
 }
 
 // chainView is a filter chain with its defaults filled in.
@@ -108,6 +111,7 @@ func (w *worker) viewListener(l *snapshot.Listener, p *prepared, next *view) *li
 			c.limits.HeadBytes = h.MaxRequestHeadersKiB << 10
 		}
 		v.chains = append(v.chains, c)
+		v.byName = v.byName || len(ch.ServerNames) > 0
 	}
 	return v
 }
@@ -160,14 +164,39 @@ func (w *worker) drainGoneConns() {
 	}
 }
 
-// pick chooses the chain for a transport protocol, "tls" or "raw_buffer".
-func (l *listenerView) pick(protocol string) *chainView {
+// pick chooses the chain for a server name, "" when the client names none, and a
+// transport protocol, "tls" or "raw_buffer". As in Envoy, the name decides first:
+// a chain with a worse name does not stand in for a transport protocol.
+func (l *listenerView) pick(serverName, protocol string) *chainView {
+	best := -1
 	for _, c := range l.chains {
-		if p := c.snap.TransportProtocol; p == "" || p == protocol {
+		best = max(best, nameRank(c.snap.ServerNames, serverName))
+	}
+	for _, c := range l.chains {
+		if p := c.snap.TransportProtocol; (p == "" || p == protocol) && best >= 0 && nameRank(c.snap.ServerNames, serverName) == best {
 			return c
 		}
 	}
 	return nil
+}
+
+// nameRank says how well a chain's names fit: the whole name best, then the
+// longest wildcard, then no names at all; below 0 they do not fit.
+func nameRank(names []string, name string) int {
+	if len(names) == 0 {
+		return 0
+	}
+	best := -1
+	for _, n := range names {
+		suffix, wild := strings.CutPrefix(n, "*")
+		switch {
+		case n == name:
+			return math.MaxInt
+		case wild && len(name) > len(suffix) && strings.HasSuffix(name, suffix):
+			best = max(best, len(suffix))
+		}
+	}
+	return best
 }
 
 func (w *worker) drain() {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -31,6 +32,7 @@ type Listener struct {
 type Chain struct {
 	Name              string
 	TransportProtocol string
+	ServerNames       []string                    // "a.example" or "*.example"; none: every name
 	TLS               *tlsv3.DownstreamTlsContext // nil: plaintext
 	HandshakeTimeout  time.Duration
 	HTTP              *HTTP
@@ -103,14 +105,23 @@ func decodeListener(m *listenerv3.Listener) (*Listener, error) {
 // and refuses two chains that want the same connections.
 func (l *Listener) orderChains() error {
 	seen := make(map[string]bool)
+	inspects := false
 	for _, c := range l.Chains {
-		if seen[c.TransportProtocol] {
-			return fmt.Errorf("filter_chains: two chains match transport_protocol %q", c.TransportProtocol)
+		inspects = inspects || c.TransportProtocol == "tls" || len(c.ServerNames) > 0
+		names := c.ServerNames
+		if len(names) == 0 {
+			names = []string{""}
 		}
-		seen[c.TransportProtocol] = true
+		for _, name := range names {
+			key := name + " " + c.TransportProtocol
+			if seen[key] {
+				return fmt.Errorf("filter_chains: two chains match transport_protocol %q and server name %q", c.TransportProtocol, name)
+			}
+			seen[key] = true
+		}
 	}
-	if seen["tls"] && !l.InspectTLS {
-		return errors.New("filter_chains: matching transport_protocol \"tls\" needs the tls_inspector listener filter")
+	if inspects && !l.InspectTLS {
+		return errors.New("filter_chains: matching transport_protocol \"tls\" or server_names needs the tls_inspector listener filter")
 	}
 	slices.SortStableFunc(l.Chains, func(a, b *Chain) int {
 		return len(b.TransportProtocol) - len(a.TransportProtocol)
@@ -132,7 +143,11 @@ func decodeChain(m *listenerv3.FilterChain, direction string) (*Chain, error) {
 	c := &Chain{
 		Name:              m.GetName(),
 		TransportProtocol: m.GetFilterChainMatch().GetTransportProtocol(),
+		ServerNames:       m.GetFilterChainMatch().GetServerNames(),
 		HandshakeTimeout:  m.GetTransportSocketConnectTimeout().AsDuration(),
+	}
+	if err := serverNames(c.ServerNames); err != nil {
+		return nil, fmt.Errorf("filter_chain_match: server_names: %w", err)
 	}
 	tls, err := downstreamTLS(m.GetTransportSocket())
 	if err != nil {
@@ -153,6 +168,17 @@ func decodeChain(m *listenerv3.FilterChain, direction string) (*Chain, error) {
 		return nil, fmt.Errorf("filters[0]: %w", err)
 	}
 	return c, nil
+}
+
+// serverNames refuses what Envoy would match otherwise: it takes a wildcard as
+// the first label alone, and names in lower case.
+func serverNames(names []string) error {
+	for _, n := range names {
+		if rest := strings.TrimPrefix(n, "*."); rest == "" || strings.Contains(rest, "*") || n != strings.ToLower(n) {
+			return fmt.Errorf("%q is neither a name in lower case nor \"*.\" and one", n)
+		}
+	}
+	return nil
 }
 
 // listenAddress takes IP literals: a listener does not resolve names.

@@ -35,6 +35,7 @@ var listenerMessages = []support.Message{
 	}},
 	{Name: "envoy.config.listener.v3.FilterChainMatch", Fields: []support.Field{
 		support.Only("transport_protocol", "the more specific chain wins", "tls", "raw_buffer"),
+		support.F("server_names", "exact before the longest wildcard before none"),
 	}},
 	{Name: "envoy.config.listener.v3.ListenerFilter", Fields: []support.Field{
 		support.F("name", ""), support.F("typed_config", ""),

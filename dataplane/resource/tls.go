@@ -5,12 +5,14 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"strings"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	rawbufferv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/raw_buffer/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/meshc/meshc/dataplane/identity/secretfile"
 	"github.com/meshc/meshc/dataplane/transport"
 )
 
@@ -114,16 +116,17 @@ func socketConfig(socket *corev3.TransportSocket) (proto.Message, error) {
 	return config, nil
 }
 
-// checkSecrets: certificates come from the proxy's own identity, bundles from
-// it too or over ADS.
+// checkSecrets: certificates come from the proxy's own identity or are named by
+// the mesh and kept beside the proxy, bundles likewise or over ADS.
 func checkSecrets(ctx *tlsv3.CommonTlsContext) error {
 	for _, config := range ctx.GetTlsCertificateSdsSecretConfigs() {
 		ref, err := secretRef(config)
 		if err != nil {
 			return fmt.Errorf("tls_certificate_sds_secret_configs: %w", err)
 		}
-		if ref.Source != FromAgent || ref.Name != IdentitySecret {
-			return fmt.Errorf("tls_certificate_sds_secret_configs: secret %q: only %q from %s is supported", ref.Name, IdentitySecret, AgentCluster)
+		named := strings.HasPrefix(ref.Name, secretfile.CertificatePrefix) && secretfile.Known(ref.Name)
+		if ref.Source != FromAgent || ref.Name != IdentitySecret && !named {
+			return fmt.Errorf("tls_certificate_sds_secret_configs: secret %q: only %q and named certificates from %s are supported", ref.Name, IdentitySecret, AgentCluster)
 		}
 	}
 	if config := validationSDS(ctx); config != nil {
@@ -131,7 +134,8 @@ func checkSecrets(ctx *tlsv3.CommonTlsContext) error {
 		if err != nil {
 			return fmt.Errorf("validation_context_sds_secret_config: %w", err)
 		}
-		if ref.Source == FromAgent && ref.Name != RootSecret {
+		named := strings.HasPrefix(ref.Name, secretfile.AuthoritiesPrefix) && secretfile.Known(ref.Name)
+		if ref.Source == FromAgent && ref.Name != RootSecret && !named {
 			return fmt.Errorf("validation_context_sds_secret_config: %s has no secret %q", AgentCluster, ref.Name)
 		}
 	}

@@ -34,10 +34,12 @@ type Listener struct {
 	InspectTimeout time.Duration
 }
 
-// Chain is one filter chain. The first whose TransportProtocol fits is taken.
+// Chain is one filter chain. Of those whose ServerNames fit best, the first whose
+// TransportProtocol fits is taken.
 type Chain struct {
 	Name              string
 	TransportProtocol string      // "", "tls" or "raw_buffer"
+	ServerNames       []string    // "a.example" or "*.example", in lower case; none: every name
 	TLS               *tls.Config // nil: plaintext
 	HandshakeTimeout  time.Duration
 	HTTP              *HTTP

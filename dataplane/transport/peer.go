@@ -23,10 +23,15 @@ const maxBundleBytes = 1 << 20
 // bundlePrefix begins the names of bundles that belong to one trust domain.
 const bundlePrefix = "bundle|"
 
+// authoritiesPrefix begins the names of authorities outside the mesh: who they
+// vouch for needs no SPIFFE ID.
+const authoritiesPrefix = "ca|"
+
 // peerPolicy says which peers pass.
 type peerPolicy struct {
 	bundle      func() *x509.CertPool
 	trustDomain string // "" = every one that the bundle vouches for
+	outside     bool   // the bundle is of authorities outside the mesh
 	matchers    []sanMatcher
 	hosts       []string // DNS names of a server outside the mesh; then there are no matchers
 	now         func() time.Time
@@ -35,6 +40,9 @@ type peerPolicy struct {
 func (p *peerPolicy) check(certs []*x509.Certificate, usage x509.ExtKeyUsage) error {
 	if len(p.hosts) > 0 {
 		return p.checkHost(certs, usage)
+	}
+	if p.outside {
+		return p.checkOutside(certs, usage)
 	}
 	id, err := verify.Chain(certs, p.bundle(), usage, p.now())
 	if err != nil {
@@ -52,6 +60,15 @@ func (p *peerPolicy) check(certs []*x509.Certificate, usage x509.ExtKeyUsage) er
 		}
 	}
 	return fmt.Errorf("peer %q satisfies none of match_typed_subject_alt_names", id)
+}
+
+// checkOutside takes whom the authorities vouch for. A SPIFFE ID is refused:
+// whoever signs for clients from outside does not sign for the mesh.
+func (p *peerPolicy) checkOutside(certs []*x509.Certificate, usage x509.ExtKeyUsage) error {
+	if err := verify.Outside(certs, p.bundle(), usage, p.now()); err != nil {
+		return fmt.Errorf("peer: %w", err)
+	}
+	return nil
 }
 
 // peerPolicyOf returns nil for a context that says nothing about peers.
@@ -105,6 +122,10 @@ func (p *peerPolicy) addSDS(c *tlsv3.SdsSecretConfig, s Secrets) error {
 		return errors.New("name is empty")
 	}
 	p.bundle = s.Bundle(c.GetName())
+	p.outside = strings.HasPrefix(c.GetName(), authoritiesPrefix)
+	if p.outside && len(p.matchers) > 0 {
+		return errors.New("match_typed_subject_alt_names: not supported for authorities outside the mesh")
+	}
 	if td, ok := strings.CutPrefix(c.GetName(), bundlePrefix); ok {
 		p.trustDomain = td
 	}

@@ -19,6 +19,7 @@ func (l layout) addresses() string { return filepath.Join(l.state, "addresses.js
 func (l layout) processes() string { return filepath.Join(l.state, "processes.json") }
 func (l layout) ca() string        { return filepath.Join(l.state, "ca") }
 func (l layout) caRoot() string    { return filepath.Join(l.state, "ca-root.pem") }
+func (l layout) secrets() string   { return filepath.Join(l.state, "secrets") }
 func (l layout) logs() string      { return filepath.Join(l.state, "logs") }
 
 // node is the private directory of one proxy. Names in a mesh have no dots.
@@ -64,7 +65,7 @@ func digest(s string) string {
 
 // prepare makes the directories, private to the user.
 func (l layout) prepare() error {
-	for _, dir := range []string{l.state, l.ca(), l.logs()} {
+	for _, dir := range []string{l.state, l.ca(), l.logs(), l.secrets()} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return err
 		}

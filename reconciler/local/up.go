@@ -34,6 +34,9 @@ type Options struct {
 	First string
 	// Config gives local.yaml as of a commit.
 	Config func(ctx context.Context, commit string) (*Config, error)
+	// Secrets is the directory of the certificates that the mesh names; "" is
+	// secrets below State.
+	Secrets string
 	// Controller and Proxy are the programs to run.
 	Controller, Proxy string
 	// Serving gives the model that is being served, nil while there is none,
@@ -111,6 +114,9 @@ func Run(ctx context.Context, o Options) error {
 func (r *runner) prepare(ctx context.Context) error {
 	if err := r.at.prepare(); err != nil {
 		return err
+	}
+	if r.o.Secrets == "" {
+		r.o.Secrets = r.at.secrets()
 	}
 	if err := r.at.ignoreInGit(); err != nil {
 		return err
@@ -363,6 +369,7 @@ func (r *runner) runProxy(m *model.Mesh, w *model.Workload) error {
 		Args: []string{
 			"-c", file, "--identity-dir", filepath.Join(dir, "identity"), "--ca-address", r.caAddr,
 			"--ca-root", r.at.caRoot(), "--join-token-file", token, "--last-good", filepath.Join(dir, "last-good"), "--workers", "1",
+			"--secrets-dir", r.o.Secrets,
 		},
 	})
 }

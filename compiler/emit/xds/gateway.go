@@ -47,6 +47,9 @@ func (e *emitter) gatewayListener(g *model.Gateway, l *model.GatewayListener) er
 		return err
 	}
 	out, err := plainListener(rc.Name, at, corev3.TrafficDirection_INBOUND, hcm)
+	if err == nil && l.TLS != nil {
+		err = setListenerTLS(out, l.TLS)
+	}
 	if err != nil {
 		return err
 	}
@@ -55,8 +58,12 @@ func (e *emitter) gatewayListener(g *model.Gateway, l *model.GatewayListener) er
 }
 
 // edgeCodec is HTTP/1.1, and where a route leads to a grpc port HTTP/2 too: what
-// comes from outside is told apart by its first bytes.
+// comes from outside is told apart by its first bytes. With TLS both are agreed
+// on in the handshake.
 func (e *emitter) edgeCodec(l *model.GatewayListener) hcmv3.HttpConnectionManager_CodecType {
+	if l.TLS != nil {
+		return hcmv3.HttpConnectionManager_AUTO
+	}
 	for _, h := range l.Hosts {
 		for _, r := range h.Routes {
 			if s, err := e.service(r.Service); err == nil {
@@ -73,6 +80,9 @@ func (e *emitter) edgeCodec(l *model.GatewayListener) hcmv3.HttpConnectionManage
 // gateway's port in Host or not, as it likes.
 func (e *emitter) gatewayRoutes(l *model.GatewayListener) (*routev3.RouteConfiguration, error) {
 	rc := &routev3.RouteConfiguration{Name: model.GatewayName(l.Port), IgnorePortInHostMatching: true}
+	for _, host := range l.RedirectHosts {
+		rc.VirtualHosts = append(rc.VirtualHosts, virtualHost(host, []string{host}, []*routev3.Route{e.redirectAll(l)}))
+	}
 	for _, h := range l.Hosts {
 		vhost := virtualHost(h.Host, []string{h.Host}, nil)
 		for _, r := range h.Routes {

@@ -15,7 +15,7 @@ import (
 // removed resource.
 func (s *Server) DeltaSecrets(stream secretv3.SecretDiscoveryService_DeltaSecretsServer) error {
 	ctx := stream.Context()
-	changed := s.source.Watch(ctx)
+	changed := s.watch(ctx)
 	reqs, end := receive(ctx, stream.Recv)
 	d := &delta{server: s, send: stream.Send, has: map[string]string{}}
 	for {
@@ -59,7 +59,7 @@ func (d *delta) request(req *discoveryv3.DeltaDiscoveryRequest) error {
 	}
 	var absent []string
 	for _, n := range req.GetResourceNamesSubscribe() {
-		if !known(n) {
+		if !d.server.known(n) {
 			absent = append(absent, n)
 			continue
 		}
@@ -71,7 +71,7 @@ func (d *delta) request(req *discoveryv3.DeltaDiscoveryRequest) error {
 
 // push sends what the peer lacks, and tells it which names do not exist.
 func (d *delta) push(absent []string) error {
-	secrets, err := d.server.render()
+	secrets, err := d.server.render(maps.Keys(d.has))
 	if err != nil {
 		return status.Error(codes.Internal, err.Error())
 	}

@@ -27,6 +27,7 @@ import (
 	"github.com/meshc/meshc/ca"
 	"github.com/meshc/meshc/ca/catest"
 	"github.com/meshc/meshc/dataplane/identity"
+	"github.com/meshc/meshc/dataplane/identity/secretfile"
 )
 
 const cart = "spiffe://mesh.example/ns/shop/sa/cart"
@@ -35,13 +36,16 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // agent is a running source with its SDS socket.
 type agent struct {
-	source *identity.Source
-	socket string
+	source  *identity.Source
+	socket  string
+	secrets string // directory
+	files   *secretfile.Store
 }
 
 func startAgent(t *testing.T, srv *catest.Server, spiffeID, socket string) *agent {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
+	secrets := t.TempDir()
 	source, err := identity.Open(identity.Config{
 		CAAddress: srv.Addr, CARootFile: srv.RootFile, TokenFile: srv.TokenFile(t, spiffeID),
 		Dir: filepath.Join(t.TempDir(), "id"), Log: log,
@@ -54,7 +58,11 @@ func startAgent(t *testing.T, srv *catest.Server, spiffeID, socket string) *agen
 		t.Fatal(err)
 	}
 	g := grpc.NewServer()
-	New(source, log).Register(g)
+	files, err := secretfile.Open(secrets, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	New(source, files, log).Register(g)
 	ctx, cancel := context.WithCancel(context.Background())
 	ran, served := make(chan struct{}), make(chan struct{})
 	go func() { defer close(ran); source.Run(ctx) }()
@@ -64,8 +72,9 @@ func startAgent(t *testing.T, srv *catest.Server, spiffeID, socket string) *agen
 		g.Stop()
 		<-ran
 		<-served
+		_ = files.Close()
 	})
-	return &agent{source: source, socket: socket}
+	return &agent{source: source, socket: socket, secrets: secrets, files: files}
 }
 
 // socketDir is a directory with a path that a socket address has room for.
@@ -173,7 +182,7 @@ func TestStaleAndRefusedResponsesAreNotSentAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	var sent []*discoveryv3.DiscoveryResponse
-	st := &sotw{server: New(a.source, slog.New(slog.DiscardHandler)), send: func(r *discoveryv3.DiscoveryResponse) error {
+	st := &sotw{server: New(a.source, nil, slog.New(slog.DiscardHandler)), send: func(r *discoveryv3.DiscoveryResponse) error {
 		sent = append(sent, r)
 		return nil
 	}}

@@ -19,7 +19,7 @@ import (
 // stream with NOT_FOUND.
 func (s *Server) StreamSecrets(stream secretv3.SecretDiscoveryService_StreamSecretsServer) error {
 	ctx := stream.Context()
-	changed := s.source.Watch(ctx)
+	changed := s.watch(ctx)
 	reqs, end := receive(ctx, stream.Recv)
 	st := &sotw{server: s, send: stream.Send}
 	for {
@@ -67,7 +67,7 @@ func (t *sotw) request(req *discoveryv3.DiscoveryRequest) error {
 	slices.Sort(names)
 	names = slices.Compact(names)
 	for _, n := range names {
-		if !known(n) {
+		if !t.server.known(n) {
 			return status.Errorf(codes.NotFound, "no secret %q here, only %q and %q", n, CertificateName, BundleName)
 		}
 	}
@@ -79,7 +79,7 @@ func (t *sotw) request(req *discoveryv3.DiscoveryRequest) error {
 
 // push sends the subscribed secrets unless that is what the peer has.
 func (t *sotw) push() error {
-	secrets, err := t.server.render()
+	secrets, err := t.server.render(slices.Values(t.names))
 	if err != nil {
 		return status.Error(codes.Internal, err.Error())
 	}
@@ -89,8 +89,10 @@ func (t *sotw) push() error {
 	resp := &discoveryv3.DiscoveryResponse{TypeUrl: secretType}
 	sum := sha256.New()
 	for _, n := range t.names {
-		resp.Resources = append(resp.Resources, secrets[n].body)
-		sum.Write([]byte(secrets[n].version))
+		if s, ok := secrets[n]; ok {
+			resp.Resources = append(resp.Resources, s.body)
+			sum.Write([]byte(s.name + s.version))
+		}
 	}
 	resp.VersionInfo = hex.EncodeToString(sum.Sum(nil)[:16])
 	if resp.VersionInfo == t.sent {

@@ -97,6 +97,7 @@ func (r *run) chain(c *resource.Chain) (*snapshot.Chain, error) {
 	out := &snapshot.Chain{
 		Name:              c.Name,
 		TransportProtocol: c.TransportProtocol,
+		ServerNames:       c.ServerNames,
 		HandshakeTimeout:  c.HandshakeTimeout,
 		HTTP:              &manager,
 	}

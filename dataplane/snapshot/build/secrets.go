@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/meshc/meshc/dataplane/identity"
+	"github.com/meshc/meshc/dataplane/identity/secretfile"
 	"github.com/meshc/meshc/dataplane/resource"
 )
 
@@ -22,6 +23,7 @@ type Identity interface {
 // set. It is safe for concurrent use.
 type Secrets struct {
 	identity Identity // may be nil
+	files    *secretfile.Store
 	bundles  atomic.Pointer[map[string]*x509.CertPool]
 }
 
@@ -29,9 +31,16 @@ type Secrets struct {
 // handshake that needs a certificate fails.
 func NewSecrets(identity Identity) *Secrets { return &Secrets{identity: identity} }
 
+// ReadFiles makes store the place of secrets that the mesh names: without it
+// there are none. It is called before the Secrets are used.
+func (s *Secrets) ReadFiles(store *secretfile.Store) { s.files = store }
+
 // Certificate implements transport.Secrets.
 func (s *Secrets) Certificate(name string) func() (*tls.Certificate, error) {
 	return func() (*tls.Certificate, error) {
+		if secretfile.Known(name) {
+			return s.named(name)
+		}
 		if name != resource.IdentitySecret {
 			return nil, fmt.Errorf("secret %q: not a certificate of this proxy", name)
 		}
@@ -42,8 +51,28 @@ func (s *Secrets) Certificate(name string) func() (*tls.Certificate, error) {
 	}
 }
 
+// named gives a certificate that the mesh names.
+func (s *Secrets) named(name string) (*tls.Certificate, error) {
+	secret, err := s.files.Get(name)
+	switch {
+	case err != nil:
+		return nil, err
+	case secret.Certificate == nil:
+		return nil, fmt.Errorf("secret %q: not a certificate", name)
+	}
+	return secret.Certificate, nil
+}
+
 // Bundle implements transport.Secrets.
 func (s *Secrets) Bundle(name string) func() *x509.CertPool {
+	if secretfile.Known(name) {
+		return func() *x509.CertPool {
+			if secret, err := s.files.Get(name); err == nil {
+				return secret.Authorities
+			}
+			return nil
+		}
+	}
 	if name == resource.RootSecret {
 		return func() *x509.CertPool {
 			if current := s.current(); current != nil {

@@ -9,6 +9,7 @@ import (
 	"encoding/asn1"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
@@ -60,6 +61,40 @@ func Chain(certs []*x509.Certificate, roots *x509.CertPool, usage x509.ExtKeyUsa
 	}
 	return id, nil
 }
+
+// Outside verifies certs (leaf first) of a peer outside the mesh against roots at
+// the time now, by RFC 5280. A SPIFFE ID in the leaf is an error: an identity of
+// a mesh is the mesh's authority's to give.
+func Outside(certs []*x509.Certificate, roots *x509.CertPool, usage x509.ExtKeyUsage, now time.Time) error {
+	if err := checkSize(certs); err != nil {
+		return err
+	}
+	if roots == nil {
+		return errors.New("no authorities to verify the peer against")
+	}
+	uris, err := rawURIs(certs[0])
+	if err != nil {
+		return err
+	}
+	for _, u := range uris {
+		if len(u) >= len(spiffeScheme) && strings.EqualFold(string(u[:len(spiffeScheme)]), spiffeScheme) {
+			return fmt.Errorf("certificate from outside the mesh has the SPIFFE ID %q", u)
+		}
+	}
+	intermediates := x509.NewCertPool()
+	for _, c := range certs[1:] {
+		intermediates.AddCert(c)
+	}
+	_, err = certs[0].Verify(x509.VerifyOptions{
+		Roots:         roots,
+		Intermediates: intermediates,
+		CurrentTime:   now,
+		KeyUsages:     []x509.ExtKeyUsage{usage},
+	})
+	return err
+}
+
+const spiffeScheme = "spiffe:"
 
 // Leaf checks what an X.509-SVID leaf must look like, without its signature,
 // and returns its SPIFFE ID.

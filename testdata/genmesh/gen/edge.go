@@ -94,8 +94,29 @@ func (m *mesh) writeGateway() {
 		m.gatewayRoute(f, "g"+string(rune('0'+i)), s, strings.Contains(hosts, "example"))
 	}
 	m.edgeRules(f)
+	m.secureListeners(f, field)
 	f.close()
 	m.files["shop/ingress.cue"] = f.String()
+}
+
+// secureListeners adds a port with TLS, and one that redirects to it. hosts is
+// the field of the plaintext listener, with a comma in front.
+func (m *mesh) secureListeners(f *source, hosts string) {
+	if !m.chance(40) {
+		return
+	}
+	m.use("gateway.https")
+	certificates := `{secret: "rest"}`
+	if m.chance(60) {
+		certificates = `{file: "edge/example.pem", hosts: ["www.example.org"]}, ` + certificates
+		m.use("gateway.certificates")
+	}
+	more := m.pick("", `, minVersion: "1.3"`, `, mode: "mutual", ca: secret: "partners"`, `, mode: "optionalMutual", ca: file: "ca.pem"`)
+	f.line("listeners: https: {port: 8443, protocol: \"https\"%s, tls: {certificates: [%s]%s}}", hosts, certificates, more)
+	if m.chance(60) {
+		f.line("listeners: moved: {port: 8081, protocol: \"http\"%s, redirectToHTTPS: true}", hosts)
+		m.use("gateway.redirectToHTTPS")
+	}
 }
 
 func (m *mesh) gatewayRoute(f *source, name string, s *service, named bool) {

@@ -1,0 +1,14 @@
+package diag
+
+// Codes of the edge: listeners of gateways, TLS, TCP.
+const (
+	CertificateMissing Code = "MSH1120" // an https listener with nothing to show
+	TLSWithoutEffect   Code = "MSH1121" // TLS fields where nothing acts on them
+	ClientCAMissing    Code = "MSH1122" // a client certificate is asked for and nobody vouches for it
+	TLSVersionOrder    Code = "MSH1123" // minVersion above maxVersion
+
+	CertificateOverlap Code = "MSH2100" // two certificates for one server name
+	CertificateHosts   Code = "MSH2101" // certificates and hosts of a listener do not fit
+	RedirectNowhere    Code = "MSH2102" // redirectToHTTPS without one https listener that takes the hosts
+	RouteRedirected    Code = "MSH2103" // a gateway route on a listener that redirects everything
+)
