@@ -30,7 +30,7 @@ func (a *asking) throughGateway(g *model.Gateway) {
 		return
 	}
 	if listener.Redirect != nil {
-		a.redirected(listener)
+		a.redirected(g, listener)
 		return
 	}
 	table := hostTable(listener, a.req.Host)
@@ -75,8 +75,12 @@ func hostTable(l *model.GatewayListener, host string) *model.GatewayHost {
 // GatewayRoute is the rule that takes a request at a gateway, or nil.
 func GatewayRoute(g *model.Gateway, req *Request) *model.Route {
 	for i := range g.Listeners {
-		if g.Listeners[i].Port != req.Port {
+		l := &g.Listeners[i]
+		switch {
+		case l.Port != req.Port || req.TLS != (l.TLS != nil):
 			continue
+		case l.Redirect != nil:
+			return &model.Route{Name: l.Name + "/https", Redirect: l.Redirect, Origin: l.Origin}
 		}
 		table := hostTable(&g.Listeners[i], req.Host)
 		if table == nil {
@@ -92,10 +96,14 @@ func GatewayRoute(g *model.Gateway, req *Request) *model.Route {
 }
 
 // redirected is what a listener answers that sends every client to https.
-func (a *asking) redirected(l *model.GatewayListener) {
+func (a *asking) redirected(g *model.Gateway, l *model.GatewayListener) {
 	for _, pattern := range l.RedirectHosts {
 		if model.HostAccepts(pattern, strings.ToLower(a.req.Host)) {
 			a.out.HostPattern = pattern
+			if a.out.Authorization = a.atEdge(g, l.Port); !a.out.Authorization.Allowed {
+				a.end(Denied, fmt.Sprintf("%s; the gateway answers 403", a.out.Authorization.Rule))
+				return
+			}
 			a.out.Route = &Taken{
 				Name: l.Name + "/https", At: place(l.Origin), Timeout: timeoutText(0),
 				Redirect: fmt.Sprintf("%d %s", l.Redirect.Status, Location(l.Redirect, a.req)),

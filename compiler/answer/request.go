@@ -79,8 +79,8 @@ func (r *Request) Scheme() string {
 	return "http"
 }
 
-// spoken is the scheme of the client's own connection.
-func (r *Request) spoken() string {
+// Spoken is the scheme of the client's own connection.
+func (r *Request) Spoken() string {
 	if r.TLS {
 		return "https"
 	}

@@ -16,7 +16,7 @@ func (a *Answer) Text(w io.Writer) error {
 		fmt.Fprintf(&b, "%-15s%s\n", label, fmt.Sprintf(format, args...))
 	}
 	line("client", "%s %s  %s", a.Caller.Kind, a.Caller.Ref, a.Caller.SPIFFEID)
-	line("request", "%s %s://%s:%d%s", a.Request.Method, a.Request.spoken(), a.Request.Host, a.Request.Port, a.Request.Target)
+	line("request", "%s %s://%s:%d%s", a.Request.Method, a.Request.Spoken(), a.Request.Host, a.Request.Port, a.Request.Target)
 	if a.Listener != "" {
 		line("listener", "%s", a.Listener)
 	}

@@ -50,7 +50,7 @@ func (c *overModel) gatewayLoops(g *model.Gateway) {
 			var before []*model.Route
 			for _, r := range h.Routes {
 				if r.Itself() && r.Route.Redirect != nil && !c.has(diag.RedirectLoop, r.Route.Redirect.Origin) {
-					c.loop(to, r.Route, to.example(r.Route, before, answer.Request{Host: exampleHost(h.Host), Port: l.Port, Edge: true}))
+					c.loop(to, r.Route, to.example(r.Route, before, answer.Request{Host: exampleHost(h.Host), Port: l.Port, Edge: true, TLS: l.TLS != nil}))
 				}
 				before = append(before, r.Route)
 			}
@@ -61,7 +61,7 @@ func (c *overModel) gatewayLoops(g *model.Gateway) {
 func (c *overModel) loop(to hops, r *model.Route, first *answer.Request) {
 	if first != nil && to.comesBack(first) {
 		d := c.report(diag.RedirectLoop, r.Redirect.Origin, "route %q redirects to where requests are redirected without end", r.Name)
-		d.Witness = first.Method + " http://" + first.Host + ":" + strconv.Itoa(int(first.Port)) + first.Target
+		d.Witness = first.Method + " " + first.Spoken() + "://" + first.Host + ":" + strconv.Itoa(int(first.Port)) + first.Target
 	}
 }
 
@@ -77,7 +77,7 @@ func (to hops) example(r *model.Route, before []*model.Route, base answer.Reques
 	for _, e := range before {
 		p = reach.All(p, reach.Not(reach.OfMatches(e.Match)))
 	}
-	w, err := reach.Find(reach.All(p, reach.Is(reach.Dim{Kind: reach.Scheme}, reach.Exactly("http"))))
+	w, err := reach.Find(reach.All(p, reach.Is(reach.Dim{Kind: reach.Scheme}, reach.Exactly(base.Scheme()))))
 	if err != nil || w == nil {
 		return nil
 	}
@@ -117,10 +117,14 @@ func (to hops) comesBack(req *answer.Request) bool {
 // goes to another server.
 func (to hops) follow(req *answer.Request, location string) (next *answer.Request, ok bool) {
 	u, err := url.Parse(location)
-	if err != nil || u.Scheme != "http" {
+	secure := u != nil && u.Scheme == "https" && req.Edge
+	if err != nil || u.Scheme != "http" && !secure {
 		return nil, false
 	}
 	port := uint64(80)
+	if secure {
+		port = 443
+	}
 	if u.Port() != "" {
 		if port, err = strconv.ParseUint(u.Port(), 10, 16); err != nil {
 			return nil, false
@@ -131,7 +135,8 @@ func (to hops) follow(req *answer.Request, location string) (next *answer.Reques
 	}
 	out := *req
 	out.Host, out.Port = u.Hostname(), uint16(port)
-	_, out.Target, _ = strings.Cut(strings.TrimPrefix(location, "http://"), "/")
+	out.TLS = secure
+	_, out.Target, _ = strings.Cut(strings.TrimPrefix(location, u.Scheme+"://"), "/")
 	out.Target = "/" + out.Target
 	return &out, true
 }
