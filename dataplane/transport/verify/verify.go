@@ -66,7 +66,7 @@ func Chain(certs []*x509.Certificate, roots *x509.CertPool, usage x509.ExtKeyUsa
 // the time now, by RFC 5280. A SPIFFE ID in the leaf is an error: an identity of
 // a mesh is the mesh's authority's to give.
 func Outside(certs []*x509.Certificate, roots *x509.CertPool, usage x509.ExtKeyUsage, now time.Time) error {
-	if err := checkSize(certs); err != nil {
+	if err := Size(certs); err != nil {
 		return err
 	}
 	if roots == nil {
