@@ -27,9 +27,9 @@ func (a *asking) finish(s *model.Service, port uint16, rule *model.Route) {
 		a.end(Answered, fmt.Sprintf("route %q answers it: %s", rule.Name, a.out.Route.Respond))
 		return
 	}
-	a.out.Connection = &Connection{MTLS: s.MTLS}
+	a.out.Connection = &Connection{MTLS: s.ModeOn(port)}
 	caller := ""
-	if s.MTLS != model.MTLSDisable {
+	if s.ModeOn(port) != model.MTLSDisable {
 		a.out.Connection.Server = s.SPIFFEID
 		caller = a.out.Caller.SPIFFEID
 	}

@@ -13,7 +13,7 @@ import (
 // (names, owners, origins, logs, and Uses, which concerns callers).
 var considered = map[reflect.Type]string{
 	reflect.TypeFor[model.Service](): "Ref Owner Host ServiceAccount SPIFFEID Ports Versions Uses Routes MTLS Allow Deny AccessLog Origin",
-	reflect.TypeFor[model.Port]():    "Name Number Protocol Origin",
+	reflect.TypeFor[model.Port]():    "Name Number Protocol MTLS Origin",
 	reflect.TypeFor[model.Version](): "Name Labels Traffic Origin",
 	reflect.TypeFor[model.Route](): "Name Ports Match Split NotFound Redirect Respond Rewrite Timeout TimeoutOrigin MaxDuration IdleTimeout Hash Retry " +
 		"RequestHeaders ResponseHeaders Delay Abort Origin",

@@ -67,7 +67,7 @@ func throughGateway(m *model.Mesh, g *model.Gateway, r *model.GatewayRoute, take
 	rules := routeRules(s, r.Port, r.Route, takes, from, known(g.SPIFFEID))
 	for i := range rules {
 		then := &rules[i].then
-		if then.Verdict == Served && s.MTLS != model.MTLSDisable {
+		if then.Verdict == Served && s.ModeOn(r.Port) != model.MTLSDisable {
 			then.As = g.SPIFFEID
 		}
 		for j := range then.To {

@@ -111,10 +111,10 @@ func outcomeOf(s *model.Service, port uint16, r *model.Route) Outcome {
 		return replied(r)
 	}
 	out := Outcome{
-		Verdict: Served, Timeout: r.Timeout, Longest: r.MaxDuration, Idle: r.IdleTimeout, MTLS: s.MTLS,
+		Verdict: Served, Timeout: r.Timeout, Longest: r.MaxDuration, Idle: r.IdleTimeout, MTLS: s.ModeOn(port),
 		Request: headerOps(r.RequestHeaders), Reply: headerOps(r.ResponseHeaders),
 	}
-	if s.MTLS != model.MTLSDisable {
+	if s.ModeOn(port) != model.MTLSDisable {
 		out.Server = s.SPIFFEID
 	}
 	if r.Rewrite != nil {

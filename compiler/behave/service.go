@@ -53,11 +53,11 @@ func routeRules(s *model.Service, port uint16, r *model.Route, takes reach.Pred,
 		return []rule{{takes, then, from}}
 	}
 	v := server(s, port, r, who)
-	if s.MTLS == model.MTLSDisable {
+	if s.ModeOn(port) == model.MTLSDisable {
 		v.who = known("")
 	}
 	var out []rule
-	if s.MTLS == model.MTLSStrict {
+	if s.ModeOn(port) == model.MTLSStrict {
 		out = append(out, rule{reach.All(takes, v.who.unknown()), Outcome{Verdict: Refused}, source{name: r.Name, origin: s.Origin}})
 	}
 	says := judge(v, s.Allow, s.Deny)

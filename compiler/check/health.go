@@ -89,12 +89,12 @@ func (c *overModel) callers() map[model.Ref][]caller {
 // healthDeniedTo reports a service once, with the first caller that is refused.
 func (c *overModel) healthDeniedTo(s *model.Service, h *model.Health, callers []caller) {
 	for _, by := range callers {
-		id := by.id
 		for _, p := range s.Ports {
+			id := by.id
 			if h.Port != 0 && h.Port != p.Number || c.has(diag.HealthDenied, h.Origin) {
 				continue
 			}
-			if s.MTLS == model.MTLSDisable {
+			if s.ModeOn(p.Number) == model.MTLSDisable {
 				id = ""
 			}
 			asked := &answer.Request{Method: "GET", Host: h.HTTP.Host, Target: h.HTTP.Path}

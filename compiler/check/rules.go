@@ -44,6 +44,7 @@ type ruleOwner struct {
 }
 
 func (c *overIntent) rules(o *ruleOwner) {
+	o.portModes()
 	if o.sec.HasAllow && len(o.sec.Allow) == 0 {
 		help := "leave `allow` out to allow the services that declare `uses`"
 		if o.service == nil {
@@ -128,7 +129,7 @@ func (o *ruleOwner) allowNamesSomebody(r *intent.Rule) {
 		if !o.exists(name) {
 			continue
 		}
-		switch o.scope.Mode(o.service) {
+		switch o.mode(r) {
 		case model.MTLSDisable:
 			d := o.report(diag.AllowWithoutMTLS, name.At, "service %q allows %q by name, and with mtls \"disable\" nobody has one", o.name, name.V)
 			d.Help = "set mtls to \"strict\", or allow \"*\""
@@ -144,13 +145,48 @@ func (o *ruleOwner) denyIdentities(r *intent.Rule) {
 		return
 	}
 	for _, name := range slices.Concat(withoutAny(r.From), r.Namespaces) {
-		switch o.scope.Mode(o.service) {
+		switch o.mode(r) {
 		case model.MTLSDisable:
 			d := o.report(diag.RuleNeverHolds, name.At, "service %q denies %q by name, and with mtls \"disable\" nobody has one", o.name, name.V)
 			d.Help = "set mtls to \"strict\""
 		case model.MTLSPermissive:
 			d := o.report(diag.DenyEvaded, name.At, "service %q denies %q by name: its plaintext requests are not refused", o.name, name.V)
 			d.Help = "set mtls to \"strict\""
+		}
+	}
+}
+
+// mode is what the ports accept that a rule is on: permissive when they differ.
+func (o *ruleOwner) mode(r *intent.Rule) model.MTLSMode {
+	var mode model.MTLSMode
+	for _, p := range o.service.Ports {
+		on := len(r.Ports) == 0 || slices.ContainsFunc(r.Ports, func(v intent.Value[string]) bool { return v.V == p.Name.V })
+		m := o.scope.ModeOn(o.service, p.Name.V)
+		switch {
+		case !on || m == mode:
+		case mode == "":
+			mode = m
+		default:
+			return model.MTLSPermissive
+		}
+	}
+	if mode == "" {
+		return o.scope.Mode(o.service)
+	}
+	return mode
+}
+
+// portModes finds modes of ports that the service does not have, or that say
+// what the service says.
+func (o *ruleOwner) portModes() {
+	for _, p := range o.sec.Ports {
+		if !slices.Contains(o.ports, p.Name.V) {
+			meantText(o.report(diag.UnknownPort, p.Name.At, "%s %q has no port %q", o.kind, o.name, p.Name.V), p.Name, o.ports, nil)
+			continue
+		}
+		if model.MTLSMode(p.MTLS.V) == o.scope.Mode(o.service) {
+			d := o.report(diag.SameMode, p.MTLS.At, "service %q: port %q accepts what the service does, mtls %q", o.name, p.Name.V, p.MTLS.V)
+			d.Help = "leave it out"
 		}
 	}
 }

@@ -71,7 +71,7 @@ func (c *overIntent) mayMean(from, namespace, id string) bool {
 // idleCallers reports names in allow lists that declare no call.
 func (c *overIntent) idleCallers(declared map[[2]model.Ref]bool) {
 	for _, s := range c.mesh.Services {
-		if s.Security == nil || c.scope.Mode(s) == model.MTLSDisable {
+		if s.Security == nil || c.scope.Mode(s) == model.MTLSDisable && len(s.Security.Ports) == 0 {
 			continue
 		}
 		to := scope.ServiceRef(s)

@@ -11,6 +11,8 @@ const (
 	DeniesEverybody  Code = "MSH3026" // a deny rule without a condition
 	RuleCovered      Code = "MSH3027" // another rule of the list says it already
 
+	SameMode Code = "MSH3028" // a port that says what its service says
+
 	InsecureTLS        Code = "MSH3040" // a certificate that is not verified, without a reason or after its end
 	UnverifiedTLS      Code = "MSH3041" // a certificate that is not verified for a while
 	TLSDoesNothing     Code = "MSH3042" // a field of `tls` that leaves nothing

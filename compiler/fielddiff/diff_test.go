@@ -46,7 +46,7 @@ func full() *model.Mesh {
 		Abort:  &model.Abort{Name: "slow", Status: 500, BasisPoints: 10, Until: time.Unix(1e9, 0).UTC(), Origin: line(11)},
 		Origin: line(4),
 	}
-	ports := []model.Port{{Name: "http", Number: 80, Protocol: model.HTTP, Origin: line(2)}}
+	ports := []model.Port{{Name: "http", Number: 80, Protocol: model.HTTP, MTLS: model.MTLSPermissive, Origin: line(2)}}
 	a, b, g := model.Ref{Namespace: "n", Name: "a"}, model.Ref{Namespace: "n", Name: "b"}, model.Ref{Namespace: "n", Name: "g"}
 	return &model.Mesh{
 		Name: "mesh", TrustDomain: "td",
@@ -231,6 +231,7 @@ func TestTextShowsBeforeAfterAndLines(t *testing.T) {
   - endpoints: 1.2.3.4:80  [a.cue:30:1]
   - host: b.com  [a.cue:30:1]
   - ports[http]: 80 http  [a.cue:2:1]
+  - ports[http].mtls: permissive  [a.cue:2:1]
   - timeout: 1s  [a.cue:30:1]
   - tls.ca: /ca  [a.cue:31:1]
   - tls.insecure: until 1970-01-01T00:00:01Z: r  [a.cue:32:1]
@@ -242,7 +243,7 @@ func TestTextShowsBeforeAfterAndLines(t *testing.T) {
 ~ service n/a
   - routes[rest].requestHeaders.remove[r]: removed  [a.cue:4:1]
   ~ routes[rest].to[v1]: 90 % → 80 %  [a.cue:66:1]
-0 added, 1 changed, 1 removed; 13 fields differ
+0 added, 1 changed, 1 removed; 14 fields differ
 `
 	if out.String() != want {
 		t.Errorf("got\n%s", out.String())

@@ -90,6 +90,7 @@ func (f *flat) service(s *model.Service) {
 func (f *flat) ports(ports []model.Port) {
 	for _, p := range ports {
 		f.add(at("ports", p.Name), fmt.Sprintf("%d %s", p.Number, p.Protocol), p.Origin)
+		f.add(at("ports", p.Name)+".mtls", string(p.MTLS), p.Origin)
 	}
 }
 

@@ -6,10 +6,18 @@ import "github.com/meshc/meshc/compiler/diag"
 // derived from `uses`; at a gateway it is everybody. MTLS is for services only.
 type Security struct {
 	MTLS     *Value[string]
+	Ports    []*PortSecurity
 	Allow    []*Rule
 	HasAllow bool
 	Deny     []*Rule // nil: not written
 	At       diag.Range
+}
+
+// PortSecurity is what one port accepts.
+type PortSecurity struct {
+	Name Value[string]
+	MTLS Value[string]
+	At   diag.Range
 }
 
 // Rule holds conditions of which all must hold; a nil list was not written.

@@ -7,7 +7,10 @@ func (c cursor) security() *intent.Security {
 	return block(c, "security", func(s cursor) *intent.Security {
 		_, hasAllow := s.field("allow")
 		return &intent.Security{
-			MTLS:     s.optionalText("mtls"),
+			MTLS: s.optionalText("mtls"),
+			Ports: each(s.entries("ports"), func(p cursor) *intent.PortSecurity {
+				return &intent.PortSecurity{Name: p.name(), MTLS: p.required("mtls").text(), At: p.label()}
+			}),
 			Allow:    each(s.elements("allow"), cursor.rule),
 			HasAllow: hasAllow,
 			Deny:     each(s.elements("deny"), cursor.rule),

@@ -17,10 +17,10 @@ func (l *lowering) allow() {
 			out.Deny = r.lower(s.Security.Deny, true)
 		}
 		if s.Security != nil && s.Security.HasAllow {
-			r.authenticated = out.MTLS == model.MTLSStrict
+			r.authenticated = len(plaintextPorts(out)) == 0
 			out.Allow = r.lower(s.Security.Allow, false)
 		} else {
-			out.Allow = derived(out.MTLS, callers[out.Ref])
+			out.Allow = derived(out, callers[out.Ref])
 		}
 	}
 }
@@ -48,13 +48,26 @@ func (l *lowering) callers() map[model.Ref][]string {
 
 // derived lets declared callers in. Where plaintext is accepted everybody is,
 // because a plaintext caller carries no identity to judge.
-func derived(mode model.MTLSMode, ids []string) []model.Rule {
+func derived(s *model.Service, ids []string) []model.Rule {
 	var out []model.Rule
 	if len(ids) > 0 {
 		out = append(out, model.Rule{Principals: sortedSet(ids)})
 	}
-	if mode != model.MTLSStrict {
+	if plain := plaintextPorts(s); len(plain) == len(s.Ports) && s.MTLS != model.MTLSStrict {
 		out = append(out, model.Rule{Any: true})
+	} else if len(plain) > 0 {
+		out = append(out, model.Rule{Any: true, Ports: plain})
+	}
+	return out
+}
+
+// plaintextPorts are those that accept callers without identity.
+func plaintextPorts(s *model.Service) []uint16 {
+	var out []uint16
+	for _, p := range s.Ports {
+		if s.ModeOn(p.Number) != model.MTLSStrict {
+			out = append(out, p.Number)
+		}
 	}
 	return out
 }

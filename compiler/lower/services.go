@@ -20,7 +20,7 @@ func (l *lowering) services() {
 			Host:           strings.ToLower(scope.Host(s)),
 			ServiceAccount: scope.Or(s.ServiceAccount, ref.Name),
 			SPIFFEID:       l.scope.ServiceID(s),
-			Ports:          ports(s.Ports),
+			Ports:          l.servicePorts(s),
 			Versions:       l.versions(s),
 			Uses:           uses(s.Uses, ref.Namespace),
 			MTLS:           l.scope.Mode(s),
@@ -55,6 +55,17 @@ func placeOf[T any](v *intent.Value[T]) model.Origin {
 		return model.Origin{}
 	}
 	return v.At
+}
+
+// servicePorts are ports with the modes that are their own.
+func (l *lowering) servicePorts(s *intent.Service) []model.Port {
+	out := ports(s.Ports)
+	for i := range out {
+		if mode := l.scope.ModeOn(s, out[i].Name); mode != l.scope.Mode(s) {
+			out[i].MTLS = mode
+		}
+	}
+	return out
 }
 
 func ports(ps []*intent.Port) []model.Port {

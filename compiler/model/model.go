@@ -75,6 +75,7 @@ type Port struct {
 	Name     string
 	Number   uint16
 	Protocol Protocol
+	MTLS     MTLSMode // "" = that of the service; never of an external
 	Origin   Origin
 }
 

@@ -136,3 +136,11 @@ func (r *Rule) From() string {
 	}
 	return who
 }
+
+// ModeOn is what a port accepts: what it says itself, else what the service does.
+func (s *Service) ModeOn(port uint16) MTLSMode {
+	if p := s.Port(port); p != nil && p.MTLS != "" {
+		return p.MTLS
+	}
+	return s.MTLS
+}

@@ -100,6 +100,18 @@ func (s *Scope) Mode(svc *intent.Service) model.MTLSMode {
 	return s.MTLS
 }
 
+// ModeOn is the mTLS mode of one port, by its name: its own, else the service's.
+func (s *Scope) ModeOn(svc *intent.Service, port string) model.MTLSMode {
+	if svc.Security != nil {
+		for _, p := range svc.Security.Ports {
+			if p.Name.V == port {
+				return model.MTLSMode(p.MTLS.V)
+			}
+		}
+	}
+	return s.Mode(svc)
+}
+
 // ServiceID is the SPIFFE ID of a service.
 func (s *Scope) ServiceID(svc *intent.Service) string {
 	ref := ServiceRef(svc)

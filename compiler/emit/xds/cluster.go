@@ -29,7 +29,7 @@ func (e *emitter) serviceClusters(s *model.Service, port uint16) error {
 func (e *emitter) versionCluster(s *model.Service, version string, port uint16) error {
 	name := model.ClusterName(port, version, s.Host)
 	protocol := s.Port(port).Protocol
-	socket, err := e.upstreamSocket(s, protocol)
+	socket, err := e.upstreamSocket(s, port, protocol)
 	if err != nil {
 		return err
 	}
@@ -59,9 +59,9 @@ func (e *emitter) versionCluster(s *model.Service, version string, port uint16) 
 
 // upstreamSocket is nil for plaintext. A permissive server is asked for TLS:
 // every client of the mesh has an identity.
-func (e *emitter) upstreamSocket(s *model.Service, p model.Protocol) (*corev3.TransportSocket, error) {
+func (e *emitter) upstreamSocket(s *model.Service, port uint16, p model.Protocol) (*corev3.TransportSocket, error) {
 	switch {
-	case s.MTLS == model.MTLSDisable:
+	case s.ModeOn(port) == model.MTLSDisable:
 		return nil, nil
 	case e.self.Role == model.RoleGRPC:
 		return grpcTLS(s.SPIFFEID)

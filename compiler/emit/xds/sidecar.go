@@ -72,7 +72,7 @@ func (e *emitter) inbound(s *model.Service, p model.Port) error {
 	if err != nil {
 		return err
 	}
-	l, err := e.inboundListener(name, at, s.MTLS, p.Protocol, hcm)
+	l, err := e.inboundListener(name, at, s.ModeOn(p.Number), p.Protocol, hcm)
 	if err != nil {
 		return err
 	}

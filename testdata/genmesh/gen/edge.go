@@ -8,6 +8,10 @@ func (m *mesh) security(f *source, s *service) {
 		f.line("security: mtls: %s", quote(s.mtls))
 		m.use("mtls." + s.mtls)
 	}
+	if len(s.ports) > 1 && s.mtls == "permissive" {
+		f.line("security: ports: admin: mtls: %s", quote(m.pick("strict", "disable")))
+		m.use("mtls.port")
+	}
 	m.deny(f, s)
 	if m.chance(40) {
 		m.use("allow.derived")

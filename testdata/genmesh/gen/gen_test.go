@@ -19,7 +19,7 @@ var all = []string{
 	"header.absent", "header.contains", "header.exact", "header.not", "header.prefix", "header.present", "header.range", "header.regex", "header.suffix",
 	"host.contains", "host.exact", "host.not", "host.prefix", "host.regex", "host.suffix",
 	"match.anyOf", "match.except", "method", "method.anyOf", "notMethod",
-	"mtls.disable", "mtls.permissive", "mtls.strict",
+	"mtls.disable", "mtls.permissive", "mtls.port", "mtls.strict",
 	"path.exact", "path.ignoreCase", "path.not", "path.prefix", "path.regex", "path.segmentPrefix", "ports.several",
 	"query.absent", "query.contains", "query.exact", "query.not", "query.prefix", "query.present", "query.regex", "query.suffix",
 	"redirect", "respond", "rewrite",
