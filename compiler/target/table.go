@@ -6,9 +6,7 @@ var Table = []Row{
 	{"mesh.trustDomain", Both, All},
 	{"mesh.mtls", Both, All},
 	{"mesh.traffic", Callers, Proxies},
-	{"mesh.traffic.outliers", Callers, Envoy},
 	{"mesh.traffic.health", Callers, Envoy},
-	{"mesh.traffic.balance", Callers, Envoy},
 	{"mesh.telemetry", Both, Proxies},
 	{"namespace", Nobody, All},
 
@@ -16,9 +14,7 @@ var Table = []Row{
 	{"service.*.ports", Both, All},
 	{"service.*.versions", Callers, All},
 	{"service.*.versions.*.traffic", Callers, Proxies},
-	{"service.*.versions.*.traffic.outliers", Callers, Envoy},
 	{"service.*.versions.*.traffic.health", Callers, Envoy},
-	{"service.*.versions.*.traffic.balance", Callers, Envoy},
 	{"service.*.uses", Own, All},
 	{"service.*.routes", Callers, All},
 	{"service.*.routes.*.match.[].cookies", Callers, Proxies}, // gRFC A28: path and headers only
@@ -42,14 +38,12 @@ var Table = []Row{
 	{"service.*.routes.*.retries.avoidTried", Callers, Proxies},
 	{"service.*.routes.*.retries.rateLimited", Callers, Proxies},
 	{"service.*.routes.*.idleTimeout", Callers, Proxies},
-	{"service.*.routes.*.hash", Callers, Envoy},
+	{"service.*.routes.*.hash", Callers, Proxies},
 	{"service.*.faults", Callers, All}, // gRFC A33
 	{"service.*.security", Both, All},
 	{"service.*.security.allow", Own, Proxies},
 	{"service.*.traffic", Callers, Proxies},
-	{"service.*.traffic.outliers", Callers, Envoy},
 	{"service.*.traffic.health", Callers, Envoy},
-	{"service.*.traffic.balance", Callers, Envoy},
 	{"service.*.security.deny", Own, Proxies},
 	{"service.*.telemetry", Own, Proxies},
 
@@ -58,7 +52,5 @@ var Table = []Row{
 	{"external.*", Callers, Proxies},
 	{"external.*.tls.insecure", Callers, Envoy},
 	{"external.*.traffic", Callers, Proxies},
-	{"external.*.traffic.outliers", Callers, Envoy},
 	{"external.*.traffic.health", Callers, Envoy},
-	{"external.*.traffic.balance", Callers, Envoy},
 }

@@ -1,55 +1,87 @@
 // Package endpoint chooses one endpoint of a cluster for one request: a list of
 // endpoints and a policy go in, an index comes out. It touches no socket and no
-// clock.
+// clock. The policies are Envoy's, down to which endpoint a hash leads to.
 package endpoint
 
 import (
-	"sort"
+	"time"
 
 	"github.com/meshc/meshc/dataplane/snapshot"
 )
 
-// PanicThreshold is Envoy's default: with less than this share of endpoints
-// healthy (in percent), health is ignored, because sending everything to the
-// few that are left would take those down too.
-const PanicThreshold = 50
-
 // Load tells how many requests are in flight at endpoint i.
 type Load interface{ Active(i int) int }
+
+// Health is what is known of endpoints beyond their configuration. Values are
+// of the moment when New is called.
+type Health interface {
+	// Well says that endpoint i may get requests, for all that was observed.
+	Well(i int) bool
+	// Since is when endpoint i came to be well, on the clock that Ask.Now is on.
+	Since(i int) time.Duration
+}
+
+// Table leads from hashes to endpoints.
+type Table interface {
+	// Lookup gives the endpoint of a hash; each further attempt may lead elsewhere.
+	Lookup(hash uint64, attempt int) int
+}
+
+// Ask is one request's wish.
+type Ask struct {
+	Draw    func() uint64 // fresh random values
+	Load    Load
+	Now     time.Duration
+	Hash    uint64 // decides under RingHash and Maglev
+	Attempt int    // how often this choice has been made for the request, from 0
+}
 
 // Picker picks among the usable endpoints of one cluster. It belongs to one
 // event loop and is not safe for concurrent use.
 type Picker struct {
 	policy  snapshot.LBPolicy
+	choices int
 	usable  []int    // indexes into the endpoints
 	weights []int64  // of usable
 	sums    []uint64 // running sum of weights, nil when all are equal
 	next    int
 	smooth  []int64 // current weights of smooth weighted round robin
+	table   Table
+	edf     *edf
+	slow    slowStart
 	panic   bool
 }
 
-// New prepares the choice. start spreads the first picks of round robin over
-// event loops and restarts.
-func New(policy snapshot.LBPolicy, endpoints []snapshot.Endpoint, start uint64) *Picker {
-	p := &Picker{policy: policy}
-	for i, e := range endpoints {
-		if e.Healthy {
-			p.usable = append(p.usable, i)
-		}
-	}
-	if len(p.usable)*100 < len(endpoints)*PanicThreshold {
-		p.panic, p.usable = true, p.usable[:0]
-		for i := range endpoints {
-			p.usable = append(p.usable, i)
-		}
-	}
-	p.setWeights(endpoints)
+// New prepares the choice among the endpoints of c. start spreads the first
+// picks of round robin over event loops and restarts. health may be nil: then
+// only the configuration counts. table makes the table of the hashing policies;
+// nil is NewTable.
+func New(c *snapshot.Cluster, health Health, now time.Duration, start uint64, table func(usable []int) Table) *Picker {
+	p := &Picker{policy: c.LB, choices: max(int(c.Balance.Choices), defaultChoices)}
+	p.usable, p.panic = usable(c, health)
+	p.setWeights(c.Endpoints)
 	if len(p.usable) > 0 {
 		p.next = int(start % uint64(len(p.usable)))
 	}
+	switch {
+	case len(p.usable) < 2:
+	case p.policy == snapshot.RingHash || p.policy == snapshot.Maglev:
+		if table == nil {
+			table = func(usable []int) Table { return NewTable(c, usable) }
+		}
+		p.table = table(p.usable)
+	case p.policy == snapshot.Random:
+	default:
+		p.slow = newSlowStart(c.Balance.SlowStart, p.usable, health)
+		if p.slow.until > now || p.policy == snapshot.LeastRequest && p.sums != nil {
+			p.edf = newEDF(len(p.usable), p.next)
+		}
+	}
 	return p
 }
+
+// defaultChoices is Envoy's default of choice_count, and its least.
+const defaultChoices = 2
 
 func (p *Picker) setWeights(endpoints []snapshot.Endpoint) {
 	equal, sum := true, uint64(0)
@@ -70,40 +102,66 @@ func (p *Picker) setWeights(endpoints []snapshot.Endpoint) {
 // Panic reports whether health is being ignored.
 func (p *Picker) Panic() bool { return p.panic }
 
-// Pick gives the index of an endpoint, or -1 when there is none. draw gives
-// fresh random values.
-func (p *Picker) Pick(draw func() uint64, load Load) int {
+// Hashes reports whether Ask.Hash decides.
+func (p *Picker) Hashes() bool { return p.table != nil }
+
+// Pick gives the index of an endpoint, or -1 when there is none.
+func (p *Picker) Pick(a *Ask) int {
 	switch {
 	case len(p.usable) == 0:
 		return -1
 	case len(p.usable) == 1:
 		return p.usable[0]
-	case p.policy == snapshot.LeastRequest:
-		return p.usable[p.leastOfTwo(draw, load)]
+	case p.table != nil:
+		return p.table.Lookup(a.Hash, a.Attempt)
 	case p.policy == snapshot.Random:
-		return p.usable[p.random(draw())]
+		// Envoy's random policy does not look at weights.
+		return p.usable[a.Draw()%uint64(len(p.usable))]
+	case p.edf != nil:
+		return p.usable[p.scheduled(a)]
+	case p.policy == snapshot.LeastRequest:
+		return p.usable[p.leastOf(a)]
 	}
 	return p.usable[p.roundRobin()]
 }
 
-func (p *Picker) random(r uint64) int {
-	if p.sums == nil {
-		return int(r % uint64(len(p.usable)))
+// leastOf draws as many endpoints as were asked for, with repetition, and takes
+// the first of those with the fewest requests.
+func (p *Picker) leastOf(a *Ask) int {
+	n := uint64(len(p.usable))
+	best := int(a.Draw() % n)
+	least := a.Load.Active(p.usable[best])
+	for range p.choices - 1 {
+		i := int(a.Draw() % n)
+		if active := a.Load.Active(p.usable[i]); active < least {
+			best, least = i, active
+		}
 	}
-	r %= p.sums[len(p.sums)-1]
-	return sort.Search(len(p.sums), func(i int) bool { return r < p.sums[i] })
+	return best
 }
 
-// leastOfTwo is the power of two choices; with weights the draw is weighted and
-// the load counts relative to the weight.
-func (p *Picker) leastOfTwo(draw func() uint64, load Load) int {
-	a, b := p.random(draw()), p.random(draw())
-	la := int64(load.Active(p.usable[a])+1) * p.weights[b]
-	lb := int64(load.Active(p.usable[b])+1) * p.weights[a]
-	if lb < la {
-		return b
+// scheduled takes the endpoint that is due first, and gives it its next turn by
+// what it weighs now. When no endpoint starts slowly any more, and weights do
+// not call for it, the schedule is dropped.
+func (p *Picker) scheduled(a *Ask) int {
+	i := p.edf.take(func(i int) float64 { return p.weight(i, a) })
+	if p.slow.until != 0 && a.Now > p.slow.until {
+		p.slow.until = 0
+		if p.policy != snapshot.LeastRequest || p.sums == nil {
+			p.edf = nil
+		}
 	}
-	return a
+	return i
+}
+
+// weight of the i-th usable endpoint now: less while it starts slowly, and by
+// the requests it has under LeastRequest.
+func (p *Picker) weight(i int, a *Ask) float64 {
+	w := float64(p.weights[i])
+	if p.policy == snapshot.LeastRequest {
+		w /= float64(a.Load.Active(p.usable[i]) + 1)
+	}
+	return w * p.slow.factor(i, a.Now)
 }
 
 // roundRobin walks in order; with weights it is smooth: endpoints of weights

@@ -3,6 +3,7 @@ package endpoint
 import (
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"testing"
 
 	"github.com/meshc/meshc/dataplane/snapshot"
@@ -21,11 +22,16 @@ func endpoints(healthy string, weights ...uint32) (eps []snapshot.Endpoint) {
 
 func draws() func() uint64 { return rand.NewPCG(1, 2).Uint64 }
 
+// newPicker picks among eps by policy, with every default.
+func newPicker(policy snapshot.LBPolicy, eps []snapshot.Endpoint, start uint64) *Picker {
+	return New(&snapshot.Cluster{LB: policy, Endpoints: eps}, nil, 0, start, nil)
+}
+
 func TestRoundRobinInOrder(t *testing.T) {
-	p := New(snapshot.RoundRobin, endpoints("+-++", 1, 1, 1, 1), 1)
+	p := newPicker(snapshot.RoundRobin, endpoints("+-++", 1, 1, 1, 1), 1)
 	var got []int
 	for range 6 {
-		got = append(got, p.Pick(draws(), nil))
+		got = append(got, p.Pick(&Ask{Draw: draws()}))
 	}
 	if fmt.Sprint(got) != "[2 3 0 2 3 0]" {
 		t.Error(got)
@@ -33,10 +39,10 @@ func TestRoundRobinInOrder(t *testing.T) {
 }
 
 func TestWeightedRoundRobinIsSmooth(t *testing.T) {
-	p := New(snapshot.RoundRobin, endpoints("+++", 5, 1, 1), 0)
+	p := newPicker(snapshot.RoundRobin, endpoints("+++", 5, 1, 1), 0)
 	var got []int
 	for range 7 {
-		got = append(got, p.Pick(draws(), nil))
+		got = append(got, p.Pick(&Ask{Draw: draws()}))
 	}
 	if fmt.Sprint(got) != "[0 0 1 0 2 0 0]" {
 		t.Error(got)
@@ -45,13 +51,13 @@ func TestWeightedRoundRobinIsSmooth(t *testing.T) {
 
 func TestPanicThreshold(t *testing.T) {
 	for healthy, want := range map[string]bool{"----": true, "+---": true, "++--": false, "+++-": false} {
-		p := New(snapshot.Random, endpoints(healthy, 1, 1, 1, 1), 0)
+		p := newPicker(snapshot.Random, endpoints(healthy, 1, 1, 1, 1), 0)
 		if p.Panic() != want {
 			t.Errorf("%s: panic %v, want %v", healthy, p.Panic(), want)
 		}
 		draw, seen := draws(), map[int]bool{}
 		for range 200 {
-			seen[p.Pick(draw, nil)] = true
+			seen[p.Pick(&Ask{Draw: draw})] = true
 		}
 		for i, c := range healthy {
 			if seen[i] != (want || c == '+') {
@@ -62,19 +68,26 @@ func TestPanicThreshold(t *testing.T) {
 }
 
 func TestNoEndpoints(t *testing.T) {
-	if i := New(snapshot.RoundRobin, nil, 7).Pick(draws(), nil); i != -1 {
+	if i := newPicker(snapshot.RoundRobin, nil, 7).Pick(&Ask{Draw: draws()}); i != -1 {
 		t.Error(i)
 	}
 }
 
 func TestSharesFollowWeights(t *testing.T) {
-	for _, policy := range []snapshot.LBPolicy{snapshot.RoundRobin, snapshot.Random} {
-		p := New(policy, endpoints("+++", 10, 30, 60), 0)
+	for policy, shares := range map[snapshot.LBPolicy][]int{
+		snapshot.RoundRobin: {10_000, 30_000, 60_000}, snapshot.Random: {33_333, 33_333, 33_333}, // Envoy's random is blind to weights
+		snapshot.LeastRequest: {10_000, 30_000, 60_000}, snapshot.RingHash: {10_000, 30_000, 60_000}, snapshot.Maglev: {10_000, 30_000, 60_000},
+	} {
+		c := &snapshot.Cluster{LB: policy, Endpoints: endpoints("+++", 10, 30, 60), Balance: snapshot.Balance{RingMin: 1 << 20}}
+		for i := range c.Endpoints {
+			c.Endpoints[i].Addr = netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}), 80)
+		}
+		p := New(c, nil, 0, 0, nil)
 		draw, hits := draws(), [3]int{}
 		for range 100_000 {
-			hits[p.Pick(draw, nil)]++
+			hits[p.Pick(&Ask{Draw: draw, Hash: draw(), Load: loads{0, 0, 0}})]++
 		}
-		for i, want := range []int{10_000, 30_000, 60_000} {
+		for i, want := range shares {
 			if d := hits[i] - want; d < -800 || d > 800 {
 				t.Errorf("policy %d endpoint %d: %d picks, want about %d", policy, i, hits[i], want)
 			}
@@ -83,21 +96,22 @@ func TestSharesFollowWeights(t *testing.T) {
 }
 
 func TestLeastRequestAvoidsTheBusy(t *testing.T) {
-	p := New(snapshot.LeastRequest, endpoints("+++", 1, 1, 1), 0)
+	p := newPicker(snapshot.LeastRequest, endpoints("+++", 1, 1, 1), 0)
 	draw, hits := draws(), [3]int{}
 	for range 9000 {
-		hits[p.Pick(draw, loads{100, 0, 100})]++
+		hits[p.Pick(&Ask{Draw: draw, Load: loads{100, 0, 100}})]++
 	}
 	// The idle one is in 5 of 9 pairs; the others share the rest.
 	if hits[1] < 4700 || hits[1] > 5300 {
 		t.Error(hits)
 	}
-	p = New(snapshot.LeastRequest, endpoints("++", 1, 9), 0)
+	p = newPicker(snapshot.LeastRequest, endpoints("++", 1, 9), 0)
 	hits = [3]int{}
 	for range 9000 {
-		hits[p.Pick(draw, loads{0, 5})]++
+		hits[p.Pick(&Ask{Draw: draw, Load: loads{0, 5}})]++
 	}
-	if hits[1] < 8500 {
-		t.Errorf("6 of weight 9 are less than 1 of weight 1: %v", hits)
+	// Weights are 1/1 and 9/6.
+	if hits[1] < 5390 || hits[1] > 5410 {
+		t.Errorf("picked %v, want 2 to 3", hits)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 
-	"github.com/meshc/meshc/dataplane/cluster"
 	"github.com/meshc/meshc/dataplane/http1"
 	"github.com/meshc/meshc/dataplane/snapshot"
 	"github.com/meshc/meshc/dataplane/telemetry"
@@ -19,11 +18,11 @@ var ErrClosed = errors.New("engine: draining or closed")
 type prepared struct {
 	config    *snapshot.Config
 	listeners map[string]*boundListener
-	breakers  map[poolKey]*cluster.Breaker
+	states    map[poolKey]*shared
 	logs      map[*snapshot.HTTP][]logTarget
 }
 
-// poolKey: clusters with the same name and digest share pools and breaker.
+// poolKey: clusters with the same name and digest share pools and state.
 type poolKey struct{ name, digest string }
 
 type logTarget struct {
@@ -57,7 +56,7 @@ func (e *Engine) Apply(c *snapshot.Config) error {
 		}
 		return err
 	}
-	next.breakers = breakers(c, e.current)
+	next.states = e.states(c, e.current)
 	old := e.current
 	e.current = next
 	e.config.Store(c)
@@ -67,6 +66,7 @@ func (e *Engine) Apply(c *snapshot.Config) error {
 			b.close()
 		}
 	}
+	closeGone(old, next)
 	e.forgetClusters(old.config, c)
 	return nil
 }
@@ -107,19 +107,6 @@ func validate(c *snapshot.Config) error {
 		}
 	}
 	return nil
-}
-
-func breakers(c *snapshot.Config, old *prepared) map[poolKey]*cluster.Breaker {
-	all := make(map[poolKey]*cluster.Breaker, len(c.Clusters))
-	for _, cl := range c.Clusters {
-		key := poolKey{cl.Name, cl.Digest}
-		if b := old.breakers[key]; b != nil {
-			all[key] = b
-		} else {
-			all[key] = cluster.NewBreaker(cl)
-		}
-	}
-	return all
 }
 
 // prepareLogs compiles every format and opens every file before anything is

@@ -1,6 +1,16 @@
 package engine
 
-import "slices"
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/meshc/meshc/dataplane/endpoint"
+	"github.com/meshc/meshc/dataplane/message"
+	"github.com/meshc/meshc/dataplane/route"
+	"github.com/meshc/meshc/dataplane/snapshot"
+)
 
 // What bounds one attempt, and where the next one goes, as in Envoy's router.
 
@@ -8,7 +18,14 @@ import "slices"
 // tried draws again, as often as its policy says. -1: there is none.
 func (s *stream) choose() int {
 	c, r := s.cluster, &s.retry
-	i := c.picker.Pick(s.w.draw, c)
+	if c.picker.Panic() {
+		c.pool.stats.panics.Inc()
+	}
+	s.ask = endpoint.Ask{Draw: s.w.draw, Load: c, Now: time.Duration(s.w.now), Hash: s.hash}
+	if !s.hashed && c.picker.Hashes() {
+		s.ask.Hash = s.w.draw() // without a key, hashing is as good as random
+	}
+	i := c.picker.Pick(&s.ask)
 	if i < 0 || r.policy == nil || !r.policy.AvoidTried {
 		return i
 	}
@@ -16,7 +33,8 @@ func (s *stream) choose() int {
 		if !slices.Contains(r.tried, c.hosts[i]) {
 			break
 		}
-		i = c.picker.Pick(s.w.draw, c)
+		s.ask.Attempt++
+		i = c.picker.Pick(&s.ask)
 	}
 	r.tried = append(r.tried, c.hosts[i])
 	return i
@@ -57,4 +75,64 @@ func (s *stream) trySilent() {
 		return
 	}
 	s.fail(failPerTryIdle)
+}
+
+// setHash finds the request's place among the endpoints of a cluster that hashes.
+func (s *stream) setHash() {
+	if lb := s.cluster.snap.LB; len(s.route.Hash) == 0 || lb != snapshot.RingHash && lb != snapshot.Maglev {
+		return
+	}
+	s.hash, s.hashed = route.Hash(s.route.Hash, s.req.Request, s.source(), s.makeCookie)
+}
+
+// source is the client's address: where x-forwarded-for is not ours to write, its
+// last entry, as in Envoy's connection manager.
+func (s *stream) source() netip.Addr {
+	if !s.chain.http.UseRemoteAddress {
+		for i := len(s.req.Fields) - 1; i >= 0; i-- {
+			if s.req.Fields[i].Name != "x-forwarded-for" {
+				continue
+			}
+			value := s.req.Fields[i].Value
+			if ip, err := netip.ParseAddr(strings.TrimSpace(value[strings.LastIndexByte(value, ',')+1:])); err == nil {
+				return ip
+			}
+			break
+		}
+	}
+	return s.who.remote.Addr().Unmap()
+}
+
+// makeCookie gives the client a cookie that will lead it to the same endpoint.
+func (s *stream) makeCookie(k *route.HashKey) string {
+	value := route.CookieValue(s.who.peer.Remote, s.who.peer.Local)
+	s.cookies = append(s.cookies, message.Field{Name: "set-cookie", Value: k.SetCookie(value)})
+	return value
+}
+
+// answered tells what is known of the endpoint how it has answered; a gRPC status
+// in the head counts as what it means in HTTP.
+func (s *stream) answered(head *responseHead) {
+	if s.host.known == nil {
+		return
+	}
+	status := head.Status
+	if isGRPC(s.req.Fields) {
+		if v, ok := message.Get(head.Fields, "grpc-status"); ok {
+			status = grpcHTTP(v)
+		}
+	}
+	s.host.known.Answered(status)
+}
+
+// blame tells what is known of the endpoint how the attempt has failed. What a
+// limit of the cluster turned away says nothing of it.
+func (s *stream) blame(why failure) {
+	switch {
+	case s.host == nil || why == failOverflow:
+	case why == failPerTry || why == failPerTryIdle:
+		s.host.known.TimedOut()
+	default:
+		s.host.known.Failed()
+	}
 }

@@ -101,7 +101,7 @@ func TestQueueWhenNoConnectionCanBeMade(t *testing.T) {
 			t.Errorf("request %d: status %d", i, resp.StatusCode)
 		}
 	}
-	if n := e.current.breakers[poolKey{clusterName, "1"}].Pending.Used(); n != 0 {
+	if n := e.current.states[poolKey{clusterName, "1"}].Pending.Used(); n != 0 {
 		t.Errorf("%d requests are still pending", n)
 	}
 }

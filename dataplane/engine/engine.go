@@ -188,6 +188,7 @@ func (e *Engine) Close() error {
 		return nil
 	}
 	e.closed = true
+	closeGone(e.current, &prepared{})
 	e.everywhere((*worker).stop)
 	e.done.Wait()
 	if !e.draining {

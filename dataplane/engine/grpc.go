@@ -53,6 +53,22 @@ func grpcStatus(status int) int {
 	return grpcUnknown
 }
 
+// grpcHTTP is the status that a grpc-status stands for in HTTP, as far as servers
+// are judged by it: google.rpc.Code, and 200 for what is none.
+func grpcHTTP(status string) int {
+	switch status {
+	case "2", "13", "15": // unknown, internal, data loss
+		return 500
+	case "4":
+		return 504
+	case "12":
+		return 501
+	case "14":
+		return 503
+	}
+	return 200
+}
+
 // grpcFields is an answer of our own in terms of gRPC: a head that is all.
 func grpcFields(fields []message.Field, code int, text string) []message.Field {
 	fields = append(fields,

@@ -71,7 +71,7 @@ type clusterStats struct {
 	retry, retryLimit, retryOverflow    *telemetry.Cell
 	staleResent, h2ProtocolError        *telemetry.Cell
 	cxMaxRequests, cxMaxDuration        *telemetry.Cell
-	perTryIdleTimeout                   *telemetry.Cell
+	perTryIdleTimeout, panics           *telemetry.Cell
 	retryLimited, retryExponential      *telemetry.Cell
 	class                               [6]*telemetry.Cell
 	rqTime                              telemetry.HistogramShard // of attempts that were answered in full
@@ -103,6 +103,7 @@ func (w *worker) newClusterStats(name string) *clusterStats {
 		retryOverflow:     counter("upstream_rq_retry_overflow"),
 		staleResent:       counter("upstream_rq_stale_resent"),
 		h2ProtocolError:   counter("upstream_cx_protocol_error"),
+		panics:            counter("lb_healthy_panic"),
 		cxMaxRequests:     counter("upstream_cx_max_requests"),
 		perTryIdleTimeout: counter("upstream_rq_per_try_idle_timeout"),
 		retryLimited:      counter("upstream_rq_retry_backoff_ratelimited"),

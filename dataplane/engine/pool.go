@@ -18,6 +18,7 @@ type pool struct {
 	key            poolKey
 	snap           *snapshot.Cluster // the newest
 	brk            *cluster.Breaker
+	state          *shared
 	stats          *clusterStats
 	hosts          map[netip.AddrPort]*host
 	connectTimeout int64
@@ -35,16 +36,17 @@ type host struct {
 	queue  []*stream
 	muxes  []*umux // HTTP/2 connections that take streams, or will
 	conns  int
-	active int // requests in flight
+	active int           // requests in flight
+	known  *cluster.Host // by all loops; nil: nothing needs to be
 	gone   bool
 }
 
-func (w *worker) poolOf(c *snapshot.Cluster, b *cluster.Breaker) *pool {
+func (w *worker) poolOf(c *snapshot.Cluster, st *shared) *pool {
 	key := poolKey{c.Name, c.Digest}
 	p := w.pools[key]
 	if p == nil {
 		p = &pool{
-			w: w, key: key, snap: c, brk: b, hosts: map[netip.AddrPort]*host{},
+			w: w, key: key, snap: c, brk: st.Breaker, state: st, hosts: map[netip.AddrPort]*host{},
 			stats:          w.newClusterStats(c.Name),
 			connectTimeout: orDefault(c.ConnectTimeout, 5*time.Second),
 			idleTimeout:    orDefault(c.IdleTimeout, time.Hour),
@@ -61,7 +63,7 @@ func (w *worker) poolOf(c *snapshot.Cluster, b *cluster.Breaker) *pool {
 func (p *pool) host(addr netip.AddrPort) *host {
 	h := p.hosts[addr]
 	if h == nil {
-		h = &host{pool: p, addr: addr, text: addr.String()}
+		h = &host{pool: p, addr: addr, text: addr.String(), known: p.state.Host(addr)}
 		p.hosts[addr] = h
 	}
 	return h
@@ -117,6 +119,7 @@ func (h *host) retire() {
 func (h *host) acquire(s *stream) {
 	brk := h.pool.brk
 	h.active++
+	h.known.Begin()
 	if !brk.Requests.Free() {
 		h.overflow(s)
 		return
@@ -155,6 +158,7 @@ func (h *host) acquire(s *stream) {
 // forget is called once for every acquire, when s is done with the endpoint.
 func (h *host) forget(s *stream) {
 	h.active--
+	h.known.End()
 	if s.waiting {
 		s.waiting = false
 		h.pool.brk.Pending.Release()

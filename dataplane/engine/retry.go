@@ -122,6 +122,7 @@ func (s *stream) fail(why failure) {
 		return
 	}
 	if s.headSent {
+		s.blame(why)
 		s.addFlag(outcomes[why].flag)
 		s.details = "upstream_reset_after_response_started"
 		s.d.cut()
@@ -129,6 +130,9 @@ func (s *stream) fail(why failure) {
 	}
 	again := s.stale(why) || s.untouched(why)
 	reset := s.retry.policy != nil && s.resetRetriable(why)
+	if !again {
+		s.blame(why)
+	}
 	s.release(false)
 	if again {
 		s.cluster.pool.stats.staleResent.Inc()

@@ -4,6 +4,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/meshc/meshc/dataplane/endpoint"
 	"github.com/meshc/meshc/dataplane/filter"
 	"github.com/meshc/meshc/dataplane/message"
 	"github.com/meshc/meshc/dataplane/route"
@@ -51,6 +52,10 @@ type stream struct {
 	sentEnd   bool // the whole request is with the upstream connection
 	continued bool
 	dropped   bool // by a limit of the cluster
+	ask       endpoint.Ask
+	hash      uint64 // of the request, for its endpoint
+	hashed    bool
+	cookies   []message.Field // that the client gets
 	reqBytes  int64
 	respBytes int64
 
@@ -201,6 +206,7 @@ func (s *stream) dispatch() {
 	s.req.Fields = r.Request.Apply(s.req.Fields)
 	s.rewrite(r.Rewrite)
 	s.retry.init(r.Retry, s.req.Method)
+	s.setHash()
 	if s.d.bodyDone() {
 		s.requestDone()
 	}
@@ -235,6 +241,7 @@ func (s *stream) attempt() {
 func (s *stream) connected(u upstream) {
 	s.up, s.phase, s.sentEnd, s.triedAt = u, phaseExchange, false, s.w.now
 	s.retry.replay = s.retry.replay || u.state().multiplexed
+	s.host.known.Connected()
 	u.sendHead(s.req.Request, s.req.framing, s.req.length)
 	if len(s.retry.body) > 0 {
 		u.sendBody(s.retry.body, false)
@@ -386,12 +393,13 @@ func (s *stream) pumpResponse() (moved bool) {
 // onHead takes the upstream's response head: try again, or pass it on.
 func (s *stream) onHead(head *responseHead) {
 	s.cluster.pool.stats.response(head.Status)
+	s.answered(head)
 	if s.retryStatus(head) {
 		return
 	}
 	s.flags = s.flags + s.retry.exhausted
 	s.resp.Status = head.Status
-	head.Fields = s.finishResponse(s.mutateResponse(head.Fields))
+	head.Fields = s.finishResponse(s.mutateResponse(append(head.Fields, s.cookies...)))
 	s.resp.Fields = head.Fields
 	s.details = "via_upstream"
 	s.headSent = true
@@ -526,6 +534,9 @@ func (s *stream) onTimer() {
 		s.outlived()
 	case s.deadline != 0 && now >= s.deadline:
 		s.cluster.pool.stats.timeout.Inc()
+		if s.up != nil && !s.headSent {
+			s.host.known.TimedOut()
+		}
 		s.expire("upstream request timeout", "UT", "response_timeout")
 	case s.wakeAt != 0 && now >= s.wakeAt:
 		s.wake()

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/meshc/meshc/dataplane/cluster"
 	"github.com/meshc/meshc/dataplane/endpoint"
 	"github.com/meshc/meshc/dataplane/http1"
 	"github.com/meshc/meshc/dataplane/snapshot"
@@ -50,9 +49,6 @@ type clusterView struct {
 	picker *endpoint.Picker
 }
 
-// Active makes a clusterView the endpoint.Load of its picker.
-func (c *clusterView) Active(i int) int { return c.hosts[i].active }
-
 func orDefault(d, fallback time.Duration) int64 {
 	if d == 0 {
 		d = fallback
@@ -81,7 +77,7 @@ func (w *worker) adopt(p *prepared) {
 		next.listeners[name] = w.viewListener(l, p, next)
 	}
 	for name, c := range p.config.Clusters {
-		next.clusters[name] = w.viewCluster(c, w.view.clusters[name], p.breakers[poolKey{c.Name, c.Digest}])
+		next.clusters[name] = w.viewCluster(c, w.view.clusters[name], p.states[poolKey{c.Name, c.Digest}])
 	}
 	w.moveListeners(p)
 	w.view = next
@@ -118,18 +114,19 @@ func (w *worker) viewListener(l *snapshot.Listener, p *prepared, next *view) *li
 
 // viewCluster keeps old when nothing changed: its place in the round robin, and
 // the work.
-func (w *worker) viewCluster(c *snapshot.Cluster, old *clusterView, b *cluster.Breaker) *clusterView {
+func (w *worker) viewCluster(c *snapshot.Cluster, old *clusterView, st *shared) *clusterView {
 	if old != nil && old.snap.Digest == c.Digest && old.snap.TLS == c.TLS && slices.Equal(old.snap.Endpoints, c.Endpoints) {
 		return old
 	}
-	p := w.poolOf(c, b)
-	v := &clusterView{snap: c, pool: p, picker: endpoint.New(c.LB, c.Endpoints, w.draw())}
+	p := w.poolOf(c, st)
+	v := &clusterView{snap: c, pool: p}
 	keep := make(map[netip.AddrPort]bool, len(c.Endpoints))
 	for _, e := range c.Endpoints {
 		v.hosts = append(v.hosts, p.host(e.Addr))
 		keep[e.Addr] = true
 	}
 	p.keepOnly(keep)
+	v.picker = w.newPicker(v)
 	return v
 }
 

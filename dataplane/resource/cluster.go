@@ -62,12 +62,6 @@ var families = map[clusterv3.Cluster_DnsLookupFamily]Family{
 	clusterv3.Cluster_ALL:          All,
 }
 
-var policies = map[clusterv3.Cluster_LbPolicy]snapshot.LBPolicy{
-	clusterv3.Cluster_ROUND_ROBIN:   snapshot.RoundRobin,
-	clusterv3.Cluster_LEAST_REQUEST: snapshot.LeastRequest,
-	clusterv3.Cluster_RANDOM:        snapshot.Random,
-}
-
 func decodeCluster(m *clusterv3.Cluster) (Resource, error) {
 	c, err := clusterOf(m)
 	if err != nil {
@@ -80,7 +74,6 @@ func clusterOf(m *clusterv3.Cluster) (*Cluster, error) {
 	c := &Cluster{Template: snapshot.Cluster{
 		Name:           m.GetName(),
 		ConnectTimeout: m.GetConnectTimeout().AsDuration(),
-		LB:             policies[m.GetLbPolicy()],
 	}}
 	if err := c.discovery(m); err != nil {
 		return nil, err
@@ -91,7 +84,13 @@ func clusterOf(m *clusterv3.Cluster) (*Cluster, error) {
 	if err := c.limits(m); err != nil {
 		return nil, err
 	}
+	if err := c.balance(m); err != nil {
+		return nil, err
+	}
 	var err error
+	if c.Template.Outliers, err = outliers(m.GetOutlierDetection()); err != nil {
+		return nil, fmt.Errorf("outlier_detection: %w", err)
+	}
 	if c.TLS, err = upstreamTLS(m.GetTransportSocket()); err != nil {
 		return nil, fmt.Errorf("transport_socket: %w", err)
 	}

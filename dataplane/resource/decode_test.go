@@ -155,7 +155,7 @@ func TestClusterRefusals(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"name": "c", "type": "ORIGINAL_DST"}`:                  "type: value ORIGINAL_DST",
 		`{"name": "c", "type": "EDS", "eds_cluster_config": {}}`: "eds_config",
-		`{"name": "c", "outlier_detection": {}}`:                 "outlier_detection",
+		`{"name": "c", "outlier_detection": {"monitors": [{"name": "m", "typed_config": {"@type": "type.googleapis.com/envoy.config.core.v3.Address"}}]}}`:                 "monitors",
 		`{"name": "c", "health_checks": [{"timeout": "1s", "interval": "1s", "unhealthy_threshold": 1, "healthy_threshold": 1, "tcp_health_check": {}}]}`: "health_checks",
 		`{"type": "STATIC"}`: "name",
 		`{"name": "c", "transport_socket": {"name": "tls", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"}}}`:                                                                           "common_tls_context is missing",

@@ -1,6 +1,10 @@
 package resource
 
-import "github.com/meshc/meshc/dataplane/resource/support"
+import (
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/meshc/meshc/dataplane/resource/support"
+)
 
 var clusterMessages = []support.Message{
 	{Name: "envoy.config.cluster.v3.Cluster", Fields: []support.Field{
@@ -8,7 +12,11 @@ var clusterMessages = []support.Message{
 		support.Only("type", "", "STATIC", "STRICT_DNS", "EDS"),
 		support.F("eds_cluster_config", ""),
 		support.F("connect_timeout", "5 s when absent"),
-		support.Only("lb_policy", "", "ROUND_ROBIN", "LEAST_REQUEST", "RANDOM"),
+		support.Only("lb_policy", "", "ROUND_ROBIN", "LEAST_REQUEST", "RANDOM", "RING_HASH", "MAGLEV"),
+		support.F("round_robin_lb_config", ""), support.F("least_request_lb_config", ""),
+		support.F("ring_hash_lb_config", ""), support.F("maglev_lb_config", ""),
+		support.F("common_lb_config", ""),
+		support.F("outlier_detection", ""),
 		support.F("load_assignment", ""),
 		support.F("circuit_breakers", ""),
 		support.F("typed_extension_protocol_options", ""),
@@ -34,6 +42,25 @@ var clusterMessages = []support.Message{
 	{Name: "envoy.config.cluster.v3.CircuitBreakers.Thresholds.RetryBudget", Fields: []support.Field{
 		support.F("budget_percent", "20 when absent"), support.F("min_retry_concurrency", "3 when absent"),
 	}},
+	{Name: "envoy.config.cluster.v3.Cluster.CommonLbConfig", Fields: []support.Field{
+		support.F("healthy_panic_threshold", "50 when absent, 0 is never; decimals are cut off"),
+	}},
+	{Name: "envoy.config.cluster.v3.Cluster.RoundRobinLbConfig", Fields: []support.Field{support.F("slow_start_config", "")}},
+	{Name: "envoy.config.cluster.v3.Cluster.LeastRequestLbConfig", Fields: []support.Field{
+		support.F("choice_count", "2 when absent"), support.F("slow_start_config", ""),
+	}},
+	{Name: "envoy.config.cluster.v3.Cluster.SlowStartConfig", Fields: []support.Field{
+		support.F("slow_start_window", "0 is none"), support.F("aggression", "1 when absent"), support.F("min_weight_percent", "10 when absent"),
+	}},
+	{Name: "envoy.config.core.v3.RuntimeDouble", Fields: []support.Field{
+		support.F("default_value", ""), support.F("runtime_key", "nothing sets it: there is no runtime"),
+	}},
+	{Name: "envoy.config.cluster.v3.Cluster.RingHashLbConfig", Fields: []support.Field{
+		support.F("minimum_ring_size", "1024 when absent"), support.F("maximum_ring_size", "8388608 when absent"),
+		support.Only("hash_function", "", "XX_HASH"),
+	}},
+	{Name: "envoy.config.cluster.v3.Cluster.MaglevLbConfig", Fields: []support.Field{support.F("table_size", "a prime; 65537 when absent")}},
+	{Name: "envoy.config.cluster.v3.OutlierDetection", Fields: outlierFields()},
 	{Name: "envoy.type.v3.Percent", Fields: []support.Field{support.F("value", "")}},
 	{Name: "envoy.extensions.upstreams.http.v3.HttpProtocolOptions", Fields: []support.Field{
 		support.F("common_http_protocol_options", ""),
@@ -143,4 +170,21 @@ var bootstrapMessages = []support.Message{
 		support.F("lds_config", "ADS"), support.F("cds_config", "ADS"), support.F("ads_config", "DELTA_GRPC"),
 	}},
 	{Name: "envoy.config.bootstrap.v3.Admin", Fields: []support.Field{support.F("address", "an address or a pipe")}},
+}
+
+// outlierFields are all but extensions: defaults are Envoy's.
+func outlierFields() []support.Field {
+	var out []support.Field
+	for _, name := range []protoreflect.Name{
+		"consecutive_5xx", "interval", "base_ejection_time", "max_ejection_percent", "enforcing_consecutive_5xx",
+		"enforcing_success_rate", "success_rate_minimum_hosts", "success_rate_request_volume", "success_rate_stdev_factor",
+		"consecutive_gateway_failure", "enforcing_consecutive_gateway_failure", "split_external_local_origin_errors",
+		"consecutive_local_origin_failure", "enforcing_consecutive_local_origin_failure", "enforcing_local_origin_success_rate",
+		"failure_percentage_threshold", "enforcing_failure_percentage", "enforcing_failure_percentage_local_origin",
+		"failure_percentage_minimum_hosts", "failure_percentage_request_volume", "max_ejection_time", "max_ejection_time_jitter",
+		"successful_active_health_check_uneject_host", "always_eject_one_host",
+	} {
+		out = append(out, support.F(name, ""))
+	}
+	return out
 }

@@ -37,6 +37,9 @@ func routeAction(e *Entry, action *routev3.RouteAction) error {
 	if e.MaxDuration, err = maxStreamDuration(action.GetMaxStreamDuration()); err != nil {
 		return fmt.Errorf("max_stream_duration: %w", err)
 	}
+	if e.Hash, err = hashPolicy(action.GetHashPolicy()); err != nil {
+		return err
+	}
 	if err := rewrite(e, action); err != nil {
 		return err
 	}

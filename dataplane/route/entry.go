@@ -19,6 +19,7 @@ type Entry struct {
 	Timeout time.Duration // whole request, 0 = none
 	Idle    time.Duration // stream idle, 0 = the connection manager's
 	Retry   *Retry        // nil: none
+	Hash    []HashKey     // of clusters whose policy hashes
 	// MaxDuration bounds the stream from its first byte to its last; nil: nothing does.
 	MaxDuration *Duration
 

@@ -77,7 +77,22 @@ var Supported = []support.Message{
 		support.F("host_rewrite_literal", ""),
 		support.F("regex_rewrite", ""),
 		support.F("max_stream_duration", ""),
+		support.F("hash_policy", ""),
 	}},
+	{Name: "envoy.config.route.v3.RouteAction.HashPolicy", Fields: []support.Field{
+		support.F("header", ""), support.F("cookie", ""), support.F("query_parameter", ""), support.F("connection_properties", ""),
+		support.F("terminal", ""),
+	}},
+	{Name: "envoy.config.route.v3.RouteAction.HashPolicy.Header", Fields: []support.Field{support.F("header_name", "")}},
+	{Name: "envoy.config.route.v3.RouteAction.HashPolicy.Cookie", Fields: []support.Field{
+		support.F("name", ""), support.F("ttl", "a client without the cookie gets one; whole seconds"),
+		support.F("path", ""), support.F("attributes", ""),
+	}},
+	{Name: "envoy.config.route.v3.RouteAction.HashPolicy.CookieAttribute", Fields: []support.Field{
+		support.F("name", ""), support.F("value", ""),
+	}},
+	{Name: "envoy.config.route.v3.RouteAction.HashPolicy.QueryParameter", Fields: []support.Field{support.F("name", "the first value, not decoded")}},
+	{Name: "envoy.config.route.v3.RouteAction.HashPolicy.ConnectionProperties", Fields: []support.Field{support.F("source_ip", "")}},
 	{Name: "envoy.config.route.v3.RouteAction.MaxStreamDuration", Fields: []support.Field{
 		support.F("max_stream_duration", "0 is none"),
 		support.F("grpc_timeout_header_max", "a request's grpc-timeout counts; 0 is no bound on it"),

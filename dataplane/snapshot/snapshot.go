@@ -140,6 +140,8 @@ const (
 	RoundRobin LBPolicy = iota
 	LeastRequest
 	Random
+	RingHash
+	Maglev
 )
 
 // Cluster is one upstream. Two Clusters with equal Digest are the same for
@@ -151,6 +153,8 @@ type Cluster struct {
 	IdleTimeout    time.Duration // of a pooled connection, 0 = 1 h, below 0 = none
 	TLS            *tls.Config   // nil: plaintext
 	LB             LBPolicy
+	Balance        Balance
+	Outliers       *Outliers // nil: nobody looks
 	Protocol       Upstream
 	HTTP2          HTTP2
 	Endpoints      []Endpoint

@@ -166,9 +166,9 @@ func TestBadResourceIsRefusedAndItsLastGoodStays(t *testing.T) {
 	begin(t, s)
 	e.expect(t, "l→c c=10.0.0.1")
 
-	bad := wire(t, "c", "2", new(clusterv3.Cluster), `{"name": "c", "type": "EDS", "eds_cluster_config": {"eds_config": {"ads": {}}}, "outlier_detection": {}}`)
+	bad := wire(t, "c", "2", new(clusterv3.Cluster), `{"name": "c", "type": "EDS", "eds_cluster_config": {"eds_config": {"ads": {}}}, "track_cluster_stats": {}}`)
 	_, refusal := s.acked(s.send(resource.ClusterType, append(bad, cluster(t, "good", "1")...)))
-	if !strings.Contains(refusal, `cluster "c": outlier_detection`) {
+	if !strings.Contains(refusal, `cluster "c": track_cluster_stats`) {
 		t.Errorf("error detail %q", refusal)
 	}
 	s.acked(s.send(resource.EndpointsType, endpoints(t, "good", "1", "10.0.0.9")))
