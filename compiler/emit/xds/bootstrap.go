@@ -110,7 +110,7 @@ func base(o BootstrapOptions) (*bootstrapv3.Bootstrap, error) {
 
 // regexBound lets Envoy take every expression that vet takes: by default it
 // refuses those of more than 100 instructions, which a negated query parameter
-// of six letters exceeds. RE2 itself gives up at 8 MiB, below this bound.
+// of six letters exceeds.
 const regexBound = 1 << 20
 
 func expressions() *bootstrapv3.LayeredRuntime {

@@ -34,8 +34,8 @@ func durations(d *durationpb.Duration) []error {
 	return nil
 }
 
-// maxRegexProgram bounds an expression, in instructions of Go's program: RE2
-// gives up at 8 MiB for its own (RE2::Options::max_mem).
+// maxRegexProgram bounds an expression, in instructions of Go's program. RE2's
+// has up to ten for each, which stays below the bound of our bootstraps.
 const maxRegexProgram = 100_000
 
 func regexes(m *matcherv3.RegexMatcher) []error { return some(regex(m.GetRegex())) }
