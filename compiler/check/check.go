@@ -39,6 +39,7 @@ var intentPasses = []func(*overIntent){
 	(*overIntent).externalTLS, // what TLS to externals can do
 	(*overIntent).listenerTLS, // certificates by server name, redirects to https
 	(*overIntent).telemetry,   // formats and filters of logs
+	(*overIntent).ignored,     // fields where no request comes by
 	(*overIntent).targets,     // nothing that the proxies concerned cannot serve
 	(*overIntent).twice,       // entries that a list holds already
 }
@@ -74,6 +75,10 @@ var modelPasses = []func(*overModel){
 	(*overModel).expiredFaults,       // faults whose end has passed
 	(*overModel).retryAmplification,  // tries that multiply along the call graph
 	(*overModel).timeoutBudgets,      // callers that give up before what they wait for
+	(*overModel).faultEffects,        // faults that limits cut short, or that nothing sees
+	(*overModel).uselessRetries,      // retries that no request gets
+	(*overModel).nobodyCalls,         // what only callers would act on
+	(*overModel).versions,            // versions that select the same workloads
 }
 
 // Model judges a lowered mesh at the time now.

@@ -39,7 +39,7 @@ func (c *overIntent) traffic() {
 		}
 	}
 	for _, e := range c.mesh.Externals {
-		t.met(c.scope.ExternalTraffic(e), meeting{what: fmt.Sprintf("external %q", e.Name.V), external: true, endpoints: len(e.Endpoints)})
+		t.met(c.scope.ExternalTraffic(e), meeting{what: fmt.Sprintf("external %q", e.Name.V), external: true, ports: e.Ports, endpoints: len(e.Endpoints)})
 	}
 }
 
@@ -82,6 +82,7 @@ func (t *traffic) met(b *intent.Traffic, m meeting) {
 			related(b.RetryBudget.At, "the retry budget").help("leave one of them out")
 	}
 	t.ejection(b, m)
+	t.requestLimit(b, m)
 	if p := hashingPolicy(b); p != nil && m.external {
 		t.once(diag.HashMissing, p.At, "%s has no routes whose `hash` %s could choose by", m.what, p.V)
 	}
