@@ -13,7 +13,7 @@ type dmux struct {
 	noticed  bool   // the client has been told that the connection will end
 	final    bool   // no new streams
 	stuckAt  int64  // an incomplete frame has been there since
-	unreadAt int64  // the client has not taken all since
+	unreadAt int64  // output waits, and the client has taken none since
 	scheme   string // of the connection
 }
 
@@ -49,11 +49,12 @@ func (h *dmux) armTimer() {
 	d, now := h.d, h.d.w.now
 	at := int64(0)
 	switch {
-	case h.have == 0:
+	case h.have == 0 || h.held:
 		h.stuckAt = 0
-	case h.stuckAt == 0:
+	case h.stuckAt == 0 || h.whole: // what is incomplete now is another frame
 		h.stuckAt = now
 	}
+	h.whole = false
 	if h.stuckAt != 0 {
 		at = h.stuckAt + d.chain.head
 	} else if h.conn.Streams() == 0 {
@@ -137,6 +138,15 @@ func (h *dmux) muxWritten() {
 	if h.final && h.conn.Streams() == 0 {
 		h.d.shut()
 		return
+	}
+}
+
+// muxWaits gives a client that reads nothing at all as long as a stream that
+// stands still.
+func (h *dmux) muxWaits(moved bool) {
+	if moved || h.unreadAt == 0 {
+		h.unreadAt = h.d.w.now
+		h.armTimer()
 	}
 }
 
@@ -298,7 +308,9 @@ func (x *dstream) sendHead(r *message.Response, framing message.Framing, length 
 		if framing == message.Chunked || framing == message.UntilClose {
 			length = -1
 		}
-		framing, end, x.noBody = message.NoBody, true, true
+		// The end comes with the upstream's: until then the stream stays open, so
+		// that a client that goes away ends the exchange.
+		framing, x.noBody = message.NoBody, true
 	} else if framing == message.NoBody {
 		length = -1 // the end of the stream says it
 	}
@@ -309,6 +321,9 @@ func (x *dstream) sendHead(r *message.Response, framing message.Framing, length 
 func (x *dstream) takesBody() bool { return !x.noBody }
 
 func (x *dstream) sendBody(piece []byte, last bool) ioState {
+	if x.noBody {
+		piece = nil
+	}
 	if len(piece) > 0 || last {
 		x.st.SendData(piece, last)
 		x.h.wrote()
@@ -371,6 +386,7 @@ func (x *dstream) endExchange() {
 func (x *dstream) release() {
 	w := x.h.d.w
 	x.active = false
+	x.h.forget(x)
 	x.body.release(w)
 	x.st.Release(w.bufs.put)
 	w.timers.drop(&x.timer)

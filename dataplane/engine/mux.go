@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"slices"
+
 	"github.com/meshc/meshc/dataplane/http2"
 )
 
@@ -20,10 +22,13 @@ type mux struct {
 
 	blocked []blockedStream // wait for room on the socket
 	starved []blockedStream // wait for the peer to open a window
-	waking  []blockedStream
+	waking  []blockedStream // are being woken; nil: has ended meanwhile
 	dirty   bool
 	queued  bool
 	failed  bool // writing has failed; found out about in this turn's flush
+	held    bool // input waits until output has gone
+	sent    bool // some output has gone since the end of the last turn
+	whole   bool // a frame, or a part of a body, has come since the owner looked
 }
 
 // muxOwner is the connection that a mux is part of.
@@ -33,6 +38,8 @@ type muxOwner interface {
 	muxBroken(err error)
 	// muxWritten: all output is with the kernel.
 	muxWritten()
+	// muxWaits: some output waits for the peer to read; moved: some has gone.
+	muxWaits(moved bool)
 }
 
 // blockedStream is a stream that could not send.
@@ -82,9 +89,11 @@ func (m *mux) wrote() {
 }
 
 func (m *mux) flush() {
+	before := m.sock.waits()
 	if !m.failed && m.sock.flush() == ioError {
 		m.failed = true
 	}
+	m.sent = m.sent || m.sock.waits() < before
 }
 
 // flushNow is the end of the turn.
@@ -101,8 +110,18 @@ func (m *mux) flushNow() {
 	if len(m.blocked) > 0 && m.sock.room() >= minRoom {
 		m.wakeBlocked()
 	}
-	if !m.over && !m.sock.pendingOut() {
+	moved := m.sent
+	m.sent = false
+	switch {
+	case m.over:
+	case m.sock.pendingOut():
+		m.owner.muxWaits(moved)
+	default:
 		m.owner.muxWritten()
+	}
+	if m.held && !m.over && !m.conn.Holding() {
+		m.held = false
+		m.sock.w.later(m)
 	}
 }
 
@@ -116,7 +135,7 @@ func (m *mux) feed(p []byte) {
 // read takes in what the socket has, up to the share of one turn.
 func (m *mux) read() {
 	for range maxTurns {
-		if m.over || m.conn.Holding() {
+		if m.held = !m.over && m.conn.Holding(); m.over || m.held {
 			return
 		}
 		st := m.fill()
@@ -160,6 +179,7 @@ func (m *mux) digest() bool {
 	m.feeding = true
 	used, err := m.conn.Feed(m.in[:m.have], m.sock.w.now)
 	m.feeding = false
+	m.whole = m.whole || used > 0
 	m.touch()
 	if m.over {
 		m.releaseInput()
@@ -188,11 +208,11 @@ func (m *mux) onTurn() {
 // wakeBlocked runs the streams that wait for the socket, in the order in which
 // they came: whoever is still short of room waits behind the others.
 func (m *mux) wakeBlocked() {
-	m.blocked, m.waking = m.waking[:0], m.blocked
-	for i, s := range m.waking {
-		m.waking[i] = nil
-		s.waitsFor().blocked = false
-		s.unblock()
+	list := m.blocked
+	m.blocked = nil
+	m.wake(list, func(w *waiting) { w.blocked = false })
+	if m.blocked == nil {
+		m.blocked = list[:0]
 	}
 }
 
@@ -200,13 +220,41 @@ func (m *mux) wakeBlocked() {
 func (m *mux) wakeStarved() {
 	list := m.starved
 	m.starved = nil
-	for i, s := range list {
-		s.waitsFor().starved = false
-		s.unblock()
-		list[i] = nil
-	}
+	m.wake(list, func(w *waiting) { w.starved = false })
 	if m.starved == nil {
 		m.starved = list[:0]
+	}
+}
+
+// wake runs the streams of a list that nobody else appends to.
+func (m *mux) wake(list []blockedStream, clear func(*waiting)) {
+	m.waking = list
+	for i := range list {
+		if s := list[i]; s != nil {
+			list[i] = nil
+			clear(s.waitsFor())
+			s.unblock()
+		}
+	}
+	m.waking = nil
+}
+
+// forget takes a stream that has ended out of the lists, because it will carry
+// another request, perhaps of another connection, which must not take itself for
+// one that waits already.
+func (m *mux) forget(s blockedStream) {
+	waits := s.waitsFor()
+	if !waits.blocked && !waits.starved {
+		return
+	}
+	*waits = waiting{}
+	is := func(other blockedStream) bool { return other == s }
+	m.blocked = slices.DeleteFunc(m.blocked, is)
+	m.starved = slices.DeleteFunc(m.starved, is)
+	for i := range m.waking {
+		if m.waking[i] == s {
+			m.waking[i] = nil
+		}
 	}
 }
 

@@ -51,10 +51,11 @@ type retryState struct {
 	holding    bool // one of the cluster's retries is ours
 	backingOff bool
 	fresh      bool // do not use a pooled connection
-	resent     bool
+	stale      bool // it was resent after a stale connection
 	replay     bool // keep the body for an upstream that may not act on the request
 	replayed   int
 	body       []byte // what has been sent of the body so far
+	resent     int    // of body, in this attempt
 	lost       bool   // the body is longer than what is kept
 	exhausted  string // flag to report when the last answer is passed on
 	tried      []*host
@@ -97,6 +98,7 @@ func (s *stream) keep(piece []byte) {
 		r.drop(s.w)
 	default:
 		r.body = append(s.w.bufs.extend(r.body, len(piece)), piece...)
+		r.resent = len(r.body)
 	}
 }
 
@@ -153,14 +155,14 @@ func (s *stream) fail(why failure) {
 // a proxy send such a request once more when doing it twice does no harm; it is
 // no retry and needs no policy. Envoy would answer 503.
 func (s *stream) stale(why failure) bool {
-	if why != failReset || s.up == nil || s.retry.resent {
+	if why != failReset || s.up == nil || s.retry.stale {
 		return false
 	}
 	try := s.up.state()
 	if !try.reused || try.answered || s.req.framing != message.NoBody || !safe(s.req.Method) {
 		return false
 	}
-	s.retry.resent, s.retry.fresh = true, true
+	s.retry.stale, s.retry.fresh = true, true
 	return true
 }
 

@@ -100,6 +100,15 @@ func (s *sock) room() int { return maxOut - (len(s.out) - s.outPos) }
 
 func (s *sock) pendingOut() bool { return len(s.out) > s.outPos || s.tls != nil && s.tls.pending() }
 
+// waits is how many bytes wait, encrypted or not.
+func (s *sock) waits() int {
+	n := len(s.out) - s.outPos
+	if s.tls != nil {
+		n += len(s.tls.enc) - s.tls.encPos
+	}
+	return n
+}
+
 // directWrite is from where on body bytes skip out when nothing waits there.
 const directWrite = 8 << 10
 

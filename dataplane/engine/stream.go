@@ -42,6 +42,7 @@ type stream struct {
 	host      *host
 	hostText  string // of the last attempt
 	up        upstream
+	attempts  int  // that have got a connection
 	waiting   bool // in host's queue
 	deadline  int64
 	maxBy     int64 // end of the route's max_stream_duration
@@ -237,16 +238,16 @@ func (s *stream) attempt() {
 }
 
 // connected is called when an upstream connection is the stream's: the head
-// goes out, and what an earlier attempt has already read of the body.
+// goes out; what an earlier attempt has already read of the body follows as there
+// is room.
 func (s *stream) connected(u upstream) {
 	s.up, s.phase, s.sentEnd, s.triedAt = u, phaseExchange, false, s.w.now
 	s.retry.replay = s.retry.replay || u.state().multiplexed
 	s.host.known.Connected()
+	s.attempts++
+	s.retry.resent = 0
 	u.sendHead(s.req.Request, s.req.framing, s.req.length)
-	if len(s.retry.body) > 0 {
-		u.sendBody(s.retry.body, false)
-	}
-	if s.d.bodyDone() {
+	if len(s.retry.body) == 0 && s.d.bodyDone() {
 		u.sendEnd(s.d.trailers())
 		s.sentEnd = true
 		s.startTry()
@@ -260,6 +261,7 @@ func (s *stream) exchange() {
 			s.d.again()
 			return
 		}
+		attempt := s.attempts
 		moved := s.pumpRequest()
 		if s.phase != phaseExchange {
 			return
@@ -267,6 +269,8 @@ func (s *stream) exchange() {
 		moved = s.pumpResponse() || moved
 		if moved {
 			s.lastMove = s.w.now
+		}
+		if moved || s.attempts != attempt { // the next may have begun at once
 			continue
 		}
 		if s.phase == phaseExchange && s.sentEnd && s.d.gone() {
@@ -301,6 +305,9 @@ func (s *stream) pumpRequest() (moved bool) {
 }
 
 func (s *stream) moveRequest(u upstream, room int) bool {
+	if s.retry.resent < len(s.retry.body) {
+		return s.resend(u, room)
+	}
 	piece, end, st := s.d.readBody(room)
 	switch st {
 	case ioAgain:
@@ -323,6 +330,23 @@ func (s *stream) moveRequest(u upstream, room int) bool {
 		u.sendEnd(s.d.trailers())
 		s.sentEnd = true
 		s.requestDone()
+		s.startTry()
+	}
+	return true
+}
+
+// resend moves one piece of what an earlier attempt has read of the body.
+func (s *stream) resend(u upstream, room int) bool {
+	r := &s.retry
+	piece := r.body[r.resent:min(r.resent+room, len(r.body))]
+	r.resent += len(piece)
+	end := r.resent == len(r.body) && s.d.bodyDone()
+	if u.sendBody(piece, end && len(s.d.trailers()) == 0) == ioError {
+		u.state().broken = true
+	}
+	if end {
+		u.sendEnd(s.d.trailers())
+		s.sentEnd = true
 		s.startTry()
 	}
 	return true

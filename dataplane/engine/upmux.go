@@ -130,7 +130,10 @@ func (m *umux) connectFailed(why failure) {
 		h.pool.stats.connectTimeout.Inc()
 	}
 	h.pool.stats.connectFail.Inc()
-	m.close()
+	m.end()
+	h.countClosed()
+	// Whoever waits fails with the last connection that could have served: to
+	// dial again for them would go on for ever.
 	if len(h.muxes) == 0 {
 		h.failQueue(why)
 	}
@@ -216,9 +219,14 @@ func (m *umux) leave() {
 }
 
 func (m *umux) close() {
-	if m.phase == upClosed {
-		return
+	if m.phase != upClosed {
+		m.end()
+		m.host.muxClosed()
 	}
+}
+
+// end closes the connection; the caller counts it.
+func (m *umux) end() {
 	m.phase = upClosed
 	m.host.dropMux(m)
 	if m.conn != nil {
@@ -229,7 +237,6 @@ func (m *umux) close() {
 	m.mux.stop()
 	m.sock.w.timers.drop(&m.timer)
 	m.sock.close()
-	m.host.muxClosed()
 }
 
 func (m *umux) muxBroken(err error) {
@@ -242,6 +249,9 @@ func (m *umux) muxBroken(err error) {
 }
 
 func (m *umux) muxWritten() {}
+
+// muxWaits: the streams have deadlines, and without any the connection idles.
+func (m *umux) muxWaits(bool) {}
 
 // The codec's events.
 
@@ -431,7 +441,8 @@ func (u *ustream) detach(bool) {
 		u.st.Release(w.bufs.put)
 	}
 	u.body.release(w)
-	*u = ustream{st: u.st, body: u.body, waits: u.waits}
+	m.forget(u)
+	*u = ustream{st: u.st, body: u.body}
 	if len(w.ustreams) < keepStreams {
 		w.ustreams = append(w.ustreams, u)
 	}

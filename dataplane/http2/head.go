@@ -67,7 +67,8 @@ type collector struct {
 	length                          int64
 	lengths                         int
 	trailers, expect                bool
-	cookie, bytes, count            int // index of the cookie field plus 1
+	cookie, bytes, count            int    // index of the cookie field plus 1
+	jar                             []byte // backs its value once it has crumbs
 }
 
 func (c *collector) reset(kind headKind, lim *Limits, fields []message.Field) {
@@ -210,7 +211,11 @@ func (c *collector) joinCookie(crumb string, neverIndex bool) bool {
 	}
 	if c.fault == nil {
 		f := &c.fields[c.cookie-1]
-		f.Value += "; " + crumb
+		if c.jar == nil {
+			c.jar = append(make([]byte, 0, 2*(len(f.Value)+len(crumb))+64), f.Value...)
+		}
+		c.jar = append(append(c.jar, "; "...), crumb...) // what earlier values alias stays as it is
+		f.Value = str(c.jar)
 		f.NeverIndex = f.NeverIndex || neverIndex
 	}
 	return true
