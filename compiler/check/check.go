@@ -35,6 +35,7 @@ var intentPasses = []func(*overIntent){
 	(*overIntent).faults,      // known route, real effect, an end
 	(*overIntent).security,    // callers exist and can be known
 	(*overIntent).callers,     // `uses` and gateway routes against explicit allow lists
+	(*overIntent).tcp,         // nothing about requests where there are none
 	(*overIntent).gateways,    // listeners, hosts, backends
 	(*overIntent).externalTLS, // what TLS to externals can do
 	(*overIntent).listenerTLS, // certificates by server name, redirects to https

@@ -3,7 +3,6 @@ package check
 import (
 	"github.com/meshc/meshc/compiler/diag"
 	"github.com/meshc/meshc/compiler/intent"
-	"github.com/meshc/meshc/compiler/scope"
 )
 
 func (c *overIntent) ports() {
@@ -35,10 +34,6 @@ func (c *overIntent) portList(ports []*intent.Port) {
 	seen := map[int]diag.Range{}
 	for _, p := range ports {
 		c.portNumber(seen, "port", p.Name.V, p.Number)
-		if !scope.IsHTTP(p) {
-			d := c.report(diag.TCPRefused, p.Protocol.At, "port %q: protocol %q is not routed by this version", p.Name.V, p.Protocol.V)
-			d.Help = "use \"http\" or \"grpc\", or leave this port out of the mesh"
-		}
 	}
 }
 

@@ -3,7 +3,7 @@ package diag
 // Codes, by block: 1xxx shape, 2xxx routing, 3xxx security, 4xxx resilience,
 // 5xxx telemetry, 6xxx cluster references, 7xxx compile and xDS, 8xxx runtime,
 // 9xxx internal. The registry says what each means. A retired code is never
-// used again: MSH2021.
+// used again: MSH1030, MSH2021.
 const (
 	Syntax            Code = "MSH1001" // a file does not parse
 	UnknownField      Code = "MSH1002"
@@ -30,7 +30,6 @@ const (
 	NotIntent         Code = "MSH1023" // a data file that does not speak of a mesh
 	UnknownReference  Code = "MSH1024" // CUE identifier or field reference that resolves to nothing
 	MisplacedConfig   Code = "MSH1025" // `mesh:` below the root
-	TCPRefused        Code = "MSH1030" // a tcp port: this version routes http and grpc
 	SelfUse           Code = "MSH1031" // a service that declares to use itself
 	GRPCNotRetried    Code = "MSH1032" // retries of a grpc route that no call would get
 

@@ -6,6 +6,9 @@ const (
 	TLSWithoutEffect   Code = "MSH1121" // TLS fields where nothing acts on them
 	ClientCAMissing    Code = "MSH1122" // a client certificate is asked for and nobody vouches for it
 	TLSVersionOrder    Code = "MSH1123" // minVersion above maxVersion
+	FieldOfHTTP        Code = "MSH1124" // a field about requests where bytes are carried
+	SniffedTCP         Code = "MSH1125" // a permissive tcp port
+	TCPUnrouted        Code = "MSH1126" // a tcp port that no route is for, and several versions
 
 	CertificateOverlap Code = "MSH2100" // two certificates for one server name
 	CertificateHosts   Code = "MSH2101" // certificates and hosts of a listener do not fit

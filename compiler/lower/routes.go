@@ -14,7 +14,7 @@ func (l *lowering) routes() {
 	for i, s := range l.intent.Services {
 		out := l.mesh.Services[i]
 		if len(s.Routes) == 0 {
-			out.Routes = defaultRoutes(s)
+			out.Routes = append(defaultRoutes(s), defaultTCP(s)...)
 			continue
 		}
 		var lowered []ordered[*model.Route]
@@ -23,7 +23,7 @@ func (l *lowering) routes() {
 				name: r.Name, before: r.Before, after: r.After, at: r.At, it: l.route(s, r),
 			})
 		}
-		out.Routes = order(lowered, routesShare, &l.diags)
+		out.Routes = append(order(lowered, routesShare, &l.diags), defaultTCP(s)...)
 	}
 }
 
@@ -62,29 +62,60 @@ func (l *lowering) route(s *intent.Service, r *intent.Route) *model.Route {
 		ResponseHeaders: headerOps(r.ResponseHeaders),
 		Origin:          r.At,
 	}
+	if carriesTCP(s, r) { // only requests are timed and tried again
+		out.Timeout, out.Retry = 0, nil
+	}
 	if out.Answers() { // nothing is waited for or tried again
 		out.Timeout, out.Retry = 0, nil
 	}
 	return out
 }
 
-func routePorts(s *intent.Service, r *intent.Route) []uint16 {
-	if r.Port == nil {
-		return httpPorts(s)
+// defaultTCP sends the tcp ports that no route is for to the only version.
+func defaultTCP(s *intent.Service) []*model.Route {
+	ports := scope.Unrouted(s)
+	if len(ports) == 0 || len(s.Versions) != 1 {
+		return nil
 	}
-	p := scope.Port(s.Ports, r.Port.V)
-	if p == nil {
+	return []*model.Route{{
+		Name:  DefaultTCPRoute,
+		Ports: numbersOf(ports),
+		Split: []model.Split{{Version: s.Versions[0].Name.V, BasisPoints: model.BasisPointsWhole}},
+	}}
+}
+
+// DefaultTCPRoute is the name of the built-in route of tcp ports. No route of a
+// service can have it.
+const DefaultTCPRoute = "(default tcp)"
+
+// carriesTCP: a route is for tcp ports, and then for no others.
+func carriesTCP(s *intent.Service, r *intent.Route) bool {
+	ports := scope.RoutePorts(s, r)
+	return len(ports) > 0 && scope.IsTCP(ports[0])
+}
+
+func routePorts(s *intent.Service, r *intent.Route) []uint16 {
+	ports := scope.RoutePorts(s, r)
+	if len(ports) == 0 && r.Port != nil {
 		panic("lower: intent was not checked: route " + r.Name.V + " names an unknown port")
 	}
-	return []uint16{uint16(p.Number.V)}
+	return numbersOf(ports)
 }
 
 func httpPorts(s *intent.Service) []uint16 {
-	var out []uint16
+	var out []*intent.Port
 	for _, p := range s.Ports {
 		if scope.IsHTTP(p) {
-			out = append(out, uint16(p.Number.V))
+			out = append(out, p)
 		}
+	}
+	return numbersOf(out)
+}
+
+func numbersOf(ports []*intent.Port) []uint16 {
+	var out []uint16
+	for _, p := range ports {
+		out = append(out, uint16(p.Number.V))
 	}
 	slices.Sort(out)
 	return out

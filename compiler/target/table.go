@@ -12,6 +12,7 @@ var Table = []Row{
 
 	{"service.*", Nobody, All},
 	{"service.*.ports", Both, All},
+	{"service.*.ports.*.protocol=tcp", Both, Envoy},
 	{"service.*.versions", Callers, All},
 	{"service.*.versions.*.traffic", Callers, Proxies},
 	{"service.*.versions.*.traffic.health", Callers, Envoy},
@@ -50,6 +51,7 @@ var Table = []Row{
 	{"gateway.*", Own, Proxies},
 	{"gateway.*.timeouts", Own, Proxies},
 	{"external.*", Callers, Proxies},
+	{"external.*.ports.*.protocol=tcp", Callers, Envoy},
 	{"external.*.tls.insecure", Callers, Envoy},
 	{"external.*.traffic", Callers, Proxies},
 	{"external.*.traffic.health", Callers, Envoy},

@@ -19,16 +19,20 @@ import (
 
 // carried refuses a port that proxies do not carry.
 func carried(owner model.Ref, p model.Port) error {
-	if p.Protocol == model.HTTP || p.Protocol == model.GRPC {
+	switch p.Protocol {
+	case model.HTTP, model.GRPC, model.TCP:
 		return nil
 	}
-	return fmt.Errorf("port %q (%d) of %s is %s: proxies of this version carry http and grpc only", p.Name, p.Number, owner, p.Protocol)
+	return fmt.Errorf("port %q (%d) of %s is %s: proxies of this version carry http, grpc and tcp only", p.Name, p.Number, owner, p.Protocol)
 }
 
 // alpn is what is agreed on inside TLS.
 func alpn(p model.Protocol) []string {
-	if p == model.GRPC {
+	switch p {
+	case model.GRPC:
 		return []string{"h2"}
+	case model.TCP:
+		return nil
 	}
 	return []string{"http/1.1"}
 }
@@ -43,6 +47,9 @@ func codec(p model.Protocol) hcmv3.HttpConnectionManager_CodecType {
 // setProtocol says on a cluster what its endpoints speak, and how long a
 // connection to them is used. Nothing is said where both are the default.
 func setProtocol(c *clusterv3.Cluster, p model.Protocol, limits *model.Connections) error {
+	if p == model.TCP {
+		return nil
+	}
 	options := &httpv3.HttpProtocolOptions{CommonHttpProtocolOptions: connectionLimits(limits)}
 	explicit := &httpv3.HttpProtocolOptions_ExplicitHttpConfig{}
 	switch {

@@ -57,6 +57,9 @@ func (e *emitter) inbound(s *model.Service, p model.Port) error {
 		e.unplaced("inbound port %d", p.Number)
 		return nil
 	}
+	if p.Protocol == model.TCP {
+		return e.inboundTCP(s, p, at)
+	}
 	name := model.InboundName(p.Number)
 	// The client's side has the timeout; the server's must not cut it short.
 	route := everything("inbound", name, &routev3.RouteAction{Timeout: duration(0), IdleTimeout: patience(s.Routes...)})
@@ -93,6 +96,12 @@ func (e *emitter) outbound(ref model.Ref) error {
 			return err
 		}
 		if !e.placedOutbound(ref, p.Number) {
+			continue
+		}
+		if p.Protocol == model.TCP {
+			if err := e.outboundTCP(s, p); err != nil {
+				return err
+			}
 			continue
 		}
 		rc, err := e.serviceRoutes(s, p)
@@ -168,6 +177,12 @@ func (e *emitter) outboundExternal(x *model.External) error {
 			continue
 		}
 		name := model.OutboundName(p.Number, x.Host)
+		if p.Protocol == model.TCP {
+			if err := e.externalTCP(x, p); err != nil {
+				return err
+			}
+			continue
+		}
 		route := everything("external", name, &routev3.RouteAction{
 			Timeout: duration(x.Timeout), IdleTimeout: patience(&model.Route{Timeout: x.Timeout}),
 		})

@@ -1,0 +1,165 @@
+package xds
+
+import (
+	"fmt"
+	"time"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	rbacv3 "github.com/envoyproxy/go-control-plane/envoy/config/rbac/v3"
+	networkrbacv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/rbac/v3"
+	tcpproxyv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/tcp_proxy/v3"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/meshc/meshc/compiler/model"
+)
+
+// Names of the network filters, as Envoy registers them.
+const (
+	tcpProxyFilter    = "envoy.filters.network.tcp_proxy"
+	networkRBACFilter = "envoy.filters.network.rbac"
+)
+
+// tcpIdle is Envoy's own default, written out.
+const tcpIdle = time.Hour
+
+// inboundTCP judges who connects and hands the bytes to the application.
+func (e *emitter) inboundTCP(s *model.Service, p model.Port, at string) error {
+	name := model.InboundName(p.Number)
+	proxy, err := e.tcpProxy(name, nil, name, tcpPatience(s, p.Number))
+	if err != nil {
+		return err
+	}
+	l, err := e.inboundListener(name, at, s.MTLS, p.Protocol, proxy)
+	if err != nil {
+		return err
+	}
+	guards, err := e.tcpGuards(name, s, p.Number)
+	if err != nil {
+		return err
+	}
+	for _, c := range l.FilterChains {
+		c.Filters = append(guards, c.Filters...)
+	}
+	e.addListener(l)
+	return e.inboundCluster(p)
+}
+
+// tcpPatience is the longest that any route lets a connection be silent: the
+// server's side must not cut it short.
+func tcpPatience(s *model.Service, port uint16) time.Duration {
+	longest := tcpIdle
+	for _, r := range s.Routes {
+		if appliesTo(r, port) {
+			longest = max(longest, r.IdleTimeout)
+		}
+	}
+	return longest
+}
+
+// tcpGuards are what requests meet in serverFilters, for connections.
+func (e *emitter) tcpGuards(name string, s *model.Service, port uint16) ([]*listenerv3.Filter, error) {
+	var out []*listenerv3.Filter
+	refused, err := e.policies("deny", s.Deny, port)
+	if err != nil {
+		return nil, err
+	}
+	if len(refused) > 0 {
+		f, err := networkFilter(denyFilter, &networkrbacv3.RBAC{StatPrefix: name + ".deny", Rules: &rbacv3.RBAC{Action: rbacv3.RBAC_DENY, Policies: refused}})
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, f)
+	}
+	taken, err := e.policies("allow", s.Allow, port)
+	if err != nil {
+		return nil, err
+	}
+	f, err := networkFilter(networkRBACFilter, &networkrbacv3.RBAC{StatPrefix: name, Rules: &rbacv3.RBAC{Action: rbacv3.RBAC_ALLOW, Policies: taken}})
+	return append(out, f), err
+}
+
+// outboundTCP is the client's side of a tcp port.
+func (e *emitter) outboundTCP(s *model.Service, p model.Port) error {
+	var route *model.Route
+	for _, r := range s.Routes {
+		if route == nil && appliesTo(r, p.Number) {
+			route = r
+		}
+	}
+	if route == nil {
+		return fmt.Errorf("service %s: no route is for the tcp port %d", s.Ref, p.Number)
+	}
+	name := model.OutboundName(p.Number, s.Host)
+	split := make(map[string]uint32, len(route.Split))
+	for _, d := range route.Split {
+		split[model.ClusterName(p.Number, d.Version, s.Host)] = d.BasisPoints
+	}
+	idle := route.IdleTimeout
+	if idle == 0 {
+		idle = tcpIdle
+	}
+	if err := e.tcpListener(name, s.Ref, p, split, "", idle); err != nil {
+		return err
+	}
+	return e.serviceClusters(s, p.Number)
+}
+
+func (e *emitter) externalTCP(x *model.External, p model.Port) error {
+	name := model.OutboundName(p.Number, x.Host)
+	if err := e.tcpListener(name, x.Ref, p, nil, model.ClusterName(p.Number, "", x.Host), tcpIdle); err != nil {
+		return err
+	}
+	return e.externalCluster(x, p)
+}
+
+func (e *emitter) tcpListener(name string, ref model.Ref, p model.Port, split map[string]uint32, cluster string, idle time.Duration) error {
+	proxy, err := e.tcpProxy(name, split, cluster, idle)
+	if err != nil {
+		return err
+	}
+	l, err := plainListener(name, e.self.Outbound[model.OutboundKey(ref, p.Number)], corev3.TrafficDirection_OUTBOUND, proxy)
+	if err != nil {
+		return err
+	}
+	e.addListener(l)
+	return nil
+}
+
+// tcpProxy leads to one cluster, or by weight to several.
+func (e *emitter) tcpProxy(name string, split map[string]uint32, cluster string, idle time.Duration) (*listenerv3.Filter, error) {
+	log, err := e.accessLog()
+	if err != nil {
+		return nil, err
+	}
+	out := &tcpproxyv3.TcpProxy{StatPrefix: name, IdleTimeout: duration(idle), AccessLog: log}
+	switch {
+	case len(split) == 1:
+		for only := range split {
+			cluster = only
+		}
+		fallthrough
+	case cluster != "":
+		out.ClusterSpecifier = &tcpproxyv3.TcpProxy_Cluster{Cluster: cluster}
+	default:
+		out.ClusterSpecifier = &tcpproxyv3.TcpProxy_WeightedClusters{WeightedClusters: weightedTCP(split)}
+	}
+	return networkFilter(tcpProxyFilter, out)
+}
+
+func weightedTCP(split map[string]uint32) *tcpproxyv3.TcpProxy_WeightedCluster {
+	out := &tcpproxyv3.TcpProxy_WeightedCluster{}
+	for name, weight := range split {
+		out.Clusters = append(out.Clusters, &tcpproxyv3.TcpProxy_WeightedCluster_ClusterWeight{Name: name, Weight: weight})
+	}
+	sortByName(out.Clusters, (*tcpproxyv3.TcpProxy_WeightedCluster_ClusterWeight).GetName)
+	return out
+}
+
+func networkFilter(name string, config proto.Message) (*listenerv3.Filter, error) {
+	packed, err := toAny(config)
+	if err != nil {
+		return nil, err
+	}
+	return &listenerv3.Filter{Name: name, ConfigType: &listenerv3.Filter_TypedConfig{TypedConfig: packed}}, nil
+}
