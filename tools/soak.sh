@@ -18,6 +18,7 @@ part[kills]='go test -v -count=1 -timeout 55m ./test/e2e -run Controller|Proxy|C
 part[e2e]='go test -v -count=1 -timeout 55m ./test/e2e -skip RoutingLab|Controller|Proxy|Commits'
 part[envoy]='go test -v -count=1 -timeout 55m ./compiler/emit/xds -run TestEnvoyValidates'
 part[reach]='go test -v -count=1 -timeout 55m ./compiler/reach/...'
+part[behave]='go test -v -count=1 -timeout 55m ./compiler/behave/...'
 part[interop]='go test -v -count=1 -timeout 55m ./test/interop'
 part[language]='go test -v -count=1 -timeout 55m ./test/language -run TestWholeLanguage'
 part[load]='go test -v -count=1 -timeout 55m ./compiler ./compiler/load -run SameEveryTime|Cached|RandomEdits'
@@ -27,7 +28,7 @@ part[race-data]='go test -race -timeout 55m ./dataplane/...'
 part[fuzz-compiler]='tools/fuzz.sh compiler schema testdata'
 part[fuzz-control]='tools/fuzz.sh reconciler ca cmd'
 part[fuzz-data]='tools/fuzz.sh dataplane'
-order=(lab kills e2e envoy reach interop language load race-compiler race-control race-data fuzz-compiler fuzz-control fuzz-data)
+order=(lab kills e2e envoy reach behave interop language load race-compiler race-control race-data fuzz-compiler fuzz-control fuzz-data)
 
 # What the parts test: everything in the commit but the documents, so that
 # keeping the evidence does not make it out of date.

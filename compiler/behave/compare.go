@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -162,6 +163,7 @@ func (c *comparison) compare(before, after table) error {
 	for _, caller := range c.callers {
 		all = append(all, reach.Is(identity, reach.Exactly(caller.Identity)))
 	}
+	all = append(all, c.usual())
 	var err error
 	if c.space, err = reach.New(reach.DefaultLimits, all...); err != nil {
 		return err
@@ -195,9 +197,15 @@ func (c *comparison) function(t table, out *[]placed) (reach.Function, error) {
 	return c.space.FirstMatch(rules, c.number(t.otherwise))
 }
 
+// group is the regions in which the same things change.
+type group struct {
+	regions []reach.Region
+	shown   *shown // by a request, where conditions on the rewritten request decide
+}
+
 // difference joins the regions in which the same things change.
 func (c *comparison) difference(regions []reach.Region) error {
-	groups := map[string][]reach.Region{}
+	groups := map[string]*group{}
 	c.out.Regions += len(regions)
 	for _, r := range regions {
 		if r.Before == r.After {
@@ -205,13 +213,23 @@ func (c *comparison) difference(regions []reach.Region) error {
 		}
 		c.out.Differ++
 		before, after := &c.outcomes[r.Before], &c.outcomes[r.After]
-		if onlyJudged(before, after) {
-			words, _ := c.space.Words(r.Set, 1)
-			c.out.Unknown = append(c.out.Unknown, strings.Join(words, "")+": "+errRewritten.Error())
-			continue
+		key, g := changeKey(deltas(before, after)), group{}
+		if before.depends(after) || after.depends(before) {
+			var err error
+			if g.shown, err = c.show(r); err != nil {
+				return err
+			}
+			if g.shown == nil {
+				words, _ := c.space.Words(r.Set, 1)
+				c.out.Unknown = append(c.out.Unknown, fmt.Sprintf("port %d, %s: %s", c.port, strings.Join(words, ""), errRewritten))
+				continue
+			}
+			key = fmt.Sprint(key, len(groups))
 		}
-		key := changeKey(deltas(before, after))
-		groups[key] = append(groups[key], r)
+		if groups[key] == nil {
+			groups[key] = &g
+		}
+		groups[key].regions = append(groups[key].regions, r)
 	}
 	for _, key := range sortedKeys(groups) {
 		change, err := c.change(groups[key])
@@ -224,14 +242,7 @@ func (c *comparison) difference(regions []reach.Region) error {
 	return nil
 }
 
-var errRewritten = errors.New("the server judges what a route or gateway changes on the way, by conditions that are written otherwise")
-
-// onlyJudged says that nothing but the conditions on a rewritten path differs.
-func onlyJudged(before, after *Outcome) bool {
-	b, a := *before, *after
-	b.Judged, a.Judged = "", ""
-	return b.key() == a.key()
-}
+var errRewritten = errors.New("what becomes of these on the way is not decided, and no request was found that shows a difference")
 
 func changeKey(list []Delta) string {
 	plain := slices.Clone(list)
@@ -246,8 +257,8 @@ func changeKey(list []Delta) string {
 }
 
 // change describes regions in which the same things change.
-func (c *comparison) change(regions []reach.Region) (*Change, error) {
-	set, err := c.space.Union(mapped(regions, func(r reach.Region) reach.Set { return r.Set })...)
+func (c *comparison) change(g *group) (*Change, error) {
+	set, err := c.space.Union(mapped(g.regions, func(r reach.Region) reach.Set { return r.Set })...)
 	if err != nil {
 		return nil, err
 	}
@@ -255,12 +266,15 @@ func (c *comparison) change(regions []reach.Region) (*Change, error) {
 	if err := c.witness(out, set); err != nil {
 		return nil, err
 	}
-	old, now := c.taker(c.old, out.Witness, c.from[0]), c.taker(c.now, out.Witness, c.from[1])
-	for _, r := range regions {
+	for _, r := range g.regions {
 		if holds, _ := c.space.Holds(r.Set, out.Witness); holds {
 			out.Before, out.After = c.outcomes[r.Before], c.outcomes[r.After]
 		}
 	}
+	if g.shown != nil {
+		out.Witness, out.Before, out.After = g.shown.by, g.shown.before, g.shown.after
+	}
+	old, now := c.taker(c.old, out.Witness, c.from[0]), c.taker(c.now, out.Witness, c.from[1])
 	out.Deltas = deltas(&out.Before, &out.After)
 	for i := range out.Deltas {
 		d := &out.Deltas[i]
@@ -270,34 +284,63 @@ func (c *comparison) change(regions []reach.Region) (*Change, error) {
 	out.Classes = distinct(out.Classes)
 	out.Route = routeName(old.name, now.name)
 	if out.Witness.Host == "" {
-		out.Witness.Host = c.host
+		out.Witness.Host = cmp.Or(c.host, "www.example.com") // a gateway that takes every host
 	}
 	out.Witness.Port = c.port
 	return out, c.describe(out, set)
 }
 
-// witness is the least request, of a declared caller if there is one among
-// them; callers are all of these.
+// usual is the condition that a request names the object by its host. A sidecar
+// takes others too, because its listener decides where they go.
+func (c *comparison) usual() reach.Pred {
+	if c.host == "" {
+		return reach.Pred{}
+	}
+	return reach.Is(reach.Dim{Kind: reach.Host}, reach.Exactly(c.host))
+}
+
+// witness is the least request, of a declared caller and with the usual host if
+// there is one among them; callers are all of these.
 func (c *comparison) witness(out *Change, set reach.Set) error {
-	best := set
+	best, err := c.prefer(set, c.usual())
+	if err != nil {
+		return err
+	}
 	for _, caller := range c.callers {
-		his, err := c.space.Set(reach.Is(identity, reach.Exactly(caller.Identity)))
-		if err == nil {
-			his, err = c.space.Intersection(set, his)
-		}
-		if err != nil {
+		his := reach.Is(identity, reach.Exactly(caller.Identity))
+		if some, err := c.among(set, his); err != nil {
 			return err
-		}
-		if his.Empty() {
+		} else if some.Empty() {
 			continue
 		}
 		if len(out.Callers) == 0 {
-			best = his
+			if best, err = c.prefer(best, his); err != nil {
+				return err
+			}
 		}
 		out.Callers = append(out.Callers, caller.Ref)
 	}
 	out.Witness = c.space.Witness(best)
 	return nil
+}
+
+// among is the part of the set for which p holds.
+func (c *comparison) among(set reach.Set, p reach.Pred) (reach.Set, error) {
+	holds, err := c.space.Set(p)
+	if err != nil {
+		return reach.Set{}, err
+	}
+	return c.space.Intersection(set, holds)
+}
+
+// prefer is the part of the set for which p holds, or all of it where there is
+// none.
+func (c *comparison) prefer(set reach.Set, p reach.Pred) (reach.Set, error) {
+	part, err := c.among(set, p)
+	if err != nil || part.Empty() {
+		return set, err
+	}
+	return part, nil
 }
 
 // taker is the source of the first rule that takes the request.

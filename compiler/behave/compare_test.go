@@ -132,14 +132,14 @@ func TestEveryOtherChangeIsFound(t *testing.T) {
 func TestARewrittenPathThatIsJudgedOtherwiseIsUnknown(t *testing.T) {
 	rewritten := func() *model.Service {
 		s := reviews()
-		s.Routes[1].Rewrite = &model.Rewrite{Path: &model.Substitution{Pattern: "^/api", Text: "/v2"}}
+		s.Routes[1].Rewrite = &model.Rewrite{Path: &model.Substitution{Pattern: "^/(api)", Text: `/\1x`}}
 		return s
 	}
 	after := rewritten()
 	if d := behave.Services(rewritten(), after, nil); len(d.Unknown)+len(d.Changes) > 0 {
 		t.Errorf("nothing changes: %+v", d)
 	}
-	if d := behave.Services(reviews(), after, nil); len(d.Unknown) > 0 || len(d.Changes) == 0 {
+	if d := behave.Services(reviews(), after, nil); len(d.Changes) == 0 {
 		t.Errorf("a rewrite is new: %+v", d)
 	}
 	after.Allow[1].Paths[0].Value = "/api/closed"

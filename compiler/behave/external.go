@@ -11,8 +11,14 @@ func externalTable(e *model.External, port uint16) table {
 		Cluster: model.ClusterName(port, "", e.Host), Name: e.Host, BasisPoints: model.BasisPointsWhole,
 		Endpoints: e.Endpoints, Traffic: traffic(e.Traffic),
 	}
-	return table{
+	out := table{
 		otherwise: Outcome{Verdict: Served, To: []Destination{to}, Timeout: e.Timeout, Protocol: e.Port(port).Protocol},
-		from:      source{name: e.Name, origin: e.Origin},
+		from:      source{name: e.Name, origin: e.Origin, tls: e.TLSOn(port).Settings()},
 	}
+	for _, s := range out.from.tls {
+		if s.Name != "ports" { // they are those of the tables
+			out.otherwise.TLS = append(out.otherwise.TLS, s.Name+": "+s.Value)
+		}
+	}
+	return out
 }

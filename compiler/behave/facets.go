@@ -15,6 +15,7 @@ import (
 const (
 	toFacet     = "to "
 	clientFacet = "client "
+	tlsFacet    = "tls "
 )
 
 // facet is one part of an outcome, for people.
@@ -137,7 +138,11 @@ func (o *Outcome) facets(split Class, other *Outcome) []facet {
 	add("allowed for the rewritten path", o.Judged, always(Narrow))
 	for _, c := range o.Client {
 		name, value, _ := strings.Cut(c, ": ")
-		add(clientFacet+name, value, always(Tune))
+		add(clientFacet+name, value, protection[strings.TrimPrefix(name, "tls.")].class)
+	}
+	for _, t := range o.TLS {
+		name, value, _ := strings.Cut(t, ": ")
+		add(tlsFacet+name, value, protection[name].class)
 	}
 	return append(out, o.destinationFacets(other)...)
 }
@@ -173,6 +178,33 @@ func mtlsClass(before, after string) Class {
 		return Weaken
 	}
 	return Harden
+}
+
+// protection orders the values of settings of TLS, the weakest first; "" is
+// none.
+var protection = map[string]order{
+	"mode":       {"", string(model.TLSTerminate), string(model.TLSOptionalMutual), string(model.TLSMutual)},
+	"minVersion": {"", string(model.TLS12), string(model.TLS13)},
+	"insecure":   {"*", ""},
+}
+
+type order []string
+
+// class of a change from one value to another; "*" is any value.
+func (o order) class(before, after string) Class {
+	place := func(v string) int {
+		if i := slices.Index(o, v); i >= 0 {
+			return i
+		}
+		return slices.Index(o, "*")
+	}
+	switch b, a := place(before), place(after); {
+	case a < b:
+		return Weaken
+	case a > b:
+		return Harden
+	}
+	return Tune
 }
 
 // serverClass: the server is no longer, newly, or otherwise recognised.

@@ -10,36 +10,91 @@ import (
 
 // considered are the fields of the model that the outcome functions know: each
 // is part of an outcome, part of a condition, or no behaviour of requests
-// (names, owners, origins, logs, and Uses, which concerns callers).
+// (names, owners, origins and logs; Uses and the gateway's own part of a route are
+// told by callers and by the route that it ends in).
 var considered = map[reflect.Type]string{
 	reflect.TypeFor[model.Service](): "Ref Owner Host ServiceAccount SPIFFEID Ports Versions Uses Routes MTLS Allow Deny AccessLog Origin",
 	reflect.TypeFor[model.Port]():    "Name Number Protocol MTLS Origin",
 	reflect.TypeFor[model.Version](): "Name Labels Traffic Origin",
 	reflect.TypeFor[model.Route](): "Name Ports Match Split NotFound Redirect Respond Rewrite Timeout TimeoutOrigin MaxDuration IdleTimeout Hash Retry " +
 		"RequestHeaders ResponseHeaders Delay Abort Origin",
-	reflect.TypeFor[model.Split]():     "Version BasisPoints RequestHeaders ResponseHeaders Origin",
-	reflect.TypeFor[model.Retry]():     "Attempts On Statuses PerTry PerTryIdle Methods Backoff AvoidTried RateLimited Origin",
-	reflect.TypeFor[model.HeaderOps](): "Set Add Remove",
-	reflect.TypeFor[model.Delay]():     "Name Fixed BasisPoints Until Origin",
-	reflect.TypeFor[model.Abort]():     "Name Status BasisPoints Until Origin",
-	reflect.TypeFor[model.Redirect]():  "Scheme Host Port Path Rewrite Status StripQuery Origin",
-	reflect.TypeFor[model.Respond]():   "Status Body ContentType Origin",
-	reflect.TypeFor[model.Rewrite]():   "Host Path Origin",
-	reflect.TypeFor[model.HashKey]():   "From Name Terminal Origin",
-	reflect.TypeFor[model.Rule]():      "Any Authenticated Principals NotPrincipals Namespaces IPs NotIPs Ports Hosts Methods NotMethods Paths NotPaths Headers Origin",
-	reflect.TypeFor[model.Match]():     "Paths Methods NotMethods Headers Query Cookies Origin",
+	reflect.TypeFor[model.Split]():           "Version BasisPoints RequestHeaders ResponseHeaders Origin",
+	reflect.TypeFor[model.Retry]():           "Attempts On Statuses PerTry PerTryIdle Methods Backoff AvoidTried RateLimited Origin",
+	reflect.TypeFor[model.HeaderOps]():       "Set Add Remove",
+	reflect.TypeFor[model.Delay]():           "Name Fixed BasisPoints Until Origin",
+	reflect.TypeFor[model.Abort]():           "Name Status BasisPoints Until Origin",
+	reflect.TypeFor[model.Redirect]():        "Scheme Host Port Path Rewrite Status StripQuery Origin",
+	reflect.TypeFor[model.Respond]():         "Status Body ContentType Origin",
+	reflect.TypeFor[model.Rewrite]():         "Host Path Origin",
+	reflect.TypeFor[model.HashKey]():         "From Name Terminal Origin",
+	reflect.TypeFor[model.Rule]():            "Any Authenticated Principals NotPrincipals Namespaces IPs NotIPs Ports Hosts Methods NotMethods Paths NotPaths Headers Origin",
+	reflect.TypeFor[model.Ref]():             "Namespace Name",
+	reflect.TypeFor[model.Keepalive]():       "Time Interval Probes Origin",
+	reflect.TypeFor[model.Connections]():     "Max MaxPending MaxRequests MaxRetries Clients RequestsPerConnection Idle MaxAge Keepalive Origin",
+	reflect.TypeFor[model.RetryBudget]():     "BasisPoints MinConcurrency Origin",
+	reflect.TypeFor[model.SuccessRate]():     "MinHosts MinRequests StdevHundredths Origin",
+	reflect.TypeFor[model.FailurePercent]():  "Threshold MinHosts MinRequests Origin",
+	reflect.TypeFor[model.Outliers]():        "Consecutive5xx ConsecutiveGateway ConsecutiveLocal SuccessRate FailurePercent Interval Ejection MaxEjection MaxPercent AtLeastOne Origin",
+	reflect.TypeFor[model.HealthHTTP]():      "Path Host Statuses",
+	reflect.TypeFor[model.HealthTCP]():       "Send Receive",
+	reflect.TypeFor[model.Health]():          "HTTP TCP Interval Timeout HealthyAfter UnhealthyAfter Port Origin",
+	reflect.TypeFor[model.SlowStart]():       "Window MinBasisPoints AggressionHundredths Origin",
+	reflect.TypeFor[model.Balance]():         "Policy Choices RingMin RingMax Table SlowStart PanicBasisPoints Origin",
+	reflect.TypeFor[model.Traffic]():         "ConnectTimeout ConnectTimeoutOrigin Connections RetryBudget Outliers Health Balance",
+	reflect.TypeFor[model.PathMatch]():       "Kind Value IgnoreCase Not",
+	reflect.TypeFor[model.NamedMatch]():      "Name Kind Value Not",
+	reflect.TypeFor[model.Header]():          "Name Value",
+	reflect.TypeFor[model.Substitution]():    "Pattern Text",
+	reflect.TypeFor[model.Backoff]():         "Base Max",
+	reflect.TypeFor[model.RateLimited]():     "Header UnixTime Max",
+	reflect.TypeFor[model.LogFilter]():       "MinStatus MinDuration ErrorsOnly BasisPoints Headers",
+	reflect.TypeFor[model.AccessLog]():       "Off To Text Fields Filter Origin",
+	reflect.TypeFor[model.GatewayRoute]():    "Name Service Port Route Rewrite RequestHeaders ResponseHeaders Origin",
+	reflect.TypeFor[model.GatewayHost]():     "Host Routes",
+	reflect.TypeFor[model.GatewayListener](): "Name Port Protocol TLS Redirect RedirectHosts Hosts Origin",
+	reflect.TypeFor[model.GatewayTimeouts](): "RequestHeaders Idle MaxConnection Origin",
+	reflect.TypeFor[model.Gateway]():         "Ref ServiceAccount SPIFFEID Listeners AllowOnly Allow Deny AccessLog Timeouts Origin",
+	reflect.TypeFor[model.External]():        "Ref Host Ports Endpoints Timeout TimeoutOrigin Traffic TLS Origin",
+	reflect.TypeFor[model.Mesh]():            "Name TrustDomain Services Gateways Externals",
+	reflect.TypeFor[model.Secret]():          "Kind Name Origin",
+	reflect.TypeFor[model.Certificate]():     "Secret Hosts",
+	reflect.TypeFor[model.ListenerTLS]():     "Mode Certificates CA MinVersion MaxVersion Origin",
+	reflect.TypeFor[model.Insecure]():        "Reason Until Origin",
+	reflect.TypeFor[model.ExternalTLS]():     "Ports SNI SANs CA MinVersion Insecure Origin",
+	reflect.TypeFor[model.Match]():           "Paths Methods NotMethods Headers Query Cookies Origin",
 }
 
 // TestEveryFieldIsConsidered fails when the model learns something that the
-// comparison would overlook.
+// comparison would overlook: whatever a mesh holds has to be listed.
 func TestEveryFieldIsConsidered(t *testing.T) {
-	for typ, want := range considered {
+	seen := map[reflect.Type]bool{}
+	var visit func(reflect.Type)
+	visit = func(typ reflect.Type) {
+		switch typ.Kind() {
+		case reflect.Pointer, reflect.Slice, reflect.Map:
+			visit(typ.Elem())
+			return
+		case reflect.Struct:
+		default:
+			return
+		}
+		if seen[typ] || !strings.HasSuffix(typ.PkgPath(), "/model") {
+			return
+		}
+		seen[typ] = true
 		var got []string
 		for i := range typ.NumField() {
 			got = append(got, typ.Field(i).Name)
+			visit(typ.Field(i).Type)
 		}
-		if names := strings.Join(got, " "); names != want {
-			t.Errorf("%s has %s; package behave knows %s", typ, names, want)
+		if names := strings.Join(got, " "); names != considered[typ] {
+			t.Errorf("%s has\n%s; package behave knows\n%s", typ, names, considered[typ])
+		}
+	}
+	visit(reflect.TypeFor[model.Mesh]())
+	for typ := range considered {
+		if !seen[typ] {
+			t.Errorf("no mesh holds %s any more", typ)
 		}
 	}
 }

@@ -1,6 +1,8 @@
 package behave
 
 import (
+	"slices"
+
 	"github.com/meshc/meshc/compiler/model"
 	"github.com/meshc/meshc/compiler/reach"
 )
@@ -15,6 +17,15 @@ func gatewayTable(m *model.Mesh, g *model.Gateway, port uint16) table {
 	}
 	out := table{otherwise: Outcome{Verdict: NoRoute}, from: source{origin: l.Origin}}
 	refused := judge(view{domain: domainOf(g.SPIFFEID), port: port, who: known("")}, atEdge(g), g.Deny).denied
+	scheme := schemeOf(l)
+	other := reach.Not(reach.Is(reach.Dim{Kind: reach.Scheme}, reach.Exactly(scheme)))
+	out.rules = append(out.rules, rule{other, Outcome{Verdict: Nowhere}, out.from})
+	if l.Redirect != nil {
+		here := reach.Any(mapped(l.RedirectHosts, reach.OfHost)...)
+		every := &model.Route{Redirect: l.Redirect, Origin: l.Origin}
+		out.rules = append(out.rules, rule{reach.All(here, refused), Outcome{Verdict: Denied}, source{origin: rulesOf(g)}})
+		out.rules = append(out.rules, routeRules(nil, port, every, here, source{name: l.Name, route: every, origin: l.Origin}, known(g.SPIFFEID))...)
+	}
 	for _, h := range l.Hosts {
 		here := reach.OfHost(h.Host)
 		out.rules = append(out.rules, rule{reach.All(here, refused), Outcome{Verdict: Denied}, source{origin: rulesOf(g)}})
@@ -23,7 +34,39 @@ func gatewayTable(m *model.Mesh, g *model.Gateway, port uint16) table {
 		}
 		out.rules = append(out.rules, rule{here, Outcome{Verdict: NoRoute}, source{origin: l.Origin}})
 	}
+	for i := range out.rules {
+		out.rules[i].atListener(g, l)
+	}
 	return out
+}
+
+// schemeOf the requests that a listener takes: it believes no x-forwarded-proto.
+func schemeOf(l *model.GatewayListener) string {
+	if l.TLS != nil {
+		return "https"
+	}
+	return "http"
+}
+
+// atListener adds what the listener does to every request that is answered. To
+// redirect to the scheme that a request has is not to change it.
+func (r *rule) atListener(g *model.Gateway, l *model.GatewayListener) {
+	if r.then.Verdict != Served && r.then.Verdict != Replied {
+		return
+	}
+	settings := g.Timeouts.Settings()
+	r.then.Client = clientTimeouts(g)
+	for _, s := range l.TLS.Settings() {
+		s.Name = "tls." + s.Name
+		settings = append(settings, s)
+		r.then.Client = append(r.then.Client, s.Name+": "+s.Value)
+	}
+	r.from.client = settings
+	if to := r.then.Redirect; to != nil && to.Scheme == schemeOf(l) {
+		plain := *to
+		plain.Scheme = ""
+		r.then.Redirect = &plain
+	}
 }
 
 // atEdge are the rules that let clients of a gateway in: everybody, unless it
@@ -59,21 +102,24 @@ func listenerOn(g *model.Gateway, port uint16) *model.GatewayListener {
 
 // throughGateway are the rules of one of its routes.
 func throughGateway(m *model.Mesh, g *model.Gateway, r *model.GatewayRoute, takes reach.Pred) []rule {
+	if r.Itself() {
+		return routeRules(nil, r.Port, r.Route, takes, source{name: r.Name, route: r.Route, origin: r.Origin}, known(g.SPIFFEID))
+	}
 	s := m.Service(r.Service)
 	if s == nil {
 		return []rule{{takes, Outcome{Verdict: NoRoute}, source{name: r.Name, origin: r.Origin}}}
 	}
-	from := source{name: r.Name, service: s, route: r.Route, origin: r.Origin, client: g.Timeouts.Settings()}
+	from := source{name: r.Name, service: s, route: r.Route, origin: r.Origin}
 	rules := routeRules(s, r.Port, r.Route, takes, from, known(g.SPIFFEID))
 	for i := range rules {
 		then := &rules[i].then
 		if then.Verdict == Served && s.ModeOn(r.Port) != model.MTLSDisable {
 			then.As = g.SPIFFEID
 		}
+		then.To = slices.Clone(then.To)
 		for j := range then.To {
 			then.To[j].Name = s.Ref.String() + "/" + then.To[j].Name
 		}
-		then.Client = clientTimeouts(g)
 	}
 	return rules
 }

@@ -145,7 +145,9 @@ func backends(g *model.Gateway) []model.Ref {
 	for _, l := range g.Listeners {
 		for _, h := range l.Hosts {
 			for _, r := range h.Routes {
-				out = append(out, r.Service)
+				if !r.Itself() {
+					out = append(out, r.Service)
+				}
 			}
 		}
 	}

@@ -49,6 +49,7 @@ type Outcome struct {
 	Protocol model.Protocol  `json:"protocol,omitempty"` // of the port
 	MTLS     model.MTLSMode  `json:"mtls,omitempty"`
 	Server   string          `json:"server,omitempty"` // the SPIFFE ID that the client insists on
+	TLS      []string        `json:"tls,omitempty"`    // to an external, "name: value"
 	As       string          `json:"as,omitempty"`     // the SPIFFE ID of a gateway that goes on with the request
 	Judged   string          `json:"judged,omitempty"` // conditions on the rewritten path under which the server lets it in
 	Client   []string        `json:"client,omitempty"` // what a gateway gives its clients time for, "name: value"
@@ -86,13 +87,6 @@ type FaultOf struct {
 	Until       time.Time     `json:"until"`
 }
 
-// HeaderOps are changes in the order remove, set, add.
-type HeaderOps struct {
-	Remove []string       `json:"remove,omitempty"`
-	Set    []model.Header `json:"set,omitempty"`
-	Add    []model.Header `json:"add,omitempty"`
-}
-
 // key is equal for equal outcomes.
 func (o *Outcome) key() string {
 	raw, err := json.Marshal(o)
@@ -112,12 +106,11 @@ func outcomeOf(s *model.Service, port uint16, r *model.Route) Outcome {
 	}
 	out := Outcome{
 		Verdict: Served, Timeout: r.Timeout, Longest: r.MaxDuration, Idle: r.IdleTimeout, MTLS: s.ModeOn(port),
-		Request: headerOps(r.RequestHeaders), Reply: headerOps(r.ResponseHeaders),
 	}
 	if s.ModeOn(port) != model.MTLSDisable {
 		out.Server = s.SPIFFEID
 	}
-	if r.Rewrite != nil {
+	if r.Rewrite != nil && (r.Rewrite.Host != "" || r.Rewrite.Path != nil) {
 		plain := *r.Rewrite
 		plain.Origin = model.Origin{}
 		out.Rewrite = &plain
@@ -134,7 +127,7 @@ func outcomeOf(s *model.Service, port uint16, r *model.Route) Outcome {
 	for _, d := range r.Split {
 		to := Destination{
 			Cluster: model.ClusterName(port, d.Version, s.Host), Name: d.Version, BasisPoints: d.BasisPoints,
-			Request: headerOps(d.RequestHeaders), Reply: headerOps(d.ResponseHeaders),
+			Request: headerOps(d.RequestHeaders, r.RequestHeaders), Reply: headerOps(d.ResponseHeaders, r.ResponseHeaders),
 		}
 		if v := s.Version(d.Version); v != nil {
 			to.Labels = v.Labels
@@ -143,6 +136,8 @@ func outcomeOf(s *model.Service, port uint16, r *model.Route) Outcome {
 		out.To = append(out.To, to)
 	}
 	slices.SortFunc(out.To, func(a, b Destination) int { return strings.Compare(a.Cluster, b.Cluster) })
+	out.Request = shared(out.To, func(d *Destination) *HeaderOps { return &d.Request })
+	out.Reply = shared(out.To, func(d *Destination) *HeaderOps { return &d.Reply })
 	return out
 }
 
@@ -194,24 +189,15 @@ func replied(r *model.Route) Outcome {
 	if r.Redirect != nil {
 		plain := *r.Redirect
 		plain.Origin = model.Origin{}
+		if plain.Path != "" {
+			plain.Rewrite = nil
+		}
 		out.Redirect = &plain
 	}
 	if r.Respond != nil {
 		plain := *r.Respond
 		plain.Origin = model.Origin{}
 		out.Respond = &plain
-	}
-	return out
-}
-
-// headerOps leaves out removals that a later step makes pointless: what is set
-// afterwards replaces every value.
-func headerOps(h model.HeaderOps) HeaderOps {
-	out := HeaderOps{Set: h.Set, Add: h.Add}
-	for _, name := range h.Remove {
-		if !slices.ContainsFunc(h.Set, func(s model.Header) bool { return s.Name == name }) {
-			out.Remove = append(out.Remove, name)
-		}
 	}
 	return out
 }

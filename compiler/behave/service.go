@@ -45,9 +45,33 @@ func serviceTable(s *model.Service, port uint16) table {
 	return out
 }
 
-// routeRules are one route's: who is let in, and, where retries depend on the
-// method, with them and without.
+// routeRules are one route's. A substitution in the path changes those paths
+// only in which its expression matches.
 func routeRules(s *model.Service, port uint16, r *model.Route, takes reach.Pred, from source, who client) []rule {
+	plain := *r
+	var changed *model.Substitution
+	switch {
+	case r.Rewrite != nil && r.Rewrite.Path != nil:
+		changed = r.Rewrite.Path
+		plain.Rewrite = nil
+		if r.Rewrite.Host != "" {
+			plain.Rewrite = &model.Rewrite{Host: r.Rewrite.Host, Origin: r.Rewrite.Origin}
+		}
+	case r.Redirect != nil && r.Redirect.Path == "" && r.Redirect.Rewrite != nil:
+		changed = r.Redirect.Rewrite
+		kept := *r.Redirect
+		kept.Rewrite = nil
+		plain.Redirect = &kept
+	default:
+		return ruledBy(s, port, r, takes, from, who)
+	}
+	touched := reach.All(takes, reach.Is(reach.Dim{Kind: reach.Path}, reach.Matching("(?s:.*)(?:"+changed.Pattern+")(?s:.*)")))
+	return append(ruledBy(s, port, r, touched, from, who), ruledBy(s, port, &plain, takes, from, who)...)
+}
+
+// ruledBy says who is let in, and, where retries depend on the method, what
+// follows with them and without.
+func ruledBy(s *model.Service, port uint16, r *model.Route, takes reach.Pred, from source, who client) []rule {
 	then := outcomeOf(s, port, r)
 	if then.Verdict != Served {
 		return []rule{{takes, then, from}}
@@ -56,16 +80,20 @@ func routeRules(s *model.Service, port uint16, r *model.Route, takes reach.Pred,
 	if s.ModeOn(port) == model.MTLSDisable {
 		v.who = known("")
 	}
+	from.port, from.who = port, v.who
 	var out []rule
 	if s.ModeOn(port) == model.MTLSStrict {
 		out = append(out, rule{reach.All(takes, v.who.unknown()), Outcome{Verdict: Refused}, source{name: r.Name, origin: s.Origin}})
 	}
 	says := judge(v, s.Allow, s.Deny)
 	out = append(out, rule{reach.All(takes, says.denied), Outcome{Verdict: Denied}, source{name: r.Name, origin: rulesAt(s)}})
-	if says.conditions != "" {
+	if len(says.open) > 0 {
+		out = append(out, retried(reach.All(takes, says.allowed), then, r, from)...)
+	}
+	for _, o := range says.open {
 		perhaps := then
-		perhaps.Judged = says.conditions
-		out = append(out, retried(reach.All(takes, reach.Not(says.allowed)), perhaps, r, from)...)
+		perhaps.Judged = o.conditions
+		out = append(out, retried(reach.All(takes, o.when), perhaps, r, from)...)
 	}
 	return append(out, retried(takes, then, r, from)...)
 }

@@ -10,9 +10,12 @@ import (
 type source struct {
 	name    string // of the route, for people
 	service *model.Service
+	port    uint16 // of the service
+	who     client // as the service sees it
 	route   *model.Route
-	origin  model.Origin // of the route, the object, or what refuses
-	client  []model.Setting
+	origin  model.Origin    // of the route, the object, or what refuses
+	client  []model.Setting // of a gateway, about its clients
+	tls     []model.Setting // to an external
 }
 
 // place of one end of a delta. About who may call, the rules say it that let
@@ -38,6 +41,8 @@ func (s source) exact(facet string) model.Origin {
 	switch {
 	case strings.HasPrefix(facet, clientFacet):
 		return settingAt(s.client, strings.TrimPrefix(facet, clientFacet))
+	case strings.HasPrefix(facet, tlsFacet):
+		return settingAt(s.tls, strings.TrimPrefix(facet, tlsFacet))
 	case r == nil:
 		return model.Origin{}
 	case facet == "timeout":

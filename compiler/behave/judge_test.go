@@ -1,0 +1,273 @@
+package behave_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/meshc/meshc/compiler/answer"
+	"github.com/meshc/meshc/compiler/behave"
+	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/compiler/reach"
+)
+
+// judgement is what package answer, which knows no diagrams, says of one
+// request, without names, places and reasons.
+type judgement struct {
+	Outcome  string
+	Split    []string // sorted: cluster, percent, headers and traffic
+	Targets  map[string]string
+	Redirect string
+	Respond  string
+	Sent     *answer.Sent
+	Timeout  string
+	Longest  string
+	Idle     string
+	Hash     []string
+	Retry    string
+	Faults   []string
+	MTLS     string
+	Server   string
+	Protocol model.Protocol
+	Caller   string
+	Client   []string
+	Headers  []string
+}
+
+func (j judgement) text() string {
+	raw, err := json.Marshal(j)
+	if err != nil {
+		panic(err)
+	}
+	return string(raw)
+}
+
+// asker is the caller that a judge puts into a mesh.
+var asker = model.Ref{Namespace: "~", Name: "asker"}
+
+// judge asks for one request to an object; before is a time at which faults are
+// on.
+func judge(m *model.Mesh, to behave.Name, r *reach.Request) judgement {
+	req := &answer.Request{Method: r.Method, Host: r.Host, Port: r.Port, Target: r.Target(), Headers: r.Fields()}
+	if ip, err := netip.ParseAddr(r.Address); err == nil {
+		req.Source = ip
+	}
+	if to.Kind == behave.GatewayKind && r.Scheme == "https" {
+		req.TLS = true
+	}
+	from := to.Ref
+	asked := *m
+	if to.Kind != behave.GatewayKind {
+		if m.Service(to.Ref) == nil && m.External(to.Ref) == nil {
+			return judgement{Outcome: "nothing"}
+		}
+		from = asker
+		caller := &model.Service{Ref: asker, SPIFFEID: r.Identity, Uses: []model.Ref{to.Ref}}
+		asked.Services = append(slices.Clone(m.Services), caller)
+		for i, s := range asked.Services {
+			if s.Ref == to.Ref { // the listener decides the service, whatever the request says
+				named := *s
+				named.Host = r.Host
+				asked.Services[i] = &named
+			}
+		}
+	} else if m.Gateway(to.Ref) == nil {
+		return judgement{Outcome: "nothing"}
+	}
+	got, ok := answer.Ask(&asked, from, req, time.Unix(0, 0))
+	if !ok {
+		panic("nobody asks")
+	}
+	return judged(&asked, to, r, got)
+}
+
+func judged(m *model.Mesh, to behave.Name, r *reach.Request, got *answer.Answer) judgement {
+	out := judgement{Outcome: string(got.Outcome)}
+	switch got.Outcome {
+	case answer.UnknownHost, answer.NoListener:
+		return judgement{Outcome: "nothing"}
+	case answer.NoRoute, answer.NoHost:
+		return judgement{Outcome: "no route"}
+	}
+	var service *model.Service
+	if got.Service != nil {
+		service = m.Service(*got.Service)
+	}
+	plaintext := to.Kind == behave.ServiceKind && r.Identity == "" && service != nil && service.ModeOn(r.Port) == model.MTLSStrict
+	if plaintext && got.Connection != nil {
+		return judgement{Outcome: "refused"}
+	}
+	if got.Outcome == answer.Denied {
+		return out
+	}
+	t := got.Route
+	out.Redirect, out.Respond, out.Sent, out.Timeout, out.Longest, out.Idle = t.Redirect, t.Respond, t.Rewrite, t.Timeout, t.MaxDuration, t.IdleTimeout
+	if w := out.Sent; w != nil { // what is rewritten to what it was is not rewritten
+		plain := answer.Sent{Host: w.Host, Path: w.Path}
+		if plain.Host == r.Host {
+			plain.Host = ""
+		}
+		if plain.Path == r.Target() {
+			plain.Path = ""
+		}
+		if out.Sent = &plain; plain == (answer.Sent{}) {
+			out.Sent = nil
+		}
+	}
+	for _, f := range t.Faults {
+		out.Faults = append(out.Faults, f.What+f.Percent+f.Until)
+	}
+	if r := t.Retry; r != nil && r.Applies && r.Attempts > 0 && len(r.On) > 0 {
+		out.Retry = fmt.Sprint(r.Attempts, r.On, r.PerTry, r.More)
+		for _, s := range r.More {
+			out.Retry = strings.ReplaceAll(out.Retry, s.At, "")
+		}
+	}
+	if c := got.Connection; c != nil {
+		out.MTLS, out.Server = string(c.MTLS), c.Server
+		for _, s := range c.TLS {
+			out.Client = append(out.Client, "to "+s.Name+s.Value)
+		}
+	}
+	if t.Redirect+t.Respond != "" { // no destination is waited for
+		out.Timeout, out.Longest, out.Idle, out.Retry, out.Sent = "", "", "", "", nil
+	}
+	out.destinations(m, service, got)
+	if to.Kind == behave.GatewayKind {
+		g := m.Gateway(to.Ref)
+		if got.Outcome == answer.Allowed && got.Connection.Server != "" {
+			out.Caller = g.SPIFFEID
+		}
+		for _, l := range g.Listeners {
+			if l.Port == r.Port {
+				for _, s := range l.TLS.Settings() {
+					out.Client = append(out.Client, "tls "+s.Name+s.Value)
+				}
+			}
+		}
+		for _, s := range g.Timeouts.Settings() {
+			if s.Value != map[string]string{"requestHeaders": "10s", "idle": "1h0m0s"}[s.Name] {
+				out.Client = append(out.Client, s.Name+s.Value)
+			}
+		}
+	}
+	return out
+}
+
+// destinations notes what answer says of the split, and what it does not say:
+// labels, protocol and addresses.
+func (j *judgement) destinations(m *model.Mesh, s *model.Service, got *answer.Answer) {
+	j.Targets = map[string]string{}
+	hashes := false
+	for _, d := range got.Route.Split {
+		var traffic []string
+		for _, t := range d.Traffic {
+			usual := map[string]string{"connectTimeout": "5s", "connections.max": "1024", "connections.maxPending": "1024",
+				"connections.maxRequests": "1024", "connections.maxRetries": "3", "connections.idle": "1h0m0s"}
+			if t.Name != "connections.clients" && usual[t.Name] != t.Value {
+				traffic = append(traffic, t.Name+"="+t.Value)
+			}
+			hashes = hashes || t.Name == "balance.policy" && (t.Value == "ringHash" || t.Value == "maglev")
+		}
+		headers := effect(d.RequestHeaders, got.Route.RequestHeaders) + " / " + effect(d.ResponseHeaders, got.Route.ResponseHeaders)
+		j.Split = append(j.Split, d.Percent+" "+d.Cluster)
+		j.Headers = append(j.Headers, d.Cluster+headers)
+		j.Targets[d.Cluster] = strings.Join(traffic, ", ")
+		part := strings.Split(d.Cluster, "|")
+		var port uint16
+		fmt.Sscan(part[1], &port)
+		if s != nil {
+			j.Protocol = s.Port(port).Protocol
+			j.Targets[d.Cluster] += fmt.Sprint(s.Version(d.Version).Labels)
+		} else if e := m.External(*got.Service); e != nil {
+			j.Protocol = e.Port(port).Protocol
+			j.Targets[d.Cluster] += fmt.Sprint(e.Endpoints)
+		}
+	}
+	if len(got.Route.Split) == 0 {
+		j.Headers = []string{effect(got.Route.ResponseHeaders)}
+	}
+	slices.Sort(j.Split)
+	slices.Sort(j.Headers)
+	if hashes {
+		j.Hash = got.Route.Hash
+	}
+}
+
+// effect of changes on a request that has every header of theirs once.
+func effect(lists ...[]answer.HeaderChange) string {
+	names := map[string][]string{}
+	for _, list := range lists {
+		for _, c := range list {
+			if _, ok := names[c.Name]; !ok {
+				names[c.Name] = []string{"(sent)"}
+			}
+			switch c.Op {
+			case "remove":
+				names[c.Name] = []string{}
+			case "set":
+				names[c.Name] = []string{c.Value}
+			case "add":
+				names[c.Name] = append(names[c.Name], c.Value)
+			}
+		}
+	}
+	raw, _ := json.Marshal(names)
+	return string(raw)
+}
+
+// classesOf says what a change from one judgement to another is, by the rules
+// that the documentation gives.
+func classesOf(b, a judgement) []behave.Class {
+	if b.Outcome != a.Outcome {
+		return []behave.Class{outcomeClass(b.Outcome, a.Outcome)}
+	}
+	var out []behave.Class
+	add := func(differs bool, c behave.Class) {
+		if differs && !slices.Contains(out, c) {
+			out = append(out, c)
+		}
+	}
+	cluster := func(s string) string { return s[strings.LastIndex(s, " ")+1:] }
+	common := slices.ContainsFunc(b.Split, func(x string) bool {
+		return slices.ContainsFunc(a.Split, func(y string) bool { return cluster(x) == cluster(y) })
+	})
+	if differ := !slices.Equal(b.Split, a.Split); common {
+		add(differ, behave.Shift)
+	} else {
+		add(differ, behave.Reroute)
+	}
+	sent := func(j judgement) string { raw, _ := json.Marshal(j.Sent); return string(raw) }
+	add(b.Redirect != a.Redirect || b.Respond != a.Respond || sent(b) != sent(a), behave.Reroute)
+	add(!slices.Equal(b.Faults, a.Faults), behave.Fault)
+	strength := []string{"disable", "permissive", "strict"}
+	add(slices.Index(strength, a.MTLS) < slices.Index(strength, b.MTLS), behave.Weaken)
+	add(slices.Index(strength, a.MTLS) > slices.Index(strength, b.MTLS), behave.Harden)
+	add(b.Protocol != a.Protocol || b.Server != a.Server && b.Server != "" && a.Server != "", behave.Restart)
+	return out
+}
+
+func outcomeClass(b, a string) behave.Class {
+	nothing := func(o string) bool { return o == "nothing" || o == "no route" }
+	answered := func(o string) bool { return o == "redirected" || o == "answered" }
+	switch {
+	case nothing(a) && !nothing(b):
+		return behave.Blackhole
+	case nothing(b) || answered(a) || answered(b):
+		return behave.Reroute
+	case b == "refused":
+		return behave.Weaken
+	case a == "refused" && b == "denied":
+		return behave.Harden
+	case a == "allowed" && b == "denied":
+		return behave.Expose
+	case a == "refused":
+		return behave.Harden
+	case a == "denied":
+		return behave.Narrow
+	}
+	return behave.Reroute
+}

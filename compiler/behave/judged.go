@@ -1,0 +1,121 @@
+package behave
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/meshc/meshc/compiler/answer"
+	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/compiler/reach"
+)
+
+// shown is what becomes of one request.
+type shown struct {
+	by            *reach.Request
+	before, after Outcome
+}
+
+// depends says that two different outcomes may come to the same for a request:
+// where the server judges what becomes of it on the way, or where they make a
+// path or URL of it in two ways.
+func (o *Outcome) depends(other *Outcome) bool {
+	return o.Judged != "" || o.Verdict == other.Verdict && (o.Redirect != nil || o.Rewrite != nil)
+}
+
+// show looks for a request of a region whose outcomes differ once it is known
+// what becomes of it on the way; nil for none found.
+func (c *comparison) show(r reach.Region) (*shown, error) {
+	set, err := c.prefer(r.Set, c.usual())
+	if err != nil {
+		return nil, err
+	}
+	candidates := []*reach.Request{c.space.Witness(set)}
+	for _, caller := range c.callers {
+		his, err := c.among(set, reach.Is(identity, reach.Exactly(caller.Identity)))
+		if err != nil {
+			return nil, err
+		}
+		if !his.Empty() {
+			candidates = append(candidates, c.space.Witness(his))
+		}
+	}
+	for _, q := range candidates {
+		out := &shown{
+			by:     q,
+			before: resolve(c.outcomes[r.Before], c.taker(c.old, q, c.from[0]), q),
+			after:  resolve(c.outcomes[r.After], c.taker(c.now, q, c.from[1]), q),
+		}
+		if made(out.before, q) != made(out.after, q) {
+			return out, nil
+		}
+	}
+	return nil, nil
+}
+
+// resolve is the outcome of one request, about which the server decides by what
+// it gets.
+func resolve(o Outcome, from source, q *reach.Request) Outcome {
+	if o.Judged == "" {
+		return o
+	}
+	o.Judged = ""
+	id := q.Identity
+	if k, ok := from.who.(known); ok {
+		id = string(k)
+	}
+	s := from.service
+	if answer.Authorize(domainOf(s.SPIFFEID), s, id, arriving(from, q), from.port).Allowed {
+		return o
+	}
+	return Outcome{Verdict: Denied}
+}
+
+// made is the outcome with the URL and path that it makes of a request in the
+// place of how it makes them.
+func made(o Outcome, q *reach.Request) string {
+	asked := &answer.Request{Host: q.Host, Port: q.Port, Target: q.Target(), Headers: q.Fields(), TLS: q.Scheme == "https"}
+	var extra []string
+	if o.Redirect != nil {
+		extra = append(extra, strconv.Itoa(int(o.Redirect.Status)), answer.Location(o.Redirect, asked))
+		o.Redirect = nil
+	}
+	if w := o.Rewrite; w != nil {
+		host, path := asked.Host, asked.Path()
+		if w.Host != "" {
+			host = w.Host
+		}
+		if w.Path != nil {
+			path = answer.Substitute(w.Path, path)
+		}
+		extra = append(extra, host, path)
+		o.Rewrite = nil
+	}
+	return strings.Join(append(extra, o.key()), "\x00")
+}
+
+// arriving is the request as the server gets it.
+func arriving(from source, q *reach.Request) *answer.Request {
+	out := &answer.Request{Method: q.Method, Host: q.Host, Target: q.Target(), Headers: q.Fields(), Port: from.port}
+	if ip, err := netip.ParseAddr(q.Address); err == nil {
+		if _, through := from.who.(known); !through {
+			out.Source = ip
+		}
+	}
+	r := from.route
+	if w := r.Rewrite; w != nil && w.Host != "" {
+		out.Host = w.Host
+	}
+	if w := r.Rewrite; w != nil && w.Path != nil {
+		path, query, asked := strings.Cut(out.Target, "?")
+		if out.Target = answer.Substitute(w.Path, path); asked {
+			out.Target += "?" + query
+		}
+	}
+	steps := []model.HeaderOps{r.RequestHeaders}
+	if len(r.Split) == 1 {
+		steps = []model.HeaderOps{r.Split[0].RequestHeaders, r.RequestHeaders}
+	}
+	out.Headers = headerOps(steps...).apply(out.Headers)
+	return out
+}

@@ -1,0 +1,201 @@
+package behave_test
+
+import (
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/meshc/meshc/compiler"
+	"github.com/meshc/meshc/compiler/behave"
+	"github.com/meshc/meshc/compiler/load"
+	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/compiler/reach"
+	"github.com/meshc/meshc/testdata/genmesh/gen"
+)
+
+func TestMain(m *testing.M) {
+	load.MaybeRunChild()
+	os.Exit(m.Run())
+}
+
+func generated(t testing.TB, seed uint64) *model.Mesh {
+	t.Helper()
+	res, err := compiler.Compile(t.Context(), gen.Mesh(seed).FS(), compiler.Options{
+		Now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Load: load.Options{InProcess: true},
+	})
+	if err != nil || res.Model == nil {
+		t.Fatalf("seed %d: %v %v", seed, err, res)
+	}
+	return res.Model
+}
+
+// tally of a run.
+type tally struct{ tried, differ, same, unknown, witnesses, requests int }
+
+// TestMutations changes one field of generated meshes after the other. What
+// package behave reports is what package answer sees: every witness is treated
+// differently, in the way that the class says, and where nothing is reported no
+// request of a walk is.
+func TestMutations(t *testing.T) {
+	meshes, share := uint64(5), 50
+	if os.Getenv("MESHC_SOAK") != "" {
+		meshes, share = 50, 1
+	}
+	var sum tally
+	for seed := range meshes {
+		before := generated(t, seed)
+		rng := rand.New(rand.NewPCG(seed, 1))
+		for _, mu := range mutations(before, rng) {
+			if share > 1 && rng.IntN(share) != 0 {
+				continue
+			}
+			after := clone(t, before)
+			mu.make(after)
+			if sound(after) {
+				checkMutation(t, mu.where, rng, before, after, &sum)
+			}
+			if t.Failed() {
+				t.Fatalf("seed %d, %s", seed, mu.where)
+			}
+		}
+	}
+	t.Logf("%d mutations: %d change behaviour (%d witnesses), %d do not (%d requests tried), %d unknown", sum.tried, sum.differ, sum.witnesses, sum.same, sum.requests, sum.unknown)
+	if sum.unknown*100 > sum.tried {
+		t.Errorf("%d of %d are unknown", sum.unknown, sum.tried)
+	}
+}
+
+func checkMutation(t *testing.T, where string, rng *rand.Rand, before, after *model.Mesh, sum *tally) {
+	t.Helper()
+	sum.tried++
+	r := behave.Meshes(before, after)
+	reported := map[behave.Name]bool{}
+	for i := range r.Objects {
+		o := &r.Objects[i]
+		reported[o.Name] = true
+		for _, c := range o.Changes {
+			sum.witnesses++
+			checkWitness(t, where, o.Name, before, after, &c)
+		}
+	}
+	switch {
+	case r.Unknown():
+		sum.unknown++
+		for _, o := range r.Objects {
+			t.Logf("%s: %v", where, o.Unknown)
+		}
+		return
+	case r.Equal():
+		sum.same++
+	default:
+		sum.differ++
+	}
+	for _, name := range r.Same {
+		for range 40 {
+			q := draw(rng, before, after, name)
+			sum.requests++
+			if b, a := judge(before, name, q), judge(after, name, q); b.text() != a.text() {
+				t.Errorf("%s: %v is said to be the same, but %s\nbefore %s\nafter  %s", where, name, q, b.text(), a.text())
+				return
+			}
+		}
+	}
+}
+
+func checkWitness(t *testing.T, where string, name behave.Name, before, after *model.Mesh, c *behave.Change) {
+	t.Helper()
+	if strings.HasPrefix(c.Deltas[0].Name, "caller ") {
+		return // TestCallers
+	}
+	b, a := judge(before, name, c.Witness), judge(after, name, c.Witness)
+	if b.text() == a.text() {
+		t.Errorf("%s: %v: %s is treated alike: %+v\n%s", where, name, c.Witness, c.Deltas, b.text())
+		return
+	}
+	for _, class := range classesOf(b, a) {
+		if !slices.Contains(c.Classes, class) {
+			t.Errorf("%s: %v: %s: %v, and not %s\nbefore %s\nafter  %s", where, name, c.Witness, c.Classes, class, b.text(), a.text())
+		}
+	}
+	judgedBy := []behave.Class{behave.Blackhole, behave.Expose, behave.Narrow, behave.Shift, behave.Fault, behave.Reroute}
+	for _, class := range c.Classes {
+		if slices.Contains(judgedBy, class) && !slices.Contains(classesOf(b, a), class) && b.Targets == nil {
+			t.Errorf("%s: %v: %s: %v, of which %s is not so\nbefore %s\nafter  %s", where, name, c.Witness, c.Classes, class, b.text(), a.text())
+		}
+	}
+}
+
+// draw makes a request to an object that some condition of either mesh accepts,
+// or nearly does.
+func draw(rng *rand.Rand, before, after *model.Mesh, name behave.Name) *reach.Request {
+	var matches []model.Match
+	var ids, hosts []string
+	var ports []uint16
+	for _, m := range []*model.Mesh{before, after} {
+		for _, s := range m.Services {
+			ids = append(ids, s.SPIFFEID)
+		}
+		if s := m.Service(name.Ref); s != nil {
+			hosts = append(hosts, s.Host)
+			for _, p := range s.Ports {
+				ports = append(ports, p.Number)
+			}
+			for _, r := range s.Routes {
+				matches = append(matches, r.Match...)
+			}
+			for _, r := range slices.Concat(s.Allow, s.Deny) {
+				matches = append(matches, r.Matches()...)
+			}
+		}
+		if e := m.External(name.Ref); e != nil {
+			hosts = append(hosts, e.Host)
+			ports = append(ports, e.Ports[0].Number)
+		}
+		if g := m.Gateway(name.Ref); g != nil {
+			for _, l := range g.Listeners {
+				ports = append(ports, l.Port)
+				for _, h := range l.Hosts {
+					hosts = append(hosts, strings.Replace(h.Host, "*", "a", 1))
+					for _, r := range h.Routes {
+						matches = append(matches, r.Route.Match...)
+					}
+				}
+			}
+		}
+	}
+	out := &reach.Request{Scheme: "http", Method: "GET", Path: "/"}
+	if len(matches) > 0 {
+		if found, err := reach.Find(reach.OfMatch(matches[rng.IntN(len(matches))])); err == nil && found != nil {
+			out = found
+		}
+	}
+	if len(ports) > 0 {
+		out.Port = ports[rng.IntN(len(ports))]
+	}
+	if len(hosts) > 0 {
+		out.Host = hosts[rng.IntN(len(hosts))]
+	}
+	if name.Kind == behave.ServiceKind && rng.IntN(8) > 0 {
+		out.Identity = ids[rng.IntN(len(ids))]
+	}
+	if name.Kind == behave.GatewayKind {
+		out.Scheme = "http"
+	}
+	out.Address = []string{"10.0.0.1", "192.0.2.1", "8.8.8.8"}[rng.IntN(3)]
+	switch rng.IntN(6) {
+	case 0:
+		out.Method = "POST"
+	case 1:
+		out.Path += "x"
+	case 2:
+		out.Path = strings.TrimSuffix(out.Path, "/") + "/x"
+	case 3:
+		if len(out.Headers) > 0 {
+			out.Headers[0].Value += "1"
+		}
+	}
+	return out
+}
