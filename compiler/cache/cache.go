@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -23,6 +24,9 @@ const (
 	maxSize   = 256 << 20
 	maxUnused = 64
 )
+
+// tempPrefix begins the names of files that are being written.
+const tempPrefix = "new-"
 
 // Dir is a cache in a directory. It is safe for concurrent use.
 type Dir struct {
@@ -92,7 +96,7 @@ func writeWhole(name string, data []byte) error {
 	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(name), "new-*")
+	f, err := os.CreateTemp(filepath.Dir(name), tempPrefix+"*")
 	if err != nil {
 		return err
 	}
@@ -106,6 +110,24 @@ func writeWhole(name string, data []byte) error {
 	return nil
 }
 
+// ours says whether a file below the directory is an entry, or what a process
+// that was killed has left of one. Whatever else lies there is somebody's.
+func (d *Dir) ours(name string) bool {
+	rel, err := filepath.Rel(d.path, name)
+	if err != nil {
+		return false
+	}
+	dir, file := filepath.Split(rel)
+	if strings.HasPrefix(file, tempPrefix) {
+		return isHex(filepath.Clean(dir), 2)
+	}
+	return isHex(filepath.Clean(dir), 2) && isHex(file, 2*sha256.Size-2)
+}
+
+func isHex(s string, n int) bool {
+	return len(s) == n && strings.Trim(s, "0123456789abcdef") == ""
+}
+
 // trim removes the entries that were unused for longest until the rest fits.
 func (d *Dir) trim() {
 	type entry struct {
@@ -116,8 +138,16 @@ func (d *Dir) trim() {
 	var all []entry
 	var total int64
 	_ = filepath.WalkDir(d.path, func(name string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() {
-			return nil // another process trims as well
+		switch {
+		case err != nil: // another process trims as well
+			return nil
+		case e.IsDir():
+			if name != d.path && !isHex(e.Name(), 2) {
+				return fs.SkipDir
+			}
+			return nil
+		case !d.ours(name):
+			return nil
 		}
 		if info, err := e.Info(); err == nil {
 			all = append(all, entry{name, info.Size(), info.ModTime()})

@@ -118,3 +118,44 @@ func TestManyUseOneDirectory(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// A directory that holds more than the cache loses nothing of that, however
+// large and old it is.
+func TestOnlyEntriesAreThrownAway(t *testing.T) {
+	d := open(t)
+	d.limit = 100
+	foreign := []string{"notes.txt", "src/main.go", "ab/notes.txt", "ab/new-/x", "new-1", "new-dir/file", "ab/cd/" + d.Key("s")[2:]}
+	old := time.Now().Add(-time.Hour)
+	for _, name := range foreign {
+		file := filepath.Join(d.path, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, make([]byte, 1000), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(file, old, old); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first, left := d.Key("s", []byte("first")), filepath.Join(d.path, "cd", "new-2")
+	d.Put(first, make([]byte, 200))
+	if err := os.MkdirAll(filepath.Dir(left), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(left, make([]byte, 200), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d.trim()
+	for _, name := range foreign {
+		if _, err := os.Stat(filepath.Join(d.path, filepath.FromSlash(name))); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, ok := d.Get(first); ok {
+		t.Error("the entry is still there")
+	}
+	if _, err := os.Stat(left); err == nil {
+		t.Error("what a killed process left is still there")
+	}
+}

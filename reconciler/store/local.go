@@ -102,10 +102,10 @@ func (l *Local) Save(g *Generation) error {
 func (l *Local) saveObjects(g *Generation) (*root, error) {
 	head, configs := split(g)
 	next := &root{Commit: g.Commit, Configs: make([]string, 0, len(configs))}
-	var fresh []string // sums of what was written
+	var fresh []string // sums of what may not have reached the disk
 	save := func(kind string, v any) (string, error) {
-		sum, written, err := l.saveObject(kind, v)
-		if written {
+		sum, unsettled, err := l.saveObject(kind, v)
+		if unsettled {
 			fresh = append(fresh, sum)
 		}
 		return sum, err
@@ -141,8 +141,9 @@ func (l *Local) settle(fresh []string) error {
 	return nil
 }
 
-// saveObject writes an object that is not there yet; settle has to follow.
-func (l *Local) saveObject(kind string, v any) (sum string, written bool, err error) {
+// saveObject writes an object that is not there yet. When it is not known to have
+// reached the disk, settle has to follow.
+func (l *Local) saveObject(kind string, v any) (sum string, unsettled bool, err error) {
 	spec, err := encode(kind, v)
 	if err != nil {
 		return "", false, err
@@ -156,7 +157,7 @@ func (l *Local) saveObject(kind string, v any) (sum string, written bool, err er
 	}
 	file := l.object(sum)
 	if old, err := readFile(file); err == nil && bytes.Equal(old, data) {
-		return sum, false, l.note(sum)
+		return sum, true, nil // a writer that was killed may not have come to settle it
 	}
 	return sum, true, replaceFile(file, data, later)
 }
