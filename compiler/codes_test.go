@@ -109,7 +109,7 @@ func checkMesh(t *testing.T, code diag.Code, dir string, files map[string]string
 	}
 	var got []string
 	var messages strings.Builder
-	for _, d := range compile(t, files).Diags {
+	for _, d := range compileBeside(t, files).Diags {
 		if d.Severity == diag.Info && d.Code != code {
 			continue // remarks that many fixtures draw by the way
 		}

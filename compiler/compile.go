@@ -17,6 +17,7 @@ import (
 	"github.com/meshc/meshc/compiler/load"
 	"github.com/meshc/meshc/compiler/lower"
 	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/compiler/snapshot"
 )
 
 // Options of a compile.
@@ -29,6 +30,9 @@ type Options struct {
 	Dir string
 	// Load is handed to load.
 	Load load.Options
+	// Snapshot is the recorded state of clusters that a mesh without errors is
+	// held against; nil for none.
+	Snapshot *snapshot.Snapshot
 }
 
 // Result of a compile. Model is nil when Diags holds errors; Intent is nil when
@@ -81,7 +85,7 @@ func (res *Result) judge(loaded diag.List, opts Options) {
 	sup := diag.NewSuppressor(all, opts.Now)
 	res.Diags = append(sup.Filter(loaded), sup.Expired()...)
 	if res.Intent != nil && !res.Diags.HasErrors() {
-		res.lower(sup, opts.Now)
+		res.lower(sup, opts)
 	}
 	res.Suppressed = sup.Taken
 	if whole := path.Clean(opts.Load.Dir) == "."; whole && res.Model != nil {
@@ -90,7 +94,7 @@ func (res *Result) judge(loaded diag.List, opts Options) {
 }
 
 // lower runs the stages after load.
-func (res *Result) lower(sup *diag.Suppressor, now time.Time) {
+func (res *Result) lower(sup *diag.Suppressor, opts Options) {
 	res.Diags = append(res.Diags, sup.Filter(check.Intent(res.Intent))...)
 	if res.Diags.HasErrors() {
 		return
@@ -100,7 +104,10 @@ func (res *Result) lower(sup *diag.Suppressor, now time.Time) {
 	if res.Diags.HasErrors() {
 		return
 	}
-	res.Diags = append(res.Diags, sup.Filter(check.Model(m, now))...)
+	res.Diags = append(res.Diags, sup.Filter(check.Model(m, opts.Now))...)
+	if opts.Snapshot != nil && !res.Diags.HasErrors() {
+		res.Diags = append(res.Diags, sup.Filter(check.Snapshot(m, opts.Snapshot, opts.Now))...)
+	}
 	if !res.Diags.HasErrors() {
 		res.Model = m
 	}

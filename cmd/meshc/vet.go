@@ -29,6 +29,7 @@ references, conflicts, reachability, security and resilience. It needs no networ
   meshc vet --fix              make the fixes that are certain, then report the rest
   meshc vet --fix=MSH2002      make the fixes of one code, also where there is a choice
   meshc vet --fix --dry-run    print what they would change, as a unified diff
+  meshc vet --snapshot FILE    hold the mesh against a recorded state of clusters too
 
 Exit status: 0 no errors, 1 errors, 2 could not tell, also when there is nothing
 in DIR to report on. A dry run gives 1 when there
@@ -41,9 +42,12 @@ is something to fix.`,
 	cmd.Flags().Lookup("fix").NoOptDefVal = certainFixes
 	kept := addCacheFlag(cmd)
 	dryRun := cmd.Flags().Bool("dry-run", false, "with --fix, print the changes and make none")
+	recorded := cmd.Flags().String("snapshot", "", "a recorded state of clusters (docs/snapshot.md) to hold the mesh against")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		v := vetting{dir: dirArgument(args), format: format.value, colour: colour.on(cmd.OutOrStdout()), fix: *fixes, dryRun: *dryRun, cache: kept}
+		v := vetting{snapshot: *recorded, dir: dirArgument(args), format: format.value, colour: colour.on(cmd.OutOrStdout()), fix: *fixes, dryRun: *dryRun, cache: kept}
 		switch {
+		case v.fix != "" && v.snapshot != "":
+			return errors.New("--snapshot is not for --fix: what a cluster has is not mended in the mesh")
 		case v.fix != "":
 			return v.mend(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		case v.dryRun:
@@ -59,6 +63,7 @@ type vetting struct {
 	dir, format string
 	colour      bool
 	fix         string // "", certainFixes, or codes
+	snapshot    string // a file, or ""
 	dryRun      bool
 	cache       *cacheFlag
 }
@@ -90,6 +95,11 @@ func (v vetting) report(ctx context.Context, w io.Writer) error {
 		return err
 	}
 	opts := compiler.Options{Load: loadOptions(sub, kept)}
+	recorded, unread, err := readSnapshot(root, v.snapshot)
+	if err != nil {
+		return fmt.Errorf("vet %s: %w", v.dir, err)
+	}
+	opts.Snapshot = recorded
 	res, err := compiler.Compile(ctx, os.DirFS(root), opts)
 	if err != nil {
 		return fmt.Errorf("vet %s: %w", v.dir, err)
@@ -98,7 +108,7 @@ func (v vetting) report(ctx context.Context, w io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("vet %s: %w", v.dir, err)
 	}
-	res.Diags = append(res.Diags, hidden...)
+	res.Diags = append(append(res.Diags, hidden...), unread...)
 	res.Diags.Sort()
 	if err := nothingThere(v.dir, sub, res); err != nil {
 		return err

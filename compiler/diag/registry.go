@@ -33,6 +33,7 @@ var blocks = [][]Entry{
 	resilience,
 	traffic,
 	callGraph,
+	cluster,
 	telemetry,
 	compile,
 	running,
