@@ -1,6 +1,8 @@
 package check
 
 import (
+	"slices"
+
 	"github.com/meshc/meshc/compiler/diag"
 	"github.com/meshc/meshc/compiler/intent"
 	"github.com/meshc/meshc/compiler/model"
@@ -19,8 +21,9 @@ func (c *overIntent) tcp() {
 		if len(ports) == 0 {
 			continue
 		}
-		if c.scope.Mode(s) == model.MTLSPermissive {
-			c.report(diag.SniffedTCP, ports[0].Protocol.At, "port %q of service %q is tcp and permissive", ports[0].Name.V, s.Name.V).Help = "write `security: mtls: \"strict\"`, or \"disable\""
+		sniffed := func(p *intent.Port) bool { return c.scope.ModeOn(s, p.Name.V) == model.MTLSPermissive }
+		if i := slices.IndexFunc(ports, sniffed); i >= 0 {
+			c.report(diag.SniffedTCP, ports[i].Protocol.At, "port %q of service %q is tcp and permissive", ports[i].Name.V, s.Name.V).Help = "write `security: mtls: \"strict\"`, or \"disable\""
 		}
 		if free := scope.Unrouted(s); len(free) > 0 && len(s.Versions) > 1 && len(s.Routes) > 0 {
 			c.report(diag.TCPUnrouted, free[0].At, "no route is for the tcp port %q, and service %q has %d versions", free[0].Name.V, s.Name.V, len(s.Versions))

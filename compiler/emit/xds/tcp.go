@@ -30,7 +30,7 @@ func (e *emitter) inboundTCP(s *model.Service, p model.Port, at string) error {
 	if err != nil {
 		return err
 	}
-	l, err := e.inboundListener(name, at, s.MTLS, p.Protocol, proxy)
+	l, err := e.inboundListener(name, at, s.ModeOn(p.Number), p.Protocol, proxy)
 	if err != nil {
 		return err
 	}
