@@ -78,6 +78,7 @@ type Taken struct {
 	Redirect        string         `json:"redirect,omitempty"` // status and URL
 	Respond         string         `json:"respond,omitempty"`  // status, type and body
 	Rewrite         *Sent          `json:"rewrite,omitempty"`
+	More            []Setting      `json:"more,omitempty"` // what is done beside sending it on
 	Timeout         string         `json:"timeout"`
 	TimeoutAt       string         `json:"timeoutAt,omitempty"`
 	MaxDuration     string         `json:"maxDuration,omitempty"`

@@ -54,6 +54,7 @@ func (a *asking) taken(s *model.Service, port uint16, rule *model.Route) *Taken 
 		RequestHeaders:  headerChanges(rule.RequestHeaders),
 		ResponseHeaders: headerChanges(rule.ResponseHeaders),
 		Rewrite:         a.sent(rule.Rewrite),
+		More:            settingsOf(rule.Passing()),
 	}
 	if r := rule.Redirect; r != nil {
 		out.Redirect = fmt.Sprintf("%d %s", r.Status, Location(r, a.req))

@@ -85,6 +85,9 @@ func (t *Taken) text(line printer) {
 	if t.Rewrite != nil {
 		line("rewrite", "host %s, path %s", or(t.Rewrite.Host, "as sent"), or(t.Rewrite.Path, "as sent"))
 	}
+	for _, s := range t.More {
+		line(s.Name, "%s%s", s.Value, in(s.At))
+	}
 	if t.Redirect != "" || t.Respond != "" {
 		line("proxy", "answers %s%s%s", t.Redirect, t.Respond, in(t.At))
 		headerText(line, "response", t.ResponseHeaders)

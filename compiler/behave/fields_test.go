@@ -16,7 +16,7 @@ var considered = map[reflect.Type]string{
 	reflect.TypeFor[model.Service](): "Ref Owner Host ServiceAccount SPIFFEID Ports Versions Uses Routes MTLS Allow Deny AccessLog Origin",
 	reflect.TypeFor[model.Port]():    "Name Number Protocol MTLS Origin",
 	reflect.TypeFor[model.Version](): "Name Labels Traffic Origin",
-	reflect.TypeFor[model.Route](): "Name Ports Match Split NotFound Redirect Respond Rewrite Timeout TimeoutOrigin MaxDuration IdleTimeout Hash Retry " +
+	reflect.TypeFor[model.Route](): "Name Ports Match Split NotFound Redirect Respond Rewrite Timeout TimeoutOrigin MaxDuration IdleTimeout Hash Sticky Mirror Upgrades CORS Retry " +
 		"RequestHeaders ResponseHeaders Delay Abort Origin",
 	reflect.TypeFor[model.Split]():           "Version BasisPoints RequestHeaders ResponseHeaders Origin",
 	reflect.TypeFor[model.Retry]():           "Attempts On Statuses PerTry PerTryIdle Methods Backoff AvoidTried RateLimited Origin",
@@ -62,6 +62,8 @@ var considered = map[reflect.Type]string{
 	reflect.TypeFor[model.Insecure]():        "Reason Until Origin",
 	reflect.TypeFor[model.ExternalTLS]():     "Ports SNI SANs CA MinVersion Insecure Origin",
 	reflect.TypeFor[model.Match]():           "Paths Methods NotMethods Headers Query Cookies Origin",
+	reflect.TypeFor[model.Mirror]():          "Version BasisPoints Origin",
+	reflect.TypeFor[model.CORS]():            "Origins Methods Headers ExposeHeaders MaxAge HasMaxAge Credentials Origin",
 }
 
 // TestEveryFieldIsConsidered fails when the model learns something that the

@@ -38,6 +38,7 @@ type Outcome struct {
 	Respond  *model.Respond  `json:"respond,omitempty"`
 	Rewrite  *model.Rewrite  `json:"rewrite,omitempty"`
 	Hash     []string        `json:"hash,omitempty"`
+	Passing  []string        `json:"passing,omitempty"` // mirrors, upgrades, CORS and what keeps users, "name: value"
 	Timeout  time.Duration   `json:"timeout,omitempty"`
 	Longest  time.Duration   `json:"maxDuration,omitempty"`
 	Idle     time.Duration   `json:"idleTimeout,omitempty"`
@@ -120,6 +121,7 @@ func outcomeOf(s *model.Service, port uint16, r *model.Route) Outcome {
 			out.Hash = append(out.Hash, k.String())
 		}
 	}
+	out.Passing = passing(r)
 	out.Delay, out.Abort = faults(r)
 	if p := s.Port(port); p != nil {
 		out.Protocol = p.Protocol
@@ -184,7 +186,7 @@ func faults(r *model.Route) (delay, abort *FaultOf) {
 
 // replied is the outcome of a route that answers by itself.
 func replied(r *model.Route) Outcome {
-	out := Outcome{Verdict: Replied, Reply: headerOps(r.ResponseHeaders)}
+	out := Outcome{Verdict: Replied, Reply: headerOps(r.ResponseHeaders), Passing: passing(r)}
 	out.Delay, out.Abort = faults(r)
 	if r.Redirect != nil {
 		plain := *r.Redirect
@@ -211,4 +213,12 @@ func retry(r *model.Retry) *Retry {
 		Attempts: r.Attempts, On: r.On, Statuses: r.Statuses, PerTry: r.PerTry,
 		Idle: r.PerTryIdle, Backoff: r.Backoff, Avoid: r.AvoidTried, Limited: r.RateLimited,
 	}
+}
+
+func passing(r *model.Route) []string {
+	var out []string
+	for _, s := range r.Passing() {
+		out = append(out, s.Name+": "+s.Value)
+	}
+	return out
 }

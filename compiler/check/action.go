@@ -23,10 +23,14 @@ func (c *overIntent) action(s *intent.Service, r *intent.Route) {
 	} else {
 		c.destinations(s, r)
 		c.ofDestinations(r)
+		c.mirrors(s, r)
+		c.upgrades(s, r)
+		c.sticky(r)
 	}
 	c.redirect(r)
 	c.respond(r)
 	c.rewrite(r)
+	c.cors(r)
 }
 
 // withoutDestination reports what would be done on the way to one.
@@ -41,6 +45,15 @@ func (c *overIntent) withoutDestination(r *intent.Route) {
 	}
 	for _, k := range r.Hash {
 		report(k.At, "hash")
+	}
+	for _, m := range r.Mirror {
+		report(m.At, "mirror")
+	}
+	for _, u := range r.Upgrades {
+		report(u.At, "upgrades")
+	}
+	if r.Sticky != nil {
+		report(r.Sticky.At, "sticky")
 	}
 	if r.Retries != nil {
 		report(r.Retries.At, "retries")

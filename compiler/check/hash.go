@@ -86,7 +86,7 @@ func (t *traffic) routeHashing(s *intent.Service, r *intent.Route, policies map[
 	for _, w := range r.To {
 		p := policies[w.Version.V]
 		hashed = hashed || p != nil
-		if p != nil && len(r.Hash) == 0 {
+		if p != nil && len(r.Hash) == 0 && r.Sticky == nil {
 			t.once(diag.HashMissing, p.At, "route %q of service %q has no `hash` that %s could choose by, so it chooses at random", r.Name.V, s.Name.V, p.V).
 				related(r.Name.At, "the route").help("write `hash` on the route")
 		}

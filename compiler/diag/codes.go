@@ -70,6 +70,11 @@ const (
 	BadRespond          Code = "MSH2057" // an answer that cannot be given
 	BadRewrite          Code = "MSH2058" // a rewrite that says nothing, or what the match does not allow
 	GatewayChangesMatch Code = "MSH2059" // a gateway changes what a route of the service goes by
+	MirrorLoad          Code = "MSH2060" // copies that more than double what a version gets
+	BadMirror           Code = "MSH2061" // a mirror that copies nothing, or to where requests go anyway
+	BadCORS             Code = "MSH2062" // what browsers would not heed, or nobody should say
+	BadUpgrade          Code = "MSH2063" // an upgrade where there is none
+	BadSticky           Code = "MSH2064" // a key that keeps nothing together
 
 	UnknownCaller      Code = "MSH3001" // allow.from names no service
 	SharedAccount      Code = "MSH3002" // two services, one identity

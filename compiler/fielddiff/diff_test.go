@@ -36,7 +36,13 @@ func full() *model.Mesh {
 	ops := model.HeaderOps{Set: []model.Header{{Name: "s", Value: "1"}}, Add: []model.Header{{Name: "a", Value: "1"}}, Remove: []string{"r"}}
 	route := &model.Route{
 		Name: "rest", Ports: []uint16{80}, Match: []model.Match{match},
-		Split:   []model.Split{{Version: "v1", BasisPoints: 9000, Origin: line(6)}, {Version: "v2", BasisPoints: 1000, Origin: line(7)}},
+		Split:  []model.Split{{Version: "v1", BasisPoints: 9000, Origin: line(6)}, {Version: "v2", BasisPoints: 1000, Origin: line(7)}},
+		Sticky: &model.HashKey{From: model.HashHeader, Name: "u", Origin: line(9)}, Mirror: []model.Mirror{{Version: "v2", BasisPoints: 100, Origin: line(9)}},
+		Upgrades: []string{"websocket"},
+		CORS: &model.CORS{
+			Origins: []model.NamedMatch{{Kind: model.Exact, Value: "https://a"}}, Methods: []string{"GET"}, Headers: []string{"x"}, ExposeHeaders: []string{"y"},
+			MaxAge: time.Minute, HasMaxAge: true, Credentials: true, Origin: line(9),
+		},
 		Timeout: time.Second, TimeoutOrigin: line(8), MaxDuration: time.Minute, IdleTimeout: time.Minute,
 		Hash: []model.HashKey{{From: model.HashHeader, Name: "x", Terminal: true}},
 		Retry: &model.Retry{Attempts: 2, On: []string{"5xx"}, Statuses: []uint32{503}, PerTry: time.Second, Methods: []string{"GET"}, PerTryIdle: time.Second, AvoidTried: true,

@@ -101,6 +101,7 @@ func (f *flat) route(path string, r *model.Route) {
 		f.add(at(path+".to", d.Version), literal.FormatPercent(d.BasisPoints)+" %", d.Origin)
 	}
 	f.actions(path, r)
+	f.settings(path, r.Passing(), r.Origin)
 	if !r.Answers() {
 		f.onTheWay(path, r)
 	}

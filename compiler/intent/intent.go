@@ -107,6 +107,10 @@ type Route struct {
 	MaxDuration     *Value[string]
 	IdleTimeout     *Value[string]
 	Hash            []*HashKey
+	Sticky          *Sticky
+	Mirror          []*Mirror
+	Upgrades        []Value[string] // websocket
+	CORS            *CORS
 	Retries         *Retries
 	RequestHeaders  *HeaderOps
 	ResponseHeaders *HeaderOps

@@ -102,6 +102,10 @@ type Route struct {
 	MaxDuration     time.Duration // whole exchange with its streams, 0 = no limit
 	IdleTimeout     time.Duration // without a byte, 0 = the built-in default or Timeout if longer
 	Hash            []HashKey     // in order; for versions whose Balance hashes
+	Sticky          *HashKey      // what keeps one user with one destination of Split; nil: nothing
+	Mirror          []Mirror      // by version
+	Upgrades        []string      // "websocket"
+	CORS            *CORS         // nil: browsers are told nothing
 	Retry           *Retry        // nil: none
 	RequestHeaders  HeaderOps
 	ResponseHeaders HeaderOps

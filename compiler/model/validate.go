@@ -52,6 +52,11 @@ func (s *Service) validateRoute(r *Route) error {
 		}
 		return nil
 	}
+	for _, m := range r.Mirror {
+		if s.Version(m.Version) == nil {
+			return fmt.Errorf("route %q copies to unknown version %q", r.Name, m.Version)
+		}
+	}
 	var sum uint32
 	for _, d := range r.Split {
 		if s.Version(d.Version) == nil {

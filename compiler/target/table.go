@@ -40,6 +40,10 @@ var Table = []Row{
 	{"service.*.routes.*.retries.rateLimited", Callers, Proxies},
 	{"service.*.routes.*.idleTimeout", Callers, Proxies},
 	{"service.*.routes.*.hash", Callers, Proxies},
+	{"service.*.routes.*.sticky", Callers, Envoy},
+	{"service.*.routes.*.mirror", Callers, Envoy},
+	{"service.*.routes.*.upgrades", Both, Envoy},
+	{"service.*.routes.*.cors", Callers, Envoy},
 	{"service.*.faults", Callers, All}, // gRFC A33
 	{"service.*.security", Both, All},
 	{"service.*.security.allow", Own, Proxies},

@@ -43,6 +43,9 @@ func (e *emitter) connectionManager(at side, speaks hcmv3.HttpConnectionManager_
 	if err != nil {
 		return nil, err
 	}
+	if filters, err = withCORS(rc, filters); err != nil {
+		return nil, err
+	}
 	log, err := e.accessLog()
 	if err != nil {
 		return nil, err

@@ -123,6 +123,7 @@ func (d *dice) route(name string) *model.Route {
 			r.Split[i].RequestHeaders, r.Split[i].ResponseHeaders = d.headerOps(), d.headerOps()
 		}
 	}
+	d.passing(r)
 	d.answer(r)
 	if d.chance(40) {
 		r.RequestHeaders = d.headerOps()
@@ -139,6 +140,25 @@ func (d *dice) route(name string) *model.Route {
 	return r
 }
 
+// passing adds what is done with requests beside sending them on.
+func (d *dice) passing(r *model.Route) {
+	if d.chance(20) {
+		r.Mirror = []model.Mirror{{Version: "v3", BasisPoints: uint32(d.IntN(10001))}}
+	}
+	if d.chance(20) {
+		r.Upgrades = []string{"websocket"}
+	}
+	if d.chance(30) {
+		r.Sticky = &model.HashKey{From: pick(d, model.HashCookie, model.HashHeader, model.HashSourceIP), Name: "user"}
+	}
+	if d.chance(20) {
+		r.CORS = &model.CORS{
+			Origins: []model.NamedMatch{{Kind: model.Exact, Value: "https://a.test"}, {Kind: model.Regex, Value: "https://[a-z]+"}},
+			Methods: []string{"GET"}, MaxAge: time.Minute, HasMaxAge: d.chance(50), Credentials: d.chance(50),
+		}
+	}
+}
+
 // answer makes some routes answer by themselves.
 func (d *dice) answer(r *model.Route) {
 	switch {
@@ -150,6 +170,7 @@ func (d *dice) answer(r *model.Route) {
 		return
 	}
 	r.Split, r.Retry, r.Timeout, r.Rewrite = nil, nil, 0, nil
+	r.Mirror, r.Upgrades, r.Sticky = nil, nil, nil
 }
 
 func (d *dice) split() []model.Split {

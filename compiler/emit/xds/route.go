@@ -96,7 +96,11 @@ func routeAction(s *model.Service, r *model.Route, port uint16) (*routev3.RouteA
 		out.MaxStreamDuration = &routev3.RouteAction_MaxStreamDuration{MaxStreamDuration: duration(r.MaxDuration)}
 	}
 	setRewrite(out, r.Rewrite)
-	return out, setDestination(out, s, r.Split, port)
+	if err := setDestination(out, s, r.Split, port); err != nil {
+		return nil, err
+	}
+	setPassing(out, s, r, port)
+	return out, nil
 }
 
 // patience is the idle timeout of a stream that may rightly be silent for
@@ -147,10 +151,17 @@ func setDestination(out *routev3.RouteAction, s *model.Service, split []model.Sp
 
 func (e *emitter) perFilter(r *model.Route) (map[string]*anypb.Any, error) {
 	fault, err := faultConfig(r, e.opts.Now)
-	if fault == nil || err != nil {
+	if err != nil || fault == nil && r.CORS == nil {
 		return nil, err
 	}
-	return map[string]*anypb.Any{faultFilter: fault}, nil
+	out := make(map[string]*anypb.Any)
+	if fault != nil {
+		out[faultFilter] = fault
+	}
+	if r.CORS != nil {
+		out[corsFilter], err = corsPolicy(r.CORS)
+	}
+	return out, err
 }
 
 // metadata says where a route was written and who answers for its service, for

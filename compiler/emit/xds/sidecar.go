@@ -62,7 +62,7 @@ func (e *emitter) inbound(s *model.Service, p model.Port) error {
 	}
 	name := model.InboundName(p.Number)
 	// The client's side has the timeout; the server's must not cut it short.
-	route := everything("inbound", name, &routev3.RouteAction{Timeout: duration(0), IdleTimeout: patience(s.Routes...)})
+	route := everything("inbound", name, &routev3.RouteAction{Timeout: duration(0), IdleTimeout: patience(s.Routes...), UpgradeConfigs: upgradeConfigs(s.Upgrades(p.Number))})
 	rc := &routev3.RouteConfiguration{
 		Name:         name,
 		VirtualHosts: []*routev3.VirtualHost{virtualHost(name, []string{"*"}, []*routev3.Route{route})},

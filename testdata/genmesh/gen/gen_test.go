@@ -55,8 +55,9 @@ func TestEveryConstructOccursOften(t *testing.T) {
 
 // forEnvoy lists every construct that meshes for Envoy have beside those.
 var forEnvoy = []string{
-	"balance", "balance.hash", "clocks", "connections", "hash", "health", "health.port", "outliers", "retries.backoff", "retries.rateLimited",
+	"balance", "balance.hash", "clocks", "connections", "cors", "hash", "health", "health.port", "mirror", "outliers", "retries.backoff", "retries.rateLimited",
 	"retryBudget", "traffic.connectTimeout", "traffic.external", "traffic.service", "traffic.version",
+	"sticky", "upgrades",
 }
 
 func TestEveryConstructForEnvoyOccursOften(t *testing.T) {

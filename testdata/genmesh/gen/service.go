@@ -79,6 +79,7 @@ func (m *mesh) routes(f *source, s *service) {
 	f.open("rest")
 	m.order(f, n)
 	m.action(f, s)
+	m.passing(f, s)
 	f.close()
 	f.close()
 	m.faults(f, n)
@@ -123,7 +124,11 @@ func (m *mesh) weights(f *source, s *service) {
 		return
 	}
 	second := s.versions[1]
-	switch m.dice.IntN(4) {
+	draw := m.dice.IntN(4)
+	if draw > 0 {
+		m.sticky(f, s)
+	}
+	switch draw {
 	case 0:
 		f.line("to: %s: 100", second)
 	case 1:

@@ -1,0 +1,29 @@
+package intent
+
+import "github.com/meshc/meshc/compiler/diag"
+
+// Mirror copies requests to a version. Percent is the literal as written.
+type Mirror struct {
+	Version Value[string]
+	Percent Value[string]
+	At      diag.Range
+}
+
+// Sticky is what keeps one user with one version.
+type Sticky struct {
+	Cookie   *Value[string] // its name
+	Header   *Value[string]
+	SourceIP *Value[bool]
+	At       diag.Range
+}
+
+// CORS is what browsers are told about pages of other origins.
+type CORS struct {
+	Origins       []*NamedMatch
+	Methods       []Value[string]
+	Headers       []Value[string]
+	ExposeHeaders []Value[string]
+	MaxAge        *Value[string]
+	Credentials   *Value[bool]
+	At            diag.Range
+}
