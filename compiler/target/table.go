@@ -6,7 +6,6 @@ var Table = []Row{
 	{"mesh.trustDomain", Both, All},
 	{"mesh.mtls", Both, All},
 	{"mesh.traffic", Callers, Proxies},
-	{"mesh.traffic.health", Callers, Envoy},
 	{"mesh.telemetry", Both, Proxies},
 	{"namespace", Nobody, All},
 
@@ -15,7 +14,6 @@ var Table = []Row{
 	{"service.*.ports.*.protocol=tcp", Both, Envoy},
 	{"service.*.versions", Callers, All},
 	{"service.*.versions.*.traffic", Callers, Proxies},
-	{"service.*.versions.*.traffic.health", Callers, Envoy},
 	{"service.*.uses", Own, All},
 	{"service.*.routes", Callers, All},
 	{"service.*.routes.*.match.[].cookies", Callers, Proxies}, // gRFC A28: path and headers only
@@ -48,7 +46,6 @@ var Table = []Row{
 	{"service.*.security", Both, All},
 	{"service.*.security.allow", Own, Proxies},
 	{"service.*.traffic", Callers, Proxies},
-	{"service.*.traffic.health", Callers, Envoy},
 	{"service.*.security.deny", Own, Proxies},
 	{"service.*.telemetry", Own, Proxies},
 
@@ -58,5 +55,4 @@ var Table = []Row{
 	{"external.*.ports.*.protocol=tcp", Callers, Envoy},
 	{"external.*.tls.insecure", Callers, Envoy},
 	{"external.*.traffic", Callers, Proxies},
-	{"external.*.traffic.health", Callers, Envoy},
 }

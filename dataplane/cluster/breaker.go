@@ -1,5 +1,6 @@
 // Package cluster holds what all event loops share about one upstream cluster:
-// its circuit breaker. Connections themselves belong to one event loop each and
+// its circuit breaker, and what is known of its endpoints, which fail requests or
+// answer health checks. Connections themselves belong to one event loop each and
 // live in package engine.
 package cluster
 

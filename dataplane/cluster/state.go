@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"context"
+	"crypto/tls"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -29,6 +31,8 @@ type Deps struct {
 	// Changed is called when other endpoints are well than before. It must not
 	// block and not call back.
 	Changed func()
+	// Probe asks an endpoint; nil is the network.
+	Probe func(context.Context, *Host) Outcome
 }
 
 // State is what all event loops share about one cluster in one configuration of
@@ -39,12 +43,18 @@ type State struct {
 	snap     *snapshot.Cluster
 	outliers *snapshot.Outliers
 	stats    *stats
+	health   *snapshot.Health
+	asking   *healthStats
+	tls      atomic.Pointer[tls.Config] // of health checks
+	used     atomic.Bool                // there has been a connection
+	probes   sync.WaitGroup
 	watched  bool // endpoints have a Host each
 
 	mu      sync.Mutex // guards what follows
 	hosts   map[netip.AddrPort]*Host
 	ejected int
 	closed  bool
+	started bool   // the first endpoints are there
 	stop    func() // of the coming look at outliers
 	tables  tableCache
 }
@@ -52,10 +62,13 @@ type State struct {
 // New makes the state of c; its endpoints are Update's.
 func New(c *snapshot.Cluster, deps Deps) *State {
 	s := &State{Breaker: NewBreaker(c), deps: deps, snap: c, outliers: c.Outliers, hosts: map[netip.AddrPort]*Host{}}
-	s.watched = c.Outliers != nil || c.Balance.SlowStart != nil || c.LB == snapshot.LeastRequest
+	s.watched = c.Outliers != nil || c.Health != nil || c.Balance.SlowStart != nil || c.LB == snapshot.LeastRequest
 	if c.Outliers != nil {
 		s.stats = newStats(deps.Telemetry, c.Name)
 		s.stop = deps.Clock.AfterFunc(c.Outliers.Interval, s.look)
+	}
+	if c.Health != nil {
+		s.health, s.asking = c.Health, newHealthStats(deps.Telemetry, c.Name)
 	}
 	return s
 }
@@ -67,11 +80,22 @@ func (s *State) Update(c *snapshot.Cluster) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.tls.Store(c.TLS)
 	keep := make(map[netip.AddrPort]bool, len(c.Endpoints))
 	for _, e := range c.Endpoints {
 		keep[e.Addr] = true
-		if s.hosts[e.Addr] == nil {
-			s.hosts[e.Addr] = &Host{state: s, addr: e.Addr, since: s.deps.Clock.Now()}
+		target := e.Addr
+		if e.Asked.IsValid() {
+			target = e.Asked
+		}
+		if h := s.hosts[e.Addr]; h == nil {
+			h = &Host{state: s, addr: e.Addr, since: s.deps.Clock.Now(), prober: prober{target: target}}
+			s.hosts[e.Addr] = h
+			s.startAsking(h)
+		} else if h.prober.target != target {
+			s.stopAsking(h)
+			h.prober = prober{target: target}
+			s.startAsking(h)
 		}
 	}
 	for addr, h := range s.hosts {
@@ -79,9 +103,12 @@ func (s *State) Update(c *snapshot.Cluster) {
 			if h.ejected.Load() {
 				s.countEjected(-1)
 			}
+			s.stopAsking(h)
 			delete(s.hosts, addr)
 		}
 	}
+	s.started = true
+	s.countHealthy()
 }
 
 // Close ends what goes on in the background. Nothing is reported afterwards.
@@ -92,7 +119,13 @@ func (s *State) Close() {
 	if s.stop != nil {
 		s.stop()
 	}
+	for _, h := range s.hosts {
+		s.stopAsking(h)
+	}
 }
+
+// Wait returns when what Close has ended is over.
+func (s *State) Wait() { s.probes.Wait() }
 
 // Host is what is known of an endpoint; nil where nothing needs to be.
 func (s *State) Host(addr netip.AddrPort) *Host {
@@ -120,6 +153,8 @@ type Host struct {
 
 	active  atomic.Int64
 	ejected atomic.Bool
+	unwell  atomic.Bool // by health checks
+	pending atomic.Bool // no answer has come yet
 
 	consecutive [kinds]atomic.Uint32
 	answers     [2]rate // by origin
@@ -132,6 +167,9 @@ type Host struct {
 	backoff     int
 	jitter      time.Duration
 	ejections   int
+	good, bad   int // answers in a row
+	stopAsk     func()
+	prober      prober
 }
 
 // Begin and End count the requests in flight.
@@ -152,7 +190,11 @@ func (h *Host) End() {
 func (h *Host) Active() int { return int(h.active.Load()) }
 
 // Well says that nothing speaks against the endpoint.
-func (h *Host) Well() bool { return h == nil || !h.ejected.Load() }
+func (h *Host) Well() bool { return h == nil || !h.ejected.Load() && !h.unwell.Load() }
+
+// Pending says that a health check has still to tell: the endpoint does not count
+// when it is asked whether too many are unwell.
+func (h *Host) Pending() bool { return h != nil && h.pending.Load() && h.unwell.Load() }
 
 // Since is when the endpoint came to be well.
 func (h *Host) Since() time.Duration {
@@ -168,6 +210,7 @@ func (h *Host) Since() time.Duration {
 type HostStatus struct {
 	Addr      netip.AddrPort
 	Ejected   bool
+	Unwell    bool
 	Ejections int
 	Active    int
 }
@@ -178,7 +221,7 @@ func (s *State) Hosts() []HostStatus {
 	defer s.mu.Unlock()
 	out := make([]HostStatus, 0, len(s.hosts))
 	for _, h := range s.hosts {
-		out = append(out, HostStatus{Addr: h.addr, Ejected: h.ejected.Load(), Ejections: h.ejections, Active: h.Active()})
+		out = append(out, HostStatus{Addr: h.addr, Ejected: h.ejected.Load(), Unwell: h.unwell.Load(), Ejections: h.ejections, Active: h.Active()})
 	}
 	return out
 }

@@ -17,6 +17,9 @@ type Load interface{ Active(i int) int }
 type Health interface {
 	// Well says that endpoint i may get requests, for all that was observed.
 	Well(i int) bool
+	// Pending says that endpoint i, which is not well, may be so for all that is
+	// known: it does not count for panic.
+	Pending(i int) bool
 	// Since is when endpoint i came to be well, on the clock that Ask.Now is on.
 	Since(i int) time.Duration
 }

@@ -110,6 +110,7 @@ func TestInPanic(t *testing.T) {
 type known struct{ since []time.Duration }
 
 func (k known) Well(int) bool             { return true }
+func (k known) Pending(int) bool          { return false }
 func (k known) Since(i int) time.Duration { return k.since[i] }
 
 func TestSlowStart(t *testing.T) {

@@ -14,12 +14,16 @@ const overprovisioning = 140
 // usable lists the endpoints that may get requests, and says whether that is
 // all of them for panic.
 func usable(c *snapshot.Cluster, health Health) (list []int, panic bool) {
+	counted := 0
 	for i, e := range c.Endpoints {
 		if e.Healthy && (health == nil || health.Well(i)) {
 			list = append(list, i)
 		}
+		if health == nil || !health.Pending(i) {
+			counted++
+		}
 	}
-	if !inPanic(len(list), len(c.Endpoints), c.Balance.Panic) {
+	if !inPanic(len(list), counted, c.Balance.Panic) {
 		return list, false
 	}
 	list = list[:0]

@@ -191,6 +191,9 @@ func (e *Engine) Close() error {
 	closeGone(e.current, &prepared{})
 	e.everywhere((*worker).stop)
 	e.done.Wait()
+	for _, st := range e.current.states {
+		st.Wait()
+	}
 	if !e.draining {
 		for _, b := range e.current.listeners {
 			b.close()

@@ -208,6 +208,7 @@ func (h *host) remove(u *uconn) {
 
 func (h *host) opened() {
 	h.conns++
+	h.pool.state.Used()
 	h.pool.brk.Connections.Take()
 	h.pool.stats.cxTotal.Inc()
 	h.pool.stats.cxActive.Add(1)

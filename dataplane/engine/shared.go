@@ -76,6 +76,9 @@ func (c *clusterView) Active(i int) int {
 // Well and Since make a clusterView the endpoint.Health of its picker.
 func (c *clusterView) Well(i int) bool { return c.hosts[i].known.Well() }
 
+// Pending implements endpoint.Health.
+func (c *clusterView) Pending(i int) bool { return c.hosts[i].known.Pending() }
+
 // Since implements endpoint.Health.
 func (c *clusterView) Since(i int) time.Duration { return c.hosts[i].known.Since() }
 

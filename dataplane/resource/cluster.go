@@ -91,6 +91,9 @@ func clusterOf(m *clusterv3.Cluster) (*Cluster, error) {
 	if c.Template.Outliers, err = outliers(m.GetOutlierDetection()); err != nil {
 		return nil, fmt.Errorf("outlier_detection: %w", err)
 	}
+	if c.Template.Health, err = healthChecks(m); err != nil {
+		return nil, err
+	}
 	if c.TLS, err = upstreamTLS(m.GetTransportSocket()); err != nil {
 		return nil, fmt.Errorf("transport_socket: %w", err)
 	}

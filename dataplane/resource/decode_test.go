@@ -155,8 +155,8 @@ func TestClusterRefusals(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"name": "c", "type": "ORIGINAL_DST"}`:                  "type: value ORIGINAL_DST",
 		`{"name": "c", "type": "EDS", "eds_cluster_config": {}}`: "eds_config",
-		`{"name": "c", "outlier_detection": {"monitors": [{"name": "m", "typed_config": {"@type": "type.googleapis.com/envoy.config.core.v3.Address"}}]}}`:                 "monitors",
-		`{"name": "c", "health_checks": [{"timeout": "1s", "interval": "1s", "unhealthy_threshold": 1, "healthy_threshold": 1, "tcp_health_check": {}}]}`: "health_checks",
+		`{"name": "c", "outlier_detection": {"monitors": [{"name": "m", "typed_config": {"@type": "type.googleapis.com/envoy.config.core.v3.Address"}}]}}`: "monitors",
+		`{"name": "c", "health_checks": [{"timeout": "1s", "interval": "1s", "unhealthy_threshold": 1, "healthy_threshold": 1, "tcp_health_check": {}}]}`:  "health_checks",
 		`{"type": "STATIC"}`: "name",
 		`{"name": "c", "transport_socket": {"name": "tls", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"}}}`:                                                                           "common_tls_context is missing",
 		`{"name": "c", "typed_extension_protocol_options": {"x": {"@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions", "explicit_http_config": {"http2_protocol_options": {"initial_stream_window_size": 1000}}}}}`: "InitialStreamWindowSize",
@@ -171,12 +171,12 @@ func TestClusterRefusals(t *testing.T) {
 
 func TestEndpoints(t *testing.T) {
 	r, err := FromProto(parse(t, new(endpointv3.ClusterLoadAssignment), `{"cluster_name": "c", "endpoints": [{"locality": {"zone": "z"}, "load_balancing_weight": 2, "lb_endpoints": [
- {"load_balancing_weight": 5, "endpoint": {"address": {"socket_address": {"address": "10.0.0.1", "port_value": 80}}}},
+ {"load_balancing_weight": 5, "endpoint": {"address": {"socket_address": {"address": "10.0.0.1", "port_value": 80}}, "health_check_config": {"port_value": 81}}},
  {"health_status": "DRAINING", "endpoint": {"address": {"socket_address": {"address": "::1", "port_value": 80}}}}]}]}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := fmt.Sprint(r.(*Endpoints).List); got != "[{10.0.0.1:80 5 true z} {[::1]:80 1 false z}]" {
+	if got := fmt.Sprint(r.(*Endpoints).List); got != "[{10.0.0.1:80 5 true z 10.0.0.1:81} {[::1]:80 1 false z invalid AddrPort}]" {
 		t.Errorf("got %s", got)
 	}
 	for text, want := range map[string]string{

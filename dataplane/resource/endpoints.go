@@ -73,7 +73,12 @@ func (e *Endpoints) add(group *endpointv3.LocalityLbEndpoints, m *endpointv3.LbE
 	switch {
 	case err == nil:
 		like.Addr = netip.AddrPortFrom(ip, uint16(s.GetPortValue()))
+		if like.Asked, err = asked(m.GetEndpoint().GetHealthCheckConfig(), like.Addr); err != nil {
+			return err
+		}
 		e.List = append(e.List, like)
+	case dns && s.GetAddress() != "" && m.GetEndpoint().GetHealthCheckConfig() != nil:
+		return errors.New("health_check_config: not with an address that is a name")
 	case dns && s.GetAddress() != "":
 		e.DNS = append(e.DNS, Host{Name: s.GetAddress(), Port: uint16(s.GetPortValue()), Like: like})
 	default:

@@ -17,6 +17,8 @@ var clusterMessages = []support.Message{
 		support.F("ring_hash_lb_config", ""), support.F("maglev_lb_config", ""),
 		support.F("common_lb_config", ""),
 		support.F("outlier_detection", ""),
+		support.F("health_checks", "one, of HTTP/1.1 or TCP"),
+		support.F("ignore_health_on_host_removal", "needed with `health_checks`"),
 		support.F("load_assignment", ""),
 		support.F("circuit_breakers", ""),
 		support.F("typed_extension_protocol_options", ""),
@@ -60,6 +62,22 @@ var clusterMessages = []support.Message{
 		support.Only("hash_function", "", "XX_HASH"),
 	}},
 	{Name: "envoy.config.cluster.v3.Cluster.MaglevLbConfig", Fields: []support.Field{support.F("table_size", "a prime; 65537 when absent")}},
+	{Name: "envoy.config.core.v3.HealthCheck", Fields: []support.Field{
+		support.F("timeout", ""), support.F("interval", ""), support.F("no_traffic_interval", "60 s when absent"),
+		support.F("unhealthy_threshold", ""), support.F("healthy_threshold", ""),
+		support.F("http_health_check", ""), support.F("tcp_health_check", ""),
+	}},
+	{Name: "envoy.config.core.v3.HealthCheck.HttpHealthCheck", Fields: []support.Field{
+		support.F("host", "the cluster's name when empty"), support.F("path", ""), support.F("expected_statuses", "200 when empty"),
+		support.F("method", "GET"), support.F("codec_client_type", "HTTP1"),
+	}},
+	{Name: "envoy.config.core.v3.HealthCheck.TcpHealthCheck", Fields: []support.Field{support.F("send", ""), support.F("receive", "")}},
+	{Name: "envoy.config.core.v3.HealthCheck.Payload", Fields: []support.Field{
+		support.F("text", "in hexadecimal"), support.F("binary", ""),
+	}},
+	{Name: "envoy.config.endpoint.v3.Endpoint.HealthCheckConfig", Fields: []support.Field{
+		support.F("port_value", ""), support.F("address", "an IP address"),
+	}},
 	{Name: "envoy.config.cluster.v3.OutlierDetection", Fields: outlierFields()},
 	{Name: "envoy.type.v3.Percent", Fields: []support.Field{support.F("value", "")}},
 	{Name: "envoy.extensions.upstreams.http.v3.HttpProtocolOptions", Fields: []support.Field{
@@ -88,7 +106,7 @@ var clusterMessages = []support.Message{
 		support.Only("health_status", "the last three take no traffic", "UNKNOWN", "HEALTHY", "UNHEALTHY", "DRAINING", "TIMEOUT"),
 		support.F("load_balancing_weight", "1 when absent"),
 	}},
-	{Name: "envoy.config.endpoint.v3.Endpoint", Fields: []support.Field{support.F("address", "an IP address; a name in STRICT_DNS clusters")}},
+	{Name: "envoy.config.endpoint.v3.Endpoint", Fields: []support.Field{support.F("address", "an IP address; a name in STRICT_DNS clusters"), support.F("health_check_config", "not of names")}},
 }
 
 const t = "envoy.extensions.transport_sockets.tls.v3."

@@ -155,6 +155,7 @@ type Cluster struct {
 	LB             LBPolicy
 	Balance        Balance
 	Outliers       *Outliers // nil: nobody looks
+	Health         *Health   // nil: nobody asks
 	Protocol       Upstream
 	HTTP2          HTTP2
 	Endpoints      []Endpoint
@@ -188,4 +189,5 @@ type Endpoint struct {
 	Weight  uint32 // ≥ 1
 	Healthy bool
 	Zone    string
+	Asked   netip.AddrPort // where health checks go; not valid: Addr
 }
