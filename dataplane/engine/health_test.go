@@ -25,7 +25,7 @@ func TestHealthChecksSteerRequests(t *testing.T) {
 	m := newMesh(first, backend(t, func(http.ResponseWriter, *http.Request) {}))
 	m.cluster().Health = &snapshot.Health{
 		Interval: 5 * time.Millisecond, NoTraffic: 5 * time.Millisecond, Timeout: 5 * time.Second, HealthyAfter: 1, UnhealthyAfter: 1,
-		HTTP: &snapshot.HealthHTTP{Path: "/healthz"},
+		HTTP: &snapshot.HealthHTTP{Host: "app", Path: "/healthz"},
 	}
 	e := start(t, m, func(o *Options) { o.Workers = 3 })
 	healthy := func(n float64) func() bool {
