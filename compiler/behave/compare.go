@@ -56,12 +56,9 @@ func Services(before, after *model.Service, callers []Caller) *Difference {
 	host := ""
 	ports := map[uint16]bool{}
 	for _, s := range []*model.Service{before, after} {
-		if s == nil {
-			continue
-		}
-		host = s.Host
-		for _, p := range s.Ports {
-			ports[p.Number] = true
+		servicePorts(s, ports)
+		if s != nil {
+			host = s.Host
 		}
 	}
 	return eachPort(ports, host, callers, func(port uint16) (table, table) {
@@ -69,21 +66,33 @@ func Services(before, after *model.Service, callers []Caller) *Difference {
 	})
 }
 
+func servicePorts(s *model.Service, ports map[uint16]bool) {
+	if s == nil {
+		return
+	}
+	for _, p := range s.Ports {
+		ports[p.Number] = true
+	}
+}
+
 // Gateways compares what two versions of a gateway do, each in its mesh.
 func Gateways(before, after *model.Mesh, ref model.Ref) *Difference {
 	old, now := before.Gateway(ref), after.Gateway(ref)
 	ports := map[uint16]bool{}
-	for _, g := range []*model.Gateway{old, now} {
-		if g == nil {
-			continue
-		}
-		for _, l := range g.Listeners {
-			ports[l.Port] = true
-		}
-	}
+	gatewayPorts(old, ports)
+	gatewayPorts(now, ports)
 	return eachPort(ports, "", nil, func(port uint16) (table, table) {
 		return gatewayTable(before, old, port), gatewayTable(after, now, port)
 	})
+}
+
+func gatewayPorts(g *model.Gateway, ports map[uint16]bool) {
+	if g == nil {
+		return
+	}
+	for _, l := range g.Listeners {
+		ports[l.Port] = true
+	}
 }
 
 // Externals compares what two versions of an external do.
@@ -91,17 +100,23 @@ func Externals(before, after *model.External, callers []Caller) *Difference {
 	host := ""
 	ports := map[uint16]bool{}
 	for _, e := range []*model.External{before, after} {
-		if e == nil {
-			continue
-		}
-		host = e.Host
-		for _, p := range e.Ports {
-			ports[p.Number] = true
+		externalPorts(e, ports)
+		if e != nil {
+			host = e.Host
 		}
 	}
 	return eachPort(ports, host, callers, func(port uint16) (table, table) {
 		return externalTable(before, port), externalTable(after, port)
 	})
+}
+
+func externalPorts(e *model.External, ports map[uint16]bool) {
+	if e == nil {
+		return
+	}
+	for _, p := range e.Ports {
+		ports[p.Number] = true
+	}
 }
 
 func eachPort(ports map[uint16]bool, host string, callers []Caller, tables func(uint16) (table, table)) *Difference {

@@ -72,10 +72,11 @@ func checkMutation(t *testing.T, where string, rng *rand.Rand, before, after *mo
 	t.Helper()
 	sum.tried++
 	r := behave.Meshes(before, after)
-	reported := map[behave.Name]bool{}
 	for i := range r.Objects {
 		o := &r.Objects[i]
-		reported[o.Name] = true
+		if fingerprint(t, before, o.Name) == fingerprint(t, after, o.Name) && len(o.Unknown) == 0 && !onlyCallers(o) {
+			t.Errorf("%s: %v behaves otherwise, and has the same fingerprint", where, o.Name)
+		}
 		for _, c := range o.Changes {
 			sum.witnesses++
 			checkWitness(t, where, o.Name, before, after, &c)
@@ -94,6 +95,9 @@ func checkMutation(t *testing.T, where string, rng *rand.Rand, before, after *mo
 		sum.differ++
 	}
 	for _, name := range r.Same {
+		if fingerprint(t, before, name) != fingerprint(t, after, name) {
+			t.Errorf("%s: %v behaves the same, and has another fingerprint", where, name)
+		}
 		for range 40 {
 			q := draw(rng, before, after, name)
 			sum.requests++
@@ -103,6 +107,11 @@ func checkMutation(t *testing.T, where string, rng *rand.Rand, before, after *mo
 			}
 		}
 	}
+}
+
+// onlyCallers says that nothing changes but who declares to call the object.
+func onlyCallers(o *behave.Object) bool {
+	return !slices.ContainsFunc(o.Changes, func(c behave.Change) bool { return !strings.HasPrefix(c.Deltas[0].Name, "caller ") })
 }
 
 func checkWitness(t *testing.T, where string, name behave.Name, before, after *model.Mesh, c *behave.Change) {

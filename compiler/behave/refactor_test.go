@@ -171,6 +171,11 @@ func TestRefactorings(t *testing.T) {
 		check := func(name string, after *model.Mesh) {
 			r := behave.Meshes(before, after)
 			tried++
+			for _, n := range r.Same {
+				if fingerprint(t, before, n) != fingerprint(t, after, n) {
+					t.Errorf("seed %d, %s: %v has another fingerprint", seed, name, n)
+				}
+			}
 			written += len(r.Same)
 			for _, o := range r.Objects {
 				t.Errorf("seed %d, %s: %v: %v %+v", seed, name, o.Name, o.Unknown, o.Changes)
@@ -185,4 +190,13 @@ func TestRefactorings(t *testing.T) {
 		check("everything", all)
 	}
 	t.Logf("%d refactorings, %d objects that are written otherwise", tried, written)
+}
+
+func fingerprint(t *testing.T, m *model.Mesh, n behave.Name) string {
+	t.Helper()
+	out, err := behave.Fingerprint(m, n)
+	if err != nil {
+		t.Error(err)
+	}
+	return out
 }

@@ -46,6 +46,7 @@ type splitting struct {
 	tuples   []tuple
 	classes  map[string]bool
 	out      []Class
+	told     func(from int32, e edge) // told of every step; may be nil
 
 	key  []byte
 	cuts []int
@@ -62,32 +63,43 @@ type tuple struct {
 // part is the state of one machine.
 type part struct{ machine, state int32 }
 
-func (s *splitting) intern(t tuple) {
+func (s *splitting) intern(t tuple) int32 {
 	s.key = binary.LittleEndian.AppendUint32(s.key[:0], uint32(t.domain))
 	for _, p := range t.parts {
 		s.key = binary.LittleEndian.AppendUint32(s.key, uint32(p.machine))
 		s.key = binary.LittleEndian.AppendUint32(s.key, uint32(p.state))
 	}
-	if _, ok := s.known[string(s.key)]; ok {
-		return
+	if n, ok := s.known[string(s.key)]; ok {
+		return n
 	}
-	s.known[string(s.key)] = int32(len(s.tuples))
+	n := int32(len(s.tuples))
+	s.known[string(s.key)] = n
 	t.parts = slices.Clone(t.parts)
 	s.tuples = append(s.tuples, t)
+	return n
 }
 
-// settle notes the class of the strings that end in tuple i.
-func (s *splitting) settle(i int32) {
+// members are the sets that the strings belong to which end in tuple i; ok is
+// false outside the domain.
+func (s *splitting) members(i int32) (in []int32, ok bool) {
 	t := &s.tuples[i]
 	if !s.domain.states[t.domain].accept {
-		return
+		return nil, false
 	}
-	var in []int32
-	s.key = s.key[:0]
 	for _, p := range t.parts {
 		in = append(in, s.machines[p.machine].states[p.state].in...)
 	}
 	slices.Sort(in)
+	return in, true
+}
+
+// settle notes the class of the strings that end in tuple i.
+func (s *splitting) settle(i int32) {
+	in, ok := s.members(i)
+	if !ok {
+		return
+	}
+	s.key = s.key[:0]
 	for _, n := range in {
 		s.key = binary.LittleEndian.AppendUint32(s.key, uint32(n))
 	}
@@ -124,13 +136,26 @@ func (s *splitting) expand(i int32) error {
 					next.parts = append(next.parts, part{p.machine, to})
 				}
 			}
-			s.intern(next)
+			to := s.intern(next)
+			if s.told != nil {
+				s.told(i, edge{byte(c), s.last(k, e), to})
+			}
 			if err := s.budget.spend(1+len(t.parts), len(s.tuples)); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// last is the last byte that leads where the one at cut k does, along e.
+func (s *splitting) last(k int, e edge) byte {
+	for _, c := range s.cuts[k:] {
+		if c > s.cuts[k] {
+			return byte(min(c-1, int(e.hi)))
+		}
+	}
+	return e.hi
 }
 
 // follow steps part n, whose edges are walked once while bytes ascend.
