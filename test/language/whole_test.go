@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/meshc/meshc/compiler"
+	"github.com/meshc/meshc/compiler/diag"
 	"github.com/meshc/meshc/compiler/emit/xds"
 	"github.com/meshc/meshc/compiler/load"
 	"github.com/meshc/meshc/compiler/model"
@@ -116,7 +117,11 @@ func (w *wholeRun) mesh(seed uint64) {
 		return
 	}
 	if res.Model == nil {
-		w.t.Errorf("seed %d: %v", seed, res.Diags)
+		for _, d := range res.Diags {
+			if d.Severity == diag.Error {
+				w.t.Errorf("seed %d: %s: %s %s", seed, d.Range, d.Code, d.Message)
+			}
+		}
 		return
 	}
 	if soak() {

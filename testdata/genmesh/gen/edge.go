@@ -4,6 +4,10 @@ import "strings"
 
 // security writes a mode and who may call. Whoever declares to call is let in.
 func (m *mesh) security(f *source, s *service) {
+	if m.whole {
+		m.rules(f, s)
+		return
+	}
 	if s.mtls != "" {
 		f.line("security: mtls: %s", quote(s.mtls))
 		m.use("mtls." + s.mtls)
@@ -66,7 +70,7 @@ func (m *mesh) writeExternal() {
 	} else {
 		m.use("external.dns")
 	}
-	if m.chance(50) {
+	if !m.whole && m.chance(50) {
 		f.line("tls: %s", m.pick("{}", `{ports: ["http"], minVersion: "1.3"}`, `{sni: "edge.example.com", sans: ["weather.example.com", "edge.example.com"], ca: file: "/etc/ssl/certs/ca-certificates.crt"}`))
 		m.use("external.tls")
 	}
@@ -75,10 +79,8 @@ func (m *mesh) writeExternal() {
 		m.use("external.timeout")
 	}
 	m.traffic(f, "external", nil)
+	m.externalTLS(f)
 	f.close()
-	if m.whole && m.chance(50) {
-		f.line("namespace: \"shop\"")
-	}
 	m.files["shop/weather.cue"] = f.String()
 }
 
@@ -97,8 +99,10 @@ func (m *mesh) writeGateway() {
 	for i, s := range m.behind {
 		m.gatewayRoute(f, "g"+string(rune('0'+i)), s, strings.Contains(hosts, "example"))
 	}
-	m.edgeRules(f)
-	m.secureListeners(f, field)
+	if !m.whole {
+		m.edgeRules(f)
+		m.secureListeners(f, field)
+	}
 	f.close()
 	m.files["shop/ingress.cue"] = f.String()
 }

@@ -9,6 +9,14 @@ func (m *mesh) edge(f *source) {
 	if m.chance(50) {
 		f.line("listeners: second: {port: 8081, protocol: \"http\"}")
 	}
+	if m.chance(50) {
+		m.secured(f)
+	}
+	m.edgeOrders(f)
+	m.edgeActions(f)
+	if !m.allAdmin && !m.allHashed && m.chance(60) {
+		m.edgeChanges(f)
+	}
 	if m.chance(40) {
 		f.line("serviceAccount: \"edge\"")
 	}
