@@ -205,7 +205,10 @@ func (s *stream) dispatch() {
 	// Envoy's order: weighted cluster, then route; each removes, then adds.
 	s.req.Fields = s.dest.Request.Apply(s.req.Fields)
 	s.req.Fields = r.Request.Apply(s.req.Fields)
-	s.rewrite(r.Rewrite)
+	if !s.rewrite(r.Rewrite) {
+		s.reply(400, "", "", "rewritten_path_rejected", true)
+		return
+	}
 	s.retry.init(r.Retry, s.req.Method)
 	s.setHash()
 	if s.d.bodyDone() {
