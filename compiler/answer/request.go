@@ -65,18 +65,15 @@ func (r *Request) Header(name string) []string {
 // Scheme is what x-forwarded-proto says, where a proxy believes it, else that of
 // the client's connection (Envoy: ConnectionManagerUtility::mutateRequestHeaders).
 func (r *Request) Scheme() string {
-	switch {
-	case r.TLS:
-		return "https"
-	case r.Edge:
-		return "http"
+	if r.Edge {
+		return r.Spoken()
 	}
 	for _, h := range r.Headers {
 		if v := strings.ToLower(h.Value); strings.EqualFold(h.Name, "x-forwarded-proto") && (v == "http" || v == "https") {
 			return v
 		}
 	}
-	return "http"
+	return r.Spoken()
 }
 
 // Spoken is the scheme of the client's own connection.

@@ -186,6 +186,9 @@ func (f *flat) gateway(g *model.Gateway) {
 	f.add("spiffeID", g.SPIFFEID, g.Origin)
 	f.accessLog(g.AccessLog)
 	f.settings("timeouts", g.Timeouts.Settings(), g.Origin)
+	if g.TrustedHops > 0 {
+		f.add("trustedHops", fmt.Sprint(g.TrustedHops), g.Origin)
+	}
 	if g.AllowOnly {
 		f.add("allowOnly", "true", g.Origin)
 	}
@@ -196,6 +199,9 @@ func (f *flat) gateway(g *model.Gateway) {
 		f.add(path+".port", fmt.Sprint(l.Port), l.Origin)
 		f.add(path+".protocol", string(l.Protocol), l.Origin)
 		f.settings(path+".tls", l.TLS.Settings(), l.Origin)
+		if l.ProxyProtocol {
+			f.add(path+".proxyProtocol", "required of every connection", l.Origin)
+		}
 		if l.Redirect != nil {
 			f.add(path+".redirectToHTTPS", fmt.Sprintf("%d to port %d", l.Redirect.Status, l.Redirect.Port), l.Origin)
 			f.add(path+".hosts", strings.Join(l.RedirectHosts, ", "), l.Origin)

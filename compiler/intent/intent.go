@@ -167,6 +167,7 @@ type Gateway struct {
 	Listeners      []*GatewayListener
 	Routes         []*GatewayRoute
 	Timeouts       *GatewayTimeouts
+	TrustedHops    *Value[int]
 	Security       *Security
 	Proxy          *Value[string] // meshc | envoy
 	Telemetry      *Telemetry
@@ -182,6 +183,7 @@ type GatewayListener struct {
 	Hosts    []Value[string]
 	TLS      *ListenerTLS
 	Redirect *Value[bool] // redirectToHTTPS
+	Proxied  *Value[bool] // proxyProtocol
 	At       diag.Range
 }
 

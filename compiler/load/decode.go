@@ -120,6 +120,7 @@ func (c cursor) gateway(home string, namespace *intent.Value[string]) *intent.Ga
 		Listeners:      each(c.entries("listeners"), cursor.listener),
 		Routes:         each(c.entries("routes"), cursor.gatewayRoute),
 		Timeouts:       block(c, "timeouts", cursor.gatewayTimeouts),
+		TrustedHops:    c.optionalNumber("trustedHops"),
 		Security:       c.security(),
 		Proxy:          c.optionalText("proxy"),
 		Telemetry:      c.telemetry(),
@@ -135,6 +136,7 @@ func (c cursor) listener() *intent.GatewayListener {
 		Hosts:    c.texts("hosts"),
 		TLS:      block(c, "tls", cursor.listenerTLS),
 		Redirect: c.optionalTruth("redirectToHTTPS"),
+		Proxied:  c.optionalTruth("proxyProtocol"),
 		At:       c.label(),
 	}
 }

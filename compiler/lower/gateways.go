@@ -19,6 +19,7 @@ func (l *lowering) gateways() {
 			SPIFFEID:       l.scope.GatewayID(g),
 			AccessLog:      l.accessLog(g.Telemetry),
 			Timeouts:       gatewayTimeouts(g.Timeouts),
+			TrustedHops:    uint32(scope.Or(g.TrustedHops, 0)),
 			Origin:         g.At,
 		}
 		l.gatewaySecurity(g, out)
@@ -171,7 +172,8 @@ func meetAll(as, bs []model.Match) (met []model.Match, ok bool) {
 // cover its own, in match order.
 func listener(g *intent.Gateway, gl *intent.GatewayListener, rules []*gatewayRule) model.GatewayListener {
 	out := model.GatewayListener{
-		Name: gl.Name.V, Port: uint16(gl.Port.V), Protocol: model.Protocol(gl.Protocol.V), TLS: listenerTLS(gl.TLS), Origin: gl.At,
+		Name: gl.Name.V, Port: uint16(gl.Port.V), Protocol: model.Protocol(gl.Protocol.V), TLS: listenerTLS(gl.TLS),
+		ProxyProtocol: scope.Or(gl.Proxied, false), Origin: gl.At,
 	}
 	if scope.RedirectsToHTTPS(gl) {
 		out.Redirect, out.RedirectHosts = toHTTPS(g, gl), redirectHosts(gl)

@@ -167,6 +167,7 @@ type Gateway struct {
 	Deny           []Rule            // any-of; before Allow
 	AccessLog      AccessLog
 	Timeouts       GatewayTimeouts
+	TrustedHops    uint32 // proxies in front that are believed
 	Origin         Origin
 }
 
@@ -176,6 +177,8 @@ type GatewayListener struct {
 	Port     uint16
 	Protocol Protocol     // HTTP or HTTPS
 	TLS      *ListenerTLS // of HTTPS
+	// ProxyProtocol: every connection begins with a header that says who the client is.
+	ProxyProtocol bool
 	// Redirect, when set, is the answer to every request for one of
 	// RedirectHosts, and there are no Hosts.
 	Redirect      *Redirect

@@ -51,6 +51,8 @@ var Table = []Row{
 
 	{"gateway.*", Own, Proxies},
 	{"gateway.*.timeouts", Own, Proxies},
+	{"gateway.*.trustedHops", Own, Envoy},
+	{"gateway.*.listeners.*.proxyProtocol", Own, Envoy},
 	{"external.*", Callers, Proxies},
 	{"external.*.ports.*.protocol=tcp", Callers, Envoy},
 	{"external.*.tls.insecure", Callers, Envoy},

@@ -50,6 +50,9 @@ func (e *emitter) gatewayListener(g *model.Gateway, l *model.GatewayListener) er
 	if err == nil && l.TLS != nil {
 		err = setListenerTLS(out, l.TLS)
 	}
+	if err == nil && l.ProxyProtocol {
+		err = setProxyProtocol(out)
+	}
 	if err != nil {
 		return err
 	}

@@ -66,7 +66,7 @@ func (e *emitter) connectionManager(at side, speaks hcmv3.HttpConnectionManager_
 	if at == edgeSide {
 		// No peer is trusted for being on a private address.
 		hcm.InternalAddressConfig = &hcmv3.HttpConnectionManager_InternalAddressConfig{}
-		e.setGatewayTimeouts(hcm)
+		e.setGateway(hcm)
 	}
 	e.setRoutes(hcm, rc)
 	harden(hcm, at)
@@ -77,11 +77,15 @@ func (e *emitter) connectionManager(at side, speaks hcmv3.HttpConnectionManager_
 	return &listenerv3.Filter{Name: hcmFilter, ConfigType: &listenerv3.Filter_TypedConfig{TypedConfig: packed}}, nil
 }
 
-// setGatewayTimeouts replaces the built-in bounds by those that the gateway
-// writes.
-func (e *emitter) setGatewayTimeouts(hcm *hcmv3.HttpConnectionManager) {
+// setGateway says whom the gateway believes, and replaces the built-in bounds by
+// those that it writes.
+func (e *emitter) setGateway(hcm *hcmv3.HttpConnectionManager) {
 	g := e.mesh.Gateway(e.self.Service)
-	if g == nil || !g.Timeouts.Written() {
+	if g == nil {
+		return
+	}
+	hcm.XffNumTrustedHops = g.TrustedHops
+	if !g.Timeouts.Written() {
 		return
 	}
 	hcm.RequestHeadersTimeout = duration(g.Timeouts.RequestHeaders)

@@ -119,10 +119,10 @@ func (m *mesh) secureListeners(f *source, hosts string) {
 		certificates = `{file: "edge/example.pem", hosts: ["www.example.org"]}, ` + certificates
 		m.use("gateway.certificates")
 	}
-	more := m.pick("", `, minVersion: "1.3"`, `, mode: "mutual", ca: secret: "partners"`, `, mode: "optionalMutual", ca: file: "ca.pem"`)
+	more := m.pick("", `, minVersion: "1.3"`, `, minVersion: "1.2", maxVersion: "1.2"`, `, mode: "mutual", ca: secret: "partners"`, `, mode: "optionalMutual", ca: file: "ca.pem"`)
 	f.line("listeners: https: {port: 8443, protocol: \"https\"%s, tls: {certificates: [%s]%s}}", hosts, certificates, more)
 	if m.chance(60) {
-		f.line("listeners: moved: {port: 8081, protocol: \"http\"%s, redirectToHTTPS: true}", hosts)
+		f.line("listeners: moved: {port: 8082, protocol: \"http\"%s, redirectToHTTPS: true}", hosts)
 		m.use("gateway.redirectToHTTPS")
 	}
 }

@@ -26,6 +26,10 @@ func (m *mesh) edge(f *source) {
 	if m.chance(40) {
 		m.telemetry(f)
 	}
+	if m.envoy && m.chance(50) {
+		f.line("trustedHops: %s", m.pick("0", "1", "2"))
+		f.line("listeners: balanced: {port: 8083, protocol: \"http\", proxyProtocol: true}")
+	}
 	if m.envoy && m.chance(60) {
 		f.line("timeouts: {requestHeaders: %s%s%s}", quote(m.pick("0s", "5s")), m.maybe(", idle: \"10m\""), m.maybe(", maxConnection: \"24h\""))
 	}
