@@ -66,11 +66,17 @@ type indexed struct {
 	secrets    map[model.Ref]*snapshot.Secret
 	namespaces map[string]*snapshot.Namespace
 	pods       map[string][]*snapshot.Pod // by namespace
+	labelled   map[podLabel][]*snapshot.Pod
+	chosen     map[*snapshot.Service][]*snapshot.Pod // what selected gave
 }
+
+// podLabel is one label of the pods of a namespace.
+type podLabel struct{ namespace, key, value string }
 
 func newIndexed(c *snapshot.Cluster) *indexed {
 	x := &indexed{Cluster: c, services: map[model.Ref]*snapshot.Service{}, secrets: map[model.Ref]*snapshot.Secret{},
-		namespaces: map[string]*snapshot.Namespace{}, pods: map[string][]*snapshot.Pod{}}
+		namespaces: map[string]*snapshot.Namespace{}, pods: map[string][]*snapshot.Pod{},
+		labelled: map[podLabel][]*snapshot.Pod{}, chosen: map[*snapshot.Service][]*snapshot.Pod{}}
 	for i := range c.Services {
 		s := &c.Services[i]
 		x.services[model.Ref{Namespace: s.Namespace, Name: s.Name}] = s
@@ -85,21 +91,37 @@ func newIndexed(c *snapshot.Cluster) *indexed {
 	for i := range c.Pods {
 		p := &c.Pods[i]
 		x.pods[p.Namespace] = append(x.pods[p.Namespace], p)
+		for k, v := range p.Labels {
+			label := podLabel{p.Namespace, k, v}
+			x.labelled[label] = append(x.labelled[label], p)
+		}
 	}
 	return x
 }
 
-// selected lists the pods of a service; one without selector has none.
+// selected lists the pods of a service; one without selector has none. It looks
+// only at those with the rarest of the labels.
 func (x *indexed) selected(s *snapshot.Service) []*snapshot.Pod {
 	if s == nil || len(s.Selector) == 0 {
 		return nil
 	}
+	if out, done := x.chosen[s]; done {
+		return out
+	}
+	var fewest []*snapshot.Pod
+	first := true
+	for k, v := range s.Selector {
+		if pods := x.labelled[podLabel{s.Namespace, k, v}]; first || len(pods) < len(fewest) {
+			fewest, first = pods, false
+		}
+	}
 	var out []*snapshot.Pod
-	for _, p := range x.pods[s.Namespace] {
+	for _, p := range fewest {
 		if hasLabels(p, s.Selector) {
 			out = append(out, p)
 		}
 	}
+	x.chosen[s] = out
 	return out
 }
 
@@ -148,7 +170,44 @@ func (c *overClusters) services() {
 			continue
 		}
 		c.versions(s)
+		c.judgedPods(s)
 	}
+}
+
+// judgedPods finds detectors of outliers that need more endpoints than
+// there are pods of the version.
+func (c *overClusters) judgedPods(s *model.Service) {
+	for i := range s.Versions {
+		v := &s.Versions[i]
+		if v.Traffic == nil || v.Traffic.Outliers == nil {
+			continue
+		}
+		o, least, at := v.Traffic.Outliers, uint32(0), diag.Range{}
+		if r := o.SuccessRate; r != nil {
+			least, at = r.MinHosts, r.Origin
+		}
+		if f := o.FailurePercent; f != nil && (least == 0 || f.MinHosts > least) {
+			least, at = f.MinHosts, f.Origin
+		}
+		if n := c.countPods(s, v); n > 0 && uint32(n) < least {
+			c.report(diag.TooFewPods, at, "version %q of service %q has %d pods, and the judgement needs %d", v.Name, s.Ref, n, least).
+				Help = "lower minHosts, or find outliers by consecutive failures"
+		}
+	}
+}
+
+// countPods counts the pods of a version in all clusters: endpoints of all may
+// be given to a caller.
+func (c *overClusters) countPods(s *model.Service, v *model.Version) int {
+	n := 0
+	for _, x := range c.clusters {
+		for _, p := range x.selected(x.services[s.Ref]) {
+			if hasLabels(p, v.Labels) {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // ports holds the ports of the mesh against those of a cluster.
@@ -211,17 +270,11 @@ func (c *overClusters) versions(s *model.Service) {
 		used := slices.ContainsFunc(s.Routes, func(r *model.Route) bool {
 			return slices.ContainsFunc(r.Split, func(to model.Split) bool { return to.Version == v.Name })
 		})
-		if used && !c.hasPods(s, v) {
+		if used && c.countPods(s, v) == 0 {
 			d := c.report(diag.VersionSelectsNone, v.Origin, "no pod of service %q has the labels of version %q: %s", s.Ref, v.Name, labelsText(v.Labels))
 			d.Help = "deploy it before a route sends to it, or write the `labels` that its pods have"
 		}
 	}
-}
-
-func (c *overClusters) hasPods(s *model.Service, v *model.Version) bool {
-	return slices.ContainsFunc(c.clusters, func(x *indexed) bool {
-		return slices.ContainsFunc(x.selected(x.services[s.Ref]), func(p *snapshot.Pod) bool { return hasLabels(p, v.Labels) })
-	})
 }
 
 func labelsText(labels map[string]string) string {

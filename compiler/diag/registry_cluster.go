@@ -22,6 +22,7 @@ const (
 	CertificateExpiring Code = "MSH6038" // a certificate that ends soon
 	ClustersDiffer      Code = "MSH6039" // one service, two forms
 	CRDVersion          Code = "MSH6040" // a definition that does not serve what meshc writes
+	TooFewPods          Code = "MSH6041" // a judgement of outliers that needs more pods
 	TargetPortMissing   Code = "MSH6042" // a target port that no pod declares
 )
 
@@ -95,6 +96,9 @@ var cluster = []Entry{
 	{CRDVersion, Error, "a definition that does not serve what meshc writes",
 		"Objects of meshc.dev are written as v1alpha1, which this cluster's definition does not serve.",
 		`{"crds": [{"name": "meshes.meshc.dev", "served": ["v1alpha0"]}]}`, `{"crds": [{"name": "meshes.meshc.dev", "served": ["v1alpha1"]}]}`},
+	{TooFewPods, Warning, "a judgement of outliers that needs more pods",
+		"successRate and failurePercent compare endpoints, and need minHosts of them with enough requests. The version has fewer pods in all clusters together, so nothing is ever left out.",
+		`{"pods": [{"name": "web-1"}, {"name": "web-2"}]}  // outliers: successRate: {}, which needs 5`, `{"pods": [{"name": "web-1"}, {"name": "web-2"}]}  // outliers: successRate: minHosts: 2`},
 	{TargetPortMissing, Warning, "a target port that no pod declares",
 		"The Service leads to a port of its pods that none of their containers declares. Mostly the number is wrong; a container may listen on a port that it does not declare.",
 		`{"ports": [{"port": 80, "targetPort": 8080}], "pods": [{"ports": [{"port": 9090}]}]}`, `{"ports": [{"port": 80, "targetPort": 8080}], "pods": [{"ports": [{"port": 8080}]}]}`},
