@@ -38,7 +38,7 @@ var Table = []Row{
 	{"service.*.routes.*.retries.rateLimited", Callers, Proxies},
 	{"service.*.routes.*.idleTimeout", Callers, Proxies},
 	{"service.*.routes.*.hash", Callers, Proxies},
-	{"service.*.routes.*.sticky", Callers, Envoy},
+	{"service.*.routes.*.sticky", Callers, Proxies},
 	{"service.*.routes.*.mirror", Callers, Envoy},
 	{"service.*.routes.*.upgrades", Both, Envoy},
 	{"service.*.routes.*.cors", Callers, Envoy},

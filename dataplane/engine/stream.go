@@ -178,7 +178,7 @@ func (s *stream) answer(v *filter.Verdict) {
 	// Envoy knows the destination before its filters run: it is logged, and the
 	// route's response headers apply to what a filter answers.
 	if s.route != nil && s.route.Direct.Status == 0 {
-		s.dest = s.route.Pick(s.fs.Random)
+		s.dest = s.route.Pick(s.splitValue())
 	}
 	s.reply(v.Status, v.Body, v.Flag, v.Details, true)
 }
@@ -194,7 +194,7 @@ func (s *stream) dispatch() {
 		s.reply(r.Direct.Status, r.Direct.Body, "", "direct_response", true)
 		return
 	}
-	s.dest = r.Pick(s.fs.Random)
+	s.dest = r.Pick(s.splitValue())
 	if s.dest != nil {
 		s.cluster = s.view.clusters[s.dest.Name]
 	}

@@ -99,6 +99,7 @@ func weightedClusters(e *Entry, split *routev3.WeightedCluster) error {
 		e.Total += weight
 		e.Clusters = append(e.Clusters, WeightedCluster{Name: w.GetName(), Weight: weight, Request: request, Response: response})
 	}
+	e.Keyed = split.GetUseHashPolicy().GetValue()
 	if e.Total == 0 || e.Total > math.MaxUint32 {
 		return fmt.Errorf("weighted_clusters: sum of weights %d is outside 1 to %d", e.Total, uint32(math.MaxUint32))
 	}

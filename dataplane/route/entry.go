@@ -9,6 +9,9 @@ type Entry struct {
 	Name     string // route name, for logs
 	Clusters []WeightedCluster
 	Total    uint64 // sum of weights
+	// Keyed: the hash of the request's keys takes the place of the random value
+	// in the choice of a cluster (use_hash_policy).
+	Keyed bool
 	// Direct answers without an upstream when Status is not 0.
 	Direct DirectResponse
 	// Redirect, with Direct's status, says the URL that it sends to; nil: none.

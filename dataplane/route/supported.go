@@ -98,7 +98,9 @@ var Supported = []support.Message{
 		support.F("grpc_timeout_header_max", "a request's grpc-timeout counts; 0 is no bound on it"),
 		support.F("grpc_timeout_header_offset", ""),
 	}},
-	{Name: "envoy.config.route.v3.WeightedCluster", Fields: []support.Field{support.F("clusters", "")}},
+	{Name: "envoy.config.route.v3.WeightedCluster", Fields: []support.Field{
+		support.F("clusters", ""), support.F("use_hash_policy", "what has no key is drawn at random"),
+	}},
 	{Name: "envoy.config.route.v3.WeightedCluster.ClusterWeight", Fields: append([]support.Field{
 		support.F("name", ""), support.F("weight", "required"),
 	}, mutationFields...)},
