@@ -125,7 +125,7 @@ func (m *mesh) weights(f *source, s *service) {
 	}
 	second := s.versions[1]
 	draw := m.dice.IntN(4)
-	if draw > 0 {
+	if draw > 0 && !s.rpc {
 		m.sticky(f, s)
 	}
 	switch draw {

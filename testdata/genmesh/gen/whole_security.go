@@ -13,7 +13,7 @@ func (m *mesh) rules(f *source, s *service) {
 	if s.mtls != "" {
 		f.line("mtls: %s", quote(s.mtls))
 	}
-	if len(s.ports) > 1 && m.chance(50) {
+	if !m.envoy && len(s.ports) > 1 && m.chance(50) { // elsewhere the port is asked for its health
 		f.line("ports: admin: mtls: %s", quote(m.pick("strict", "permissive", "disable")))
 	}
 	if m.chance(30) {
