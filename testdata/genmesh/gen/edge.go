@@ -110,7 +110,7 @@ func (m *mesh) writeGateway() {
 // secureListeners adds a port with TLS, and one that redirects to it. hosts is
 // the field of the plaintext listener, with a comma in front.
 func (m *mesh) secureListeners(f *source, hosts string) {
-	if !m.chance(40) {
+	if m.whole || !m.chance(40) { // whole meshes have listeners with TLS of their own
 		return
 	}
 	m.use("gateway.https")
@@ -120,7 +120,7 @@ func (m *mesh) secureListeners(f *source, hosts string) {
 		m.use("gateway.certificates")
 	}
 	more := m.pick("", `, minVersion: "1.3"`, `, minVersion: "1.2", maxVersion: "1.2"`, `, mode: "mutual", ca: secret: "partners"`, `, mode: "optionalMutual", ca: file: "ca.pem"`)
-	f.line("listeners: https: {port: 8443, protocol: \"https\"%s, tls: {certificates: [%s]%s}}", hosts, certificates, more)
+	f.line("listeners: https: {port: 9443, protocol: \"https\"%s, tls: {certificates: [%s]%s}}", hosts, certificates, more)
 	if m.chance(60) {
 		f.line("listeners: moved: {port: 8082, protocol: \"http\"%s, redirectToHTTPS: true}", hosts)
 		m.use("gateway.redirectToHTTPS")
