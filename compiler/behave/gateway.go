@@ -1,6 +1,7 @@
 package behave
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/meshc/meshc/compiler/model"
@@ -17,9 +18,10 @@ func gatewayTable(m *model.Mesh, g *model.Gateway, port uint16) table {
 	}
 	out := table{otherwise: Outcome{Verdict: NoRoute}, from: source{origin: l.Origin}}
 	refused := judge(view{domain: domainOf(g.SPIFFEID), port: port, who: known("")}, atEdge(g), g.Deny).denied
-	scheme := schemeOf(l)
-	other := reach.Not(reach.Is(reach.Dim{Kind: reach.Scheme}, reach.Exactly(scheme)))
-	out.rules = append(out.rules, rule{other, Outcome{Verdict: Nowhere}, out.from})
+	if scheme := schemeOf(g, l); scheme != "" {
+		other := reach.Not(reach.Is(reach.Dim{Kind: reach.Scheme}, reach.Exactly(scheme)))
+		out.rules = append(out.rules, rule{other, Outcome{Verdict: Nowhere}, out.from})
+	}
 	if l.Redirect != nil {
 		here := reach.Any(mapped(l.RedirectHosts, reach.OfHost)...)
 		every := &model.Route{Redirect: l.Redirect, Origin: l.Origin}
@@ -40,8 +42,12 @@ func gatewayTable(m *model.Mesh, g *model.Gateway, port uint16) table {
 	return out
 }
 
-// schemeOf the requests that a listener takes: it believes no x-forwarded-proto.
-func schemeOf(l *model.GatewayListener) string {
+// schemeOf the requests that a listener takes; "" for either, where it believes
+// the x-forwarded-proto of a proxy in front.
+func schemeOf(g *model.Gateway, l *model.GatewayListener) string {
+	if g.TrustedHops > 0 {
+		return ""
+	}
 	if l.TLS != nil {
 		return "https"
 	}
@@ -56,13 +62,19 @@ func (r *rule) atListener(g *model.Gateway, l *model.GatewayListener) {
 	}
 	settings := g.Timeouts.Settings()
 	r.then.Client = clientTimeouts(g)
+	if g.TrustedHops > 0 {
+		r.then.Client = append(r.then.Client, fmt.Sprintf("trustedHops: %d", g.TrustedHops))
+	}
+	if l.ProxyProtocol {
+		r.then.Client = append(r.then.Client, "proxyProtocol: true")
+	}
 	for _, s := range l.TLS.Settings() {
 		s.Name = "tls." + s.Name
 		settings = append(settings, s)
 		r.then.Client = append(r.then.Client, s.Name+": "+s.Value)
 	}
 	r.from.client = settings
-	if to := r.then.Redirect; to != nil && to.Scheme == schemeOf(l) {
+	if to := r.then.Redirect; to != nil && to.Scheme == schemeOf(g, l) {
 		plain := *to
 		plain.Scheme = ""
 		r.then.Redirect = &plain

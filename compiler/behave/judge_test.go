@@ -55,8 +55,13 @@ func judge(m *model.Mesh, to behave.Name, r *reach.Request) judgement {
 	if ip, err := netip.ParseAddr(r.Address); err == nil {
 		req.Source = ip
 	}
-	if to.Kind == behave.GatewayKind && r.Scheme == "https" {
-		req.TLS = true
+	if g := m.Gateway(to.Ref); g != nil {
+		req.TLS = r.Scheme == "https"
+		for _, l := range g.Listeners {
+			if g.TrustedHops > 0 && l.Port == r.Port { // the scheme is what the proxy in front says
+				req.TLS = l.TLS != nil
+			}
+		}
 	}
 	from := to.Ref
 	asked := *m
@@ -141,8 +146,10 @@ func judged(m *model.Mesh, to behave.Name, r *reach.Request, got *answer.Answer)
 		if got.Outcome == answer.Allowed && got.Connection.Server != "" {
 			out.Caller = g.SPIFFEID
 		}
+		out.Client = append(out.Client, fmt.Sprint("hops ", g.TrustedHops))
 		for _, l := range g.Listeners {
 			if l.Port == r.Port {
+				out.Client = append(out.Client, fmt.Sprint("proxy protocol ", l.ProxyProtocol))
 				for _, s := range l.TLS.Settings() {
 					out.Client = append(out.Client, "tls "+s.Name+s.Value)
 				}
