@@ -96,7 +96,7 @@ func (m *mesh) edgeRule() string {
 // secured opens listeners with TLS, and one that leads to them.
 func (m *mesh) secured(f *source) {
 	mode := m.pick("", `mode: "mutual", ca: secret: "partners", `, `mode: "optionalMutual", ca: file: "partners.pem", `)
-	f.line("listeners: secure: {port: 8443, protocol: \"https\", tls: {%scertificates: [%s]%s%s}}", mode,
+	f.line("listeners: secure: {port: 8444, protocol: \"https\", tls: {%scertificates: [%s]%s%s}}", mode,
 		m.pick(`{secret: "shop"}`, `{secret: "shop", hosts: ["shop.example", "*.shop.example"]}, {file: "other/all.pem"}`),
 		m.maybe(`, minVersion: "1.2"`), m.maybe(`, maxVersion: "1.3"`))
 	if m.chance(60) {
