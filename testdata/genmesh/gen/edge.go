@@ -158,6 +158,10 @@ func (m *mesh) gatewayAnswers(f *source) bool {
 	if !m.chance(12) {
 		return false
 	}
+	if m.whole { // whose matches may take what a redirect leads to
+		f.line("respond: {status: 503, body: \"later\"}")
+		return true
+	}
 	f.line("%s", m.pick(`redirect: {scheme: "https", port: 8443}`, `redirect: {host: "elsewhere.example.net", path: "/"}`,
 		`respond: {status: 503, body: "later"}`))
 	m.use("gateway.answers")
