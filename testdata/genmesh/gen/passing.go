@@ -14,8 +14,8 @@ func (m *mesh) passing(f *source, s *service) {
 		m.use("upgrades")
 	}
 	if m.chance(20) {
-		f.line("cors: {origins: [%s], methods: [\"GET\", \"PUT\"], headers: [\"x-user\"], maxAge: \"10m\", credentials: %s}",
-			m.pick(`{exact: "https://shop.example"}`, `{suffix: ".shop.example"}, {regex: "https://[a-z]+\\.example"}`), m.pick("true", "false"))
+		f.line("cors: {origins: [%s], methods: [\"GET\", \"PUT\"], headers: [\"x-user\"], exposeHeaders: [\"x-shown\"], maxAge: \"10m\", credentials: %s}",
+			m.pick(`{exact: "https://shop.example"}`, `{prefix: "https://shop."}`, `{suffix: ".shop.example"}, {regex: "https://[a-z]+\\.example"}`), m.pick("true", "false"))
 		m.use("cors")
 	}
 }
