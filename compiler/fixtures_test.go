@@ -20,6 +20,18 @@ var shownElsewhere = map[diag.Code]struct{ file, test string }{
 	diag.EvaluationCrash:    {"load/crash_test.go", "TestPanicOfTheEvaluatorCostsOneDirectory"},
 	diag.Internal:           {"compile_test.go", "TestPanicBecomesADiagnostic"},
 	diag.TrustDomainChanged: {"../reconciler/reconciler_test.go", "TestGuards"},
+	// Of two trees; vet sees one.
+	diag.ChangeBlackhole: {"behave/mutation_test.go", "TestMutations"},
+	diag.ChangeExpose:    {"behave/mutation_test.go", "TestMutations"},
+	diag.ChangeWeaken:    {"behave/mutation_test.go", "TestMutations"},
+	diag.ChangeFault:     {"behave/mutation_test.go", "TestMutations"},
+	diag.ChangeNarrow:    {"behave/mutation_test.go", "TestMutations"},
+	diag.ChangeReroute:   {"behave/mutation_test.go", "TestMutations"},
+	diag.ChangeRestart:   {"behave/mutation_test.go", "TestMutations"},
+	diag.ChangeShift:     {"behave/mutation_test.go", "TestMutations"},
+	diag.ChangeHarden:    {"behave/mutation_test.go", "TestMutations"},
+	diag.ChangeTune:      {"behave/mutation_test.go", "TestMutations"},
+	diag.ChangeUnknown:   {"behave/compare_test.go", "TestARewrittenPathThatIsJudgedOtherwiseIsUnknown"},
 }
 
 // TestEveryCodeHasFixtures holds the registry and testdata/codes together: a

@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 
 // base is a mesh in JSON that leaves out whatever has a default.
 const base = `{
-  "mesh": {},
+  "mesh": {"proxy": "envoy"},
   "gateway": {"edge": {"listeners": {"web": {"port": 8080, "protocol": "http"}}, "routes": {"all": {"to": "a"}}}},
   "external": {"pay": {"host": "pay.example", "ports": {"http": {"number": 80, "protocol": "http"}}}},
   "service": {

@@ -44,14 +44,15 @@ func TestServedRowsAreAccepted(t *testing.T) {
 // unserved writes a field of each row that meshc-proxy does not serve, in place
 // of FIELD, and says what its decoders call it.
 var unserved = map[string]struct{ place, field, refusal string }{
-	"mesh.traffic.health":                 {"mesh", healthField, "health_checks"},
-	"service.*.versions.*.traffic.health": {"version", healthField, "health_checks"},
-	"service.*.traffic.health":            {"service", healthField, "health_checks"},
-	"external.*.traffic.health":           {"external", healthField, "health_checks"},
 	"external.*.tls.insecure":             {"external", `tls: insecure: {reason: "it is old", until: "2099-01-01T00:00:00Z"}`, "validation_context"},
+	"service.*.ports.*.protocol=tcp":      {"service", `ports: db: {number: 5432, protocol: "tcp"}`, "network"},
+	"external.*.ports.*.protocol=tcp":     {"external", `ports: db: {number: 5432, protocol: "tcp"}`, "network"},
+	"gateway.*.trustedHops":               {"gateway", `trustedHops: 1`, "xff_num_trusted_hops"},
+	"gateway.*.listeners.*.proxyProtocol": {"gateway", `listeners: web: proxyProtocol: true`, "proxy_protocol"},
+	"service.*.routes.*.mirror":           {"service", "versions: v2: {}\n\troutes: all: {to: v1: 100, mirror: [{version: \"v2\", percent: 1}]}", "request_mirror_policies"},
+	"service.*.routes.*.upgrades":         {"service", "routes: all: {to: v1: 100, upgrades: [\"websocket\"]}", "upgrade_configs"},
+	"service.*.routes.*.cors":             {"service", "routes: all: {to: v1: 100, cors: origins: [{exact: \"https://shop.test\"}]}", "Cors"},
 }
-
-const healthField = `traffic: health: {tcp: {}, interval: "10s", timeout: "1s"}`
 
 // TestUnservedRowsAreRefused: a mesh that writes a field which meshc-proxy does
 // not serve is an error of vet where meshc-proxy would have to serve it; compiled
@@ -87,8 +88,8 @@ func TestUnservedRowsAreRefused(t *testing.T) {
 	}
 }
 
-// placed is a mesh of one caller, one service and one external, of which one
-// has a field more.
+// placed is a mesh of one caller, one service, one external and one gateway, of
+// which one has a field more.
 func placed(proxy, place, field string) fstest.MapFS {
 	at := func(p string) string {
 		if p == place {
@@ -119,7 +120,12 @@ external: bank: {
 	ports: http: {number: 80, protocol: "http"}
 	%s
 }
-`, proxy, at("mesh"), at("version"), at("service"), at("external"))
+gateway: edge: {
+	listeners: web: {port: 8080, protocol: "http"}
+	routes: all: {to: "shop", port: "http"}
+	%s
+}
+`, proxy, at("mesh"), at("version"), at("service"), at("external"), at("gateway"))
 	return fstest.MapFS{
 		"cue.mod/module.cue": {Data: []byte(moduleCUE)},
 		"mesh.cue":           {Data: []byte(rootCUE)},

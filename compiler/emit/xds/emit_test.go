@@ -238,9 +238,6 @@ func TestWhatCannotBeEmittedIsNamed(t *testing.T) {
 		"are both at":                            func(_ *model.Mesh, _ *model.Workload, all []*model.Workload) { twins(all) },
 		`shop/productpage has no version "v9"`:   func(_ *model.Mesh, w *model.Workload, _ []*model.Workload) { w.Version = "v9" },
 		`unknown role "butler"`:                  func(_ *model.Mesh, w *model.Workload, _ []*model.Workload) { w.Role = "butler" },
-		`of shop/details is tcp`: func(m *model.Mesh, _ *model.Workload, _ []*model.Workload) {
-			m.Services[0].Ports[0].Protocol = model.TCP
-		},
 		"weights sum to 9000": func(m *model.Mesh, _ *model.Workload, _ []*model.Workload) {
 			m.Services[0].Routes[0].Split[0].BasisPoints = 9000
 		},
