@@ -21,7 +21,7 @@ type observation struct {
 func (b *bed) observe(x *proxy, addr string, r *request, id string) *observation {
 	mark := x.log.mark()
 	o := &observation{Response: send(addr, nil, r, id)}
-	o.Log = x.log.find(mark, o.Response.local, id, "")
+	o.Log = x.log.find(mark, o.Response.local, id, anyEntry)
 	o.Arrivals = b.backends.got(id)
 	return o
 }

@@ -94,7 +94,10 @@ func (g *generated) adapt(m *model.Mesh, mark string) {
 		x.Endpoints = []string{g.application("external", nil)}
 	}
 	slices.SortFunc(p.Uses, model.Ref.Compare)
-	l := &m.Gateway(ingress).Listeners[0]
+	edge := m.Gateway(ingress)
+	// The others have no address here, nor anybody who holds their certificates.
+	edge.Listeners = slices.DeleteFunc(edge.Listeners, func(l model.GatewayListener) bool { return l.Port != 8080 })
+	l := &edge.Listeners[0]
 	for _, h := range l.Hosts {
 		for _, r := range h.Routes {
 			shorten([]*model.Route{r.Route})

@@ -242,17 +242,19 @@ func (l *accessLog) mark() int {
 	return len(l.entries)
 }
 
+// anyEntry is for addresses that do not come again.
+func anyEntry(entry) bool { return true }
+
 // find waits for the line, after mark, of the request that has the id, or that
-// came from addr for target ("" is any: ports are used again, and lines come
-// late).
-func (l *accessLog) find(mark int, addr, id, target string) entry {
+// came from addr and can be the one: ports are used again, and lines come late.
+func (l *accessLog) find(mark int, addr, id string, is func(entry) bool) entry {
 	timeout := time.After(5 * time.Second)
 	for {
 		l.mu.Lock()
 		entries, more := l.entries[mark:], l.more
 		l.mu.Unlock()
 		for _, e := range entries {
-			if e.text("request_id") == id || e.text("downstream") == addr && (e.text("path") == target || target == "" && e.text("path") != markPath) {
+			if e.text("request_id") == id || e.text("downstream") == addr && is(e) {
 				return e
 			}
 		}
