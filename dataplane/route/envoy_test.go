@@ -20,6 +20,7 @@ import (
 
 	"github.com/meshc/meshc/dataplane/message"
 	"github.com/meshc/meshc/dataplane/route"
+	"github.com/meshc/meshc/test/stock"
 )
 
 // conditions are matches that the differential test judges every probe by.
@@ -234,27 +235,6 @@ func (e *envoyProcess) ask(t *testing.T, p probe, authority string) string {
 	return string(body)
 }
 
-func envoyBinary(t *testing.T) string {
-	if path := os.Getenv("MESHC_ENVOY"); path != "" {
-		return path
-	}
-	roots := []string{os.Getenv("MESHC_TOOLS")}
-	if home, err := os.UserHomeDir(); err == nil {
-		roots = append(roots, filepath.Join(home, ".cache", "meshc", "tools"))
-	}
-	for _, root := range roots {
-		found, err := filepath.Glob(filepath.Join(root, "envoy-1.40.0/lib/python3*/site-packages/envoy/_bin/envoy"))
-		if root != "" && err == nil && len(found) > 0 {
-			return found[0]
-		}
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatal("Envoy is not installed: run make tools")
-	}
-	t.Skip("SKIPPED, NOT PASSED: Envoy is not installed; run make tools")
-	return ""
-}
-
 const envoyBootstrap = `{"static_resources": {"listeners": [{"name": "l", "address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}},
  "filter_chains": [{"filters": [{"name": "hcm", "typed_config": {
   "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager", "stat_prefix": "s",
@@ -263,7 +243,7 @@ const envoyBootstrap = `{"static_resources": {"listeners": [{"name": "l", "addre
 
 func startEnvoy(t *testing.T, routes string) *envoyProcess {
 	t.Helper()
-	binary, dir := envoyBinary(t), t.TempDir()
+	binary, dir := stock.Envoy(t), t.TempDir()
 	config, admin := filepath.Join(dir, "b.json"), filepath.Join(dir, "admin")
 	if err := os.WriteFile(config, fmt.Appendf(nil, envoyBootstrap, routes, admin), 0o600); err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/test/stock"
 )
 
 const meshPort = 9080
@@ -28,7 +29,7 @@ type bed struct {
 
 func newBed(t *testing.T, mesh *model.Mesh) *bed {
 	t.Helper()
-	envoyBinary(t)
+	stock.Envoy(t)
 	return &bed{
 		t: t, plane: startPlane(t), mesh: mesh, backends: newBackends(),
 		manned: map[string]kind{}, proxies: map[string]*proxy{}, placed: map[string]*model.Workload{},

@@ -15,11 +15,12 @@ import (
 	"github.com/meshc/meshc/dataplane/message"
 	"github.com/meshc/meshc/dataplane/route"
 	"github.com/meshc/meshc/dataplane/snapshot"
+	"github.com/meshc/meshc/test/stock"
 )
 
 // Keys lead to the endpoints that Envoy sends them to, under both policies.
 func TestHashesAsEnvoy(t *testing.T) {
-	binary := envoyBinary(t)
+	binary := stock.Envoy(t)
 	b := newBackends()
 	c := &snapshot.Cluster{}
 	names, endpoints := map[string]int{}, ""

@@ -21,6 +21,7 @@ import (
 
 	emitxds "github.com/meshc/meshc/compiler/emit/xds"
 	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/test/stock"
 )
 
 // kind is a data plane.
@@ -54,7 +55,7 @@ func (p *plane) startProxy(k kind, w *model.Workload, id string) *proxy {
 	switch k {
 	case envoy:
 		x.start(proxyBinary(t), nil, append([]string{"agent", "--socket", at("agent.sock")}, identity...)...)
-		x.start(envoyBinary(t), x.log, "-c", at("bootstrap.json"), "--use-dynamic-base-id", "--concurrency", "1",
+		x.start(stock.Envoy(t), x.log, "-c", at("bootstrap.json"), "--use-dynamic-base-id", "--concurrency", "1",
 			"--log-level", "warning", "--file-flush-interval-msec", "10")
 	case meshc:
 		x.start(proxyBinary(t), x.log, append([]string{"-c", at("bootstrap.json"), "--workers", "1", "--last-good", at("last-good")}, identity...)...)

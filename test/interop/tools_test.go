@@ -22,29 +22,6 @@ func scale(short, long int) int {
 	return short
 }
 
-// envoyBinary finds Envoy, or skips: loudly on a laptop, as a failure in CI.
-func envoyBinary(t *testing.T) string {
-	t.Helper()
-	if path := os.Getenv("MESHC_ENVOY"); path != "" {
-		return path
-	}
-	roots := []string{os.Getenv("MESHC_TOOLS")}
-	if home, err := os.UserHomeDir(); err == nil {
-		roots = append(roots, filepath.Join(home, ".cache/meshc/tools"))
-	}
-	for _, root := range roots {
-		found, err := filepath.Glob(filepath.Join(root, "envoy-1.40.0/lib/python3*/site-packages/envoy/_bin/envoy"))
-		if root != "" && err == nil && len(found) > 0 {
-			return found[0]
-		}
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatal("Envoy is not installed: run make tools")
-	}
-	t.Skip("SKIPPED, NOT PASSED: Envoy is not installed; run make tools")
-	return ""
-}
-
 // built is what the tests build once, in a directory that TestMain removes.
 var built struct {
 	dir  string

@@ -1,16 +1,9 @@
 package language
 
 import (
-	"bytes"
-	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
 	"testing"
-	"time"
 
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -21,6 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/meshc/meshc/compiler/emit/xds"
+	"github.com/meshc/meshc/test/stock"
 )
 
 // batchProxies is how many proxies one Envoy validates at once.
@@ -120,23 +114,9 @@ func toJSON(t *testing.T, m proto.Message) []byte {
 // envoyValidates is an error if Envoy refuses config or complains of it.
 func envoyValidates(t *testing.T, envoy string, config []byte) ([]byte, error) {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "bootstrap.json")
-	if err := os.WriteFile(file, config, 0o600); err != nil {
-		t.Fatal(err)
+	log, err := stock.Validate(t, envoy, config)
+	if line := stock.Complaint(log); err == nil && line != "" {
+		err = errors.New(line)
 	}
-	defer os.Remove(file)
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, envoy, "--mode", "validate", "-c", file, "-l", "warn")
-	var log bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &log, &log
-	if err := cmd.Run(); err != nil {
-		return log.Bytes(), err
-	}
-	for line := range strings.Lines(log.String()) {
-		if complaint.MatchString(line) {
-			return log.Bytes(), errors.New(line)
-		}
-	}
-	return log.Bytes(), nil
+	return log, err
 }

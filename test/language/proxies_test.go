@@ -1,56 +1,26 @@
 package language
 
 import (
-	"bytes"
-	"context"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"regexp"
-	"strings"
 	"testing"
-	"time"
 
 	"google.golang.org/protobuf/proto"
 
 	"github.com/meshc/meshc/compiler/emit/xds"
 	"github.com/meshc/meshc/compiler/model"
 	"github.com/meshc/meshc/dataplane/resource"
+	"github.com/meshc/meshc/test/stock"
 )
-
-// envoyBinary finds Envoy, or skips: loudly on a laptop, as a failure in CI.
-func envoyBinary(t *testing.T) string {
-	t.Helper()
-	if path := os.Getenv("MESHC_ENVOY"); path != "" {
-		return path
-	}
-	roots := []string{os.Getenv("MESHC_TOOLS")}
-	if home, err := os.UserHomeDir(); err == nil {
-		roots = append(roots, filepath.Join(home, ".cache/meshc/tools"))
-	}
-	for _, root := range roots {
-		found, err := filepath.Glob(filepath.Join(root, "envoy-1.40.0/lib/python3*/site-packages/envoy/_bin/envoy"))
-		if root != "" && err == nil && len(found) > 0 {
-			return found[0]
-		}
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatal("Envoy is not installed: run make tools")
-	}
-	t.Skip("SKIPPED, NOT PASSED: Envoy is not installed; run make tools")
-	return ""
-}
 
 // TestEnvoyAccepts lets stock Envoy validate the bootstrap of every workload.
 func TestEnvoyAccepts(t *testing.T) {
-	envoy := envoyBinary(t)
+	envoy := stock.Envoy(t)
 	for _, a := range archives(t) {
 		t.Run(a.name, func(t *testing.T) {
 			m := a.compile(t)
 			all := xds.DefaultWorkloads(m)
 			for _, w := range all {
 				if w.Role != model.RoleGRPC {
-					envoyAccepts(t, envoy, w.NodeID(), bootstrap(t, m, w, all))
+					stock.Accepts(t, envoy, w.NodeID(), bootstrap(t, m, w, all))
 				}
 			}
 		})
@@ -71,31 +41,6 @@ func bootstrap(t *testing.T, m *model.Mesh, w *model.Workload, all []*model.Work
 		t.Fatal(err)
 	}
 	return out
-}
-
-// complaint is a line of Envoy's log that it must not write about our config.
-var complaint = regexp.MustCompile(`(?i)deprecat|\]\[(error|critical)\]`)
-
-func envoyAccepts(t *testing.T, envoy, name string, config []byte) {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "bootstrap.json")
-	if err := os.WriteFile(file, config, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, envoy, "--mode", "validate", "-c", file, "-l", "warn")
-	var log bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &log, &log
-	if err := cmd.Run(); err != nil {
-		t.Errorf("%s: envoy refuses: %v\n%s\n%s", name, err, log.Bytes(), config)
-		return
-	}
-	for line := range strings.Lines(log.String()) {
-		if complaint.MatchString(line) {
-			t.Errorf("%s: envoy accepts but complains: %s", name, line)
-		}
-	}
 }
 
 // TestMeshcProxyDecodes: meshc-proxy understands all that an archive gives it,

@@ -14,6 +14,7 @@ import (
 	"github.com/meshc/meshc/compiler/emit/xds"
 	"github.com/meshc/meshc/compiler/load"
 	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/test/stock"
 	"github.com/meshc/meshc/testdata/genmesh/gen"
 )
 
@@ -35,7 +36,7 @@ var neverWritten = append([]string{"namespace"}, notForExternals...)
 // Envoy validates what each proxy gets, meshc-proxy decodes it where it serves
 // the mesh, and grpc-go takes what applications get that read xDS themselves.
 func TestWholeLanguage(t *testing.T) {
-	envoy := envoyBinary(t)
+	envoy := stock.Envoy(t)
 	w := &wholeRun{t: t, writers: map[string]int{}, merged: newBatch(), envoy: envoy}
 	seeds := make(chan uint64)
 	var group sync.WaitGroup

@@ -19,6 +19,7 @@ import (
 
 	"github.com/meshc/meshc/compiler/emit/xds"
 	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/test/stock"
 )
 
 // webServer serves HTTPS with a certificate that signs itself, and gives the
@@ -53,7 +54,7 @@ func webServer(t *testing.T, name string) (addr, ca string) {
 
 // TestEnvoyVerifiesExternals: whom Envoy talks to is whom the language says.
 func TestEnvoyVerifiesExternals(t *testing.T) {
-	envoy := envoyBinary(t)
+	envoy := stock.Envoy(t)
 	_, foreign := webServer(t, "a.test")
 	cases := []struct {
 		name, cert string

@@ -9,6 +9,7 @@ import (
 	"github.com/meshc/meshc/compiler/emit/xds"
 	"github.com/meshc/meshc/compiler/load"
 	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/test/stock"
 	"github.com/meshc/meshc/testdata/genmesh/gen"
 )
 
@@ -44,7 +45,7 @@ func compiledMesh(t *testing.T, seed uint64, g *gen.Generated) *model.Mesh {
 // TestEnvoyValidates: Envoy and meshc-proxy accept what generated CUE compiles
 // to. In a short run a few proxies of each mesh are tried, in a soak all.
 func TestEnvoyValidates(t *testing.T) {
-	envoy := envoyBinary(t)
+	envoy := stock.Envoy(t)
 	slots := make(chan struct{}, 2)
 	var wait sync.WaitGroup
 	defer wait.Wait()
@@ -60,7 +61,7 @@ func TestEnvoyValidates(t *testing.T) {
 			slots <- struct{}{}
 			wait.Go(func() {
 				defer func() { <-slots }()
-				envoyAccepts(t, envoy, w.NodeID(), config)
+				stock.Accepts(t, envoy, w.NodeID(), config)
 			})
 		}
 	}
@@ -69,7 +70,7 @@ func TestEnvoyValidates(t *testing.T) {
 // TestEnvoyValidatesWhatOnlyItServes: Envoy accepts what generated CUE compiles
 // to that meshc-proxy does not serve.
 func TestEnvoyValidatesWhatOnlyItServes(t *testing.T) {
-	envoy := envoyBinary(t)
+	envoy := stock.Envoy(t)
 	for seed := range meshes() {
 		m := compiledMesh(t, seed, gen.ForEnvoy(seed))
 		all := xds.DefaultWorkloads(m)
@@ -77,7 +78,7 @@ func TestEnvoyValidatesWhatOnlyItServes(t *testing.T) {
 			if meshes() < 200 && i%4 != int(seed)%4 {
 				continue
 			}
-			envoyAccepts(t, envoy, w.NodeID(), staticJSON(t, m, w, all))
+			stock.Accepts(t, envoy, w.NodeID(), staticJSON(t, m, w, all))
 		}
 	}
 }

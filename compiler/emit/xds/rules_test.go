@@ -10,6 +10,7 @@ import (
 	"github.com/meshc/meshc/compiler/answer"
 	"github.com/meshc/meshc/compiler/emit/xds"
 	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/test/stock"
 )
 
 func onHost(kind model.MatchKind, value string) []model.NamedMatch {
@@ -47,7 +48,7 @@ var ruleMeanings = []struct {
 // TestEnvoyAgreesOnRules lets one Envoy judge requests on two ports per rule:
 // one allows what the rule holds for, the other denies it.
 func TestEnvoyAgreesOnRules(t *testing.T) {
-	envoy := envoyBinary(t)
+	envoy := stock.Envoy(t)
 	upstream := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer upstream.Close()
 	s := newService("ruled", "v1")

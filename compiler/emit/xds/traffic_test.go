@@ -18,6 +18,7 @@ import (
 	"github.com/meshc/meshc/compiler/answer"
 	"github.com/meshc/meshc/compiler/emit/xds"
 	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/test/stock"
 )
 
 // request is one try at a match: a target with headers, and whether it matches.
@@ -154,7 +155,7 @@ func oracleMesh(upstream string) (*model.Mesh, []*model.Workload, *model.Workloa
 
 // TestEnvoyAgreesOnMeaning sends real requests through Envoy.
 func TestEnvoyAgreesOnMeaning(t *testing.T) {
-	envoy := envoyBinary(t)
+	envoy := stock.Envoy(t)
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, r.Header.Get("x-literal"))
 	}))

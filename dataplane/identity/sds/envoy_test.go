@@ -18,32 +18,10 @@ import (
 
 	"github.com/meshc/meshc/ca"
 	"github.com/meshc/meshc/ca/catest"
+	"github.com/meshc/meshc/test/stock"
 )
 
 const shop = "spiffe://mesh.example/ns/shop/sa/shop"
-
-// findEnvoy returns the path of Envoy, and skips (in CI: fails) without it.
-func findEnvoy(t *testing.T) string {
-	t.Helper()
-	if p := os.Getenv("MESHC_ENVOY"); p != "" {
-		return p
-	}
-	roots := []string{os.Getenv("MESHC_TOOLS")}
-	if home, err := os.UserHomeDir(); err == nil {
-		roots = append(roots, filepath.Join(home, ".cache/meshc/tools"))
-	}
-	for _, root := range roots {
-		found, err := filepath.Glob(filepath.Join(root, "envoy-1.40.0/lib/python3*/site-packages/envoy/_bin/envoy"))
-		if err == nil && root != "" && len(found) != 0 {
-			return found[0]
-		}
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatal("Envoy is missing: run make tools")
-	}
-	t.Skip("SKIPPED: Envoy is missing, so SDS was not tried with it (make tools brings it)")
-	return ""
-}
 
 // tlsPart is the common TLS context of both sides: everything from the agent.
 func tlsPart(peer string) string {
@@ -189,7 +167,7 @@ func poll(t *testing.T, ask func() string) string {
 // mutual TLS while their certificates are renewed several times. Each request
 // is a new handshake; none fails.
 func TestEnvoysRotateUnderLoad(t *testing.T) {
-	bin := findEnvoy(t)
+	bin := stock.Envoy(t)
 	srv := catest.Run(t, ca.Config{TTL: 6 * time.Second})
 	dir := socketDir(t)
 	startAgent(t, srv, cart, filepath.Join(dir, "cart.sock"))
@@ -231,7 +209,7 @@ func TestEnvoysRotateUnderLoad(t *testing.T) {
 // TestEnvoyRefusesAnotherWorkload: with valid certificates of the same
 // authority, but of another workload, the server's Envoy lets nobody in.
 func TestEnvoyRefusesAnotherWorkload(t *testing.T) {
-	bin := findEnvoy(t)
+	bin := stock.Envoy(t)
 	srv := catest.Run(t, ca.Config{})
 	dir := socketDir(t)
 	startAgent(t, srv, cart, filepath.Join(dir, "cart.sock"))

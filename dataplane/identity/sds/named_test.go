@@ -17,6 +17,7 @@ import (
 
 	"github.com/meshc/meshc/ca"
 	"github.com/meshc/meshc/ca/catest"
+	"github.com/meshc/meshc/test/stock"
 )
 
 // named writes a new self-signed certificate for name where a secret of the
@@ -51,7 +52,7 @@ func (a *agent) named(t *testing.T, name string) {
 // TestEnvoyShowsNamedCertificates: stock Envoy gets a certificate that the mesh
 // names from the agent, and the next one when the files change.
 func TestEnvoyShowsNamedCertificates(t *testing.T) {
-	bin := findEnvoy(t)
+	bin := stock.Envoy(t)
 	srv := catest.Run(t, ca.Config{})
 	socket := filepath.Join(socketDir(t), "edge.sock")
 	a := startAgent(t, srv, cart, socket)

@@ -30,30 +30,8 @@ import (
 
 	emitxds "github.com/meshc/meshc/compiler/emit/xds"
 	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/test/stock"
 )
-
-// envoyBinary finds Envoy, or skips: loudly on a laptop, as a failure in CI.
-func envoyBinary(t *testing.T) string {
-	t.Helper()
-	if path := os.Getenv("MESHC_ENVOY"); path != "" {
-		return path
-	}
-	roots := []string{os.Getenv("MESHC_TOOLS")}
-	if home, err := os.UserHomeDir(); err == nil {
-		roots = append(roots, filepath.Join(home, ".cache/meshc/tools"))
-	}
-	for _, root := range roots {
-		found, err := filepath.Glob(filepath.Join(root, "envoy-1.40.0/lib/python3*/site-packages/envoy/_bin/envoy"))
-		if root != "" && err == nil && len(found) > 0 {
-			return found[0]
-		}
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatal("Envoy is not installed: run make tools")
-	}
-	t.Skip("SKIPPED, NOT PASSED: Envoy is not installed; run make tools")
-	return ""
-}
 
 // agent answers Envoy's requests for its own identity, as the agent beside it
 // does.
@@ -123,7 +101,7 @@ type envoy struct {
 
 func startEnvoy(t *testing.T, c *controller, node, id string) *envoy {
 	t.Helper()
-	binary, dir := envoyBinary(t), t.TempDir()
+	binary, dir := stock.Envoy(t), t.TempDir()
 	socket := filepath.Join(dir, "admin.sock")
 	boot, err := emitxds.Bootstrap(emitxds.BootstrapOptions{
 		NodeID: node, Cluster: "test", AdminSocket: socket, AgentSocket: startAgent(t, c.ca, id),

@@ -1,14 +1,8 @@
 package valid_test
 
 import (
-	"bytes"
-	"context"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
@@ -18,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/meshc/meshc/compiler/emit/xds/valid"
+	"github.com/meshc/meshc/test/stock"
 )
 
 // TestBroken: each rule finds what it is about, where it is.
@@ -39,7 +34,7 @@ func TestBroken(t *testing.T) {
 
 // TestEnvoySaysSo holds what the rules say of Envoy against Envoy itself.
 func TestEnvoySaysSo(t *testing.T) {
-	envoy := envoyBinary(t)
+	envoy := stock.Envoy(t)
 	if out, err := validate(t, envoy, whole().assemble()); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -62,39 +57,7 @@ func validate(t *testing.T, envoy string, m proto.Message) ([]byte, error) {
 	if err != nil {
 		return nil, err // no process could be given it
 	}
-	file := filepath.Join(t.TempDir(), "bootstrap.json")
-	if err := os.WriteFile(file, config, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	var out bytes.Buffer
-	cmd := exec.CommandContext(ctx, envoy, "--mode", "validate", "-c", file, "-l", "warn")
-	cmd.Stdout, cmd.Stderr = &out, &out
-	return out.Bytes(), cmd.Run()
-}
-
-// envoyBinary finds Envoy, or skips: loudly on a laptop, as a failure in CI.
-func envoyBinary(t *testing.T) string {
-	t.Helper()
-	if path := os.Getenv("MESHC_ENVOY"); path != "" {
-		return path
-	}
-	roots := []string{os.Getenv("MESHC_TOOLS")}
-	if home, err := os.UserHomeDir(); err == nil {
-		roots = append(roots, filepath.Join(home, ".cache/meshc/tools"))
-	}
-	for _, root := range roots {
-		found, err := filepath.Glob(filepath.Join(root, "envoy-1.40.0/lib/python3*/site-packages/envoy/_bin/envoy"))
-		if root != "" && err == nil && len(found) > 0 {
-			return found[0]
-		}
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatal("Envoy is not installed: run make tools")
-	}
-	t.Skip("SKIPPED, NOT PASSED: Envoy is not installed; run make tools")
-	return ""
+	return stock.Validate(t, envoy, config)
 }
 
 // TestSetNamesTheResource: what one proxy gets fits together, and what does
