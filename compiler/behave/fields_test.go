@@ -10,10 +10,10 @@ import (
 
 // considered are the fields of the model that the outcome functions know: each
 // is part of an outcome, part of a condition, or no behaviour of requests
-// (names, owners, origins and logs; Uses and the gateway's own part of a route are
+// (names, owners, origins, logs and the kind of the proxy; Uses and the gateway's own part of a route are
 // told by callers and by the route that it ends in).
 var considered = map[reflect.Type]string{
-	reflect.TypeFor[model.Service](): "Ref Owner Host ServiceAccount SPIFFEID Ports Versions Uses Routes MTLS Allow Deny AccessLog Origin",
+	reflect.TypeFor[model.Service](): "Ref Owner Host ServiceAccount SPIFFEID Ports Versions Uses Routes MTLS Allow Deny AccessLog Envoy Origin",
 	reflect.TypeFor[model.Port]():    "Name Number Protocol MTLS Origin",
 	reflect.TypeFor[model.Version](): "Name Labels Traffic Origin",
 	reflect.TypeFor[model.Route](): "Name Ports Match Split NotFound Redirect Respond Rewrite Timeout TimeoutOrigin MaxDuration IdleTimeout Hash Sticky Mirror Upgrades CORS Retry " +
@@ -53,7 +53,7 @@ var considered = map[reflect.Type]string{
 	reflect.TypeFor[model.GatewayHost]():     "Host Routes",
 	reflect.TypeFor[model.GatewayListener](): "Name Port Protocol TLS ProxyProtocol Redirect RedirectHosts Hosts Origin",
 	reflect.TypeFor[model.GatewayTimeouts](): "RequestHeaders Idle MaxConnection Origin",
-	reflect.TypeFor[model.Gateway]():         "Ref ServiceAccount SPIFFEID Listeners AllowOnly Allow Deny AccessLog Timeouts TrustedHops Origin",
+	reflect.TypeFor[model.Gateway]():         "Ref ServiceAccount SPIFFEID Listeners AllowOnly Allow Deny AccessLog Envoy Timeouts TrustedHops Origin",
 	reflect.TypeFor[model.External]():        "Ref Host Ports Endpoints Timeout TimeoutOrigin Traffic TLS Origin",
 	reflect.TypeFor[model.Mesh]():            "Name TrustDomain Services Gateways Externals",
 	reflect.TypeFor[model.Secret]():          "Kind Name Origin",

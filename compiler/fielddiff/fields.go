@@ -69,6 +69,7 @@ func (f *flat) service(s *model.Service) {
 	f.add("spiffeID", s.SPIFFEID, s.Origin)
 	f.add("mtls", string(s.MTLS), s.Origin)
 	f.accessLog(s.AccessLog)
+	f.proxy(s.Envoy)
 	f.ports(s.Ports)
 	for _, v := range s.Versions {
 		f.add(at("versions", v.Name), labelsText(v.Labels), v.Origin)
@@ -85,6 +86,13 @@ func (f *flat) service(s *model.Service) {
 	f.add("routes", strings.Join(names, ", "), s.Origin)
 	f.rules("allow", s.Allow)
 	f.rules("deny", s.Deny)
+}
+
+// proxy notes the kind that is not the default.
+func (f *flat) proxy(envoy bool) {
+	if envoy {
+		f.add("proxy", "envoy", f.at)
+	}
 }
 
 func (f *flat) ports(ports []model.Port) {
@@ -185,6 +193,7 @@ func (f *flat) gateway(g *model.Gateway) {
 	f.add("serviceAccount", g.ServiceAccount, g.Origin)
 	f.add("spiffeID", g.SPIFFEID, g.Origin)
 	f.accessLog(g.AccessLog)
+	f.proxy(g.Envoy)
 	f.settings("timeouts", g.Timeouts.Settings(), g.Origin)
 	if g.TrustedHops > 0 {
 		f.add("trustedHops", fmt.Sprint(g.TrustedHops), g.Origin)

@@ -8,6 +8,7 @@ import (
 	"github.com/meshc/meshc/compiler/model"
 	"github.com/meshc/meshc/compiler/reach"
 	"github.com/meshc/meshc/compiler/scope"
+	"github.com/meshc/meshc/compiler/target"
 )
 
 func (l *lowering) gateways() {
@@ -18,6 +19,7 @@ func (l *lowering) gateways() {
 			ServiceAccount: scope.Or(g.ServiceAccount, ref.Name),
 			SPIFFEID:       l.scope.GatewayID(g),
 			AccessLog:      l.accessLog(g.Telemetry),
+			Envoy:          l.scope.GatewayProxy(g) == target.Envoy,
 			Timeouts:       gatewayTimeouts(g.Timeouts),
 			TrustedHops:    uint32(scope.Or(g.TrustedHops, 0)),
 			Origin:         g.At,

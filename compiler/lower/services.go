@@ -9,6 +9,7 @@ import (
 	"github.com/meshc/meshc/compiler/literal"
 	"github.com/meshc/meshc/compiler/model"
 	"github.com/meshc/meshc/compiler/scope"
+	"github.com/meshc/meshc/compiler/target"
 )
 
 func (l *lowering) services() {
@@ -25,6 +26,7 @@ func (l *lowering) services() {
 			Uses:           uses(s.Uses, ref.Namespace),
 			MTLS:           l.scope.Mode(s),
 			AccessLog:      l.accessLog(s.Telemetry),
+			Envoy:          l.scope.ServiceProxy(s) == target.Envoy,
 			Origin:         s.At,
 		})
 	}

@@ -73,3 +73,21 @@ func (m *Mesh) ServicesByID() map[string][]*Service {
 	}
 	return byID
 }
+
+// RoleOf is the role of a service's workloads: one that speaks and uses nothing
+// but grpc reads xDS itself, without a proxy in its way. All others have a
+// sidecar.
+func (m *Mesh) RoleOf(s *Service) Role {
+	ports := slices.Clone(s.Ports)
+	for _, used := range s.Uses {
+		to := m.Service(used)
+		if to == nil {
+			return RoleSidecar // an external is reached through a proxy
+		}
+		ports = append(ports, to.Ports...)
+	}
+	if len(ports) == 0 || slices.ContainsFunc(ports, func(p Port) bool { return p.Protocol != GRPC }) {
+		return RoleSidecar
+	}
+	return RoleGRPC
+}

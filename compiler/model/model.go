@@ -67,6 +67,7 @@ type Service struct {
 	Allow          []Rule // any-of; none = nobody
 	Deny           []Rule // any-of; before Allow
 	AccessLog      AccessLog
+	Envoy          bool // stock Envoy, and not meshc-proxy, is meant to run beside its workloads
 	Origin         Origin
 }
 
@@ -166,6 +167,7 @@ type Gateway struct {
 	Allow          []Rule            // any-of
 	Deny           []Rule            // any-of; before Allow
 	AccessLog      AccessLog
+	Envoy          bool // it is meant to be stock Envoy, and not meshc-proxy
 	Timeouts       GatewayTimeouts
 	TrustedHops    uint32 // proxies in front that are believed
 	Origin         Origin

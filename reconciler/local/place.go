@@ -115,8 +115,8 @@ func (p *Placement) placeApp(m *model.Mesh, app *AppConfig, a *Alloc) error {
 		return nil
 	}
 	p.named[versionName(svc.Ref, app.Version)] = true
-	if i := slices.IndexFunc(svc.Ports, func(port model.Port) bool { return port.Protocol != model.HTTP }); i >= 0 {
-		p.problem("port %q of service %q is %s, which no sidecar of this version carries", svc.Ports[i].Name, svc.Ref, svc.Ports[i].Protocol)
+	if why := unrunnable(m, svc); why != "" {
+		p.problem("%s", why)
 		return nil
 	}
 	for n := range app.replicas() {
@@ -136,6 +136,20 @@ func (p *Placement) placeApp(m *model.Mesh, app *AppConfig, a *Alloc) error {
 		}
 	}
 	return nil
+}
+
+// unrunnable says why nothing here can stand beside a service, or "".
+func unrunnable(m *model.Mesh, svc *model.Service) string {
+	if m.RoleOf(svc) == model.RoleGRPC {
+		return fmt.Sprintf("service %q speaks and uses grpc alone, so its application reads xDS itself, and gets no bootstrap here", svc.Ref)
+	}
+	if i := slices.IndexFunc(svc.Ports, func(port model.Port) bool { return port.Protocol == model.TCP }); i >= 0 {
+		return fmt.Sprintf("port %q of service %q is tcp, which meshc-proxy does not carry", svc.Ports[i].Name, svc.Ref)
+	}
+	if svc.Envoy {
+		return fmt.Sprintf("service %q asks for Envoy, and meshc-proxy alone is run here", svc.Ref)
+	}
+	return ""
 }
 
 // localName is a workload's id, with its namespace in front where that is not
@@ -205,6 +219,10 @@ func (p *Placement) placeGateway(m *model.Mesh, g *GatewayEntry) {
 		return
 	}
 	p.named[gatewayName(gw.Ref)] = true
+	if gw.Envoy {
+		p.problem("gateway %q asks for Envoy, and meshc-proxy alone is run here", gw.Ref)
+		return
+	}
 	w := &model.Workload{
 		ID: gw.Name + "-0", Role: model.RoleGateway, Service: gw.Ref, Inbound: map[uint16]string{},
 	}

@@ -220,12 +220,35 @@ apps:
   - {service: web-b, version: c, command: [x]}
   - {service: api, version: v1, command: [api]}
 `)
-	for i, want := range []string{`port "main" of service "shop/rpc" is grpc`, `service "shop/web-b" version "c": another workload is called sidecar~shop/web-b-c-0`} {
+	for i, want := range []string{`service "shop/rpc" speaks and uses grpc alone`, `service "shop/web-b" version "c": another workload is called sidecar~shop/web-b-c-0`} {
 		if i >= len(p.Problems) || !strings.Contains(p.Problems[i], want) {
 			t.Errorf("problem %d of %q is not %s", i, p.Problems, want)
 		}
 	}
 	if len(p.Apps) != 2 || len(p.Workloads) != 2 {
 		t.Errorf("applications %v", p.Apps)
+	}
+}
+
+// TestWhatMeshcProxyCanStandBeside: grpc ports beside http ports are run; what
+// is meant for Envoy or speaks tcp is told and left out.
+func TestWhatMeshcProxyCanStandBeside(t *testing.T) {
+	m := shop()
+	api, web := m.Services[0], m.Services[1]
+	api.Ports = append(slices.Clone(api.Ports), model.Port{Name: "rpc", Number: 81, Protocol: model.GRPC})
+	if p := placed(t, m, shopYAML); len(p.Problems) != 0 || len(p.Apps) != 3 {
+		t.Errorf("grpc beside http: %q, %d applications", p.Problems, len(p.Apps))
+	}
+	api.Ports[1].Protocol, web.Envoy, m.Gateways[0].Envoy = model.TCP, true, true
+	p := placed(t, m, shopYAML)
+	for _, want := range []string{
+		`port "rpc" of service "shop/api" is tcp`, `service "shop/web" asks for Envoy`, `gateway "shop/edge" asks for Envoy`,
+	} {
+		if !slices.ContainsFunc(p.Problems, func(s string) bool { return strings.Contains(s, want) }) {
+			t.Errorf("%q does not say %s", p.Problems, want)
+		}
+	}
+	if len(p.Workloads) != 0 {
+		t.Errorf("%d workloads", len(p.Workloads))
 	}
 }

@@ -39,28 +39,11 @@ func serviceWorkload(m *model.Mesh, s *model.Service, version string) *model.Wor
 	return &model.Workload{
 		// A service's name holds no dot: no two pairs give one ID.
 		ID:      s.Name + "." + version + "-0",
-		Role:    defaultRole(m, s),
+		Role:    m.RoleOf(s),
 		Service: s.Ref,
 		Version: version,
 		Ready:   true,
 	}
-}
-
-// defaultRole: a service that speaks and uses nothing but grpc reads xDS itself,
-// without a proxy in its way. All others have a sidecar.
-func defaultRole(m *model.Mesh, s *model.Service) model.Role {
-	ports := slices.Clone(s.Ports)
-	for _, used := range s.Uses {
-		to := m.Service(used)
-		if to == nil {
-			return model.RoleSidecar // an external is reached through a proxy
-		}
-		ports = append(ports, to.Ports...)
-	}
-	if len(ports) == 0 || slices.ContainsFunc(ports, func(p model.Port) bool { return p.Protocol != model.GRPC }) {
-		return model.RoleSidecar
-	}
-	return model.RoleGRPC
 }
 
 // placer hands out addresses, none twice.
