@@ -10,9 +10,9 @@ import (
 	"strings"
 	"sync"
 
-	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/meshc/meshc/compiler/emit/xds/asjson"
 	"github.com/meshc/meshc/compiler/model"
 )
 
@@ -237,18 +237,11 @@ type named interface {
 func rendered[T named](list []T) ([]fragment, error) {
 	out := make([]fragment, 0, len(list))
 	for _, m := range list {
-		raw, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(m)
+		body, err := asjson.Append(nil, m, len(elementPrefix))
 		if err != nil {
 			return nil, err
 		}
-		if raw, err = json.Marshal(json.RawMessage(raw)); err != nil { // as inside a document
-			return nil, err
-		}
-		var body bytes.Buffer
-		if err := json.Indent(&body, raw, elementPrefix, "  "); err != nil {
-			return nil, err
-		}
-		out = append(out, fragment{name: nameOf(m), head: body.Bytes()})
+		out = append(out, fragment{name: nameOf(m), head: body})
 	}
 	return out, nil
 }
