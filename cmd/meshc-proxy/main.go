@@ -82,6 +82,6 @@ SIGTERM lets open requests end and exits.`,
 		},
 	}
 	f.register(cmd)
-	cmd.AddCommand(newValidateCmd(), newAgentCmd())
+	cmd.AddCommand(newValidateCmd(), newAgentCmd(), newCaptureCmd())
 	return cmd
 }
