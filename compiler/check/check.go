@@ -40,6 +40,7 @@ var intentPasses = []func(*overIntent){
 	(*overIntent).externalTLS, // what TLS to externals can do
 	(*overIntent).listenerTLS, // certificates by server name, redirects to https
 	(*overIntent).telemetry,   // formats and filters of logs
+	(*overIntent).workloads,   // pods and proxies that can be what is written
 	(*overIntent).ignored,     // fields where no request comes by
 	(*overIntent).targets,     // nothing that the proxies concerned cannot serve
 	(*overIntent).twice,       // entries that a list holds already

@@ -35,6 +35,7 @@ var blocks = [][]Entry{
 	callGraph,
 	cluster,
 	telemetry,
+	workload,
 	compile,
 	running,
 	internal,

@@ -29,6 +29,7 @@ type Config struct {
 	MTLS        *Value[string] // strict | permissive | disable
 	Proxy       *Value[string] // meshc | envoy
 	Telemetry   *Telemetry
+	Workload    *Workload
 	Features    []Feature
 	Traffic     *Traffic
 	At          diag.Range
@@ -57,6 +58,7 @@ type Service struct {
 	Security       *Security
 	Proxy          *Value[string] // meshc | envoy
 	Telemetry      *Telemetry
+	Workload       *Workload
 	Features       []Feature
 	Traffic        *Traffic
 	At             diag.Range // the label

@@ -11,6 +11,7 @@ func (c cursor) config() intent.Config {
 		MTLS:        c.optionalText("mtls"),
 		Proxy:       c.optionalText("proxy"),
 		Telemetry:   c.telemetry(),
+		Workload:    block(c, "workload", cursor.workload),
 		Traffic:     c.traffic(),
 		At:          c.label(),
 	}
@@ -40,6 +41,7 @@ func (c cursor) service(home string, namespace *intent.Value[string]) *intent.Se
 		Security:       c.security(),
 		Proxy:          c.optionalText("proxy"),
 		Telemetry:      c.telemetry(),
+		Workload:       block(c, "workload", cursor.workload),
 		Traffic:        c.traffic(),
 		At:             c.label(),
 	}

@@ -26,6 +26,7 @@ func (l *lowering) services() {
 			Uses:           uses(s.Uses, ref.Namespace),
 			MTLS:           l.scope.Mode(s),
 			AccessLog:      l.accessLog(s.Telemetry),
+			Injection:      l.injection(s.Workload),
 			Envoy:          l.scope.ServiceProxy(s) == target.Envoy,
 			Origin:         s.At,
 		})

@@ -67,7 +67,8 @@ type Service struct {
 	Allow          []Rule // any-of; none = nobody
 	Deny           []Rule // any-of; before Allow
 	AccessLog      AccessLog
-	Envoy          bool // stock Envoy, and not meshc-proxy, is meant to run beside its workloads
+	Injection      Injection // how its pods get a proxy
+	Envoy          bool      // stock Envoy, and not meshc-proxy, is meant to run beside its workloads
 	Origin         Origin
 }
 

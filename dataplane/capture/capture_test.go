@@ -181,9 +181,9 @@ func TestConnectionsAreLedToTheProxy(t *testing.T) {
 		}
 		asUser(plan.UID, func() {
 			for _, c := range []struct{ to, want string }{
-				{"127.0.0.1:9080", "127.0.0.1:9080 direct"},         // the proxy to its application
+				{"127.0.0.1:9080", "127.0.0.1:9080 direct"},        // the proxy to its application
 				{"10.96.0.1:9080", "0.0.0.0:15006 10.96.0.1:9080"}, // the proxy to its own service
-				{"10.96.3.4:80", "nobody"},                           // it is not sent back to itself
+				{"10.96.3.4:80", "nobody"},                         // it is not sent back to itself
 			} {
 				if got := strings.Replace(dial(c.to), "[::]", "0.0.0.0", 1); got != c.want {
 					t.Errorf("the proxy calls %s: %s, want %s", c.to, got, c.want)
