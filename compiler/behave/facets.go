@@ -16,6 +16,7 @@ const (
 	toFacet     = "to "
 	clientFacet = "client "
 	tlsFacet    = "tls "
+	podsFacet   = "pods "
 )
 
 // facet is one part of an outcome, for people.
@@ -136,6 +137,10 @@ func (o *Outcome) facets(split Class, other *Outcome) []facet {
 	add("request headers", o.Request.String(), always(Tune))
 	add("response headers", o.Reply.String(), always(Tune))
 	add("allowed for the rewritten path", o.Judged, always(Narrow))
+	for _, p := range o.Pods {
+		name, value, _ := strings.Cut(p, ": ")
+		add(podsFacet+name, value, always(Restart))
+	}
 	for _, c := range o.Client {
 		name, value, _ := strings.Cut(c, ": ")
 		add(clientFacet+name, value, protection[strings.TrimPrefix(name, "tls.")].class)

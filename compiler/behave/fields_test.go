@@ -13,9 +13,11 @@ import (
 // (names, owners, origins, logs and the kind of the proxy; Uses and the gateway's own part of a route are
 // told by callers and by the route that it ends in).
 var considered = map[reflect.Type]string{
-	reflect.TypeFor[model.Service](): "Ref Owner Host ServiceAccount SPIFFEID Ports Versions Uses Routes MTLS Allow Deny AccessLog Envoy Origin",
-	reflect.TypeFor[model.Port]():    "Name Number Protocol MTLS Origin",
-	reflect.TypeFor[model.Version](): "Name Labels Traffic Origin",
+	reflect.TypeFor[model.Service]():    "Ref Owner Host ServiceAccount SPIFFEID Ports Versions Uses Routes MTLS Allow Deny AccessLog Injection Envoy Origin",
+	reflect.TypeFor[model.Injection]():  "Off ExcludeInbound IncludeOutbound ExcludeOutbound ExcludeOutboundPorts UID KeepProbes Unheld Drain Image AgentImage LogLevel Requests Limits Origin",
+	reflect.TypeFor[model.Quantities](): "CPU Memory",
+	reflect.TypeFor[model.Port]():       "Name Number Protocol MTLS Origin",
+	reflect.TypeFor[model.Version]():    "Name Labels Traffic Origin",
 	reflect.TypeFor[model.Route](): "Name Ports Match Split NotFound Redirect Respond Rewrite Timeout TimeoutOrigin MaxDuration IdleTimeout Hash Sticky Mirror Upgrades CORS Retry " +
 		"RequestHeaders ResponseHeaders Delay Abort Origin",
 	reflect.TypeFor[model.Split]():           "Version BasisPoints RequestHeaders ResponseHeaders Origin",

@@ -53,6 +53,7 @@ type Outcome struct {
 	TLS      []string        `json:"tls,omitempty"`    // to an external, "name: value"
 	As       string          `json:"as,omitempty"`     // the SPIFFE ID of a gateway that goes on with the request
 	Judged   string          `json:"judged,omitempty"` // conditions on the rewritten path under which the server lets it in
+	Pods     []string        `json:"pods,omitempty"`   // how the server's pods get a proxy, "name: value"
 	Client   []string        `json:"client,omitempty"` // what a gateway gives its clients time for, "name: value"
 }
 
@@ -122,6 +123,9 @@ func outcomeOf(s *model.Service, port uint16, r *model.Route) Outcome {
 		}
 	}
 	out.Passing = passing(r)
+	for _, set := range s.Injection.Settings() {
+		out.Pods = append(out.Pods, set.Name+": "+set.Value)
+	}
 	out.Delay, out.Abort = faults(r)
 	if p := s.Port(port); p != nil {
 		out.Protocol = p.Protocol

@@ -43,6 +43,8 @@ func (s source) exact(facet string) model.Origin {
 		return settingAt(s.client, strings.TrimPrefix(facet, clientFacet))
 	case strings.HasPrefix(facet, tlsFacet):
 		return settingAt(s.tls, strings.TrimPrefix(facet, tlsFacet))
+	case strings.HasPrefix(facet, podsFacet) && s.service != nil:
+		return s.service.Injection.Origin
 	case r == nil:
 		return model.Origin{}
 	case facet == "timeout":

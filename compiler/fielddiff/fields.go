@@ -69,6 +69,7 @@ func (f *flat) service(s *model.Service) {
 	f.add("spiffeID", s.SPIFFEID, s.Origin)
 	f.add("mtls", string(s.MTLS), s.Origin)
 	f.accessLog(s.AccessLog)
+	f.settings("workload", s.Injection.Settings(), s.Injection.Origin)
 	f.proxy(s.Envoy)
 	f.ports(s.Ports)
 	for _, v := range s.Versions {

@@ -4,24 +4,12 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
-	"time"
 
 	"github.com/meshc/meshc/compiler/intent"
 	"github.com/meshc/meshc/compiler/literal"
 	"github.com/meshc/meshc/compiler/model"
 	"github.com/meshc/meshc/compiler/scope"
 )
-
-// Built-in defaults of pods with proxies. The user is that of other meshes'
-// proxies, which images already have; the drain leaves the kubelet 5 s of its
-// own default of 30 s.
-const (
-	defaultProxyUID = 1337
-	defaultDrain    = 25 * time.Second
-	defaultLogLevel = "info"
-)
-
-var defaultRequests = model.Quantities{CPU: "50m", Memory: "64Mi"}
 
 // first gives the first of two blocks' fields that was written.
 func first[B, T any](own, mesh *B, field func(*B) *T) *T {
@@ -52,7 +40,7 @@ func list[B, T any](own, mesh *B, field func(*B) []T) []T {
 // injection is what the service says, field by field before what the mesh says.
 func (l *lowering) injection(own *intent.Workload) model.Injection {
 	mesh := l.intent.Config.Workload
-	var out model.Injection
+	out := model.DefaultInjection()
 	if w := first(own, mesh, func(w *intent.Workload) *intent.Workload { return w }); w != nil {
 		out.Origin = w.At
 	}
@@ -65,7 +53,7 @@ func (l *lowering) injection(own *intent.Workload) model.Injection {
 	rewrite := first(blockOf(own, probes), blockOf(mesh, probes), func(p *intent.Probes) *intent.Value[bool] { return p.Rewrite })
 	out.KeepProbes = !scope.Or(rewrite, true)
 	out.Unheld = !scope.Or(first(own, mesh, func(w *intent.Workload) *intent.Value[bool] { return w.Hold }), true)
-	out.Drain = durationOr(first(own, mesh, func(w *intent.Workload) *intent.Value[string] { return w.Drain }), defaultDrain)
+	out.Drain = durationOr(first(own, mesh, func(w *intent.Workload) *intent.Value[string] { return w.Drain }), out.Drain)
 	proxy := func(w *intent.Workload) *intent.ProxyContainer { return w.Proxy }
 	setContainer(&out, blockOf(own, proxy), blockOf(mesh, proxy))
 	return out
@@ -79,7 +67,7 @@ func blockOf[T any](w *intent.Workload, field func(*intent.Workload) *T) *T {
 }
 
 func setCapture(out *model.Injection, own, mesh *intent.Capture) {
-	out.UID = uint32(scope.Or(first(own, mesh, func(c *intent.Capture) *intent.Value[int] { return c.UID }), defaultProxyUID))
+	out.UID = uint32(scope.Or(first(own, mesh, func(c *intent.Capture) *intent.Value[int] { return c.UID }), int(out.UID)))
 	out.ExcludeInbound = sortedPorts(list(own, mesh, func(c *intent.Capture) []intent.Value[int] { return c.ExcludeInbound }))
 	out.ExcludeOutboundPorts = sortedPorts(list(own, mesh, func(c *intent.Capture) []intent.Value[int] { return c.ExcludeOutboundPorts }))
 	out.IncludeOutbound = prefixes(list(own, mesh, func(c *intent.Capture) []intent.Value[string] { return c.IncludeOutbound }))
@@ -112,8 +100,7 @@ func setContainer(out *model.Injection, own, mesh *intent.ProxyContainer) {
 	}
 	out.Image = text(func(p *intent.ProxyContainer) *intent.Value[string] { return p.Image })
 	out.AgentImage = text(func(p *intent.ProxyContainer) *intent.Value[string] { return p.AgentImage })
-	out.LogLevel = cmp.Or(text(func(p *intent.ProxyContainer) *intent.Value[string] { return p.LogLevel }), defaultLogLevel)
-	out.Requests = defaultRequests
+	out.LogLevel = cmp.Or(text(func(p *intent.ProxyContainer) *intent.Value[string] { return p.LogLevel }), out.LogLevel)
 	if r := first(own, mesh, func(p *intent.ProxyContainer) *intent.Resources { return p.Resources }); r != nil {
 		out.Requests, out.Limits = quantities(r.Requests), quantities(r.Limits)
 	}

@@ -35,32 +35,58 @@ type Injection struct {
 // Quantities are amounts as Kubernetes writes them; "" is not said.
 type Quantities struct{ CPU, Memory string }
 
-// Settings lists what the injection comes to, but for built-in defaults.
-func (i *Injection) Settings() []Setting {
-	s := &settings{at: i.Origin}
-	if i.Origin.IsZero() {
-		return nil
+// DefaultInjection is what a mesh gets that says nothing of pods. The user is
+// the one that images know from other meshes; the drain leaves the kubelet 5 s
+// of its own default of 30 s.
+func DefaultInjection() Injection {
+	return Injection{
+		UID: 1337, Drain: 25 * time.Second, LogLevel: "info",
+		Requests: Quantities{CPU: "50m", Memory: "64Mi"},
 	}
+}
+
+// Settings lists what differs from the built-in defaults, and the limits.
+func (i *Injection) Settings() []Setting {
+	def, s := DefaultInjection(), &settings{at: i.Origin}
 	if i.Off {
 		s.add("inject", "false")
 		return s.list
+	}
+	unless := func(name, value, usual string) {
+		if value != usual {
+			s.add(name, value)
+		}
 	}
 	s.add("capture.inbound.exclude", joined(i.ExcludeInbound))
 	s.add("capture.outbound.include", joined(i.IncludeOutbound))
 	s.add("capture.outbound.exclude", joined(i.ExcludeOutbound))
 	s.add("capture.outbound.excludePorts", joined(i.ExcludeOutboundPorts))
-	s.number("capture.uid", i.UID)
-	s.add("probes.rewrite", strconv.FormatBool(!i.KeepProbes))
-	s.add("hold", strconv.FormatBool(!i.Unheld))
-	s.span("drain", i.Drain)
+	if i.UID != def.UID {
+		s.number("capture.uid", i.UID)
+	}
+	unless("probes.rewrite", strconv.FormatBool(!i.KeepProbes), "true")
+	unless("hold", strconv.FormatBool(!i.Unheld), "true")
+	if i.Drain != def.Drain {
+		s.span("drain", i.Drain)
+	}
 	s.add("proxy.image", i.Image)
 	s.add("proxy.agentImage", i.AgentImage)
-	s.add("proxy.logLevel", i.LogLevel)
-	s.add("proxy.resources.requests.cpu", i.Requests.CPU)
-	s.add("proxy.resources.requests.memory", i.Requests.Memory)
+	unless("proxy.logLevel", i.LogLevel, def.LogLevel)
+	if i.Requests != def.Requests {
+		s.add("proxy.resources.requests.cpu", unsaid(i.Requests.CPU))
+		s.add("proxy.resources.requests.memory", unsaid(i.Requests.Memory))
+	}
 	s.add("proxy.resources.limits.cpu", i.Limits.CPU)
 	s.add("proxy.resources.limits.memory", i.Limits.Memory)
 	return s.list
+}
+
+// unsaid writes an amount that is not said where the default says one.
+func unsaid(quantity string) string {
+	if quantity == "" {
+		return "none"
+	}
+	return quantity
 }
 
 func joined[T any](list []T) string {

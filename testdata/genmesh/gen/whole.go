@@ -47,6 +47,9 @@ func (m *mesh) config() string {
 	if !m.envoy && m.chance(50) {
 		f.line("proxy: \"meshc\"")
 	}
+	if m.chance(30) {
+		m.workload(f, nil)
+	}
 	if m.calls() {
 		return ended(f) // grpc-go serves neither of the following
 	}
@@ -85,6 +88,9 @@ func (m *mesh) identity(f *source, s *service) {
 	}
 	if m.chance(30) {
 		m.telemetry(f)
+	}
+	if !s.rpc && m.chance(30) {
+		m.workload(f, s)
 	}
 }
 
