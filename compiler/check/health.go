@@ -14,8 +14,8 @@ func (t *traffic) health(h *intent.Health, owner string) {
 	if h == nil {
 		return
 	}
-	if (h.HTTP == nil) == (h.TCP == nil) {
-		t.report(diag.NotExactlyOne, h.At, "%s: a health check asks by exactly one of http and tcp", owner)
+	if howMany(h.HTTP != nil, h.TCP != nil, h.GRPC != nil) != 1 {
+		t.report(diag.NotExactlyOne, h.At, "%s: a health check asks by exactly one of http, tcp and grpc", owner)
 	}
 	interval, ok := t.positive(&h.Interval, owner+": health is asked after an interval")
 	timeout, okTimeout := t.positive(&h.Timeout, owner+": an answer takes some time")
@@ -27,6 +27,17 @@ func (t *traffic) health(h *intent.Health, owner string) {
 		t.report(diag.BadPath, h.HTTP.Path.At, "%s: %q is not a path to ask for", owner, h.HTTP.Path.V).
 			Help = "a path begins with \"/\", and holds visible ASCII characters without a fragment"
 	}
+}
+
+// howMany of them hold.
+func howMany(all ...bool) int {
+	n := 0
+	for _, is := range all {
+		if is {
+			n++
+		}
+	}
+	return n
 }
 
 // requestTarget says whether a request line can carry path (RFC 9112 section
@@ -52,7 +63,7 @@ func (c *overModel) healthDenied() {
 	callers := c.callers()
 	for _, s := range c.mesh.Services {
 		for i := range s.Versions {
-			if h := s.HealthOf(s.Versions[i].Name); h != nil && h.HTTP != nil {
+			if h := s.HealthOf(s.Versions[i].Name); h != nil && (h.HTTP != nil || h.GRPC != nil) {
 				c.healthDeniedTo(s, h, callers[s.Ref])
 			}
 		}
@@ -97,16 +108,24 @@ func (c *overModel) healthDeniedTo(s *model.Service, h *model.Health, callers []
 			if s.ModeOn(p.Number) == model.MTLSDisable {
 				id = ""
 			}
-			asked := &answer.Request{Method: "GET", Host: h.HTTP.Host, Target: h.HTTP.Path}
+			asked := question(h)
 			verdict := answer.Authorize(c.mesh.TrustDomain, s, id, asked, p.Number)
 			if verdict.Allowed {
 				continue
 			}
 			d := c.report(diag.HealthDenied, h.Origin, "the health check of service %q by %s is refused by the service itself: %s", s.Name, by.what, verdict.Rule)
-			d.Witness = "GET http://" + h.HTTP.Host + h.HTTP.Path
-			d.Help = "allow GET " + h.HTTP.Path + " from every caller"
+			d.Witness = asked.Method + " http://" + asked.Host + asked.Target
+			d.Help = "allow " + asked.Method + " " + asked.Target + " from every caller"
 		}
 	}
+}
+
+// question is the request that asks.
+func question(h *model.Health) *answer.Request {
+	if h.GRPC != nil {
+		return &answer.Request{Method: "POST", Host: h.GRPC.Authority, Target: "/grpc.health.v1.Health/Check"}
+	}
+	return &answer.Request{Method: "GET", Host: h.HTTP.Host, Target: h.HTTP.Path}
 }
 
 func (c *overModel) has(code diag.Code, at diag.Range) bool {

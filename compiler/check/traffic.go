@@ -13,7 +13,7 @@ import (
 // traffic judges every block where it is written, and then the blocks that
 // meet in one version or external.
 func (c *overIntent) traffic() {
-	t := &traffic{overIntent: c, said: map[diag.Range]bool{}}
+	t := &traffic{overIntent: c, said: map[diag.Range]bool{}, streams: map[*intent.Value[int]]bool{}}
 	t.written(c.mesh.Config.Traffic, "the mesh")
 	for _, s := range c.mesh.Services {
 		t.written(s.Traffic, fmt.Sprintf("service %q", s.Name.V))
@@ -41,12 +41,15 @@ func (c *overIntent) traffic() {
 	for _, e := range c.mesh.Externals {
 		t.met(c.scope.ExternalTraffic(e), meeting{what: fmt.Sprintf("external %q", e.Name.V), external: true, ports: e.Ports, endpoints: len(e.Endpoints)})
 	}
+	t.streamsUnused()
 }
 
 // traffic is the pass while it runs.
 type traffic struct {
 	*overIntent
 	said map[diag.Range]bool // places of a block that many inherit, and that have their diagnostic
+
+	streams map[*intent.Value[int]]bool // each concurrentStreams: some port speaks HTTP/2
 }
 
 // meeting is where blocks meet.
@@ -81,6 +84,7 @@ func (t *traffic) met(b *intent.Traffic, m meeting) {
 		t.once(diag.MaxRetriesUnused, b.Connections.MaxRetries.At, "%s has a retry budget, which takes the place of maxRetries", m.what).
 			related(b.RetryBudget.At, "the retry budget").help("leave one of them out")
 	}
+	t.speakingHTTP2(b, m)
 	t.ejection(b, m)
 	t.requestLimit(b, m)
 	if p := hashingPolicy(b); p != nil && m.external {

@@ -26,6 +26,7 @@ var blocks = [][]Entry{
 	routing,
 	change,
 	matching,
+	limits,
 	edge,
 	security,
 	rules,

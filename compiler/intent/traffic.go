@@ -18,6 +18,7 @@ type Connections struct {
 	Max, MaxPending, MaxRequests, MaxRetries *Value[int]
 	Clients                                  *Value[int]
 	RequestsPerConnection                    *Value[int]
+	ConcurrentStreams                        *Value[int]
 	Idle, MaxAge                             *Value[string]
 	Keepalive                                *Keepalive
 	At                                       diag.Range
@@ -61,10 +62,12 @@ type FailurePercent struct {
 	At                    diag.Range
 }
 
-// Health asks endpoints whether they are well, by exactly one of HTTP and TCP.
+// Health asks endpoints whether they are well, by exactly one of HTTP, TCP
+// and GRPC.
 type Health struct {
 	HTTP                         *HealthHTTP
 	TCP                          *HealthTCP
+	GRPC                         *HealthGRPC
 	Interval, Timeout            Value[string]
 	HealthyAfter, UnhealthyAfter *Value[int]
 	Port                         *Value[string]
@@ -83,6 +86,12 @@ type HealthHTTP struct {
 type HealthTCP struct {
 	Send    *Value[string]
 	Receive []Value[string]
+	At      diag.Range
+}
+
+// HealthGRPC asks by a call.
+type HealthGRPC struct {
+	Service *Value[string]
 	At      diag.Range
 }
 

@@ -33,6 +33,7 @@ func (c cursor) connections() *intent.Connections {
 		MaxRetries:            c.optionalNumber("maxRetries"),
 		Clients:               c.optionalNumber("clients"),
 		RequestsPerConnection: c.optionalNumber("requestsPerConnection"),
+		ConcurrentStreams:     c.optionalNumber("concurrentStreams"),
 		Idle:                  c.optionalText("idle"),
 		MaxAge:                c.optionalText("maxAge"),
 		Keepalive:             block(c, "keepalive", cursor.keepalive),
@@ -84,6 +85,7 @@ func (c cursor) health() *intent.Health {
 	return &intent.Health{
 		HTTP:           block(c, "http", cursor.healthHTTP),
 		TCP:            block(c, "tcp", cursor.healthTCP),
+		GRPC:           block(c, "grpc", cursor.healthGRPC),
 		Interval:       c.required("interval").text(),
 		Timeout:        c.required("timeout").text(),
 		HealthyAfter:   c.optionalNumber("healthyAfter"),
@@ -104,6 +106,10 @@ func (c cursor) healthHTTP() *intent.HealthHTTP {
 
 func (c cursor) healthTCP() *intent.HealthTCP {
 	return &intent.HealthTCP{Send: c.optionalText("send"), Receive: c.texts("receive"), At: c.label()}
+}
+
+func (c cursor) healthGRPC() *intent.HealthGRPC {
+	return &intent.HealthGRPC{Service: c.optionalText("service"), At: c.label()}
 }
 
 func (c cursor) balance() *intent.Balance {

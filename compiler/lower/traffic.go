@@ -54,6 +54,7 @@ func connections(c *intent.Connections) *model.Connections {
 		MaxRetries:            share(c.MaxRetries, model.DefaultMaxRetries),
 		Clients:               clients,
 		RequestsPerConnection: numberOr(c.RequestsPerConnection, 0),
+		ConcurrentStreams:     numberOr(c.ConcurrentStreams, 0),
 		Idle:                  durationOr(c.Idle, model.DefaultUpstreamIdle),
 		MaxAge:                durationOr(c.MaxAge, 0),
 		Keepalive:             mapped(c.Keepalive, keepalive),
@@ -123,6 +124,9 @@ func health(h *intent.Health, host string, ports []*intent.Port) *model.Health {
 	}
 	if h.TCP != nil {
 		out.TCP = &model.HealthTCP{Send: scope.Or(h.TCP.Send, ""), Receive: texts(h.TCP.Receive)}
+	}
+	if h.GRPC != nil {
+		out.GRPC = &model.HealthGRPC{Service: scope.Or(h.GRPC.Service, ""), Authority: strings.ToLower(host)}
 	}
 	if h.Port != nil {
 		p := scope.Port(ports, h.Port.V)

@@ -80,6 +80,7 @@ func (c *Connections) settings(s *settings) {
 	s.number("connections.maxRetries", c.MaxRetries)
 	s.number("connections.clients", c.Clients)
 	s.number("connections.requestsPerConnection", c.RequestsPerConnection)
+	s.number("connections.concurrentStreams", c.ConcurrentStreams)
 	s.add("connections.idle", limit(c.Idle))
 	s.span("connections.maxAge", c.MaxAge)
 	if k := c.Keepalive; k != nil {
@@ -131,6 +132,9 @@ func (h *Health) settings(s *settings) {
 	}
 	if h.TCP != nil {
 		s.add("health.tcp", fmt.Sprintf("send %q, receive %q", h.TCP.Send, h.TCP.Receive))
+	}
+	if h.GRPC != nil {
+		s.add("health.grpc", fmt.Sprintf("%s is asked about %q", h.GRPC.Authority, h.GRPC.Service))
 	}
 	s.span("health.interval", h.Interval)
 	s.span("health.timeout", h.Timeout)

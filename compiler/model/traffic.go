@@ -49,6 +49,7 @@ type Connections struct {
 	Max, MaxPending, MaxRequests, MaxRetries uint32
 	Clients                                  uint32        // among which the written limits were divided; at least 1
 	RequestsPerConnection                    uint32        // 0 = no limit
+	ConcurrentStreams                        uint32        // on one connection of a grpc port; 0 = no limit of one's own
 	Idle                                     time.Duration // 0 = no limit
 	MaxAge                                   time.Duration // 0 = no limit
 	Keepalive                                *Keepalive    // nil: off
@@ -95,10 +96,12 @@ type FailurePercent struct {
 	Origin                           Origin
 }
 
-// Health asks endpoints whether they are well; exactly one of HTTP and TCP.
+// Health asks endpoints whether they are well; exactly one of HTTP, TCP
+// and GRPC.
 type Health struct {
 	HTTP                         *HealthHTTP
 	TCP                          *HealthTCP
+	GRPC                         *HealthGRPC
 	Interval, Timeout            time.Duration
 	HealthyAfter, UnhealthyAfter uint32
 	Port                         uint16 // service port that is asked; 0 = the one that is called
@@ -116,6 +119,12 @@ type HealthHTTP struct {
 type HealthTCP struct {
 	Send    string
 	Receive []string
+}
+
+// HealthGRPC asks by a call of grpc.health.v1.Health.Check.
+type HealthGRPC struct {
+	Service   string // "" = the server as a whole
+	Authority string
 }
 
 // BalancePolicy spreads requests over endpoints.

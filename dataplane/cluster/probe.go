@@ -24,11 +24,15 @@ type prober struct {
 	in     *bufio.Reader
 	limit  *io.LimitedReader
 	unhook func() bool
+	calls  *http.Transport // of gRPC checks
 }
 
 func (p *prober) ask(ctx context.Context, s *State) Outcome {
-	if s.health.TCP != nil {
+	switch {
+	case s.health.TCP != nil:
 		return p.askTCP(ctx, s, s.health.TCP)
+	case s.health.GRPC != nil:
+		return p.askGRPC(ctx, s, s.health.GRPC)
 	}
 	if p.conn != nil {
 		// The server may have closed it in the meantime: that says nothing.
@@ -43,19 +47,25 @@ func (p *prober) ask(ctx context.Context, s *State) Outcome {
 	return o
 }
 
-// dial connects, TLS handshake included. The connection ends with the endpoint.
+// connect to an endpoint, TLS handshake included.
+func connect(ctx context.Context, to netip.AddrPort, conf *tls.Config) (net.Conn, error) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", to.String())
+	if err != nil || conf == nil {
+		return conn, err
+	}
+	secure := tls.Client(conn, conf)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return secure, nil
+}
+
+// dial connects. The connection ends with the endpoint.
 func (p *prober) dial(ctx context.Context, conf *tls.Config) error {
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", p.target.String())
+	conn, err := connect(ctx, p.target, conf)
 	if err != nil {
 		return err
-	}
-	if conf != nil {
-		secure := tls.Client(conn, conf)
-		if err := secure.HandshakeContext(ctx); err != nil {
-			_ = conn.Close()
-			return err
-		}
-		conn = secure
 	}
 	p.conn, p.limit = conn, &io.LimitedReader{R: conn, N: maxAnswer}
 	p.in = bufio.NewReader(p.limit)
@@ -64,6 +74,9 @@ func (p *prober) dial(ctx context.Context, conf *tls.Config) error {
 }
 
 func (p *prober) drop() {
+	if p.calls != nil {
+		p.calls.CloseIdleConnections()
+	}
 	if p.conn != nil {
 		p.unhook()
 		_ = p.conn.Close()

@@ -94,6 +94,9 @@ func clusterOf(m *clusterv3.Cluster) (*Cluster, error) {
 	if c.Template.Health, err = healthChecks(m); err != nil {
 		return nil, err
 	}
+	if h := c.Template.Health; h != nil && h.GRPC != nil && c.Template.Protocol != snapshot.UpstreamHTTP2 {
+		return nil, errors.New("health_checks[0]: grpc_health_check: only of clusters that speak HTTP/2")
+	}
 	if c.TLS, err = upstreamTLS(m.GetTransportSocket()); err != nil {
 		return nil, fmt.Errorf("transport_socket: %w", err)
 	}

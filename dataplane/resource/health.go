@@ -57,8 +57,10 @@ func healthCheck(c *corev3.HealthCheck) (*snapshot.Health, error) {
 		h.HTTP, err = httpCheck(by.HttpHealthCheck)
 	case *corev3.HealthCheck_TcpHealthCheck_:
 		h.TCP, err = tcpCheck(by.TcpHealthCheck)
+	case *corev3.HealthCheck_GrpcHealthCheck_:
+		h.GRPC = &snapshot.HealthGRPC{Service: by.GrpcHealthCheck.GetServiceName(), Authority: by.GrpcHealthCheck.GetAuthority()}
 	default:
-		err = errors.New("needs http_health_check or tcp_health_check")
+		err = errors.New("needs http_health_check, tcp_health_check or grpc_health_check")
 	}
 	return h, err
 }

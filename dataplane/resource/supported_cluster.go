@@ -66,12 +66,16 @@ var clusterMessages = []support.Message{
 		support.F("timeout", ""), support.F("interval", ""), support.F("no_traffic_interval", "60 s when absent"),
 		support.F("unhealthy_threshold", ""), support.F("healthy_threshold", ""),
 		support.F("http_health_check", ""), support.F("tcp_health_check", ""),
+		support.F("grpc_health_check", "of clusters that speak HTTP/2"),
 	}},
 	{Name: "envoy.config.core.v3.HealthCheck.HttpHealthCheck", Fields: []support.Field{
 		support.F("host", "the cluster's name when empty"), support.F("path", ""), support.F("expected_statuses", "200 when empty"),
 		support.F("method", "GET"), support.F("codec_client_type", "HTTP1"),
 	}},
 	{Name: "envoy.config.core.v3.HealthCheck.TcpHealthCheck", Fields: []support.Field{support.F("send", ""), support.F("receive", "")}},
+	{Name: "envoy.config.core.v3.HealthCheck.GrpcHealthCheck", Fields: []support.Field{
+		support.F("service_name", ""), support.F("authority", "the cluster's name when empty"),
+	}},
 	{Name: "envoy.config.core.v3.HealthCheck.Payload", Fields: []support.Field{
 		support.F("text", "in hexadecimal"), support.F("binary", ""),
 	}},

@@ -2,8 +2,8 @@ package snapshot
 
 import "time"
 
-// Health says how endpoints are asked whether they are well: exactly one of HTTP
-// and TCP.
+// Health says how endpoints are asked whether they are well: exactly one of HTTP,
+// TCP and GRPC.
 type Health struct {
 	Interval  time.Duration // between a result and the next question
 	NoTraffic time.Duration // the same, in clusters that have had no connection
@@ -14,6 +14,7 @@ type Health struct {
 
 	HTTP *HealthHTTP
 	TCP  *HealthTCP
+	GRPC *HealthGRPC
 }
 
 // HealthHTTP is a GET request over HTTP/1.1.
@@ -29,4 +30,10 @@ type StatusRange struct{ From, To int }
 type HealthTCP struct {
 	Send    []byte
 	Receive [][]byte // that the answer must hold, in this order; none: to connect is enough
+}
+
+// HealthGRPC is a call of grpc.health.v1.Health.Check.
+type HealthGRPC struct {
+	Service   string // "" = the server as a whole
+	Authority string // "" = the cluster's name
 }

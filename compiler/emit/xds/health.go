@@ -26,9 +26,15 @@ func setHealth(c *clusterv3.Cluster, h *model.Health) {
 		HealthyThreshold:   uint32Value(h.HealthyAfter),
 		UnhealthyThreshold: uint32Value(h.UnhealthyAfter),
 	}
-	if h.HTTP != nil {
+	switch {
+	case h.HTTP != nil:
 		check.HealthChecker = &corev3.HealthCheck_HttpHealthCheck_{HttpHealthCheck: httpHealth(h.HTTP)}
-	} else {
+	case h.GRPC != nil:
+		// Unsaid, the authority would be the name of the cluster.
+		check.HealthChecker = &corev3.HealthCheck_GrpcHealthCheck_{GrpcHealthCheck: &corev3.HealthCheck_GrpcHealthCheck{
+			ServiceName: h.GRPC.Service, Authority: h.GRPC.Authority,
+		}}
+	default:
 		check.HealthChecker = &corev3.HealthCheck_TcpHealthCheck_{TcpHealthCheck: tcpHealth(h.TCP)}
 	}
 	c.HealthChecks = []*corev3.HealthCheck{check}

@@ -54,7 +54,7 @@ func setProtocol(c *clusterv3.Cluster, p model.Protocol, limits *model.Connectio
 	explicit := &httpv3.HttpProtocolOptions_ExplicitHttpConfig{}
 	switch {
 	case p == model.GRPC:
-		explicit.ProtocolConfig = &httpv3.HttpProtocolOptions_ExplicitHttpConfig_Http2ProtocolOptions{Http2ProtocolOptions: &corev3.Http2ProtocolOptions{}}
+		explicit.ProtocolConfig = &httpv3.HttpProtocolOptions_ExplicitHttpConfig_Http2ProtocolOptions{Http2ProtocolOptions: streams(limits)}
 	case limits != nil:
 		explicit.ProtocolConfig = &httpv3.HttpProtocolOptions_ExplicitHttpConfig_HttpProtocolOptions{HttpProtocolOptions: &corev3.Http1ProtocolOptions{}}
 	default:
@@ -67,6 +67,14 @@ func setProtocol(c *clusterv3.Cluster, p model.Protocol, limits *model.Connectio
 	}
 	c.TypedExtensionProtocolOptions = map[string]*anypb.Any{httpOptions: packed}
 	return nil
+}
+
+func streams(c *model.Connections) *corev3.Http2ProtocolOptions {
+	out := &corev3.Http2ProtocolOptions{}
+	if c != nil && c.ConcurrentStreams > 0 {
+		out.MaxConcurrentStreams = uint32Value(c.ConcurrentStreams)
+	}
+	return out
 }
 
 // connectionLimits limit what one connection is used for.

@@ -58,6 +58,7 @@ func generate(seed uint64, k kind) *Generated {
 		m.write(s)
 	}
 	m.writeExternal()
+	m.writeStore()
 	if m.gateway {
 		m.writeGateway()
 	}

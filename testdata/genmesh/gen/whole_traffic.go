@@ -13,6 +13,9 @@ func (m *mesh) blocks(f *source, owner string, s *service) {
 	}
 	if m.chance(60) {
 		f.line("connections: {%s}", m.amounts())
+		if owner == "mesh" && m.chance(50) {
+			f.line("connections: concurrentStreams: 100")
+		}
 	}
 	if m.budget && m.chance(60) {
 		f.line("retryBudget: {percent: %s%s}", m.pick("0.01", "20.25", "100"), m.maybe(", minConcurrency: 2"))

@@ -1,0 +1,33 @@
+package gen
+
+import "fmt"
+
+// writeStore adds a service and an external that speak gRPC alone and are
+// reached through proxies, with what only HTTP/2 can do, and who calls both.
+func (m *mesh) writeStore() {
+	if !m.whole || m.allAdmin || m.allHashed || m.chance(60) {
+		return // they have no other port and no keys
+	}
+	f := newSource()
+	f.open("service: store")
+	f.line("namespace: \"shop\"")
+	f.line("ports: rpc: {number: 9000, protocol: \"grpc\"}")
+	f.line("uses: ledger: {}")
+	f.line("versions: v1: %s", m.overHTTP2())
+	f.line("traffic: %s", m.streams())
+	f.close()
+	f.line("service: teller: {namespace: \"shop\", uses: {store: {}, ledger: {}}}")
+	f.line("external: ledger: {namespace: \"shop\", host: \"ledger.example\", ports: rpc: {number: 9000, protocol: \"grpc\"}, traffic: %s}", m.streams())
+	m.files["shop/store.cue"] = f.String()
+}
+
+func (m *mesh) overHTTP2() string {
+	if m.chance(50) {
+		return "{}"
+	}
+	return "traffic: " + m.streams()
+}
+
+func (m *mesh) streams() string {
+	return fmt.Sprintf("{connections: concurrentStreams: %d, health: {grpc: {%s}, interval: \"5s\", timeout: \"1s\"}}", 1+m.dice.IntN(200), m.maybe("service: \"shop.v1.Store\""))
+}
