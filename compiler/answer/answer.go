@@ -138,11 +138,14 @@ type Retry struct {
 // Fault that may be injected.
 type Fault struct {
 	Name    string `json:"name"`
-	What    string `json:"what"` // "delay 7s" or "abort 500"
+	What    string `json:"what"` // "delay 7s", "abort 500", "abort grpc unavailable" or "bandwidth 64 KiB/s"
 	Percent string `json:"percent"`
 	Until   string `json:"until"`
 	Active  bool   `json:"active"` // its end has not passed
 	At      string `json:"at,omitempty"`
+
+	// MaxActive is how many requests faults hold at a time; 0: no limit.
+	MaxActive uint32 `json:"maxActive,omitempty"`
 }
 
 // Connection to the server.

@@ -74,11 +74,10 @@ func (a *asking) taken(s *model.Service, port uint16, rule *model.Route) *Taken 
 			ResponseHeaders: headerChanges(d.ResponseHeaders),
 		})
 	}
-	if d := rule.Delay; d != nil {
-		out.Faults = append(out.Faults, a.fault(d.Name, "delay "+d.Fixed.String(), d.BasisPoints, d.Until, place(d.Origin)))
-	}
-	if b := rule.Abort; b != nil {
-		out.Faults = append(out.Faults, a.fault(b.Name, fmt.Sprintf("abort %d", b.Status), b.BasisPoints, b.Until, place(b.Origin)))
+	for _, f := range rule.Faults() {
+		if f.Concerns(a.out.Caller.Ref) && a.meets(f.Match) {
+			out.Faults = append(out.Faults, a.fault(f))
+		}
 	}
 	return out
 }
@@ -114,10 +113,15 @@ func headerChanges(h model.HeaderOps) []HeaderChange {
 	return out
 }
 
-func (a *asking) fault(name, what string, bp uint32, until time.Time, at string) Fault {
+// meets says that the request is one of an any-of list.
+func (a *asking) meets(any []model.Match) bool {
+	return len(any) == 0 || slices.ContainsFunc(any, func(m model.Match) bool { return Accepts(&m, a.req) })
+}
+
+func (a *asking) fault(f model.Fault) Fault {
 	return Fault{
-		Name: name, What: what, Percent: literal.FormatPercent(bp), At: at,
-		Until: until.Format(time.RFC3339), Active: a.now.Before(until),
+		Name: f.Name, What: f.Kind + " " + f.What, Percent: literal.FormatPercent(f.BasisPoints), At: place(f.Origin),
+		Until: f.Until.Format(time.RFC3339), Active: a.now.Before(f.Until), MaxActive: f.MaxActive,
 	}
 }
 

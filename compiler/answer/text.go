@@ -121,6 +121,9 @@ func (t *Taken) text(line printer) {
 		if !f.Active {
 			state = "ended " + f.Until
 		}
+		if f.MaxActive > 0 {
+			state = fmt.Sprintf("at most %d at a time, %s", f.MaxActive, state)
+		}
 		line("fault", "%q %s for %s %%, %s%s", f.Name, f.What, f.Percent, state, in(f.At))
 	}
 	headerText(line, "request", t.RequestHeaders)

@@ -133,6 +133,7 @@ func (o *Outcome) facets(split Class, other *Outcome) []facet {
 	add("retries", o.Retry.String(), always(Tune))
 	add("delay", o.Delay.String(), always(Fault))
 	add("abort", o.Abort.String(), always(Fault))
+	add("bandwidth", o.Slow.String(), always(Fault))
 	add("hash", strings.Join(o.Hash, ", "), always(Tune))
 	add("request headers", o.Request.String(), always(Tune))
 	add("response headers", o.Reply.String(), always(Tune))
@@ -298,11 +299,11 @@ func (f *FaultOf) String() string {
 	if f == nil {
 		return ""
 	}
-	what := f.Fixed.String()
-	if f.Status != 0 {
-		what = strconv.Itoa(int(f.Status))
+	bound := ""
+	if f.MaxActive > 0 {
+		bound = fmt.Sprintf(", at most %d at a time,", f.MaxActive)
 	}
-	return fmt.Sprintf("%s for %s until %s", what, literalPercent(f.BasisPoints), f.Until.Format(time.RFC3339))
+	return fmt.Sprintf("%s for %s%s until %s", f.What, literalPercent(f.BasisPoints), bound, f.Until.Format(time.RFC3339))
 }
 
 // String writes changes of headers in the order in which they are made.

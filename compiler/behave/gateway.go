@@ -32,7 +32,11 @@ func gatewayTable(m *model.Mesh, g *model.Gateway, port uint16) table {
 		here := reach.OfHost(h.Host)
 		out.rules = append(out.rules, rule{reach.All(here, refused), Outcome{Verdict: Denied}, source{origin: rulesOf(g)}})
 		for _, r := range h.Routes {
-			out.rules = append(out.rules, throughGateway(m, g, r, reach.All(here, reach.OfMatches(r.Route.Match)))...)
+			for _, variant := range r.Route.ForCaller(g.Ref).Variants() {
+				some := *r
+				some.Route = variant
+				out.rules = append(out.rules, throughGateway(m, g, &some, reach.All(here, reach.OfMatches(variant.Match)))...)
+			}
 		}
 		out.rules = append(out.rules, rule{here, Outcome{Verdict: NoRoute}, source{origin: l.Origin}})
 	}

@@ -45,6 +45,7 @@ type Outcome struct {
 	Retry    *Retry          `json:"retry,omitempty"`
 	Delay    *FaultOf        `json:"delay,omitempty"`
 	Abort    *FaultOf        `json:"abort,omitempty"`
+	Slow     *FaultOf        `json:"bandwidth,omitempty"`
 	Request  HeaderOps       `json:"requestHeaders,omitzero"`
 	Reply    HeaderOps       `json:"responseHeaders,omitzero"`
 	Protocol model.Protocol  `json:"protocol,omitempty"` // of the port
@@ -83,10 +84,10 @@ type Retry struct {
 
 // FaultOf a share of the requests, until it ends.
 type FaultOf struct {
-	Fixed       time.Duration `json:"fixed,omitempty"`
-	Status      uint32        `json:"status,omitempty"`
-	BasisPoints uint32        `json:"basisPoints"`
-	Until       time.Time     `json:"until"`
+	What        string    `json:"what"` // "7s", "503", "grpc unavailable", "64 KiB/s"
+	BasisPoints uint32    `json:"basisPoints"`
+	MaxActive   uint32    `json:"maxActive,omitempty"`
+	Until       time.Time `json:"until"`
 }
 
 // key is equal for equal outcomes.
@@ -126,7 +127,7 @@ func outcomeOf(s *model.Service, port uint16, r *model.Route) Outcome {
 	for _, set := range s.Injection.Settings() {
 		out.Pods = append(out.Pods, set.Name+": "+set.Value)
 	}
-	out.Delay, out.Abort = faults(r)
+	out.inject(r)
 	if p := s.Port(port); p != nil {
 		out.Protocol = p.Protocol
 	}
@@ -177,21 +178,26 @@ func hashes(s *model.Service, r *model.Route) bool {
 	})
 }
 
-// faults of a route.
-func faults(r *model.Route) (delay, abort *FaultOf) {
-	if d := r.Delay; d != nil {
-		delay = &FaultOf{Fixed: d.Fixed, BasisPoints: d.BasisPoints, Until: d.Until.UTC()}
+// inject adds the faults of a variant of a route, which are for all requests that
+// it takes.
+func (o *Outcome) inject(r *model.Route) {
+	for _, f := range r.Faults() {
+		of := &FaultOf{What: f.What, BasisPoints: f.BasisPoints, MaxActive: f.MaxActive, Until: f.Until.UTC()}
+		switch f.Kind {
+		case "delay":
+			o.Delay = of
+		case "abort":
+			o.Abort = of
+		default:
+			o.Slow = of
+		}
 	}
-	if a := r.Abort; a != nil {
-		abort = &FaultOf{Status: a.Status, BasisPoints: a.BasisPoints, Until: a.Until.UTC()}
-	}
-	return delay, abort
 }
 
 // replied is the outcome of a route that answers by itself.
 func replied(r *model.Route) Outcome {
 	out := Outcome{Verdict: Replied, Reply: headerOps(r.ResponseHeaders), Passing: passing(r)}
-	out.Delay, out.Abort = faults(r)
+	out.inject(r)
 	if r.Redirect != nil {
 		plain := *r.Redirect
 		plain.Origin = model.Origin{}

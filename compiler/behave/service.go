@@ -38,10 +38,26 @@ func serviceTable(s *model.Service, port uint16) table {
 	out := table{otherwise: Outcome{Verdict: NoRoute}, from: source{service: s, origin: s.Origin}}
 	for _, r := range s.Routes {
 		if slices.Contains(r.Ports, port) {
-			from := source{name: r.Name, service: s, route: r, origin: r.Origin}
-			out.rules = append(out.rules, routeRules(s, port, r, reach.OfMatches(r.Match), from, anybody{})...)
+			for _, variant := range r.Variants() {
+				out.rules = append(out.rules, variantRules(s, port, variant)...)
+			}
 		}
 	}
+	return out
+}
+
+// variantRules are those of the callers that faults single out, and of all others.
+func variantRules(s *model.Service, port uint16, r *model.Route) []rule {
+	takes := reach.OfMatches(r.Match)
+	var out []rule
+	add := func(r *model.Route, when reach.Pred) {
+		from := source{name: r.Name, service: s, route: r, origin: r.Origin}
+		out = append(out, routeRules(s, port, r, when, from, anybody{})...)
+	}
+	for _, c := range r.Chosen() {
+		add(r.ForCaller(c.Ref), reach.All(takes, reach.Is(identity, reach.Exactly(c.SPIFFEID))))
+	}
+	add(r.ForCaller(model.Ref{}), takes)
 	return out
 }
 

@@ -55,6 +55,8 @@ func (s source) exact(facet string) model.Origin {
 		return r.Delay.Origin
 	case facet == "abort" && r.Abort != nil:
 		return r.Abort.Origin
+	case facet == "bandwidth" && r.Bandwidth != nil:
+		return r.Bandwidth.Origin
 	case facet == "rewrite" && r.Rewrite != nil:
 		return r.Rewrite.Origin
 	case facet == "redirect" && r.Redirect != nil:

@@ -22,6 +22,7 @@ type callGraph struct {
 // order of references.
 type callee struct {
 	what     string // `service "shop/cart"`
+	ref      model.Ref
 	name     string // "shop/cart"
 	service  *model.Service
 	external *model.External
@@ -64,7 +65,7 @@ func newCallGraph(m *model.Mesh) *callGraph {
 }
 
 func (g *callGraph) add(ref model.Ref, c callee) {
-	c.name, c.cycle = ref.String(), -1
+	c.ref, c.name, c.cycle = ref, ref.String(), -1
 	g.index[ref] = len(g.nodes)
 	g.nodes = append(g.nodes, c)
 }

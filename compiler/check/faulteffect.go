@@ -56,7 +56,7 @@ func (c *overModel) delayOverCaller(s *model.Service, r *model.Route) {
 	g := c.graph()
 	for _, v := range g.nodes[g.index[s.Ref]].callers {
 		by := &g.nodes[v]
-		if by.service == nil || len(by.callers) == 0 {
+		if by.service == nil || len(by.callers) == 0 || !r.Delay.Concerns(by.service.Ref) {
 			continue
 		}
 		longest, at, bounded := longestPatience(by.service)
@@ -104,9 +104,17 @@ func (c *overModel) faultBeforeRoute(r *model.Route) {
 			return
 		}
 	}
-	if a := r.Abort; a != nil && r.Retry != nil && retriesStatus(r.Retry, a.Status) {
-		c.report(diag.FaultBeforeRoute, a.Origin, "fault %q answers %d in place of route %q, whose retries of %d do not see it: nothing is tried again", a.Name, a.Status, r.Name, a.Status)
+	if a := r.Abort; a != nil && r.Retry != nil && retriesAbort(r.Retry, a) {
+		c.report(diag.FaultBeforeRoute, a.Origin, "fault %q answers %s in place of route %q, whose retries of %s do not see it: nothing is tried again", a.Name, a.What(), r.Name, a.What())
 	}
+}
+
+// retriesAbort says that an answer like that of a would be tried again.
+func retriesAbort(r *model.Retry, a *model.Abort) bool {
+	if a.GRPCStatus != 0 {
+		return slices.Contains(r.On, model.GRPCStatusNames[a.GRPCStatus])
+	}
+	return retriesStatus(r, a.Status)
 }
 
 // retriesStatus says that an answer with a status would be tried again.
@@ -120,31 +128,34 @@ func retriesStatus(r *model.Retry, status uint32) bool {
 // faultRadius remarks who depends on a service of which a fault takes at least
 // half of a route's requests.
 func (c *overModel) faultRadius(s *model.Service, r *model.Route) {
-	share, name, at := uint32(0), "", diag.Range{}
-	if r.Abort != nil {
-		share, name, at = r.Abort.BasisPoints, r.Abort.Name, r.Abort.Origin
+	var most model.Fault
+	for _, f := range r.Faults() {
+		if f.BasisPoints > most.BasisPoints || f.BasisPoints == most.BasisPoints && f.Kind == "abort" {
+			most = f
+		}
 	}
-	if r.Delay != nil && r.Delay.BasisPoints > share {
-		share, name, at = r.Delay.BasisPoints, r.Delay.Name, r.Delay.Origin
-	}
-	if share < largeRadius {
+	if most.BasisPoints < largeRadius || most.MaxActive > 0 {
 		return
 	}
-	if services, gateways, path := c.graph().dependants(s.Ref); services+gateways > 0 {
-		c.report(diag.FaultRadius, at, "fault %q takes %d.%02d %% of the requests of route %q, on which %d of %d services and %d of %d gateways depend: %s",
-			name, share/100, share%100, r.Name, services, len(c.mesh.Services)-1, gateways, len(c.mesh.Gateways), path)
+	which := "the"
+	if len(most.Match) > 0 {
+		which = "some"
+	}
+	if services, gateways, path := c.graph().dependants(s.Ref, &most.FaultScope); services+gateways > 0 {
+		c.report(diag.FaultRadius, most.Origin, "fault %q takes %d.%02d %% of %s requests of route %q, on which %d of %d services and %d of %d gateways depend: %s",
+			most.Name, most.BasisPoints/100, most.BasisPoints%100, which, r.Name, services, len(c.mesh.Services)-1, gateways, len(c.mesh.Gateways), path)
 	}
 }
 
-// dependants counts who reaches a service by calls, and shows the way of the
-// one that is found last, the farthest away.
-func (g *callGraph) dependants(ref model.Ref) (services, gateways int, path string) {
+// dependants counts who reaches a service by calls that a fault is for, and
+// shows the way of the one that is found last, the farthest away.
+func (g *callGraph) dependants(ref model.Ref, of *model.FaultScope) (services, gateways int, path string) {
 	start := g.index[ref]
 	next := map[int]int{start: start}
 	queue := []int{start}
 	for i := 0; i < len(queue); i++ {
 		for _, v := range g.nodes[queue[i]].callers {
-			if _, seen := next[v]; seen {
+			if _, seen := next[v]; seen || queue[i] == start && !of.Concerns(g.nodes[v].ref) {
 				continue
 			}
 			next[v] = queue[i]

@@ -12,27 +12,37 @@ import (
 
 func (c *overIntent) faults() {
 	for _, s := range c.mesh.Services {
-		delayed, aborted := map[string]claim{}, map[string]claim{}
+		taken := map[string]map[string]claim{"delays": {}, "aborts": {}, "slows down": {}}
+		bounds := map[string]*intent.Fault{}
 		for _, f := range s.Faults {
 			known := c.faultRoute(s, f)
-			if f.Delay == nil && f.Abort == nil {
-				c.report(diag.FaultDoesNothing, f.Name.At, "fault %q injects neither delay nor abort", f.Name.V).
+			if f.Delay == nil && f.Abort == nil && f.Bandwidth == nil {
+				c.report(diag.FaultDoesNothing, f.Name.At, "fault %q injects neither delay nor abort nor bandwidth", f.Name.V).
 					WithChoice("take the fault away", diag.Edit{Op: diag.RemoveField, Range: f.Name.At})
 			}
 			c.delay(f)
 			c.abort(f)
-			if _, err := literal.Time(f.Until.V); err != nil {
-				d := c.report(diag.BadTime, f.Until.At, "fault %q: %s", f.Name.V, err)
-				if _, err := time.Parse(time.DateOnly, f.Until.V); err == nil {
-					d.WithChoice("end it as that day begins in UTC", diag.Edit{Op: diag.SetText, Range: f.Until.At, Old: f.Until.V, New: f.Until.V + "T00:00:00Z"})
+			c.bandwidth(f)
+			c.faultEnd(f)
+			if !known {
+				continue
+			}
+			c.faultScope(s, f)
+			c.faultBound(bounds, f)
+			for verb, written := range map[string]bool{"delays": f.Delay != nil, "aborts": f.Abort != nil, "slows down": f.Bandwidth != nil} {
+				if written {
+					c.onceOnRoute(taken[verb], f, verb)
 				}
 			}
-			if known && f.Delay != nil {
-				c.onceOnRoute(delayed, f, "delays")
-			}
-			if known && f.Abort != nil {
-				c.onceOnRoute(aborted, f, "aborts")
-			}
+		}
+	}
+}
+
+func (c *overIntent) faultEnd(f *intent.Fault) {
+	if _, err := literal.Time(f.Until.V); err != nil {
+		d := c.report(diag.BadTime, f.Until.At, "fault %q: %s", f.Name.V, err)
+		if _, err := time.Parse(time.DateOnly, f.Until.V); err == nil {
+			d.WithChoice("end it as that day begins in UTC", diag.Edit{Op: diag.SetText, Range: f.Until.At, Old: f.Until.V, New: f.Until.V + "T00:00:00Z"})
 		}
 	}
 }
@@ -86,14 +96,18 @@ func (c *overIntent) delay(f *intent.Fault) {
 }
 
 func (c *overIntent) abort(f *intent.Fault) {
-	if f.Abort == nil {
+	a := f.Abort
+	if a == nil {
 		return
 	}
-	// Envoy's FaultAbort takes 200 to 599.
-	if status := f.Abort.Status; status.V < 200 || status.V > 599 {
-		c.report(diag.WrongValue, status.At, "fault %q: status %d is not between 200 and 599", f.Name.V, status.V)
+	if (a.Status == nil) == (a.GRPCStatus == nil) {
+		c.report(diag.NotExactlyOne, a.At, "fault %q: an abort is exactly one of `status` and `grpcStatus`", f.Name.V)
 	}
-	c.share(f, f.Abort.Percent, f.Abort.At)
+	// Envoy's FaultAbort takes 200 to 599.
+	if a.Status != nil && (a.Status.V < 200 || a.Status.V > 599) {
+		c.report(diag.WrongValue, a.Status.At, "fault %q: status %d is not between 200 and 599", f.Name.V, a.Status.V)
+	}
+	c.share(f, a.Percent, a.At)
 }
 
 func (c *overIntent) share(f *intent.Fault, percent intent.Value[string], around diag.Range) {

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/meshc/meshc/compiler/diag"
@@ -49,7 +50,7 @@ func (c *overIntent) gatewayChanges(s *intent.Service, g *intent.GatewayRoute) {
 		if r.Port != nil && r.Port.V != port.Name.V {
 			continue
 		}
-		about := aboutOf(r)
+		about := aboutOf(r, faultMatches(s, r))
 		for _, what := range changes {
 			if at, ok := about[what.name]; ok {
 				d := c.report(diag.GatewayChangesMatch, what.at, "gateway route %q changes %s, and route %q of service %q goes by it", g.Name.V, what.name, r.Name.V, s.Name.V)
@@ -96,10 +97,22 @@ func changedHeaders(h *intent.HeaderOps) []intent.Value[string] {
 	return out
 }
 
-// aboutOf is what a route matches on, rewrites or keeps of a request.
-func aboutOf(r *intent.Route) map[string]diag.Range {
+// faultMatches are what the faults of a route match on.
+func faultMatches(s *intent.Service, r *intent.Route) []*intent.Match {
+	var out []*intent.Match
+	for _, f := range s.Faults {
+		if f.On.V == r.Name.V {
+			out = append(out, f.Match...)
+		}
+	}
+	return out
+}
+
+// aboutOf is what a route, with its faults, matches on, rewrites or keeps of a
+// request.
+func aboutOf(r *intent.Route, faults []*intent.Match) map[string]diag.Range {
 	out := map[string]diag.Range{}
-	for _, m := range append(r.Match[:len(r.Match):len(r.Match)], r.Except...) {
+	for _, m := range slices.Concat(r.Match, r.Except, faults) {
 		if m.Path != nil {
 			out["the path"] = m.Path.At
 		}

@@ -30,16 +30,16 @@ func (c *overModel) claimID(first map[string]claim, id string, by claim) {
 	d.Related = []diag.Related{{Range: other.at, Message: "the other one"}}
 }
 
-// expiredFaults reports each fault once, also when it delays and aborts.
+// expiredFaults reports each fault once, also when it does several things.
 func (c *overModel) expiredFaults() {
 	for _, s := range c.mesh.Services {
 		for _, r := range s.Routes {
-			delay, abort := r.Delay, r.Abort
-			if delay != nil {
-				c.expired(s, delay.Name, delay.Until, delay.Origin)
-			}
-			if abort != nil && (delay == nil || delay.Name != abort.Name) {
-				c.expired(s, abort.Name, abort.Until, abort.Origin)
+			seen := map[string]bool{}
+			for _, f := range r.Faults() {
+				if !seen[f.Name] {
+					c.expired(s, f.Name, f.Until, f.Origin)
+				}
+				seen[f.Name] = true
 			}
 		}
 	}

@@ -1,13 +1,15 @@
 package diag
 
-// Codes of what proxies tell: 5000 to 5019.
+// Codes of what proxies tell, and of whom faults are for: 5000 to 5019.
 const (
 	BadLogFormat         Code = "MSH5001" // an operator that no proxy knows
 	BadLogPlace          Code = "MSH5002" // neither a stream nor an absolute path
 	TelemetryDoesNothing Code = "MSH5003" // a field that another makes useless
+	FaultWithoutEffect   Code = "MSH5010" // a fault that no request meets
+	FaultBounds          Code = "MSH5011" // two bounds of the faults of one route
 )
 
-// telemetry is 5xxx: metrics, traces and logs.
+// telemetry is 5xxx: metrics, traces and logs, and whom faults are for.
 var telemetry = []Entry{
 	{BadLogFormat, Error, "not a format of an access log",
 		"A format is text with Envoy's command operators between percent signs; a percent sign itself is written \"%%\". Operators that not every proxy knows are refused, because a proxy would refuse the whole listener.",
@@ -18,4 +20,10 @@ var telemetry = []Entry{
 	{TelemetryDoesNothing, Error, "a telemetry field that has no effect",
 		"Another field makes it useless: it would be accepted and do nothing.",
 		"accessLog: {off: true, text: \"%DURATION%\"}", "accessLog: text: \"%DURATION%\""},
+	{FaultWithoutEffect, Error, "a fault that no request meets",
+		"Its `match` takes none of the requests of its route, its `from` names nobody who calls the service, or its `maxActive` bounds what holds nothing. It would be accepted and do nothing.",
+		"faults: slow: {on: \"rest\", from: [], delay: {fixed: \"7s\", percent: 10}, until: \"2099-01-01T00:00:00Z\"}", "faults: slow: {on: \"rest\", delay: {fixed: \"7s\", percent: 10}, until: \"2099-01-01T00:00:00Z\"}"},
+	{FaultBounds, Error, "two bounds of the faults of one route",
+		"A proxy has one bound for all faults that a route injects, and a request may meet several of them. So all faults of a route write the same `maxActive`, or none does.",
+		"faults: {a: {on: \"rest\", maxActive: 5, delay: {...}}, b: {on: \"rest\", bandwidth: {...}}}", "faults: {a: {on: \"rest\", maxActive: 5, delay: {...}}, b: {on: \"rest\", maxActive: 5, bandwidth: {...}}}"},
 }

@@ -40,7 +40,7 @@ var traffic = []Entry{
 		"The bound of the pause doubles from `base` up to `max`.",
 		"backoff: {base: \"1s\", max: \"500ms\"}", "backoff: {base: \"100ms\", max: \"500ms\"}"},
 	{GRPCCondition, Error, "a gRPC status on an http port",
-		"cancelled, deadline-exceeded, internal, resource-exhausted and unavailable are read from the grpc-status of an answer, which an http service does not send.",
+		"cancelled, deadline-exceeded, internal, resource-exhausted and unavailable are read from the grpc-status of an answer, which an http service does not send; and clients of http do not read the `grpcStatus` of a fault.",
 		"retries: {attempts: 1, on: [\"unavailable\"]}", "retries: {attempts: 1, on: [\"503\"]}"},
 	{RateLimitedUnused, Warning, "a pause that no answer could ask for",
 		"`rateLimited` reads a header of the answer. Failures such as connect-failure or reset have no answer.",

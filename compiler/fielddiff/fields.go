@@ -116,11 +116,8 @@ func (f *flat) route(path string, r *model.Route) {
 	}
 	f.headers(path+".requestHeaders", r.RequestHeaders, r.Origin)
 	f.headers(path+".responseHeaders", r.ResponseHeaders, r.Origin)
-	if d := r.Delay; d != nil {
-		f.fault(path+".delay", d.Name, d.Fixed.String(), d.BasisPoints, d.Until, d.Origin)
-	}
-	if b := r.Abort; b != nil {
-		f.fault(path+".abort", b.Name, fmt.Sprint(b.Status), b.BasisPoints, b.Until, b.Origin)
+	for _, fault := range r.Faults() {
+		f.fault(path+"."+fault.Kind, &fault)
 	}
 }
 
@@ -135,8 +132,10 @@ func (f *flat) onTheWay(path string, r *model.Route) {
 	f.retry(path+".retries", r)
 }
 
-func (f *flat) fault(path, name, what string, bp uint32, until time.Time, origin diag.Range) {
-	f.add(path, fmt.Sprintf("%s for %s %% until %s (%s)", what, literal.FormatPercent(bp), until.UTC().Format(time.RFC3339), name), origin)
+func (f *flat) fault(path string, of *model.Fault) {
+	f.add(path, fmt.Sprintf("%s for %s %% until %s (%s)", of.What, literal.FormatPercent(of.BasisPoints), of.Until.UTC().Format(time.RFC3339), of.Name), of.Origin)
+	f.add(path+".for", of.Text(), of.Origin)
+	f.add(path+".match", matchText(of.Match), of.Origin)
 }
 
 func (f *flat) retry(path string, route *model.Route) {

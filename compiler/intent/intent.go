@@ -136,30 +136,6 @@ type HeaderOps struct {
 	At     diag.Range
 }
 
-// Fault injects a delay, an abort or both into the requests of one route.
-type Fault struct {
-	Name  Value[string]
-	On    Value[string] // route name
-	Delay *Delay
-	Abort *Abort
-	Until Value[string] // RFC 3339
-	At    diag.Range
-}
-
-// Delay holds a fixed delay for a share of requests.
-type Delay struct {
-	Fixed   Value[string]
-	Percent Value[string]
-	At      diag.Range
-}
-
-// Abort answers a share of requests with a status.
-type Abort struct {
-	Status  Value[int]
-	Percent Value[string]
-	At      diag.Range
-}
-
 // Gateway is one entry of `gateway:`.
 type Gateway struct {
 	Name           Value[string]

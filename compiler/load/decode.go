@@ -102,17 +102,6 @@ func (c cursor) headerOps(name string) *intent.HeaderOps {
 	return &intent.HeaderOps{Set: h.pairs("set"), Add: h.pairs("add"), Remove: h.texts("remove"), At: h.label()}
 }
 
-func (c cursor) fault() *intent.Fault {
-	f := &intent.Fault{Name: c.name(), On: c.required("on").text(), Until: c.required("until").text(), At: c.label()}
-	if d, ok := c.field("delay"); ok {
-		f.Delay = &intent.Delay{Fixed: d.required("fixed").text(), Percent: d.required("percent").decimal(), At: d.label()}
-	}
-	if a, ok := c.field("abort"); ok {
-		f.Abort = &intent.Abort{Status: a.required("status").number(), Percent: a.required("percent").decimal(), At: a.label()}
-	}
-	return f
-}
-
 func (c cursor) gateway(home string, namespace *intent.Value[string]) *intent.Gateway {
 	return &intent.Gateway{
 		Name:           c.name(),

@@ -127,7 +127,7 @@ func wantReviews() *intent.Service {
 		Faults: []*intent.Fault{{
 			Name: text("slow"), On: text("zeta"), Until: text("2099-01-01T00:00:00Z"),
 			Delay: &intent.Delay{Fixed: text("7s"), Percent: text("0.25")},
-			Abort: &intent.Abort{Status: number(503), Percent: text("10")},
+			Abort: &intent.Abort{Status: &intent.Value[int]{V: 503}, Percent: text("10")},
 		}},
 		Security: &intent.Security{MTLS: texty("strict"), HasAllow: true, Allow: []*intent.Rule{
 			{From: list("web", "*"), Methods: list("GET"), Paths: []*intent.PathMatch{{Kind: text("prefix"), Value: text("/x")}}},

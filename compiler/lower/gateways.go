@@ -97,7 +97,7 @@ func (l *lowering) expand(g *intent.Gateway, rule *gatewayRule) {
 			continue
 		}
 		joint := *r
-		joint.Match, joint.Ports = met, []uint16{port}
+		joint.Match, joint.Ports, joint.Faulted = met, []uint16{port}, meetFaulted(r.Faulted, rule.match)
 		out := &model.GatewayRoute{
 			Name:    rule.intent.Name.V + "/" + r.Name,
 			Service: svc.Ref,

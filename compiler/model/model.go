@@ -113,6 +113,8 @@ type Route struct {
 	ResponseHeaders HeaderOps
 	Delay           *Delay
 	Abort           *Abort
+	Bandwidth       *Bandwidth
+	Faulted         []*Faulted // what Delay, Abort and Bandwidth come to where they are not for every request
 	Origin          Origin
 }
 
@@ -139,24 +141,6 @@ type HeaderOps struct {
 
 // Header is one name and value.
 type Header struct{ Name, Value string }
-
-// Delay holds a share of requests for a fixed time.
-type Delay struct {
-	Name        string // of the fault
-	Fixed       time.Duration
-	BasisPoints uint32
-	Until       time.Time
-	Origin      Origin
-}
-
-// Abort answers a share of requests with Status.
-type Abort struct {
-	Name        string
-	Status      uint32
-	BasisPoints uint32
-	Until       time.Time
-	Origin      Origin
-}
 
 // Gateway is one ingress gateway.
 type Gateway struct {

@@ -51,8 +51,16 @@ var unserved = map[string]struct{ place, field, refusal string }{
 	"gateway.*.listeners.*.proxyProtocol": {"gateway", `listeners: web: proxyProtocol: true`, "proxy_protocol"},
 	"service.*.routes.*.mirror":           {"service", "versions: v2: {}\n\troutes: all: {to: v1: 100, mirror: [{version: \"v2\", percent: 1}]}", "request_mirror_policies"},
 	"service.*.routes.*.upgrades":         {"service", "routes: all: {to: v1: 100, upgrades: [\"websocket\"]}", "upgrade_configs"},
+	"service.*.faults.*.maxActive":        {"service", faulted + `delay: {fixed: "1s", percent: 1}, maxActive: 1}`, "max_active_faults"},
+	"service.*.faults.*.bandwidth":        {"service", faulted + `bandwidth: {kibPerSecond: 1, percent: 1}}`, "response_rate_limit"},
+	"service.*.faults.*.abort.grpcStatus": {"service", `ports: rpc: {number: 81, protocol: "grpc"}
+	routes: {call: {port: "rpc", to: v1: 100}, rest: {port: "http", to: v1: 100}}
+	faults: x: {on: "call", until: "2099-01-01T00:00:00Z", abort: {grpcStatus: "internal", percent: 1}}`, "grpc_status"},
 	"service.*.routes.*.cors":             {"service", "routes: all: {to: v1: 100, cors: origins: [{exact: \"https://shop.test\"}]}", "Cors"},
 }
+
+// faulted begins a fault of the default route.
+const faulted = `faults: x: {on: "default", until: "2099-01-01T00:00:00Z", `
 
 // TestUnservedRowsAreRefused: a mesh that writes a field which meshc-proxy does
 // not serve is an error of vet where meshc-proxy would have to serve it; compiled

@@ -14,23 +14,41 @@ import (
 // faultConfig is the per-route config of the fault filter, nil when no fault
 // of r is on at now.
 func faultConfig(r *model.Route, now time.Time) (*anypb.Any, error) {
-	out := &faultv3.HTTPFault{}
+	out, bound := &faultv3.HTTPFault{}, uint32(0)
 	if d := r.Delay; d != nil && d.Until.After(now) && d.BasisPoints > 0 {
+		bound = d.MaxActive
 		out.Delay = &commonfaultv3.FaultDelay{
 			FaultDelaySecifier: &commonfaultv3.FaultDelay_FixedDelay{FixedDelay: duration(d.Fixed)},
 			Percentage:         percentage(d.BasisPoints),
 		}
 	}
 	if a := r.Abort; a != nil && a.Until.After(now) && a.BasisPoints > 0 {
-		out.Abort = &faultv3.FaultAbort{
-			ErrorType:  &faultv3.FaultAbort_HttpStatus{HttpStatus: a.Status},
-			Percentage: percentage(a.BasisPoints),
+		out.Abort = faultAbort(a)
+	}
+	if b := r.Bandwidth; b != nil && b.Until.After(now) && b.BasisPoints > 0 {
+		bound = b.MaxActive
+		out.ResponseRateLimit = &commonfaultv3.FaultRateLimit{
+			LimitType: &commonfaultv3.FaultRateLimit_FixedLimit_{
+				FixedLimit: &commonfaultv3.FaultRateLimit_FixedLimit{LimitKbps: uint64(b.KiBPerSecond)},
+			},
+			Percentage: percentage(b.BasisPoints),
 		}
 	}
-	if out.Delay == nil && out.Abort == nil {
+	if out.Delay == nil && out.Abort == nil && out.ResponseRateLimit == nil {
 		return nil, nil
 	}
+	if bound > 0 {
+		out.MaxActiveFaults = uint32Value(bound)
+	}
 	return toAny(out)
+}
+
+func faultAbort(a *model.Abort) *faultv3.FaultAbort {
+	out := &faultv3.FaultAbort{ErrorType: &faultv3.FaultAbort_HttpStatus{HttpStatus: a.Status}, Percentage: percentage(a.BasisPoints)}
+	if a.GRPCStatus != 0 {
+		out.ErrorType = &faultv3.FaultAbort_GrpcStatus{GrpcStatus: a.GRPCStatus}
+	}
+	return out
 }
 
 // percentage in millionths: with a smaller denominator a fraction that Envoy
@@ -52,11 +70,8 @@ func NextExpiry(m *model.Mesh, now time.Time) time.Time {
 		}
 	}
 	for r := range allRoutes(m) {
-		if r.Delay != nil {
-			consider(r.Delay.Until)
-		}
-		if r.Abort != nil {
-			consider(r.Abort.Until)
+		for _, f := range r.Faults() {
+			consider(f.Until)
 		}
 	}
 	return next

@@ -68,11 +68,13 @@ func (e *emitter) grpcRoutes(s *model.Service, port uint16) (*routev3.RouteConfi
 		if !appliesTo(r, port) {
 			continue
 		}
-		list, err := e.grpcRoute(s, r, port)
-		if err != nil {
-			return nil, fmt.Errorf("for a client of role grpc, route %q of %s: %w", r.Name, s.Ref, err)
+		for _, variant := range r.ForCaller(e.self.Service).Variants() {
+			list, err := e.grpcRoute(s, variant, port)
+			if err != nil {
+				return nil, fmt.Errorf("for a client of role grpc, route %q of %s: %w", r.Name, s.Ref, err)
+			}
+			vhost.Routes = append(vhost.Routes, list...)
 		}
-		vhost.Routes = append(vhost.Routes, list...)
 	}
 	return &routev3.RouteConfiguration{Name: name, VirtualHosts: []*routev3.VirtualHost{vhost}}, nil
 }

@@ -75,11 +75,13 @@ type unit struct {
 }
 
 // unitKey names a service or external as clients of one role see it, with the
-// ports on which they are bound.
+// ports on which they are bound. Where faults are for some callers each of these
+// sees it in a way of its own.
 type unitKey struct {
 	to    model.Ref
 	role  model.Role
 	ports string
+	as    model.Ref // zero for every caller that no fault singles out
 }
 
 // Render writes the resources of w, to stand behind a key at the top level of
@@ -109,7 +111,7 @@ func (r *Renderer) outbound(e *emitter, ref model.Ref) error {
 	if !ok {
 		return e.outbound(ref) // at an address that is no IPv4 address
 	}
-	u := r.unit(unitKey{ref, e.self.Role, ports})
+	u := r.unit(unitKey{ref, e.self.Role, ports, e.singledOut(ref)})
 	u.once.Do(func() {
 		self := *e.self
 		self.Outbound = maps.Clone(holes)
@@ -151,6 +153,21 @@ func (e *emitter) holes(ref model.Ref) (holes map[string]string, ports string, o
 		ports += fmt.Sprint(addr.Port(), ",")
 	}
 	return holes, ports, true
+}
+
+// singledOut is the proxy's own service where some fault of ref is for it and
+// not for others.
+func (e *emitter) singledOut(ref model.Ref) model.Ref {
+	if s := e.mesh.Service(ref); s != nil {
+		for _, r := range s.Routes {
+			for _, c := range r.Chosen() {
+				if c.Ref == e.self.Service {
+					return c.Ref
+				}
+			}
+		}
+	}
+	return model.Ref{}
 }
 
 func (e *emitter) portsOf(ref model.Ref) []model.Port {

@@ -19,9 +19,22 @@ import (
 // would be the same draw.
 const weightUnit = 429_481
 
-// routes says one rule for the port that the connection is for: one Envoy
-// route per match, all with the same name and action.
+// routes says one rule for the port that the connection is for, where faults are
+// for a part of its requests in several variants.
 func (e *emitter) routes(name string, s *model.Service, r *model.Route, port uint16) ([]*routev3.Route, error) {
+	var out []*routev3.Route
+	for _, variant := range r.ForCaller(e.self.Service).Variants() {
+		list, err := e.variant(name, s, variant, port)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, list...)
+	}
+	return out, nil
+}
+
+// variant is one Envoy route per match, all with the same name and action.
+func (e *emitter) variant(name string, s *model.Service, r *model.Route, port uint16) ([]*routev3.Route, error) {
 	matches, err := routeMatches(r.Match)
 	if err != nil {
 		return nil, fmt.Errorf("route %q of %s: %w", name, s.Ref, err)

@@ -55,6 +55,7 @@ func TestEveryConstructOccursOften(t *testing.T) {
 
 // forEnvoy lists every construct that meshes for Envoy have beside those.
 var forEnvoy = []string{
+	"fault.bandwidth", "fault.from", "fault.match", "fault.maxActive",
 	"balance", "balance.hash", "clocks", "connections", "cors", "hash", "health", "health.port", "mirror", "outliers", "retries.backoff", "retries.rateLimited",
 	"retryBudget", "traffic.connectTimeout", "traffic.external", "traffic.service", "traffic.version",
 	"sticky", "upgrades",

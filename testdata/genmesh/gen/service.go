@@ -82,7 +82,7 @@ func (m *mesh) routes(f *source, s *service) {
 	m.passing(f, s)
 	f.close()
 	f.close()
-	m.faults(f, n)
+	m.faults(f, s, n)
 }
 
 func (m *mesh) action(f *source, s *service) {
@@ -185,8 +185,10 @@ func (m *mesh) headers(f *source, field string) {
 }
 
 // faults concern the rest and, where there is one, the first rule.
-func (m *mesh) faults(f *source, rules int) {
-	if m.chance(35) {
+func (m *mesh) faults(f *source, s *service, rules int) {
+	if m.envoy && m.chance(40) {
+		m.narrowFaults(f, s)
+	} else if m.chance(35) {
 		f.line("faults: slow: {on: \"rest\", delay: {fixed: \"2s\", percent: %s}, until: %s}", m.pick("10", "0.01", "100"), quote(expiry))
 		m.use("fault.delay")
 	}

@@ -84,9 +84,7 @@ func (m *mesh) rpcRoutes(f *source, s *service) {
 	m.rpcAction(f, s)
 	f.close()
 	f.close()
-	if m.chance(30) {
-		f.line("faults: slow: {on: \"rest\", delay: {fixed: \"1s\", percent: 5}, until: %s}", quote(expiry))
-	}
+	m.rpcFaults(f)
 }
 
 func (m *mesh) rpcAction(f *source, s *service) {
