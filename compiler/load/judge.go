@@ -77,7 +77,7 @@ func (j *judgement) walk(v cue.Value, s *shape, p []string) {
 	j.checkOneOf(s, names, p)
 	for _, name := range s.names {
 		if s.required[name] && !slices.Contains(names, name) {
-			j.missing(s, p, name)
+			j.missing(s, p, names, name)
 		}
 	}
 }
@@ -155,10 +155,17 @@ func (j *judgement) unknown(s *shape, p []string) {
 	j.report(p, d)
 }
 
-func (j *judgement) missing(s *shape, p []string, name string) {
+// missing reports a required field that is not among the names which are
+// written, unless one of them is that name misspelt: it has its diagnostic.
+func (j *judgement) missing(s *shape, p, names []string, name string) {
+	at := append(slices.Clone(p), name)
+	if slices.ContainsFunc(names, func(n string) bool { return s.fields[n] == nil && closest(n, s.names) == name }) {
+		j.done[pathKey(at)] = true
+		return
+	}
 	d := diag.New(diag.MissingField, j.ix.label(p), "%s lacks the field %q", pathString(p), name)
 	d.Help = "give " + name + ": " + s.fields[name].want()
-	j.report(append(slices.Clone(p), name), d)
+	j.report(at, d)
 }
 
 // checkConcrete reports a value that stays a constraint.

@@ -134,6 +134,14 @@ func TestMistakesAndNearMisses(t *testing.T) {
 			[]string{"a.cue", "package mesh\nimport \"list\"\nservice: a: {}\n"},
 			[]string{"a.cue:2:8-8 MSH1001"},
 		},
+		"a required field under a misspelt name is one mistake": {
+			[]string{"a.cue", "package mesh\nservice: a: ports: http: {numbr: 80, protocol: \"http\"}\n"},
+			[]string{"a.cue:2:27-32 MSH1002"},
+		},
+		"a required field and a name that is not meant for it are two": {
+			[]string{"a.cue", "package mesh\nservice: a: ports: http: {weight: 80, protocol: \"http\"}\n"},
+			[]string{"a.cue:2:20-24 MSH1004", "a.cue:2:27-33 MSH1002"},
+		},
 		"a default of the user's": {
 			[]string{"a.cue", "package mesh\nservice: [string]: owner: *\"a\" | string\n", "b/b.cue", "package mesh\nservice: x: {}\n"},
 			nil,

@@ -12,12 +12,7 @@ import (
 // nearest is the help for a name that nobody knows: the nearest known one, or
 // all of a few; "" where there is nothing to say.
 func nearest(name string, known []string) string {
-	best, distance := "", len(name)/3+1
-	for _, k := range known {
-		if d := diag.EditDistance(name, k); d <= distance && (best == "" || d < distance) {
-			best, distance = k, d
-		}
-	}
+	best := closest(name, known)
 	switch {
 	case best != "":
 		return fmt.Sprintf("did you mean %q?", best)
@@ -25,6 +20,18 @@ func nearest(name string, known []string) string {
 		return "known here: " + strings.Join(known, ", ")
 	}
 	return ""
+}
+
+// closest gives the known name that a name is a misspelling of, perhaps; "" for
+// none.
+func closest(name string, known []string) string {
+	best, distance := "", len(name)/3+1
+	for _, k := range known {
+		if d := diag.EditDistance(name, k); d <= distance && (best == "" || d < distance) {
+			best, distance = k, d
+		}
+	}
+	return best
 }
 
 // renameField gives d the fix for an unknown field where only one name can be
