@@ -23,6 +23,7 @@ func (c *overIntent) traffic() {
 	}
 	for _, e := range c.mesh.Externals {
 		t.written(e.Traffic, fmt.Sprintf("external %q", e.Name.V))
+		t.placeless(e)
 	}
 	for _, s := range c.mesh.Services {
 		for _, r := range s.Routes {
@@ -73,6 +74,7 @@ func (t *traffic) written(b *intent.Traffic, owner string) {
 	t.outliers(b.Outliers, owner)
 	t.health(b.Health, owner)
 	t.balance(b.Balance, owner)
+	t.locality(b.Locality, owner)
 }
 
 // met judges blocks together that may come from different owners.
@@ -87,6 +89,7 @@ func (t *traffic) met(b *intent.Traffic, m meeting) {
 	t.speakingHTTP2(b, m)
 	t.ejection(b, m)
 	t.requestLimit(b, m)
+	t.placesMet(b, m)
 	if p := hashingPolicy(b); p != nil && m.external {
 		t.once(diag.HashMissing, p.At, "%s has no routes whose `hash` %s could choose by", m.what, p.V)
 	}

@@ -33,6 +33,7 @@ var blocks = [][]Entry{
 	originTLS,
 	resilience,
 	traffic,
+	place,
 	callGraph,
 	cluster,
 	telemetry,

@@ -105,6 +105,11 @@ func traffic() *model.Traffic {
 			Policy: model.LeastRequest, Choices: 2, RingMin: 1, RingMax: 2, Table: 3, PanicBasisPoints: 5000,
 			SlowStart: &model.SlowStart{Window: time.Minute, MinBasisPoints: 1000, AggressionHundredths: 100},
 		},
+		Locality: &model.LocalityPolicy{
+			Mode: model.LocalityFailover, MinCluster: 6,
+			Failover:   []model.Failover{{From: model.PlaceOf("eu/a/1"), To: []model.Locality{model.PlaceOf("us/b/2")}}},
+			Distribute: []model.Distribution{{From: model.PlaceOf("eu/a/1"), To: []model.PlaceShare{{Place: model.PlaceOf("us/b/2"), BasisPoints: 10_000}}}},
+		},
 	}
 }
 

@@ -10,6 +10,7 @@ type Traffic struct {
 	Outliers       *Outliers
 	Health         *Health
 	Balance        *Balance
+	Locality       *Locality
 	At             diag.Range
 }
 

@@ -11,6 +11,7 @@ func (c cursor) traffic() *intent.Traffic {
 			Outliers:       block(t, "outliers", cursor.outliers),
 			Health:         block(t, "health", cursor.health),
 			Balance:        block(t, "balance", cursor.balance),
+			Locality:       block(t, "locality", cursor.locality),
 			At:             t.label(),
 		}
 	})

@@ -43,7 +43,7 @@ func (l *lowering) externals() {
 			Ports:     ports(e.Ports),
 			Endpoints: slices.Compact(endpoints),
 			Timeout:   durationOr(e.Timeout, DefaultTimeout),
-			Traffic:   traffic(l.scope.ExternalTraffic(e), e.Host.V, nil),
+			Traffic:   placeless(traffic(l.scope.ExternalTraffic(e), e.Host.V, nil)),
 			TLS:       externalTLS(e),
 			Origin:    e.At,
 

@@ -21,6 +21,7 @@ func traffic(t *intent.Traffic, host string, ports []*intent.Port) *model.Traffi
 		RetryBudget:    mapped(t.RetryBudget, retryBudget),
 		Outliers:       mapped(t.Outliers, outliers),
 		Balance:        mapped(t.Balance, balance),
+		Locality:       mapped(t.Locality, locality),
 	}
 	if t.ConnectTimeout != nil {
 		out.ConnectTimeoutOrigin = t.ConnectTimeout.At

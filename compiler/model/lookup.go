@@ -65,6 +65,15 @@ func (s *Service) HealthOf(version string) *Health {
 	return nil
 }
 
+// LocalityOf says which places get the requests to a version; nil when all are
+// alike, or when there is no such version.
+func (s *Service) LocalityOf(version string) *LocalityPolicy {
+	if v := s.Version(version); v != nil && v.Traffic != nil {
+		return v.Traffic.Locality
+	}
+	return nil
+}
+
 // ServicesByID groups the services by SPIFFE ID; one ID usually has one.
 func (m *Mesh) ServicesByID() map[string][]*Service {
 	byID := make(map[string][]*Service, len(m.Services))

@@ -66,6 +66,7 @@ func (t *Traffic) Settings() []Setting {
 	t.Outliers.settings(s)
 	t.Health.settings(s)
 	t.Balance.settings(s)
+	t.Locality.settings(s)
 	return s.list
 }
 

@@ -42,6 +42,7 @@ type Traffic struct {
 	Outliers             *Outliers
 	Health               *Health
 	Balance              *Balance
+	Locality             *LocalityPolicy // never of an external
 }
 
 // Connections are limits for each calling proxy, already divided by Clients.

@@ -20,7 +20,8 @@ type Workload struct {
 	Role    Role   `json:"role"`    // sidecar, gateway or grpc
 	Service Ref    `json:"service"` // the service, or the gateway for RoleGateway
 	Version string `json:"version,omitempty"`
-	Zone    string `json:"zone,omitempty"`
+	// Locality is where it runs; zero when nobody says.
+	Locality Locality `json:"locality,omitzero"`
 
 	// Inbound is where peers reach this instance, by service port: the
 	// sidecar's inbound listener, or the application itself for RoleGRPC. For

@@ -26,6 +26,7 @@ func overlay(base, top *intent.Traffic) *intent.Traffic {
 		Outliers:       either(top.Outliers, base.Outliers),
 		Health:         either(top.Health, base.Health),
 		Balance:        either(top.Balance, base.Balance),
+		Locality:       either(top.Locality, base.Locality),
 		At:             top.At,
 	}
 }

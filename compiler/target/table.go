@@ -6,6 +6,7 @@ var Table = []Row{
 	{"mesh.trustDomain", Both, All},
 	{"mesh.mtls", Both, All},
 	{"mesh.traffic", Callers, Proxies},
+	{"mesh.traffic.locality", Callers, Envoy},
 	{"mesh.telemetry", Both, Proxies},
 	{"namespace", Nobody, All},
 
@@ -14,6 +15,7 @@ var Table = []Row{
 	{"service.*.ports.*.protocol=tcp", Both, Envoy},
 	{"service.*.versions", Callers, All},
 	{"service.*.versions.*.traffic", Callers, Proxies},
+	{"service.*.versions.*.traffic.locality", Callers, Envoy},
 	{"service.*.uses", Own, All},
 	{"service.*.routes", Callers, All},
 	{"service.*.routes.*.match.[].cookies", Callers, Proxies}, // gRFC A28: path and headers only
@@ -54,6 +56,7 @@ var Table = []Row{
 	{"service.*.security", Both, All},
 	{"service.*.security.allow", Own, Proxies},
 	{"service.*.traffic", Callers, Proxies},
+	{"service.*.traffic.locality", Callers, Envoy},
 	{"service.*.security.deny", Own, Proxies},
 	{"service.*.telemetry", Own, Proxies},
 

@@ -104,6 +104,9 @@ func check(w *model.Workload) []error {
 	if w.Role != model.RoleSidecar && len(w.App)+len(w.Outbound) > 0 {
 		bad("app and outbound are for the role sidecar only")
 	}
+	if err := w.Locality.Validate(); err != nil {
+		bad("locality: %w", err)
+	}
 	errs = append(errs, checkPorts("inbound", w.Inbound)...)
 	errs = append(errs, checkPorts("app", w.App)...)
 	for key, addr := range w.Outbound {

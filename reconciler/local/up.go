@@ -345,7 +345,7 @@ func (r *runner) runProxy(m *model.Mesh, w *model.Workload) error {
 		return err
 	}
 	bootstrap, err := emitxds.Bootstrap(emitxds.BootstrapOptions{
-		NodeID: w.NodeID(), Cluster: w.Service.String(), AdminSocket: admin,
+		NodeID: w.NodeID(), Cluster: w.Service.String(), Locality: w.Locality, AdminSocket: admin,
 		AgentSocket: filepath.Join(dir, "agent.sock"),
 		Controller:  r.adsAddr, ControllerID: controllerID(m.TrustDomain),
 	})

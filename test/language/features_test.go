@@ -45,8 +45,9 @@ func TestFeatures(t *testing.T) {
 }
 
 // notForExternals are fields of a shared block that vet reports on externals,
-// which have no ports by name and no routes with keys.
-var notForExternals = []string{"external.*.traffic.health.port", "external.*.traffic.balance.ring", "external.*.traffic.balance.table"}
+// which have no ports by name, no routes with keys and no places.
+var notForExternals = []string{"external.*.traffic.health.port", "external.*.traffic.balance.ring", "external.*.traffic.balance.table",
+	"external.*.traffic.locality"}
 
 // fieldWriters gives the archives that write each field.
 func fieldWriters(t *testing.T) map[string][]string {

@@ -21,7 +21,7 @@ func TestGolden(t *testing.T) {
 	for _, a := range archives(t) {
 		t.Run(a.name, func(t *testing.T) {
 			m := a.compile(t)
-			r, err := artifact.New(m, xds.DefaultWorkloads(m), xds.Options{Now: now})
+			r, err := artifact.New(m, a.workloads(t, m), xds.Options{Now: now})
 			if err != nil {
 				t.Fatal(err)
 			}

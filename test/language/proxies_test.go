@@ -17,7 +17,7 @@ func TestEnvoyAccepts(t *testing.T) {
 	for _, a := range archives(t) {
 		t.Run(a.name, func(t *testing.T) {
 			m := a.compile(t)
-			all := xds.DefaultWorkloads(m)
+			all := a.workloads(t, m)
 			for _, w := range all {
 				if w.Role != model.RoleGRPC {
 					stock.Accepts(t, envoy, w.NodeID(), bootstrap(t, m, w, all))
@@ -49,7 +49,7 @@ func TestMeshcProxyDecodes(t *testing.T) {
 	for _, a := range archives(t) {
 		t.Run(a.name, func(t *testing.T) {
 			m := a.compile(t)
-			all := xds.DefaultWorkloads(m)
+			all := a.workloads(t, m)
 			var refused []error
 			for _, w := range all {
 				if w.Role != model.RoleGRPC {

@@ -135,6 +135,9 @@ func (w *wholeRun) mesh(seed uint64) {
 	}
 	all := xds.DefaultWorkloads(res.Model)
 	apps := 0
+	for i, one := range all {
+		one.Locality = model.PlaceOf([]string{"eu/a/1", "eu/b", "us/east", "*"}[i%4])
+	}
 	for _, one := range all {
 		if one.Role == model.RoleGRPC {
 			apps++

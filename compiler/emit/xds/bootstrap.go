@@ -22,11 +22,12 @@ const httpOptions = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 // BootstrapOptions say where a proxy finds what it starts from.
 type BootstrapOptions struct {
-	NodeID      string // "<role>~<namespace>/<workload id>"
-	Cluster     string // node.cluster, for people who read it: the service
-	Admin       string // "ip:port" of the admin endpoint; empty = none
-	AdminSocket string // path of a unix socket for the admin endpoint instead
-	AgentSocket string // path of the unix socket of meshc-proxy agent
+	NodeID      string         // "<role>~<namespace>/<workload id>"
+	Cluster     string         // node.cluster, for people who read it: the service
+	Locality    model.Locality // node.locality, for people who read it; zero = none
+	Admin       string         // "ip:port" of the admin endpoint; empty = none
+	AdminSocket string         // path of a unix socket for the admin endpoint instead
+	AgentSocket string         // path of the unix socket of meshc-proxy agent
 
 	// Controller is the "host:port" of the ADS server and ControllerID the
 	// SPIFFE ID that it must show. A static bootstrap has neither.
@@ -71,7 +72,7 @@ func StaticBootstrap(m *model.Mesh, w *model.Workload, all []*model.Workload, o 
 	if err := res.Complete(); err != nil {
 		return nil, fmt.Errorf("workload %s/%s: %w", w.Service.Namespace, w.ID, err)
 	}
-	o.NodeID, o.Cluster = w.NodeID(), w.Service.String()
+	o.NodeID, o.Cluster, o.Locality = w.NodeID(), w.Service.String(), w.Locality
 	out, err := base(o)
 	if err != nil {
 		return nil, err
@@ -94,6 +95,9 @@ func base(o BootstrapOptions) (*bootstrapv3.Bootstrap, error) {
 		Node:            &corev3.Node{Id: o.NodeID, Cluster: o.Cluster},
 		LayeredRuntime:  expressions(),
 		StaticResources: &bootstrapv3.Bootstrap_StaticResources{Clusters: []*clusterv3.Cluster{agent}},
+	}
+	if o.Locality != (model.Locality{}) {
+		out.Node.Locality = localityProto(o.Locality)
 	}
 	switch {
 	case o.AdminSocket != "":

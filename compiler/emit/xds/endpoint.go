@@ -2,22 +2,19 @@ package xds
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 
-	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 
 	"github.com/meshc/meshc/compiler/model"
 )
 
 // endpoints lists the ready instances of one version at one port, grouped by
-// zone. Instances that are not ready are left out and not marked unhealthy:
+// place, as the proxy is to choose among them. Instances that are not ready are left out and not marked unhealthy:
 // Envoy's panic threshold would send them traffic.
-func (ix *index) endpoints(cluster string, s *model.Service, version string, port uint16) (*endpointv3.ClusterLoadAssignment, error) {
-	zones := make(map[string][]*endpointv3.LbEndpoint)
+func (e *emitter) endpoints(cluster string, s *model.Service, version string, port uint16) (*endpointv3.ClusterLoadAssignment, error) {
+	ends := make(map[model.Locality][]*endpointv3.LbEndpoint)
 	owner := make(map[string]string)
-	for _, w := range ix.workloads[instance{s.Ref, version}] {
+	for _, w := range e.workloads[instance{s.Ref, version}] {
 		if !w.Ready {
 			continue
 		}
@@ -42,21 +39,8 @@ func (ix *index) endpoints(cluster string, s *model.Service, version string, por
 		}
 		end := lbEndpoint(a)
 		end.GetEndpoint().HealthCheckConfig = health
-		zones[w.Zone] = append(zones[w.Zone], end)
+		ends[w.Locality] = append(ends[w.Locality], end)
 	}
-	return byZone(cluster, zones), nil
-}
-
-// byZone weighs each zone by its instances, so that grpc-go, which spreads by
-// locality weight, gives every instance the same share as Envoy does.
-func byZone(cluster string, zones map[string][]*endpointv3.LbEndpoint) *endpointv3.ClusterLoadAssignment {
-	out := &endpointv3.ClusterLoadAssignment{ClusterName: cluster}
-	for _, zone := range slices.Sorted(maps.Keys(zones)) {
-		out.Endpoints = append(out.Endpoints, &endpointv3.LocalityLbEndpoints{
-			Locality:            &corev3.Locality{Zone: zone},
-			LoadBalancingWeight: uint32Value(uint32(len(zones[zone]))),
-			LbEndpoints:         zones[zone],
-		})
-	}
-	return out
+	policy := s.LocalityOf(version)
+	return loadAssignment(cluster, places(policy, e.self.Locality, e.fleets[fleetOf(e.self)], ends)), nil
 }

@@ -18,15 +18,20 @@ type instance struct {
 // proxy may know.
 type index struct {
 	mesh      *model.Mesh
-	workloads map[instance][]*model.Workload // sorted by ID, gateways left out
+	workloads map[instance][]*model.Workload   // sorted by ID, gateways left out
+	fleets    map[fleet]map[model.Locality]int // how many are ready in each place
 }
 
 // newIndex keeps the workloads of self's own service and of those that it
 // uses: work for one proxy must not grow with the mesh.
 func newIndex(m *model.Mesh, self *model.Workload, all []*model.Workload) (*index, error) {
-	ix := &index{mesh: m, workloads: make(map[instance][]*model.Workload)}
+	ix := emptyIndex(m)
 	services := visible(m, self)
 	return ix, ix.place(func(r model.Ref) bool { return services[r] }, all)
+}
+
+func emptyIndex(m *model.Mesh) *index {
+	return &index{mesh: m, workloads: make(map[instance][]*model.Workload), fleets: make(map[fleet]map[model.Locality]int)}
 }
 
 // visible are the services whose workloads self may know.
@@ -62,6 +67,7 @@ func (ix *index) place(visible func(model.Ref) bool, all []*model.Workload) erro
 			return fmt.Errorf("two workloads are called %s", id)
 		}
 		seen[id] = true
+		ix.count(w)
 		if w.Role == model.RoleGateway {
 			continue
 		}
@@ -72,6 +78,17 @@ func (ix *index) place(visible func(model.Ref) bool, all []*model.Workload) erro
 		slices.SortFunc(list, func(a, b *model.Workload) int { return cmp.Compare(a.ID, b.ID) })
 	}
 	return nil
+}
+
+func (ix *index) count(w *model.Workload) {
+	if !w.Ready {
+		return
+	}
+	f := fleetOf(w)
+	if ix.fleets[f] == nil {
+		ix.fleets[f] = make(map[model.Locality]int)
+	}
+	ix.fleets[f][w.Locality]++
 }
 
 func (ix *index) service(r model.Ref) (*model.Service, error) {

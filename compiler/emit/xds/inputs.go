@@ -23,7 +23,7 @@ func (r *Renderer) Inputs(w *model.Workload) ([][]byte, error) {
 	frame := *r.ix.mesh
 	frame.Services, frame.Gateways, frame.Externals = nil, nil, nil
 	var out [][]byte
-	for _, v := range []any{frame, r.opts.Commit, r.opts.Static, w, r.ix.mesh.Gateway(w.Service)} {
+	for _, v := range []any{frame, r.opts.Commit, r.opts.Static, w, r.ix.mesh.Gateway(w.Service), r.ix.crowd(w)} {
 		raw, err := json.Marshal(v)
 		if err != nil {
 			return nil, err

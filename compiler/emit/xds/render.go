@@ -36,7 +36,7 @@ const maxUnits = 64 << 20
 
 // NewRenderer indexes a mesh and all of its workloads.
 func NewRenderer(m *model.Mesh, all []*model.Workload, o Options) (*Renderer, error) {
-	ix := &index{mesh: m, workloads: make(map[instance][]*model.Workload)}
+	ix := emptyIndex(m)
 	if err := ix.place(func(model.Ref) bool { return true }, all); err != nil {
 		return nil, err
 	}
@@ -75,13 +75,14 @@ type unit struct {
 }
 
 // unitKey names a service or external as clients of one role see it, with the
-// ports on which they are bound. Where faults are for some callers each of these
-// sees it in a way of its own.
+// ports on which they are bound, and the place from where they look. Where faults
+// are for some callers each of these sees it in a way of its own.
 type unitKey struct {
 	to    model.Ref
 	role  model.Role
 	ports string
 	as    model.Ref // zero for every caller that no fault singles out
+	place string
 }
 
 // Render writes the resources of w, to stand behind a key at the top level of
@@ -111,7 +112,7 @@ func (r *Renderer) outbound(e *emitter, ref model.Ref) error {
 	if !ok {
 		return e.outbound(ref) // at an address that is no IPv4 address
 	}
-	u := r.unit(unitKey{ref, e.self.Role, ports, e.singledOut(ref)})
+	u := r.unit(unitKey{ref, e.self.Role, ports, e.singledOut(ref), e.standpoint(e.self, ref)})
 	u.once.Do(func() {
 		self := *e.self
 		self.Outbound = maps.Clone(holes)

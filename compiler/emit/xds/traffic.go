@@ -19,6 +19,7 @@ func setTraffic(c *clusterv3.Cluster, t *model.Traffic) {
 	c.OutlierDetection = outlierDetection(t.Outliers)
 	setHealth(c, t.Health)
 	setBalance(c, t.Balance)
+	setLocality(c, t.Locality)
 	if t.Connections != nil && t.Connections.Keepalive != nil {
 		c.UpstreamConnectionOptions = &clusterv3.UpstreamConnectionOptions{TcpKeepalive: keepalive(t.Connections.Keepalive)}
 	}

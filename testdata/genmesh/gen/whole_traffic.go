@@ -30,6 +30,7 @@ func (m *mesh) blocks(f *source, owner string, s *service) {
 		m.asks(f, port, ok)
 	}
 	m.balances(f, owner, s)
+	m.places(f, owner)
 }
 
 func (m *mesh) maybe(text string) string {
