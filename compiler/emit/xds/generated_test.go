@@ -82,3 +82,12 @@ func TestEnvoyValidatesWhatOnlyItServes(t *testing.T) {
 		}
 	}
 }
+
+// What proxies share depends on nothing that only one of them has, whatever
+// field says it: whole meshes write every field.
+func TestRenderedIsEmittedOfWholeMeshes(t *testing.T) {
+	for seed := range meshes() {
+		m := compiledMesh(t, seed, gen.Whole(seed))
+		checkRendered(t, m, xds.DefaultWorkloads(m))
+	}
+}

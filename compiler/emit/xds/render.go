@@ -2,24 +2,18 @@ package xds
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
-	"maps"
-	"net/netip"
 	"slices"
-	"strings"
+	"strconv"
 	"sync"
 
-	"google.golang.org/protobuf/proto"
-
-	"github.com/meshc/meshc/compiler/emit/xds/asjson"
 	"github.com/meshc/meshc/compiler/model"
 )
 
 // Renderer gives the resources of proxies as indented JSON, the same bytes as
-// Emit and MarshalJSON. What the clients of a service have in common is made
-// once, so that rendering all proxies costs little more than writing them. It
-// is safe for concurrent use.
+// Emit and MarshalJSON. What several proxies have in common is made once, so
+// that rendering all proxies costs little more than writing them. It is safe for
+// concurrent use.
 type Renderer struct {
 	ix   *index
 	opts Options
@@ -29,6 +23,7 @@ type Renderer struct {
 	size  int
 
 	inputs inputs
+	known  traits
 }
 
 // maxUnits bounds what a Renderer keeps, in bytes of JSON.
@@ -40,49 +35,28 @@ func NewRenderer(m *model.Mesh, all []*model.Workload, o Options) (*Renderer, er
 	if err := ix.place(func(model.Ref) bool { return true }, all); err != nil {
 		return nil, err
 	}
-	return &Renderer{ix: ix, opts: o, units: make(map[unitKey]*unit), inputs: inputs{known: make(map[model.Ref][]byte)}}, nil
+	return &Renderer{ix: ix, opts: o, units: make(map[unitKey]*unit), inputs: inputs{known: make(map[model.Ref][]byte)},
+		known: traits{known: make(map[model.Ref]string)}}, nil
 }
 
-// fragment is one resource as JSON, indented for its place in a document. One
-// that binds an address of the client's own has a hole for it.
-type fragment struct {
-	name       string
-	head, tail []byte
-	at         string // the key in Outbound whose address fills the hole; "" without one
-}
-
-// fragments are the resources of one proxy, or of a part of it.
-type fragments struct {
-	listeners, routes, clusters, endpoints []fragment
-	bundles, unplaced                      []string
-}
-
-func (f *fragments) add(o *fragments) {
-	f.listeners = append(f.listeners, o.listeners...)
-	f.routes = append(f.routes, o.routes...)
-	f.clusters = append(f.clusters, o.clusters...)
-	f.endpoints = append(f.endpoints, o.endpoints...)
-	f.bundles = append(f.bundles, o.bundles...)
-	f.unplaced = append(f.unplaced, o.unplaced...)
-}
-
-// unit is what every client of a service has: its listeners, but for their
-// addresses, routes, clusters and endpoints.
+// unit is what proxies of one kind have in common, but for addresses of their
+// own: all that clients have of one service, or the servers' side of a service.
 type unit struct {
 	once sync.Once
 	err  error
 	fragments
 }
 
-// unitKey names a service or external as clients of one role see it, with the
-// ports on which they are bound, and the place from where they look. Where faults
-// are for some callers each of these sees it in a way of its own.
+// unitKey tells apart what proxies have in common. Where faults are for some
+// callers each of these sees a service in a way of its own.
 type unitKey struct {
-	to    model.Ref
-	role  model.Role
-	ports string
-	as    model.Ref // zero for every caller that no fault singles out
-	place string
+	of     model.Ref
+	server bool
+	role   model.Role
+	ports  string    // on which it is bound
+	as     model.Ref // zero for every caller that no fault singles out
+	place  string    // from where it looks
+	traits string    // what else of a proxy its resources may depend on
 }
 
 // Render writes the resources of w, to stand behind a key at the top level of
@@ -102,29 +76,55 @@ func (r *Renderer) Render(out *bytes.Buffer, w *model.Workload) error {
 		err := (&Resources{Unplaced: all.unplaced}).Complete()
 		return fmt.Errorf("workload %s: %w", w.NodeID(), err)
 	}
-	all.write(out, w.Outbound)
+	all.write(out, w)
 	return nil
 }
 
 // outbound does what the client of ref has, from what is known of others.
 func (r *Renderer) outbound(e *emitter, ref model.Ref) error {
-	holes, ports, ok := e.holes(ref)
-	if !ok {
-		return e.outbound(ref) // at an address that is no IPv4 address
+	h := &holes{}
+	for _, p := range e.portsOf(ref) {
+		h.leave(outboundHole, model.OutboundKey(ref, p.Number), e.self.Outbound[model.OutboundKey(ref, p.Number)])
 	}
-	u := r.unit(unitKey{ref, e.self.Role, ports, e.singledOut(ref), e.standpoint(e.self, ref)})
+	if h.none {
+		return e.outbound(ref)
+	}
+	return r.common(e, unitKey{of: ref, as: e.singledOut(ref), place: e.standpoint(e.self, ref)}, h, func(sub *emitter) error { return sub.outbound(ref) })
+}
+
+// inbound does what the server's side of e's own service has.
+func (r *Renderer) inbound(e *emitter, s *model.Service) error {
+	h := &holes{}
+	for _, p := range s.Ports {
+		number := strconv.Itoa(int(p.Number))
+		h.leave(inboundHole, number, e.self.Inbound[p.Number])
+		h.leave(appHole, number, e.self.App[p.Number])
+	}
+	if h.none {
+		return e.inboundPorts(s)
+	}
+	return r.common(e, unitKey{of: s.Ref, server: true, place: fmt.Sprint(e.self.Locality)}, h, func(sub *emitter) error { return sub.inboundPorts(s) })
+}
+
+// common adds a unit to what e has. The first who needs it makes it, as a proxy
+// whose addresses are holes.
+func (r *Renderer) common(e *emitter, k unitKey, h *holes, make func(*emitter) error) error {
+	k.role, k.ports = e.self.Role, h.ports
+	var err error
+	if k.traits, err = r.traits(e.self); err != nil {
+		return err
+	}
+	u := r.unit(k)
 	u.once.Do(func() {
-		self := *e.self
-		self.Outbound = maps.Clone(holes)
-		sub := &emitter{index: e.index, self: &self, opts: e.opts, out: &Resources{}}
-		if u.err = sub.outbound(ref); u.err == nil {
+		sub := &emitter{index: e.index, self: h.placed(e.self), opts: e.opts, out: &Resources{}}
+		if u.err = make(sub); u.err == nil {
 			u.err = sub.validate()
 		}
 		if u.err != nil {
 			return
 		}
 		var all *fragments
-		if all, u.err = sub.out.fragments(holes); u.err == nil {
+		if all, u.err = sub.out.fragments(h); u.err == nil {
 			u.fragments = *all
 			r.grow(all)
 		}
@@ -133,27 +133,6 @@ func (r *Renderer) outbound(e *emitter, ref model.Ref) error {
 		e.parts.add(&u.fragments)
 	}
 	return u.err
-}
-
-// holes gives an address that no proxy has for each port of ref, instead of
-// the client's own, and names the ports on which it is bound.
-func (e *emitter) holes(ref model.Ref) (holes map[string]string, ports string, ok bool) {
-	holes = make(map[string]string)
-	for i, p := range e.portsOf(ref) {
-		key := model.OutboundKey(ref, p.Number)
-		at := e.self.Outbound[key]
-		if at == "" {
-			ports += "-,"
-			continue
-		}
-		addr, err := netip.ParseAddrPort(at)
-		if err != nil || !addr.Addr().Is4() || i > 250 {
-			return nil, "", false
-		}
-		holes[key] = netip.AddrPortFrom(netip.AddrFrom4([4]byte{255, 255, 255, byte(i)}), addr.Port()).String()
-		ports += fmt.Sprint(addr.Port(), ",")
-	}
-	return holes, ports, true
 }
 
 // singledOut is the proxy's own service where some fault of ref is for it and
@@ -205,134 +184,4 @@ func (r *Renderer) grow(f *fragments) {
 	if r.size > maxUnits {
 		r.units, r.size = make(map[unitKey]*unit), 0
 	}
-}
-
-// fragments renders the resources; holes are the addresses to leave out.
-func (r *Resources) fragments(holes map[string]string) (*fragments, error) {
-	out := &fragments{bundles: r.Bundles, unplaced: r.Unplaced}
-	var err error
-	if out.listeners, err = rendered(r.Listeners); err != nil {
-		return nil, err
-	}
-	if out.routes, err = rendered(r.Routes); err != nil {
-		return nil, err
-	}
-	if out.clusters, err = rendered(r.Clusters); err != nil {
-		return nil, err
-	}
-	if out.endpoints, err = rendered(r.Endpoints); err != nil {
-		return nil, err
-	}
-	for i := range out.listeners {
-		if err := out.listeners[i].cut(holes); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
-}
-
-// cut makes the hole of a listener.
-func (f *fragment) cut(holes map[string]string) error {
-	for key, at := range holes {
-		host, _, _ := strings.Cut(at, ":")
-		head, tail, found := bytes.Cut(f.head, []byte(`"`+host+`"`))
-		if !found {
-			continue
-		}
-		if f.at != "" || bytes.Contains(tail, []byte(host)) {
-			return fmt.Errorf("listener %s has several addresses", f.name)
-		}
-		f.head, f.tail, f.at = head, tail, key
-	}
-	return nil
-}
-
-type named interface {
-	proto.Message
-	comparable
-}
-
-func rendered[T named](list []T) ([]fragment, error) {
-	out := make([]fragment, 0, len(list))
-	for _, m := range list {
-		body, err := asjson.Append(nil, m, len(elementPrefix))
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, fragment{name: nameOf(m), head: body})
-	}
-	return out, nil
-}
-
-func nameOf(m proto.Message) string {
-	switch m := m.(type) {
-	case interface{ GetClusterName() string }:
-		return m.GetClusterName()
-	case interface{ GetName() string }:
-		return m.GetName()
-	}
-	return ""
-}
-
-// elementPrefix stands before every line of a resource in a document.
-const elementPrefix = "      "
-
-// write puts the resources together as MarshalJSON and json.Indent would.
-func (f *fragments) write(out *bytes.Buffer, addresses map[string]string) {
-	out.WriteString("{")
-	for i, list := range []struct {
-		key string
-		all []fragment
-	}{{"listeners", f.listeners}, {"routes", f.routes}, {"clusters", f.clusters}, {"endpoints", f.endpoints}} {
-		if i > 0 {
-			out.WriteString(",")
-		}
-		out.WriteString("\n    \"" + list.key + "\": [")
-		slices.SortFunc(list.all, func(a, b fragment) int { return strings.Compare(a.name, b.name) })
-		for i, one := range list.all {
-			separate(out, i)
-			one.write(out, addresses)
-		}
-		closeList(out, len(list.all))
-	}
-	f.writeBundles(out)
-	out.WriteString("\n  }")
-}
-
-func separate(out *bytes.Buffer, i int) {
-	if i > 0 {
-		out.WriteString(",")
-	}
-	out.WriteString("\n" + elementPrefix)
-}
-
-func closeList(out *bytes.Buffer, n int) {
-	if n > 0 {
-		out.WriteString("\n    ")
-	}
-	out.WriteString("]")
-}
-
-func (f fragment) write(out *bytes.Buffer, addresses map[string]string) {
-	out.Write(f.head)
-	if f.at != "" {
-		host, _, _ := strings.Cut(addresses[f.at], ":")
-		out.WriteString(`"` + host + `"`)
-	}
-	out.Write(f.tail)
-}
-
-func (f *fragments) writeBundles(out *bytes.Buffer) {
-	slices.Sort(f.bundles)
-	names := slices.Compact(f.bundles)
-	if len(names) == 0 {
-		return
-	}
-	out.WriteString(",\n    \"bundles\": [")
-	for i, name := range names {
-		separate(out, i)
-		quoted, _ := json.Marshal(name) // a string always has a form in JSON
-		out.Write(quoted)
-	}
-	closeList(out, len(names))
 }

@@ -16,13 +16,28 @@ func (e *emitter) sidecar() error {
 	if err != nil {
 		return err
 	}
-	for _, p := range s.Ports {
-		if err := e.inbound(s, p); err != nil {
-			return err
-		}
+	if err := e.server(s); err != nil {
+		return err
 	}
 	for _, ref := range s.Uses {
 		if err := e.client(ref); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// server gives the proxy the ports of its own service.
+func (e *emitter) server(s *model.Service) error {
+	if e.shared != nil {
+		return e.shared.inbound(e, s)
+	}
+	return e.inboundPorts(s)
+}
+
+func (e *emitter) inboundPorts(s *model.Service) error {
+	for _, p := range s.Ports {
+		if err := e.inbound(s, p); err != nil {
 			return err
 		}
 	}

@@ -1,0 +1,103 @@
+package xds
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"net/netip"
+	"strconv"
+
+	"github.com/meshc/meshc/compiler/model"
+)
+
+// holeKind says which addresses of a workload a hole is for.
+type holeKind uint8
+
+const (
+	outboundHole holeKind = iota // from which a client calls
+	inboundHole                  // where peers reach a server
+	appHole                      // where the application listens
+)
+
+// hole is an address of a proxy's own that is left out of what it shares. The
+// port stays: proxies with other ports share nothing.
+type hole struct {
+	kind holeKind
+	key  string // in Outbound; of the others, the port in decimal
+	mark netip.AddrPort
+}
+
+// address is what fills the hole.
+func (h *hole) address(w *model.Workload) string {
+	if h.kind == outboundHole {
+		return w.Outbound[h.key]
+	}
+	port, _ := strconv.ParseUint(h.key, 10, 16) // leave wrote it
+	if h.kind == inboundHole {
+		return w.Inbound[uint16(port)]
+	}
+	return w.App[uint16(port)]
+}
+
+// holes are those of one unit.
+type holes struct {
+	list  []hole
+	ports string // on which the unit is bound, and where it is not
+	none  bool   // an address is no IPv4 address, or there are too many
+}
+
+// leave makes a hole for an address; an empty address has none.
+func (h *holes) leave(kind holeKind, key, at string) {
+	if at == "" {
+		h.ports += "-,"
+		return
+	}
+	addr, err := netip.ParseAddrPort(at)
+	if err != nil || !addr.Addr().Is4() || len(h.list) > 250 {
+		h.none = true
+		return
+	}
+	h.ports += fmt.Sprint(addr.Port(), ",")
+	mark := netip.AddrFrom4([4]byte{255, 255, 255, byte(len(h.list))})
+	h.list = append(h.list, hole{kind, key, netip.AddrPortFrom(mark, addr.Port())})
+}
+
+// placed gives a workload like w whose addresses are the marks of the holes.
+func (h *holes) placed(w *model.Workload) *model.Workload {
+	out := *w
+	out.Outbound, out.Inbound, out.App = maps.Clone(w.Outbound), maps.Clone(w.Inbound), maps.Clone(w.App)
+	for _, one := range h.list {
+		port, _ := strconv.ParseUint(one.key, 10, 16) // of the kinds whose key is a port
+		switch one.kind {
+		case outboundHole:
+			out.Outbound[one.key] = one.mark.String()
+		case inboundHole:
+			out.Inbound[uint16(port)] = one.mark.String()
+		case appHole:
+			out.App[uint16(port)] = one.mark.String()
+		}
+	}
+	return &out
+}
+
+// cut makes the hole of a fragment: the first place where its mark is an
+// address. What users wrote comes later in listeners and clusters.
+func (h *holes) cut(f *fragment, kinds ...holeKind) {
+	if h == nil {
+		return
+	}
+	for i := range h.list {
+		one := &h.list[i]
+		for _, kind := range kinds {
+			mark := []byte(`"address": "` + one.mark.Addr().String() + `"`)
+			at := bytes.Index(f.head, mark)
+			if one.kind != kind || at < 0 {
+				continue
+			}
+			from := at + len(`"address": "`)
+			to := at + len(mark) - 1
+			f.head, f.tail, f.hole = f.head[:from:from], f.head[to:], one
+			return
+		}
+	}
+}
