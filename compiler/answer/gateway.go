@@ -25,7 +25,7 @@ func (a *asking) throughGateway(g *model.Gateway) {
 		return
 	}
 	a.out.Listener = model.GatewayName(listener.Port)
-	if asked := a.req.TLS; asked != (listener.TLS != nil) {
+	if asked := a.req.TLS; asked != listener.Encrypted() && listener.Protocol != model.TCP {
 		a.end(NoListener, fmt.Sprintf("listener %q of gateway %s speaks %s", listener.Name, g.Ref, listener.Protocol))
 		return
 	}
@@ -77,7 +77,7 @@ func GatewayRoute(g *model.Gateway, req *Request) *model.Route {
 	for i := range g.Listeners {
 		l := &g.Listeners[i]
 		switch {
-		case l.Port != req.Port || req.TLS != (l.TLS != nil):
+		case l.Port != req.Port || req.TLS != l.Encrypted() && l.Protocol != model.TCP:
 			continue
 		case l.Redirect != nil:
 			return &model.Route{Name: l.Name + "/https", Redirect: l.Redirect, Origin: l.Origin}

@@ -47,12 +47,12 @@ func gatewayTable(m *model.Mesh, g *model.Gateway, port uint16) table {
 }
 
 // schemeOf the requests that a listener takes; "" for either, where it believes
-// the x-forwarded-proto of a proxy in front.
+// the x-forwarded-proto of a proxy in front, or reads nothing at all.
 func schemeOf(g *model.Gateway, l *model.GatewayListener) string {
-	if g.TrustedHops > 0 {
+	if g.TrustedHops > 0 && !l.Protocol.Opaque() || l.Protocol == model.TCP {
 		return ""
 	}
-	if l.TLS != nil {
+	if l.Encrypted() {
 		return "https"
 	}
 	return "http"
@@ -62,6 +62,13 @@ func schemeOf(g *model.Gateway, l *model.GatewayListener) string {
 // redirect to the scheme that a request has is not to change it.
 func (r *rule) atListener(g *model.Gateway, l *model.GatewayListener) {
 	if r.then.Verdict != Served && r.then.Verdict != Replied {
+		return
+	}
+	if l.Protocol.Opaque() {
+		r.then.Client = append(r.then.Client, "protocol: "+string(l.Protocol))
+		if l.ProxyProtocol {
+			r.then.Client = append(r.then.Client, "proxyProtocol: true")
+		}
 		return
 	}
 	settings := g.Timeouts.Settings()

@@ -70,7 +70,7 @@ func (c *overIntent) backendPort(s *intent.Service, r *intent.GatewayRoute) {
 // listenersOf gives the listeners that a route is on.
 func (c *overIntent) listenersOf(g *intent.Gateway, r *intent.GatewayRoute) []*intent.GatewayListener {
 	if r.Listener == nil {
-		return g.Listeners
+		return scope.RouteListeners(g, r)
 	}
 	var known []string
 	for _, l := range g.Listeners {

@@ -9,6 +9,7 @@ import (
 	"github.com/meshc/meshc/compiler/diag"
 	"github.com/meshc/meshc/compiler/intent"
 	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/compiler/scope"
 )
 
 // uselessRetries finds retries that no request of their route gets, and
@@ -176,7 +177,7 @@ func (t *traffic) requestLimit(b *intent.Traffic, m meeting) {
 func (c *overIntent) unusedHosts(g *intent.Gateway, l *intent.GatewayListener) {
 	var hosts []string
 	for _, r := range g.Routes {
-		if r.Listener != nil && r.Listener.V != l.Name.V {
+		if !slices.Contains(scope.RouteListeners(g, r), l) {
 			continue
 		}
 		if len(r.Hosts) == 0 {

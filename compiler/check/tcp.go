@@ -23,7 +23,7 @@ func (c *overIntent) tcp() {
 		}
 		sniffed := func(p *intent.Port) bool { return c.scope.ModeOn(s, p.Name.V) == model.MTLSPermissive }
 		if i := slices.IndexFunc(ports, sniffed); i >= 0 {
-			c.report(diag.SniffedTCP, ports[i].Protocol.At, "port %q of service %q is tcp and permissive", ports[i].Name.V, s.Name.V).Help = "write `security: mtls: \"strict\"`, or \"disable\""
+			c.report(diag.SniffedTCP, ports[i].Protocol.At, "port %q of service %q is %s and permissive", ports[i].Name.V, s.Name.V, ports[i].Protocol.V).Help = "write `security: mtls: \"strict\"`, or \"disable\""
 		}
 		if free := scope.Unrouted(s); len(free) > 0 && len(s.Versions) > 1 && len(s.Routes) > 0 {
 			c.report(diag.TCPUnrouted, free[0].At, "no route is for the tcp port %q, and service %q has %d versions", free[0].Name.V, s.Name.V, len(s.Versions))
@@ -37,7 +37,6 @@ func (c *overIntent) tcp() {
 			}
 		}
 	}
-	c.tcpBackends()
 	for _, e := range c.mesh.Externals {
 		c.tcpExternal(e)
 	}
@@ -112,7 +111,7 @@ func (c *overIntent) tcpRules(s *intent.Service) {
 	}
 	for _, list := range [][]*intent.Rule{s.Security.Allow, s.Security.Deny} {
 		for _, r := range list {
-			if len(r.Hosts)+len(r.Methods)+len(r.NotMethods)+len(r.Paths)+len(r.NotPaths)+len(r.Headers) > 0 && onTCP(s, r) {
+			if aboutRequests(r) && onTCP(s, r) {
 				d := c.report(diag.FieldOfHTTP, r.At, "a rule about requests is for a tcp port of service %q as well", s.Name.V)
 				d.Help = "write `ports` with the http and grpc ports that it is for"
 			}
@@ -149,24 +148,6 @@ func (c *overIntent) tcpTraffic(t *intent.Traffic) {
 		for name, v := range map[string]*intent.Value[string]{"idle": k.Idle, "maxAge": k.MaxAge} {
 			if v != nil {
 				c.ofHTTP(v.At, name, "traffic.connections")
-			}
-		}
-	}
-}
-
-// tcpBackends reports routes of http listeners that lead to a tcp port.
-func (c *overIntent) tcpBackends() {
-	for _, g := range c.mesh.Gateways {
-		for _, r := range g.Routes {
-			if r.Answers() {
-				continue
-			}
-			s := c.scope.Backend(g, r)
-			if s == nil {
-				continue
-			}
-			if p := scope.BackendPort(s, r); p != nil && scope.IsTCP(p) {
-				c.report(diag.FieldOfHTTP, r.To.At, "gateway route %q takes requests, and port %q of service %q is tcp", r.Name.V, p.Name.V, s.Name.V).Help = "name an http or grpc port"
 			}
 		}
 	}

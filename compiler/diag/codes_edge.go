@@ -10,6 +10,12 @@ const (
 	SniffedTCP         Code = "MSH1125" // a permissive tcp port
 	TCPUnrouted        Code = "MSH1126" // a tcp port that no route is for, and several versions
 
+	EdgeWithoutRequests Code = "MSH1127" // what only requests have, on a listener that carries bytes
+	ListenerUnrouted    Code = "MSH1128" // a listener that carries bytes and leads nowhere
+
+	ListenerMismatch Code = "MSH2117" // a route between a listener and a port that speak differently
+	ConnectionsTwice Code = "MSH2118" // two routes that claim the same connections
+
 	CertificateOverlap Code = "MSH2100" // two certificates for one server name
 	CertificateHosts   Code = "MSH2101" // certificates and hosts of a listener do not fit
 	RedirectNowhere    Code = "MSH2102" // redirectToHTTPS without one https listener that takes the hosts

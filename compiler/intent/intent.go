@@ -68,7 +68,7 @@ type Service struct {
 type Port struct {
 	Name     Value[string]
 	Number   Value[int]
-	Protocol Value[string] // http | grpc | tcp
+	Protocol Value[string] // http | grpc | tcp | tls
 	At       diag.Range
 }
 
@@ -157,7 +157,7 @@ type Gateway struct {
 type GatewayListener struct {
 	Name     Value[string]
 	Port     Value[int]
-	Protocol Value[string] // http | https
+	Protocol Value[string] // http | https | tls | tcp
 	Hosts    []Value[string]
 	TLS      *ListenerTLS
 	Redirect *Value[bool] // redirectToHTTPS
@@ -169,7 +169,7 @@ type GatewayListener struct {
 // routes then choose the version.
 type GatewayRoute struct {
 	Name     Value[string]
-	Listener *Value[string]  // nil: every listener
+	Listener *Value[string]  // nil: every http and https listener, else every tls and tcp one
 	Hosts    []Value[string] // nil: the hosts of the listener
 	Match    []*Match
 	Except   []*Match

@@ -52,6 +52,7 @@ type gatewayRule struct {
 	match     []model.Match
 	listeners map[string][]string // listener name → host patterns there
 	expanded  []*model.GatewayRoute
+	bytes     bool // it is on listeners that carry bytes, where the most specific host chooses
 }
 
 // gatewayRules gives the rules of g in match order, each met with the rules of
@@ -60,10 +61,9 @@ func (l *lowering) gatewayRules(g *intent.Gateway) []*gatewayRule {
 	var rules []ordered[*gatewayRule]
 	for _, r := range g.Routes {
 		rule := &gatewayRule{intent: r, match: l.taken(r.Name, r.Match, r.Except), listeners: map[string][]string{}}
-		for _, gl := range g.Listeners {
-			if r.Listener == nil || r.Listener.V == gl.Name.V {
-				rule.listeners[gl.Name.V] = meetHosts(listenerHosts(gl), r.Hosts)
-			}
+		for _, gl := range scope.RouteListeners(g, r) {
+			rule.listeners[gl.Name.V] = meetHosts(listenerHosts(gl), r.Hosts)
+			rule.bytes = rule.bytes || scope.CarriesBytes(gl)
 		}
 		l.expand(g, rule)
 		rules = append(rules, ordered[*gatewayRule]{name: r.Name, before: r.Before, after: r.After, at: r.At, it: rule})
@@ -72,6 +72,9 @@ func (l *lowering) gatewayRules(g *intent.Gateway) []*gatewayRule {
 }
 
 func gatewayRulesShare(a, b *gatewayRule) (*reach.Request, bool) {
+	if a.bytes || b.bytes {
+		return nil, false
+	}
 	for name, hosts := range a.listeners {
 		if !hostsDisjoint(hosts, b.listeners[name]) {
 			return matchesShare(a.match, b.match)
@@ -179,6 +182,10 @@ func listener(g *intent.Gateway, gl *intent.GatewayListener, rules []*gatewayRul
 	}
 	if scope.RedirectsToHTTPS(gl) {
 		out.Redirect, out.RedirectHosts = toHTTPS(g, gl), redirectHosts(gl)
+		return out
+	}
+	if scope.CarriesBytes(gl) {
+		out.Hosts = hostsOfBytes(gl, rules)
 		return out
 	}
 	for _, host := range patternsOf(gl, rules) {

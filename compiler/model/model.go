@@ -158,11 +158,12 @@ type Gateway struct {
 	Origin         Origin
 }
 
-// GatewayListener is one open port and its hosts' routes.
+// GatewayListener is one open port and its hosts' routes. Of TLS a host is a
+// server name (SNI), and of TCP there is "*" only; each has one route.
 type GatewayListener struct {
 	Name     string
 	Port     uint16
-	Protocol Protocol     // HTTP or HTTPS
+	Protocol Protocol     // HTTP, HTTPS, TLS or TCP
 	TLS      *ListenerTLS // of HTTPS
 	// ProxyProtocol: every connection begins with a header that says who the client is.
 	ProxyProtocol bool

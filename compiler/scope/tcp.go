@@ -6,7 +6,7 @@ import (
 )
 
 // IsTCP says that a port carries bytes of which nothing is read.
-func IsTCP(p *intent.Port) bool { return p.Protocol.V == string(model.TCP) }
+func IsTCP(p *intent.Port) bool { return model.Protocol(p.Protocol.V).Opaque() }
 
 // RoutePorts are the ports that a route is for: the one it names, else every
 // http and grpc port, else every tcp port. A name of no port gives none.

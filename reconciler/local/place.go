@@ -143,8 +143,8 @@ func unrunnable(m *model.Mesh, svc *model.Service) string {
 	if m.RoleOf(svc) == model.RoleGRPC {
 		return fmt.Sprintf("service %q speaks and uses grpc alone, so its application reads xDS itself, and gets no bootstrap here", svc.Ref)
 	}
-	if i := slices.IndexFunc(svc.Ports, func(port model.Port) bool { return port.Protocol == model.TCP }); i >= 0 {
-		return fmt.Sprintf("port %q of service %q is tcp, which meshc-proxy does not carry", svc.Ports[i].Name, svc.Ref)
+	if i := slices.IndexFunc(svc.Ports, func(port model.Port) bool { return port.Protocol.Opaque() }); i >= 0 {
+		return fmt.Sprintf("port %q of service %q is %s, which meshc-proxy does not carry", svc.Ports[i].Name, svc.Ref, svc.Ports[i].Protocol)
 	}
 	if svc.Envoy {
 		return fmt.Sprintf("service %q asks for Envoy, and meshc-proxy alone is run here", svc.Ref)

@@ -30,6 +30,9 @@ func (e *emitter) gatewayListener(g *model.Gateway, l *model.GatewayListener) er
 		e.unplaced("gateway port %d", l.Port)
 		return nil
 	}
+	if l.Protocol.Opaque() {
+		return e.gatewayBytes(g, l, at)
+	}
 	rc, err := e.gatewayRoutes(l)
 	if err != nil {
 		return err

@@ -20,10 +20,10 @@ import (
 // carried refuses a port that proxies do not carry.
 func carried(owner model.Ref, p model.Port) error {
 	switch p.Protocol {
-	case model.HTTP, model.GRPC, model.TCP:
+	case model.HTTP, model.GRPC, model.TCP, model.TLS:
 		return nil
 	}
-	return fmt.Errorf("port %q (%d) of %s is %s: proxies of this version carry http, grpc and tcp only", p.Name, p.Number, owner, p.Protocol)
+	return fmt.Errorf("port %q (%d) of %s is %s: proxies of this version carry http, grpc, tcp and tls only", p.Name, p.Number, owner, p.Protocol)
 }
 
 // alpn is what is agreed on inside TLS.
@@ -31,7 +31,7 @@ func alpn(p model.Protocol) []string {
 	switch p {
 	case model.GRPC:
 		return []string{"h2"}
-	case model.TCP:
+	case model.TCP, model.TLS:
 		return nil
 	}
 	return []string{"http/1.1"}
@@ -47,7 +47,7 @@ func codec(p model.Protocol) hcmv3.HttpConnectionManager_CodecType {
 // setProtocol says on a cluster what its endpoints speak, and how long a
 // connection to them is used. Nothing is said where both are the default.
 func setProtocol(c *clusterv3.Cluster, p model.Protocol, limits *model.Connections) error {
-	if p == model.TCP {
+	if p.Opaque() {
 		return nil
 	}
 	options := &httpv3.HttpProtocolOptions{CommonHttpProtocolOptions: connectionLimits(limits)}

@@ -72,7 +72,7 @@ func (e *emitter) inbound(s *model.Service, p model.Port) error {
 		e.unplaced("inbound port %d", p.Number)
 		return nil
 	}
-	if p.Protocol == model.TCP {
+	if p.Protocol.Opaque() {
 		return e.inboundTCP(s, p, at)
 	}
 	name := model.InboundName(p.Number)
@@ -113,7 +113,7 @@ func (e *emitter) outbound(ref model.Ref) error {
 		if !e.placedOutbound(ref, p.Number) {
 			continue
 		}
-		if p.Protocol == model.TCP {
+		if p.Protocol.Opaque() {
 			if err := e.outboundTCP(s, p); err != nil {
 				return err
 			}
@@ -192,7 +192,7 @@ func (e *emitter) outboundExternal(x *model.External) error {
 			continue
 		}
 		name := model.OutboundName(p.Number, x.Host)
-		if p.Protocol == model.TCP {
+		if p.Protocol.Opaque() {
 			if err := e.externalTCP(x, p); err != nil {
 				return err
 			}

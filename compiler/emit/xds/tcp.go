@@ -1,7 +1,9 @@
 package xds
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -34,10 +36,15 @@ func (e *emitter) inboundTCP(s *model.Service, p model.Port, at string) error {
 	if err != nil {
 		return err
 	}
-	guards, err := e.tcpGuards(name, s, p.Number)
+	guards, err := e.tcpDeny(name, s.Deny, p.Number)
 	if err != nil {
 		return err
 	}
+	allow, err := e.tcpAllow(name, s.Allow, p.Number)
+	if err != nil {
+		return err
+	}
+	guards = append(guards, allow)
 	for _, c := range l.FilterChains {
 		c.Filters = append(guards, c.Filters...)
 	}
@@ -57,73 +64,85 @@ func tcpPatience(s *model.Service, port uint16) time.Duration {
 	return longest
 }
 
-// tcpGuards are what requests meet in serverFilters, for connections.
-func (e *emitter) tcpGuards(name string, s *model.Service, port uint16) ([]*listenerv3.Filter, error) {
-	var out []*listenerv3.Filter
-	refused, err := e.policies("deny", s.Deny, port)
+// tcpDeny is what requests meet in denyFilters, for connections.
+func (e *emitter) tcpDeny(name string, rules []model.Rule, port uint16) ([]*listenerv3.Filter, error) {
+	refused, err := e.policies("deny", rules, port)
+	if err != nil || len(refused) == 0 {
+		return nil, err
+	}
+	f, err := networkFilter(denyFilter, &networkrbacv3.RBAC{StatPrefix: name + ".deny", Rules: &rbacv3.RBAC{Action: rbacv3.RBAC_DENY, Policies: refused}})
 	if err != nil {
 		return nil, err
 	}
-	if len(refused) > 0 {
-		f, err := networkFilter(denyFilter, &networkrbacv3.RBAC{StatPrefix: name + ".deny", Rules: &rbacv3.RBAC{Action: rbacv3.RBAC_DENY, Policies: refused}})
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, f)
-	}
-	taken, err := e.policies("allow", s.Allow, port)
+	return []*listenerv3.Filter{f}, nil
+}
+
+// tcpAllow is what requests meet in allowFilter, for connections.
+func (e *emitter) tcpAllow(name string, rules []model.Rule, port uint16) (*listenerv3.Filter, error) {
+	taken, err := e.policies("allow", rules, port)
 	if err != nil {
 		return nil, err
 	}
-	f, err := networkFilter(networkRBACFilter, &networkrbacv3.RBAC{StatPrefix: name, Rules: &rbacv3.RBAC{Action: rbacv3.RBAC_ALLOW, Policies: taken}})
-	return append(out, f), err
+	return networkFilter(networkRBACFilter, &networkrbacv3.RBAC{StatPrefix: name, Rules: &rbacv3.RBAC{Action: rbacv3.RBAC_ALLOW, Policies: taken}})
 }
 
 // outboundTCP is the client's side of a tcp port.
 func (e *emitter) outboundTCP(s *model.Service, p model.Port) error {
-	var route *model.Route
-	for _, r := range s.Routes {
-		if route == nil && appliesTo(r, p.Number) {
-			route = r
-		}
-	}
-	if route == nil {
+	i := slices.IndexFunc(s.Routes, func(r *model.Route) bool { return appliesTo(r, p.Number) })
+	if i < 0 {
 		return fmt.Errorf("service %s: no route is for the tcp port %d", s.Ref, p.Number)
 	}
 	name := model.OutboundName(p.Number, s.Host)
-	split := make(map[string]uint32, len(route.Split))
-	for _, d := range route.Split {
-		split[model.ClusterName(p.Number, d.Version, s.Host)] = d.BasisPoints
-	}
-	idle := route.IdleTimeout
-	if idle == 0 {
-		idle = tcpIdle
-	}
-	if err := e.tcpListener(name, s.Ref, p, split, "", idle); err != nil {
+	split, idle := shares(s, p.Number, s.Routes[i])
+	if err := e.tcpListener(name, s.Ref, p, split, "", idle, nil); err != nil {
 		return err
 	}
 	return e.serviceClusters(s, p.Number)
 }
 
+// shares are the weights of a route by cluster, and its idle timeout.
+func shares(s *model.Service, port uint16, r *model.Route) (map[string]uint32, time.Duration) {
+	split := make(map[string]uint32, len(r.Split))
+	for _, d := range r.Split {
+		split[model.ClusterName(port, d.Version, s.Host)] = d.BasisPoints
+	}
+	return split, cmp.Or(r.IdleTimeout, tcpIdle)
+}
+
 func (e *emitter) externalTCP(x *model.External, p model.Port) error {
 	name := model.OutboundName(p.Number, x.Host)
-	if err := e.tcpListener(name, x.Ref, p, nil, model.ClusterName(p.Number, "", x.Host), tcpIdle); err != nil {
+	if err := e.tcpListener(name, x.Ref, p, nil, model.ClusterName(p.Number, "", x.Host), tcpIdle, []string{x.Host}); err != nil {
 		return err
 	}
 	return e.externalCluster(x, p)
 }
 
-func (e *emitter) tcpListener(name string, ref model.Ref, p model.Port, split map[string]uint32, cluster string, idle time.Duration) error {
+// tcpListener takes the application's connections. Those to a tls port begin
+// with a handshake, for one of these server names where there are any.
+func (e *emitter) tcpListener(name string, ref model.Ref, p model.Port, split map[string]uint32, cluster string, idle time.Duration, sni []string) error {
 	proxy, err := e.tcpProxy(name, split, cluster, idle)
 	if err != nil {
 		return err
 	}
 	l, err := plainListener(name, e.self.Outbound[model.OutboundKey(ref, p.Number)], corev3.TrafficDirection_OUTBOUND, proxy)
+	if err == nil && p.Protocol == model.TLS {
+		err = onlyTLS(l, sni)
+	}
 	if err != nil {
 		return err
 	}
 	e.addListener(l)
 	return nil
+}
+
+// onlyTLS closes connections that do not begin with a handshake of TLS, for one
+// of these server names where there are any.
+func onlyTLS(l *listenerv3.Listener, sni []string) error {
+	l.FilterChains[0].Name = "tls"
+	l.FilterChains[0].FilterChainMatch = &listenerv3.FilterChainMatch{TransportProtocol: "tls", ServerNames: sni}
+	var err error
+	l.ListenerFilters, err = tlsInspector()
+	return err
 }
 
 // tcpProxy leads to one cluster, or by weight to several.
