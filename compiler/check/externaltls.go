@@ -2,12 +2,14 @@ package check
 
 import (
 	"path"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/meshc/meshc/compiler/diag"
 	"github.com/meshc/meshc/compiler/intent"
 	"github.com/meshc/meshc/compiler/literal"
+	"github.com/meshc/meshc/compiler/model"
 	"github.com/meshc/meshc/compiler/scope"
 )
 
@@ -17,7 +19,7 @@ func (c *overIntent) externalTLS() {
 			c.tlsTo(e, e.TLS)
 		}
 		for _, p := range e.Ports {
-			if p.Number.V == 443 && e.TLS == nil {
+			if p.Number.V == 443 && e.TLS == nil && p.Protocol.V != string(model.TLS) {
 				d := c.report(diag.PlaintextTo443, p.At, "external %q: port 443 is asked in plaintext", e.Name.V)
 				d.Help = "write `tls: {}` to speak TLS"
 			}
@@ -38,6 +40,7 @@ func (c *overIntent) tlsTo(e *intent.External, t *intent.ExternalTLS) {
 			meantText(c.report(diag.UnknownPort, p.At, "external %q has no port %q", e.Name.V, p.V), p, known, t.Ports)
 		}
 	}
+	c.tlsTwice(e, t)
 	if t.SANs != nil && len(t.SANs) == 0 {
 		c.report(diag.TLSDoesNothing, t.At, "external %q: `sans` is empty, so no certificate would do", e.Name.V).Help = "leave it out for the SNI"
 	}
@@ -53,6 +56,20 @@ func (c *overIntent) tlsTo(e *intent.External, t *intent.ExternalTLS) {
 		c.report(diag.BadCertificateFile, t.CA.File.At, "external %q: %q is not the absolute path of a file", e.Name.V, literal.Clip(t.CA.File.V))
 	}
 	c.insecure(e, t)
+}
+
+// tlsTwice reports TLS to a port that carries TLS of the application's own.
+func (c *overIntent) tlsTwice(e *intent.External, t *intent.ExternalTLS) {
+	speaks := func(p *intent.Port) bool { return p != nil && p.Protocol.V == string(model.TLS) }
+	for _, name := range t.Ports {
+		if speaks(scope.Port(e.Ports, name.V)) {
+			d := c.report(diag.TLSTwice, name.At, "external %q: port %q is tls, so applications speak TLS themselves", e.Name.V, name.V)
+			d.Help = "leave the port out, or write protocol \"http\" or \"tcp\" for what is inside"
+		}
+	}
+	if t.Ports == nil && len(e.Ports) > 0 && !slices.ContainsFunc(e.Ports, func(p *intent.Port) bool { return !speaks(p) }) {
+		c.report(diag.TLSTwice, t.At, "external %q: every port is tls, so applications speak TLS themselves", e.Name.V).Help = "leave `tls` out"
+	}
 }
 
 func (c *overIntent) insecure(e *intent.External, t *intent.ExternalTLS) {

@@ -16,6 +16,8 @@ const (
 	ListenerMismatch Code = "MSH2117" // a route between a listener and a port that speak differently
 	ConnectionsTwice Code = "MSH2118" // two routes that claim the same connections
 
+	TLSTwice Code = "MSH3061" // TLS to a port where applications speak TLS themselves
+
 	CertificateOverlap Code = "MSH2100" // two certificates for one server name
 	CertificateHosts   Code = "MSH2101" // certificates and hosts of a listener do not fit
 	RedirectNowhere    Code = "MSH2102" // redirectToHTTPS without one https listener that takes the hosts

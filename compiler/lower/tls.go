@@ -29,7 +29,7 @@ func externalTLS(e *intent.External) *model.ExternalTLS {
 		out.CA = t.CA.File.V
 	}
 	for _, p := range e.Ports {
-		if t.Ports == nil || slices.ContainsFunc(t.Ports, func(v intent.Value[string]) bool { return v.V == p.Name.V }) {
+		if t.Ports == nil && p.Protocol.V != string(model.TLS) || slices.ContainsFunc(t.Ports, func(v intent.Value[string]) bool { return v.V == p.Name.V }) {
 			out.Ports = append(out.Ports, uint16(p.Number.V))
 		}
 	}
