@@ -223,8 +223,8 @@ func workloads(mesh *model.Mesh) []*model.Workload {
 			for i := range 2 {
 				w := &model.Workload{
 					ID: fmt.Sprintf("%s-%s-%d", s.Name, v.Name, i), Role: model.RoleSidecar, Service: s.Ref, Version: v.Name,
-					Zone:    []string{"", "z1"}[i],
-					Inbound: map[uint16]string{9080: next()}, App: map[uint16]string{9080: next()},
+					Locality: model.Locality{Zone: []string{"", "z1"}[i]},
+					Inbound:  map[uint16]string{9080: next()}, App: map[uint16]string{9080: next()},
 					Outbound: make(map[string]string), Ready: true,
 				}
 				for _, u := range s.Uses {
