@@ -24,6 +24,8 @@ type agentFlags struct {
 	identity identity.Config
 	socket   string
 	secrets  string
+	health   healthFlags
+	admin    string
 }
 
 // newAgentCmd is `meshc-proxy agent`: it makes the workload's key beside a
@@ -47,7 +49,11 @@ and bundle for the next start.`,
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 			defer stop()
 			f.identity.Log = slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
-			return runAgent(ctx, f)
+			kubelet, at, err := f.health.listen(f.admin, f.identity.Log)
+			if err != nil {
+				return err
+			}
+			return beside(ctx, kubelet, at, func(ctx context.Context) error { return runAgent(ctx, f) })
 		},
 	}
 	fl := cmd.Flags()
@@ -59,6 +65,8 @@ and bundle for the next start.`,
 	fl.DurationVar(&f.identity.TTL, "ttl", 0, "lifetime to ask for (default: the authority's)")
 	fl.StringVar(&f.secrets, "secrets-dir", "", "directory of the certificates that the mesh names, to be served as well")
 	fl.StringVar(&f.socket, "socket", "", "unix socket to serve SDS on, made with mode 0600")
+	fl.StringVar(&f.admin, "envoy-admin-socket", "", "with --health-address: unix socket of Envoy's admin endpoint")
+	f.health.register(cmd)
 	for _, name := range []string{"ca-address", "ca-root", "identity-dir", "socket"} {
 		if err := cmd.MarkFlagRequired(name); err != nil {
 			panic(err) // the name is not one of the flags above

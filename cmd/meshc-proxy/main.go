@@ -66,7 +66,7 @@ func tune(n int) {
 func newProxyCmd() *cobra.Command {
 	var f proxyFlags
 	cmd := &cobra.Command{
-		Use:   "meshc-proxy -c BOOTSTRAP",
+		Use:   "meshc-proxy (-c BOOTSTRAP | --config-yaml TEXT)",
 		Short: "serve traffic as an Envoy v3 bootstrap says, static or over ADS",
 		Long: `meshc-proxy serves traffic as an Envoy v3 bootstrap (YAML or JSON) says. With
 --ca-address it makes its own key and has the mesh's authority sign its
@@ -82,6 +82,6 @@ SIGTERM lets open requests end and exits.`,
 		},
 	}
 	f.register(cmd)
-	cmd.AddCommand(newValidateCmd(), newAgentCmd(), newCaptureCmd())
+	cmd.AddCommand(newValidateCmd(), newAgentCmd(), newCaptureCmd(), newWaitCmd())
 	return cmd
 }

@@ -19,6 +19,8 @@ import (
 // proxyFlags are the flags of meshc-proxy itself.
 type proxyFlags struct {
 	bootstrap string
+	inline    string
+	health    healthFlags
 	identity  identity.Config
 	lastGood  string
 	secrets   string
@@ -31,6 +33,7 @@ type proxyFlags struct {
 func (f *proxyFlags) register(cmd *cobra.Command) {
 	fl := cmd.Flags()
 	fl.StringVarP(&f.bootstrap, "config", "c", "", "Envoy v3 bootstrap file, YAML or JSON")
+	fl.StringVar(&f.inline, "config-yaml", "", "Envoy v3 bootstrap itself, YAML or JSON, in place of a file")
 	fl.StringVar(&f.identity.Dir, "identity-dir", "", "directory that keeps key, certificate and bundle, mode 0700")
 	fl.StringVar(&f.identity.CAAddress, "ca-address", "", "host:port of the authority")
 	fl.StringVar(&f.identity.CARootFile, "ca-root", "", "file with the authority's root certificate (PEM)")
@@ -42,9 +45,9 @@ func (f *proxyFlags) register(cmd *cobra.Command) {
 	fl.IntVar(&f.workers, "workers", 0, "event loops (default: one per CPU)")
 	fl.DurationVar(&f.drain, "drain-timeout", 30*time.Second, "how long open requests may take after SIGTERM")
 	fl.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
-	if err := cmd.MarkFlagRequired("config"); err != nil {
-		panic(err) // the name is the flag above
-	}
+	f.health.register(cmd)
+	cmd.MarkFlagsOneRequired("config", "config-yaml")
+	cmd.MarkFlagsMutuallyExclusive("config", "config-yaml")
 }
 
 // serve runs the proxy until ctx ends.
@@ -56,7 +59,7 @@ func serve(ctx context.Context, f proxyFlags, stderr io.Writer) error {
 	if f.workers < 0 || f.drain <= 0 {
 		return errors.New("--workers must not be negative and --drain-timeout must be above 0")
 	}
-	b, err := bootstrap.Load(f.bootstrap)
+	b, err := f.load()
 	if err != nil {
 		return err
 	}
@@ -73,7 +76,30 @@ func serve(ctx context.Context, f proxyFlags, stderr io.Writer) error {
 	if opts.Identity, err = f.identityConfig(log); err != nil {
 		return err
 	}
-	return dataplane.Run(ctx, opts)
+	kubelet, at, err := f.health.listen(socketOf(b, opts.AdminSocket), log)
+	if err != nil {
+		return err
+	}
+	return beside(ctx, kubelet, at, func(ctx context.Context) error { return dataplane.Run(ctx, opts) })
+}
+
+func (f *proxyFlags) load() (*bootstrap.Bootstrap, error) {
+	if f.inline != "" {
+		return bootstrap.Parse("--config-yaml", []byte(f.inline))
+	}
+	return bootstrap.Load(f.bootstrap)
+}
+
+// socketOf is the unix socket of the admin endpoint: the bootstrap's, else the
+// one of the command line; "" where the endpoint is none.
+func socketOf(b *bootstrap.Bootstrap, flag string) string {
+	switch {
+	case b.Admin == nil:
+		return flag
+	case b.Admin.Network == "unix":
+		return b.Admin.Address
+	}
+	return ""
 }
 
 func newLogger(level string, w io.Writer) (*slog.Logger, error) {

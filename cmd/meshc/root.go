@@ -19,6 +19,7 @@ func commands() []*cobra.Command {
 		newCompileCmd(),
 		newDiffCmd(),
 		newRouteCmd(),
+		newInjectCmd(),
 		newExplainCmd(),
 		newUpCmd(),
 		newStatusCmd(),

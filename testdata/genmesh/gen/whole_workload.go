@@ -19,7 +19,7 @@ func (m *mesh) workload(f *source, s *service) {
 		f.line("probes: rewrite: %s", m.pick("true", "false"))
 	}
 	if m.chance(60) {
-		f.line("capture: uid: %s", m.pick("1", "1337", "4294967294"))
+		f.line("capture: uid: %s", m.pick("1", "1337", "2147483647"))
 		f.line("capture: inbound: exclude: %s", m.pick("[]", "[65535]", "[65534, 65533]"))
 		f.line("capture: outbound: {include: %s, exclude: %s, excludePorts: %s}",
 			m.pick("[]", "[\"10.0.0.0/8\", \"2001:db8::/32\"]"), m.pick("[]", "[\"10.9.0.0/16\", \"10.1.2.3\"]"), m.pick("[]", "[22, 3306]"))
