@@ -20,7 +20,7 @@ import (
 // routeFlags of `meshc route`.
 type routeFlags struct {
 	from, method, dir, ip string
-	headers               []string
+	headers, claims       []string
 	out                   *outputFormat
 }
 
@@ -47,6 +47,7 @@ Exit status: 0 it is routed and allowed, 1 it is not, 2 could not tell.`,
 	cmd.Flags().StringVar(&f.from, "from", "", "the caller: \"name\" or \"namespace/name\"")
 	cmd.Flags().StringVarP(&f.method, "request", "X", "GET", "the method")
 	cmd.Flags().StringArrayVarP(&f.headers, "header", "H", nil, "a header, \"name: value\"; may be repeated")
+	cmd.Flags().StringArrayVar(&f.claims, "claim", nil, "a claim of a valid token, \"provider.claim=value\", or \"provider\" for a token; may be repeated")
 	cmd.Flags().StringVar(&f.ip, "ip", "", "the caller's address, for rules that look at it")
 	cmd.Flags().StringVar(&f.dir, "dir", ".", "the mesh directory")
 	f.out = addOutputFlag(cmd)
@@ -63,6 +64,9 @@ func runRoute(cmd *cobra.Command, f *routeFlags, rawURL string) error {
 		if req.Source, err = netip.ParseAddr(f.ip); err != nil {
 			return fmt.Errorf("--ip: %w", err)
 		}
+	}
+	if req.Claims, err = parseClaims(f.claims); err != nil {
+		return err
 	}
 	m, err := compileDir(cmd.Context(), cmd.ErrOrStderr(), f.dir)
 	if err != nil {
@@ -88,6 +92,21 @@ func runRoute(cmd *cobra.Command, f *routeFlags, rawURL string) error {
 		err = answerNo()
 	}
 	return err
+}
+
+// parseClaims reads "provider.claim=value", and "provider" for a token of which
+// nothing else is said.
+func parseClaims(list []string) ([]model.Header, error) {
+	var out []model.Header
+	for _, text := range list {
+		name, value, _ := strings.Cut(text, "=")
+		provider, claim, named := strings.Cut(name, ".")
+		if provider == "" || named != strings.Contains(text, "=") || named && claim == "" {
+			return nil, fmt.Errorf("--claim %q: want \"provider.claim=value\" or \"provider\"", text)
+		}
+		out = append(out, model.Header{Name: name, Value: value})
+	}
+	return out, nil
 }
 
 // unknownCaller names those that the user may have meant: of the same name in

@@ -14,6 +14,7 @@ type Outcome string
 const (
 	Allowed     Outcome = "allowed"
 	Denied      Outcome = "denied"           // the server's proxy answers 403
+	Unknown     Outcome = "unauthenticated"  // the server's proxy answers 401
 	NoRoute     Outcome = "no-route"         // the client's proxy answers 404
 	UnknownHost Outcome = "unknown-host"     // nothing in the mesh has this host and port
 	NotDeclared Outcome = "not-declared"     // the caller's `uses` does not name the service
@@ -37,6 +38,7 @@ type Answer struct {
 	Caller        Caller         `json:"caller"`
 	Request       Request        `json:"request"`
 	Headers       []string       `json:"headers,omitempty"` // of the request, "name: value"
+	Claims        []string       `json:"claims,omitempty"`  // of the request, "provider.claim=value"
 	Listener      string         `json:"listener,omitempty"`
 	HostPattern   string         `json:"hostPattern,omitempty"` // gateways only
 	Service       *model.Ref     `json:"service,omitempty"`
@@ -44,6 +46,8 @@ type Answer struct {
 	Route         *Taken         `json:"route,omitempty"`
 	Connection    *Connection    `json:"connection,omitempty"`
 	Authorization *Authorization `json:"authorization,omitempty"`
+
+	Authentication *Authentication `json:"authentication,omitempty"` // of tokens, where they are looked at
 }
 
 // Caller is who asks.
@@ -178,6 +182,9 @@ func Ask(m *model.Mesh, from model.Ref, req *Request, now time.Time) (out *Answe
 	a := &asking{mesh: m, now: now, req: req, out: &Answer{Request: *req}}
 	for _, h := range req.Headers {
 		a.out.Headers = append(a.out.Headers, h.Name+": "+h.Value)
+	}
+	for _, c := range req.Claims {
+		a.out.Claims = append(a.out.Claims, c.Name+"="+c.Value)
 	}
 	if g := m.Gateway(from); g != nil {
 		a.out.Caller = Caller{Ref: from, Kind: "gateway", SPIFFEID: g.SPIFFEID}

@@ -33,7 +33,11 @@ func (a *asking) finish(s *model.Service, port uint16, rule *model.Route) {
 		a.out.Connection.Server = s.SPIFFEID
 		caller = a.out.Caller.SPIFFEID
 	}
-	a.out.Authorization = Authorize(a.mesh.TrustDomain, s, caller, a.arriving(rule), port)
+	arriving := a.arriving(rule)
+	if !a.authenticated(s.JWT, s.Public, arriving, "the server's proxy") {
+		return
+	}
+	a.out.Authorization = Authorize(a.mesh.TrustDomain, s, caller, arriving, port)
 	if !a.out.Authorization.Allowed {
 		a.end(Denied, fmt.Sprintf("%s; the server's proxy answers 403", a.out.Authorization.Rule))
 		return

@@ -39,6 +39,9 @@ func (a *asking) throughGateway(g *model.Gateway) {
 		return
 	}
 	a.out.HostPattern = table.Host
+	if !a.authenticated(g.JWT, g.Public, a.req, "the gateway") {
+		return
+	}
 	if a.out.Authorization = a.atEdge(g, listener.Port); !a.out.Authorization.Allowed {
 		a.end(Denied, fmt.Sprintf("%s; the gateway answers 403", a.out.Authorization.Rule))
 		return
@@ -49,6 +52,7 @@ func (a *asking) throughGateway(g *model.Gateway) {
 		a.alternatives(&noted, r.Route)
 		a.out.Rules = append(a.out.Rules, noted)
 		if noted.Took {
+			a.req.Claims = takenOut(a.req.Claims, g.JWT)
 			service := a.mesh.Service(r.Service)
 			if !r.Itself() {
 				a.out.Service = &r.Service
@@ -100,6 +104,9 @@ func (a *asking) redirected(g *model.Gateway, l *model.GatewayListener) {
 	for _, pattern := range l.RedirectHosts {
 		if model.HostAccepts(pattern, strings.ToLower(a.req.Host)) {
 			a.out.HostPattern = pattern
+			if !a.authenticated(g.JWT, g.Public, a.req, "the gateway") {
+				return
+			}
 			if a.out.Authorization = a.atEdge(g, l.Port); !a.out.Authorization.Allowed {
 				a.end(Denied, fmt.Sprintf("%s; the gateway answers 403", a.out.Authorization.Rule))
 				return

@@ -65,7 +65,12 @@ func Conditions(m *model.Match, r *Request) []Condition {
 		out = append(out, Condition{Text: "header " + c.String(), Holds: reach.AcceptsHeader(c, values), Got: quoteAll(values)})
 	}
 	out = append(out, named("query", m.Query, r.Query)...)
-	return append(out, named("cookie", m.Cookies, r.Cookie)...)
+	out = append(out, named("cookie", m.Cookies, r.Cookie)...)
+	for _, c := range m.Claims {
+		values := r.Claim(c.Name)
+		out = append(out, Condition{Text: "claim " + c.String(), Holds: reach.AcceptsHeader(c, values), Got: quoteAll(values)})
+	}
+	return out
 }
 
 // quoteAll shows the values of a header.

@@ -17,6 +17,9 @@ func (a *Answer) Text(w io.Writer) error {
 	}
 	line("client", "%s %s  %s", a.Caller.Kind, a.Caller.Ref, a.Caller.SPIFFEID)
 	line("request", "%s %s://%s:%d%s", a.Request.Method, a.Request.Spoken(), a.Request.Host, a.Request.Port, a.Request.Target)
+	for _, c := range a.Claims {
+		line("claim", "%s", c)
+	}
 	if a.Listener != "" {
 		line("listener", "%s", a.Listener)
 	}
@@ -39,6 +42,9 @@ func (a *Answer) Text(w io.Writer) error {
 		line("connection", "TLS: %s", strings.Join(parts, ", "))
 	} else if c != nil {
 		line("connection", "plaintext (server: %s)", c.MTLS)
+	}
+	if t := a.Authentication; t != nil {
+		line("token", "%s  %s%s", map[bool]string{true: "PASS", false: "401"}[t.Passed], t.Why, in(t.At))
 	}
 	if z := a.Authorization; z != nil {
 		verdict := map[bool]string{true: "ALLOW", false: "DENY"}[z.Allowed]

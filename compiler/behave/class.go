@@ -12,13 +12,13 @@ type Class string
 const (
 	Blackhole Class = "BLACKHOLE" // answered before, now nothing takes it
 	Expose    Class = "EXPOSE"    // somebody may call who might not
-	Weaken    Class = "WEAKEN"    // mutual TLS or a timeout is taken away or loosened
+	Weaken    Class = "WEAKEN"    // mutual TLS, a token or a timeout is taken away or loosened
 	Fault     Class = "FAULT"     // injected errors or delays change
 	Narrow    Class = "NARROW"    // somebody may no longer call
 	Reroute   Class = "REROUTE"   // another destination or answer
 	Restart   Class = "RESTART"   // workloads must restart: identity, labels or protocol
 	Shift     Class = "SHIFT"     // weights of destinations, some of which stay
-	Harden    Class = "HARDEN"    // mutual TLS or a timeout is added or tightened
+	Harden    Class = "HARDEN"    // mutual TLS, a token or a timeout is added or tightened
 	Tune      Class = "TUNE"      // numbers of resilience, headers, how endpoints are chosen
 	Noop      Class = "NOOP"      // written otherwise, proved to behave the same
 )
@@ -33,13 +33,13 @@ func (c Class) Meaning() string {
 	return map[Class]string{
 		Blackhole: "requests that were answered are taken by nothing",
 		Expose:    "somebody may call who might not",
-		Weaken:    "mutual TLS or a timeout is loosened",
+		Weaken:    "mutual TLS, a token or a timeout is loosened",
 		Fault:     "injected errors or delays change",
 		Narrow:    "somebody may no longer call",
 		Reroute:   "requests get another destination or answer",
 		Restart:   "workloads must restart: their identity or protocol changes",
 		Shift:     "weights of destinations change",
-		Harden:    "mutual TLS or a timeout is tightened",
+		Harden:    "mutual TLS, a token or a timeout is tightened",
 		Tune:      "resilience, headers or the choice of endpoints change",
 		Noop:      "written otherwise, proved to behave the same",
 	}[c]

@@ -80,13 +80,13 @@ func valueOf(list []facet, name string) string {
 // verdictClass of a change from one end of a request to another.
 func verdictClass(b, a Verdict) Class {
 	nothing := func(v Verdict) bool { return v == NoRoute || v == Nowhere }
-	judged := func(v Verdict) bool { return v == Denied || v == Refused }
+	judged := func(v Verdict) bool { return v == Denied || v == Refused || v == Unknown }
 	switch {
 	case nothing(a) && !nothing(b):
 		return Blackhole
-	case b == Refused && !nothing(a) && a != Replied:
+	case b == Refused && !nothing(a) && a != Replied, b == Unknown && (a == Served || a == Replied):
 		return Weaken
-	case a == Refused && !nothing(b) && b != Replied:
+	case a == Refused && !nothing(b) && b != Replied, a == Unknown && (b == Served || b == Replied):
 		return Harden
 	case b == Denied && a == Served:
 		return Expose
@@ -142,8 +142,16 @@ func (o *Outcome) facets(split Class, other *Outcome) []facet {
 		name, value, _ := strings.Cut(p, ": ")
 		add(podsFacet+name, value, always(Restart))
 	}
+	for _, t := range o.Tokens {
+		name, value, _ := strings.Cut(t, ": ")
+		add(jwtFacet+name, value, tokenClass(name))
+	}
 	for _, c := range o.Client {
 		name, value, _ := strings.Cut(c, ": ")
+		if setting, isToken := strings.CutPrefix(name, jwtFacet); isToken {
+			add(clientFacet+name, value, tokenClass(setting))
+			continue
+		}
 		add(clientFacet+name, value, protection[strings.TrimPrefix(name, "tls.")].class)
 	}
 	for _, t := range o.TLS {
@@ -260,6 +268,8 @@ func (o *Outcome) String() string {
 		return "404, no route takes it"
 	case Denied:
 		return "403, not allowed"
+	case Unknown:
+		return "401, no valid token"
 	case Refused:
 		return "refused without mutual TLS"
 	case Nowhere:

@@ -17,7 +17,15 @@ func gatewayTable(m *model.Mesh, g *model.Gateway, port uint16) table {
 		return nowhere()
 	}
 	out := table{otherwise: Outcome{Verdict: NoRoute}, from: source{origin: l.Origin}}
-	refused := judge(view{domain: domainOf(g.SPIFFEID), port: port, who: known("")}, atEdge(g), g.Deny).denied
+	edge := view{domain: domainOf(g.SPIFFEID), port: port, who: known("")}
+	refused := judge(edge, atEdge(g), g.Deny).denied
+	tokenless, _ := edge.tokenless(g.JWT, g.Public) // nothing is changed on the way to it
+	turnedAway := func(here reach.Pred) {
+		if len(model.Requiring(g.JWT)) > 0 {
+			out.rules = append(out.rules, rule{reach.All(here, tokenless), Outcome{Verdict: Unknown}, source{origin: g.JWT[0].Origin}})
+		}
+		out.rules = append(out.rules, rule{reach.All(here, refused), Outcome{Verdict: Denied}, source{origin: rulesOf(g)}})
+	}
 	if scheme := schemeOf(g, l); scheme != "" {
 		other := reach.Not(reach.Is(reach.Dim{Kind: reach.Scheme}, reach.Exactly(scheme)))
 		out.rules = append(out.rules, rule{other, Outcome{Verdict: Nowhere}, out.from})
@@ -25,12 +33,12 @@ func gatewayTable(m *model.Mesh, g *model.Gateway, port uint16) table {
 	if l.Redirect != nil {
 		here := reach.Any(mapped(l.RedirectHosts, reach.OfHost)...)
 		every := &model.Route{Redirect: l.Redirect, Origin: l.Origin}
-		out.rules = append(out.rules, rule{reach.All(here, refused), Outcome{Verdict: Denied}, source{origin: rulesOf(g)}})
+		turnedAway(here)
 		out.rules = append(out.rules, routeRules(nil, port, every, here, source{name: l.Name, route: every, origin: l.Origin}, known(g.SPIFFEID))...)
 	}
 	for _, h := range l.Hosts {
 		here := reach.OfHost(h.Host)
-		out.rules = append(out.rules, rule{reach.All(here, refused), Outcome{Verdict: Denied}, source{origin: rulesOf(g)}})
+		turnedAway(here)
 		for _, r := range h.Routes {
 			for _, variant := range r.Route.ForCaller(g.Ref).Variants() {
 				some := *r
@@ -81,6 +89,11 @@ func (r *rule) atListener(g *model.Gateway, l *model.GatewayListener) {
 	}
 	for _, s := range l.TLS.Settings() {
 		s.Name = "tls." + s.Name
+		settings = append(settings, s)
+		r.then.Client = append(r.then.Client, s.Name+": "+s.Value)
+	}
+	for _, s := range tokenSettings(g.JWT) {
+		s.Name = jwtFacet + s.Name
 		settings = append(settings, s)
 		r.then.Client = append(r.then.Client, s.Name+": "+s.Value)
 	}

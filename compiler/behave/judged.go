@@ -65,7 +65,13 @@ func resolve(o Outcome, from source, q *reach.Request) Outcome {
 		id = string(k)
 	}
 	s := from.service
-	if answer.Authorize(domainOf(s.SPIFFEID), s, id, arriving(from, q), from.port).Allowed {
+	in := arriving(from, q)
+	if _, through := from.who.(known); !through {
+		if said := answer.Authenticate(s.JWT, s.Public, in); said != nil && !said.Passed {
+			return Outcome{Verdict: Unknown}
+		}
+	}
+	if answer.Authorize(domainOf(s.SPIFFEID), s, id, in, from.port).Allowed {
 		return o
 	}
 	return Outcome{Verdict: Denied}
@@ -96,7 +102,7 @@ func made(o Outcome, q *reach.Request) string {
 
 // arriving is the request as the server gets it.
 func arriving(from source, q *reach.Request) *answer.Request {
-	out := &answer.Request{Method: q.Method, Host: q.Host, Target: q.Target(), Headers: q.Fields(), Port: from.port}
+	out := &answer.Request{Method: q.Method, Host: q.Host, Target: q.Target(), Headers: q.Fields(), Claims: q.Claims, Port: from.port}
 	if ip, err := netip.ParseAddr(q.Address); err == nil {
 		if _, through := from.who.(known); !through {
 			out.Source = ip

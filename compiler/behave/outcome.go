@@ -23,6 +23,7 @@ const (
 	Served  Verdict = "served"   // it goes to a version, if no fault answers first
 	Replied Verdict = "replied"  // the client's proxy redirects or answers it
 	Denied  Verdict = "denied"   // the server's proxy answers 403
+	Unknown Verdict = "unknown"  // the proxy of the server, or the gateway, answers 401
 	NoRoute Verdict = "no route" // the client's proxy answers 404
 	Refused Verdict = "refused"  // the server takes no connection without mutual TLS
 	Nowhere Verdict = "nowhere"  // there is no such port, or no such service
@@ -55,6 +56,7 @@ type Outcome struct {
 	As       string          `json:"as,omitempty"`     // the SPIFFE ID of a gateway that goes on with the request
 	Judged   string          `json:"judged,omitempty"` // conditions on the rewritten path under which the server lets it in
 	Pods     []string        `json:"pods,omitempty"`   // how the server's pods get a proxy, "name: value"
+	Tokens   []string        `json:"tokens,omitempty"` // that the server verifies, "name: value"
 	Client   []string        `json:"client,omitempty"` // what a gateway gives its clients time for, "name: value"
 }
 

@@ -149,9 +149,9 @@ func (v view) holds(r *model.Rule) (when reach.Pred, hidden *model.Rule) {
 		}
 		plain.Paths, plain.NotPaths = nil, nil
 	}
-	if v.address {
-		rest.IPs, rest.NotIPs = plain.IPs, plain.NotIPs
-		plain.IPs, plain.NotIPs = nil, nil
+	if v.address { // a gateway may have taken the token out
+		rest.IPs, rest.NotIPs, rest.Claims = plain.IPs, plain.NotIPs, plain.Claims
+		plain.IPs, plain.NotIPs, plain.Claims = nil, nil, nil
 	}
 	touched := func(h model.NamedMatch) bool { return slices.Contains(v.headers, h.Name) }
 	plain.Headers = slices.DeleteFunc(slices.Clone(r.Headers), touched)

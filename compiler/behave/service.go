@@ -101,8 +101,24 @@ func ruledBy(s *model.Service, port uint16, r *model.Route, takes reach.Pred, fr
 	if s.ModeOn(port) == model.MTLSStrict {
 		out = append(out, rule{reach.All(takes, v.who.unknown()), Outcome{Verdict: Refused}, source{name: r.Name, origin: s.Origin}})
 	}
+	then.Tokens = tokenTexts(s.JWT, s.Public, v.address)
+	var saved []open
+	if !v.address {
+		var tokenless reach.Pred
+		if tokenless, saved = v.tokenless(s.JWT, s.Public); len(model.Requiring(s.JWT)) > 0 {
+			out = append(out, rule{reach.All(takes, tokenless), Outcome{Verdict: Unknown}, source{name: r.Name, origin: s.JWT[0].Origin}})
+		}
+	}
 	says := judge(v, s.Allow, s.Deny)
 	out = append(out, rule{reach.All(takes, says.denied), Outcome{Verdict: Denied}, source{name: r.Name, origin: rulesAt(s)}})
+	for _, o := range saved {
+		perhaps := then
+		perhaps.Judged = "public if any of [" + o.conditions + "]"
+		for _, more := range says.open {
+			perhaps.Judged += "; " + more.conditions
+		}
+		out = append(out, retried(reach.All(takes, o.when), perhaps, r, from)...)
+	}
 	if len(says.open) > 0 {
 		out = append(out, retried(reach.All(takes, says.allowed), then, r, from)...)
 	}

@@ -41,6 +41,8 @@ func (s source) exact(facet string) model.Origin {
 	switch {
 	case strings.HasPrefix(facet, clientFacet):
 		return settingAt(s.client, strings.TrimPrefix(facet, clientFacet))
+	case strings.HasPrefix(facet, jwtFacet) && s.service != nil:
+		return settingAt(tokenSettings(s.service.JWT), strings.TrimPrefix(facet, jwtFacet))
 	case strings.HasPrefix(facet, tlsFacet):
 		return settingAt(s.tls, strings.TrimPrefix(facet, tlsFacet))
 	case strings.HasPrefix(facet, podsFacet) && s.service != nil:

@@ -74,6 +74,8 @@ var modelPasses = []func(*overModel){
 	(*overModel).alternatives,        // matches that multiply beyond what a proxy is given
 	(*overModel).rules,               // rules on callers that never hold, or that another one makes useless
 	(*overModel).healthDenied,        // health checks that the server would not let in
+	(*overModel).healthTokens,        // health checks that carry no token
+	(*overModel).tokensTaken,         // tokens that do not get to where they are required
 	(*overModel).expiredInsecure,     // certificates that are verified again
 	(*overModel).expiredFaults,       // faults whose end has passed
 	(*overModel).retryAmplification,  // tries that multiply along the call graph

@@ -175,7 +175,7 @@ func (c *overIntent) gatewayOfBytes(g *intent.Gateway) {
 
 // aboutRequests says that a rule asks for what a connection does not have.
 func aboutRequests(r *intent.Rule) bool {
-	return len(r.Hosts)+len(r.Methods)+len(r.NotMethods)+len(r.Paths)+len(r.NotPaths)+len(r.Headers) > 0
+	return len(r.Hosts)+len(r.Methods)+len(r.NotMethods)+len(r.Paths)+len(r.NotPaths)+len(r.Headers)+len(r.Claims) > 0
 }
 
 // onBytes says that a rule of a gateway is for a listener that carries bytes.

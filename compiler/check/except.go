@@ -20,7 +20,7 @@ func (c *overIntent) exceptions(route intent.Value[string], ms []*intent.Match) 
 
 func unconditional(m *intent.Match) bool {
 	return m.Path == nil && m.GRPC == nil && m.Host == nil && m.Scheme == nil &&
-		len(m.Methods)+len(m.NotMethods)+len(m.Headers)+len(m.Query)+len(m.Cookies) == 0
+		len(m.Methods)+len(m.NotMethods)+len(m.Headers)+len(m.Query)+len(m.Cookies)+len(m.Claims) == 0
 }
 
 // methodsLeft reports a match whose `notMethod` takes away all that `method`

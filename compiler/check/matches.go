@@ -3,6 +3,7 @@ package check
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/meshc/meshc/compiler/diag"
@@ -24,6 +25,9 @@ func (c *overIntent) matches() {
 		for _, r := range g.Routes {
 			c.matchList(r.Name, "match", r.Match)
 			c.exceptions(r.Name, r.Except)
+			for _, m := range slices.Concat(r.Match, r.Except) {
+				c.claims("gateway \""+g.Name.V+"\"", g.Security, m.Claims)
+			}
 		}
 	}
 }

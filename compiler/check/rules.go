@@ -45,6 +45,7 @@ type ruleOwner struct {
 
 func (c *overIntent) rules(o *ruleOwner) {
 	o.portModes()
+	o.tokens()
 	if o.sec.HasAllow && len(o.sec.Allow) == 0 {
 		help := "leave `allow` out to allow the services that declare `uses`"
 		if o.service == nil {
@@ -96,6 +97,7 @@ func (o *ruleOwner) rule(r *intent.Rule, verb string) bool {
 		o.path(p)
 	}
 	o.headerConditions(r.Headers)
+	o.claims(o.kind+" \""+o.name+"\"", o.sec, r.Claims)
 	return true
 }
 

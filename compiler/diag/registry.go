@@ -30,6 +30,7 @@ var blocks = [][]Entry{
 	edge,
 	security,
 	rules,
+	tokens,
 	originTLS,
 	resilience,
 	traffic,

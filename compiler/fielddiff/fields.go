@@ -87,6 +87,7 @@ func (f *flat) service(s *model.Service) {
 	f.add("routes", strings.Join(names, ", "), s.Origin)
 	f.rules("allow", s.Allow)
 	f.rules("deny", s.Deny)
+	f.tokens(s.JWT, s.Public)
 }
 
 // proxy notes the kind that is not the default.
@@ -203,6 +204,7 @@ func (f *flat) gateway(g *model.Gateway) {
 	}
 	f.rules("allow", g.Allow)
 	f.rules("deny", g.Deny)
+	f.tokens(g.JWT, g.Public)
 	for _, l := range g.Listeners {
 		path := at("listeners", l.Name)
 		f.add(path+".port", fmt.Sprint(l.Port), l.Origin)

@@ -30,6 +30,9 @@ func (f *flat) rule(path string, r *model.Rule) {
 	for _, h := range r.Headers {
 		f.add(at(path+".headers", h.Name), h.String(), r.Origin)
 	}
+	for _, c := range r.Claims {
+		f.add(at(path+".claims", c.Name), c.String(), r.Origin)
+	}
 }
 
 func pathsText(list []model.PathMatch) string {

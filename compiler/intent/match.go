@@ -13,6 +13,7 @@ type Match struct {
 	Headers    []*NamedMatch
 	Query      []*NamedMatch
 	Cookies    []*NamedMatch
+	Claims     []*Claims
 	At         diag.Range
 }
 

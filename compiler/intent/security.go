@@ -10,6 +10,8 @@ type Security struct {
 	Allow    []*Rule
 	HasAllow bool
 	Deny     []*Rule // nil: not written
+	JWT      []*JWT
+	Public   []*Rule // hosts, methods and paths only; nil: not written
 	At       diag.Range
 }
 
@@ -36,6 +38,7 @@ type Rule struct {
 	Paths      []*PathMatch
 	NotPaths   []*PathMatch
 	Headers    []*NamedMatch
+	Claims     []*Claims
 	At         diag.Range
 }
 

@@ -112,7 +112,12 @@ func (c cursor) entries(name string) []cursor {
 		m.fail(err)
 		return nil
 	}
-	out := m.all(all)
+	return m.sorted(all)
+}
+
+// sorted goes down to each, in the order of the source.
+func (c cursor) sorted(all []datum) []cursor {
+	out := c.all(all)
 	slices.SortStableFunc(out, func(a, b cursor) int { return a.label().Compare(b.label()) })
 	return out
 }

@@ -15,6 +15,7 @@ func (c cursor) match() *intent.Match {
 		Headers:    each(c.entries("headers"), cursor.named),
 		Query:      each(c.entries("query"), cursor.named),
 		Cookies:    each(c.entries("cookies"), cursor.named),
+		Claims:     c.claims(),
 		At:         c.label(),
 	}
 	if p, ok := c.field("path"); ok {

@@ -14,6 +14,8 @@ func (c cursor) security() *intent.Security {
 			Allow:    each(s.elements("allow"), cursor.rule),
 			HasAllow: hasAllow,
 			Deny:     each(s.elements("deny"), cursor.rule),
+			JWT:      each(s.entries("jwt"), cursor.jwt),
+			Public:   each(s.elements("public"), cursor.public),
 			At:       s.label(),
 		}
 	})
@@ -33,6 +35,7 @@ func (c cursor) rule() *intent.Rule {
 		Paths:      each(c.elements("paths"), cursor.path),
 		NotPaths:   each(c.elements("notPaths"), cursor.path),
 		Headers:    each(c.entries("headers"), cursor.named),
+		Claims:     c.claims(),
 		At:         c.label(),
 	}
 	if r.Ports == nil {

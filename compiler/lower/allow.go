@@ -15,6 +15,7 @@ func (l *lowering) allow() {
 		r := l.rules(scope.ServiceRef(s), portNumbers(s.Ports))
 		if s.Security != nil {
 			out.Deny = r.lower(s.Security.Deny, true)
+			out.JWT, out.Public = r.providers(s.Security.JWT), r.public(s.Security.Public)
 		}
 		if s.Security != nil && s.Security.HasAllow {
 			r.authenticated = len(plaintextPorts(out)) == 0

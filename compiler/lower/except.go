@@ -83,6 +83,9 @@ func complement(m model.Match) []model.Match {
 	for _, c := range m.Cookies {
 		out = append(out, model.Match{Cookies: []model.NamedMatch{negated(c)}})
 	}
+	for _, c := range m.Claims {
+		out = append(out, model.Match{Claims: []model.NamedMatch{negated(c)}})
+	}
 	return out
 }
 

@@ -25,6 +25,7 @@ func match(m *intent.Match) model.Match {
 		Headers:    headerConditions(m),
 		Query:      named(m.Query, nil),
 		Cookies:    named(m.Cookies, nil),
+		Claims:     claims(m.Claims),
 		Origin:     m.At,
 	}
 	if len(out.Methods) > 0 {

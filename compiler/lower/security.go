@@ -36,6 +36,7 @@ func (l *rules) lower(in []*intent.Rule, deny bool) []model.Rule {
 			Methods: sortedTexts(r.Methods), NotMethods: sortedTexts(r.NotMethods),
 			Paths: pathList(r.Paths), NotPaths: pathList(r.NotPaths),
 			Headers: named(r.Headers, strings.ToLower),
+			Claims:  claims(r.Claims),
 			Origin:  r.At,
 		}
 		for _, p := range r.Ports {
@@ -127,6 +128,7 @@ func (l *lowering) gatewaySecurity(g *intent.Gateway, out *model.Gateway) {
 	}
 	r := l.rules(scope.GatewayRef(g), ports)
 	out.Deny = r.lower(g.Security.Deny, true)
+	out.JWT, out.Public = r.providers(g.Security.JWT), r.public(g.Security.Public)
 	if g.Security.HasAllow {
 		out.AllowOnly = true
 		out.Allow = r.lower(g.Security.Allow, false)

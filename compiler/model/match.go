@@ -11,6 +11,7 @@ type Match struct {
 	Headers    []NamedMatch
 	Query      []NamedMatch
 	Cookies    []NamedMatch
+	Claims     []NamedMatch // at gateways, and in rules; by ClaimName
 	Origin     Origin
 }
 

@@ -66,6 +66,8 @@ type Service struct {
 	MTLS           MTLSMode
 	Allow          []Rule // any-of; none = nobody
 	Deny           []Rule // any-of; before Allow
+	JWT            []JWT  // by name; before Deny
+	Public         []Rule // any-of; what needs no valid token
 	AccessLog      AccessLog
 	Injection      Injection // how its pods get a proxy
 	Envoy          bool      // stock Envoy, and not meshc-proxy, is meant to run beside its workloads
@@ -151,6 +153,8 @@ type Gateway struct {
 	AllowOnly      bool              // what Allow takes is let in, and nothing else
 	Allow          []Rule            // any-of
 	Deny           []Rule            // any-of; before Allow
+	JWT            []JWT             // by name; before Deny
+	Public         []Rule            // any-of; what needs no valid token
 	AccessLog      AccessLog
 	Envoy          bool // it is meant to be stock Envoy, and not meshc-proxy
 	Timeouts       GatewayTimeouts

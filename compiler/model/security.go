@@ -28,6 +28,7 @@ type Rule struct {
 	Paths         []PathMatch // empty = every path
 	NotPaths      []PathMatch
 	Headers       []NamedMatch // all of these
+	Claims        []NamedMatch // all of these, by ClaimName
 	Origin        Origin       // zero: derived from `uses`, or built in
 }
 
@@ -42,7 +43,7 @@ func (r *Rule) Everything() bool {
 
 // HTTP says that the rule looks at requests, and not only at who connects where.
 func (r *Rule) HTTP() bool {
-	return len(r.Hosts) > 0 || len(r.Methods) > 0 || len(r.NotMethods) > 0 || len(r.Paths) > 0 || len(r.NotPaths) > 0 || len(r.Headers) > 0
+	return len(r.Hosts) > 0 || len(r.Methods) > 0 || len(r.NotMethods) > 0 || len(r.Paths) > 0 || len(r.NotPaths) > 0 || len(r.Headers) > 0 || len(r.Claims) > 0
 }
 
 // TakesCaller says whether the rule is about a caller; id is "" for one without
@@ -80,7 +81,7 @@ func NamespaceID(trustDomain, namespace string) string {
 // Matches gives what the rule asks of requests as matches, of which one must
 // hold.
 func (r *Rule) Matches() []Match {
-	base := Match{Headers: r.Headers, Origin: r.Origin}
+	base := Match{Headers: r.Headers, Claims: r.Claims, Origin: r.Origin}
 	switch {
 	case len(r.Methods) > 0:
 		base.Methods = slices.DeleteFunc(slices.Clone(r.Methods), func(m string) bool { return slices.Contains(r.NotMethods, m) })

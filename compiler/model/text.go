@@ -49,7 +49,7 @@ func (m Match) String() string {
 	for _, group := range []struct {
 		kind string
 		list []NamedMatch
-	}{{"header", m.Headers}, {"query", m.Query}, {"cookie", m.Cookies}} {
+	}{{"header", m.Headers}, {"query", m.Query}, {"cookie", m.Cookies}, {"claim", m.Claims}} {
 		for _, n := range group.list {
 			parts = append(parts, group.kind+" "+n.String())
 		}

@@ -25,7 +25,7 @@ const (
 	Query    Kind = "query"  // the first value of a key, as sent
 	Cookie   Kind = "cookie" // the first value of a cookie, without its quotes
 	Label    Kind = "label"  // of the client's workload
-	Claim    Kind = "claim"  // of the verified token; each string of a list by itself
+	Claim    Kind = "claim"  // of a verified token, by model.ClaimName; each string of a list by itself
 )
 
 // Dim is one coordinate of requests.

@@ -15,7 +15,8 @@ func Covers(a, b model.Match) bool {
 	}
 	return methodsOf(a).covers(methodsOf(b)) &&
 		eachCovers(a.Headers, b.Headers, HeaderCovers) &&
-		eachCovers(a.Query, b.Query, ValueCovers) && eachCovers(a.Cookies, b.Cookies, ValueCovers)
+		eachCovers(a.Query, b.Query, ValueCovers) && eachCovers(a.Cookies, b.Cookies, ValueCovers) &&
+		eachCovers(a.Claims, b.Claims, HeaderCovers)
 }
 
 // Disjoint says that no request is accepted by both.
@@ -27,7 +28,8 @@ func Disjoint(a, b model.Match) bool {
 	}
 	return methodsOf(a).disjoint(methodsOf(b)) ||
 		anyDisjoint(a.Headers, b.Headers, HeadersDisjoint) ||
-		anyDisjoint(a.Query, b.Query, ValuesDisjoint) || anyDisjoint(a.Cookies, b.Cookies, ValuesDisjoint)
+		anyDisjoint(a.Query, b.Query, ValuesDisjoint) || anyDisjoint(a.Cookies, b.Cookies, ValuesDisjoint) ||
+		anyDisjoint(a.Claims, b.Claims, HeadersDisjoint)
 }
 
 // Empty says that no request meets all conditions of m.
@@ -36,7 +38,8 @@ func Empty(m model.Match) bool {
 		return true
 	}
 	return anyDisjoint(m.Headers, m.Headers, HeadersDisjoint) ||
-		anyDisjoint(m.Query, m.Query, ValuesDisjoint) || anyDisjoint(m.Cookies, m.Cookies, ValuesDisjoint)
+		anyDisjoint(m.Query, m.Query, ValuesDisjoint) || anyDisjoint(m.Cookies, m.Cookies, ValuesDisjoint) ||
+		anyDisjoint(m.Claims, m.Claims, HeadersDisjoint)
 }
 
 // AllCovered says whether every request that the any-of list ms takes is surely
@@ -85,6 +88,7 @@ func Meet(a, b model.Match) (met model.Match, ok bool) {
 		Headers: meetNamed(a.Headers, b.Headers),
 		Query:   meetNamed(a.Query, b.Query),
 		Cookies: meetNamed(a.Cookies, b.Cookies),
+		Claims:  meetNamed(a.Claims, b.Claims),
 		Origin:  a.Origin,
 	}
 	if met.Origin.IsZero() {

@@ -88,6 +88,9 @@ func OfMatch(m model.Match) Pred {
 	for _, c := range m.Cookies {
 		all = append(all, OfNamed(Cookie, c))
 	}
+	for _, c := range m.Claims {
+		all = append(all, OfClaim(c))
+	}
 	return All(all...)
 }
 

@@ -84,6 +84,10 @@ func (r *Request) String() string {
 		with = append(with, "label "+l.Name+"="+l.Value)
 	}
 	for _, c := range r.Claims {
+		if provider, claim := model.SplitClaim(c.Name); claim == "" {
+			with = append(with, "token "+provider)
+			continue
+		}
 		with = append(with, "claim "+c.Name+"="+c.Value)
 	}
 	if len(with) > 0 {
@@ -127,6 +131,8 @@ func (r *Request) values(d Dim) []string {
 		return first(r.Query, d.Name)
 	case Cookie:
 		return first(r.Cookies, d.Name)
+	case Claim:
+		return claimValues(r.Claims, d.Name)
 	}
 	var out []string
 	for _, h := range *r.list(d.Kind) {

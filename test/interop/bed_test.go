@@ -25,6 +25,7 @@ type bed struct {
 	manned    map[string]kind // workloads that have a proxy, by id
 	proxies   map[string]*proxy
 	placed    map[string]*model.Workload
+	asks      int // so far
 }
 
 func newBed(t *testing.T, mesh *model.Mesh) *bed {

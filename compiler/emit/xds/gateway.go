@@ -21,7 +21,10 @@ func (e *emitter) gateway() error {
 			return err
 		}
 	}
-	return e.gatewayClusters(g)
+	if err := e.gatewayClusters(g); err != nil {
+		return err
+	}
+	return e.keyClusters(g.JWT)
 }
 
 func (e *emitter) gatewayListener(g *model.Gateway, l *model.GatewayListener) error {

@@ -43,6 +43,9 @@ func visible(m *model.Mesh, self *model.Workload) map[model.Ref]bool {
 		}
 	}
 	if g := m.Gateway(self.Service); g != nil && self.Role == model.RoleGateway {
+		for _, k := range model.KeySources(g.JWT) {
+			out[k.External] = true
+		}
 		for _, l := range g.Listeners {
 			for _, h := range l.Hosts {
 				for _, r := range h.Routes {

@@ -59,6 +59,10 @@ func alternatives(m *model.Match) ([]*routev3.RouteMatch, error) {
 		}
 		base.Cookies = append(base.Cookies, matcher)
 	}
+	var err error
+	if base.DynamicMetadata, err = claimMatchers(m.Claims); err != nil {
+		return nil, err
+	}
 	return withHeaders(base, m.Headers)
 }
 
@@ -89,6 +93,7 @@ func withHeaders(base *routev3.RouteMatch, headers []model.NamedMatch) ([]*route
 			CaseSensitive:   base.CaseSensitive,
 			QueryParameters: base.QueryParameters,
 			Cookies:         base.Cookies,
+			DynamicMetadata: base.DynamicMetadata,
 		}
 	}
 	return out, nil

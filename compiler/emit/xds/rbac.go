@@ -41,10 +41,15 @@ func (e *emitter) allowFilter(rules []model.Rule, port uint16) (*hcmv3.HttpFilte
 
 // serverFilters judge what comes in on a port of a service.
 func (e *emitter) serverFilters(s *model.Service, port uint16) ([]*hcmv3.HttpFilter, error) {
-	out, err := e.denyFilters(s.Deny, port)
+	out, err := e.tokenFilters(s.JWT, s.Public, false)
 	if err != nil {
 		return nil, err
 	}
+	deny, err := e.denyFilters(s.Deny, port)
+	if err != nil {
+		return nil, err
+	}
+	out = append(out, deny...)
 	allow, err := e.allowFilter(s.Allow, port)
 	if err != nil {
 		return nil, err
@@ -54,9 +59,16 @@ func (e *emitter) serverFilters(s *model.Service, port uint16) ([]*hcmv3.HttpFil
 
 // edgeFilters judge what clients of a gateway ask for on a port.
 func (e *emitter) edgeFilters(g *model.Gateway, port uint16) ([]*hcmv3.HttpFilter, error) {
-	out, err := e.denyFilters(g.Deny, port)
-	if err != nil || !g.AllowOnly {
-		return out, err
+	out, err := e.tokenFilters(g.JWT, g.Public, routesByClaims(g, port))
+	if err != nil {
+		return nil, err
+	}
+	deny, err := e.denyFilters(g.Deny, port)
+	if err != nil {
+		return nil, err
+	}
+	if out = append(out, deny...); !g.AllowOnly {
+		return out, nil
 	}
 	allow, err := e.allowFilter(g.Allow, port)
 	if err != nil {
@@ -96,7 +108,7 @@ func (e *emitter) policy(r *model.Rule) (*rbacv3.Policy, error) {
 // permission is what a rule asks of requests.
 func permission(r *model.Rule) (*rbacv3.Permission, error) {
 	var all []*rbacv3.Permission
-	for _, part := range []func(*model.Rule) ([]*rbacv3.Permission, error){hostPermissions, methodPermissions, pathPermissions, headerPermissions} {
+	for _, part := range []func(*model.Rule) ([]*rbacv3.Permission, error){hostPermissions, methodPermissions, pathPermissions, headerPermissions, claimPermissions} {
 		some, err := part(r)
 		if err != nil {
 			return nil, err

@@ -24,7 +24,7 @@ func (e *emitter) sidecar() error {
 			return err
 		}
 	}
-	return nil
+	return e.keyClusters(s.JWT)
 }
 
 // server gives the proxy the ports of its own service.

@@ -1,0 +1,83 @@
+package answer
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/meshc/meshc/compiler/model"
+)
+
+// Authentication is what becomes of a request's tokens.
+type Authentication struct {
+	Passed bool   `json:"passed"`
+	Why    string `json:"why"`
+	At     string `json:"at,omitempty"` // of the provider
+}
+
+// Claim gives the values of a claim, by its model.ClaimName.
+func (r *Request) Claim(name string) []string {
+	var out []string
+	for _, c := range r.Claims {
+		if c.Name == name {
+			out = append(out, c.Value)
+		}
+	}
+	return out
+}
+
+// HasToken says that a request carries a valid token of a provider.
+func (r *Request) HasToken(provider string) bool {
+	return slices.ContainsFunc(r.Claims, func(c model.Header) bool {
+		of, _ := model.SplitClaim(c.Name)
+		return of == provider
+	})
+}
+
+// Authenticate asks whether a request has the token that providers require, or
+// needs none. Envoy's filter of tokens comes before those of rules. It is nil
+// without providers.
+func Authenticate(providers []model.JWT, public []model.Rule, r *Request) *Authentication {
+	if len(providers) == 0 {
+		return nil
+	}
+	required := model.Requiring(providers)
+	at := place(providers[0].Origin)
+	for _, name := range required {
+		if r.HasToken(name) {
+			return &Authentication{Passed: true, Why: "it has a token of " + name, At: place(model.JWTNamed(providers, name).Origin)}
+		}
+	}
+	if len(required) == 0 {
+		return &Authentication{Passed: true, Why: "no token is required", At: at}
+	}
+	for i := range public {
+		matches := public[i].Matches()
+		if slices.ContainsFunc(matches, func(m model.Match) bool { return Accepts(&m, r) }) {
+			return &Authentication{Passed: true, Why: "it is public", At: place(public[i].Origin)}
+		}
+	}
+	return &Authentication{Why: "it has no valid token of " + strings.Join(required, " or "), At: at}
+}
+
+// authenticated notes what becomes of tokens, and ends a request that by, who
+// looks at them, answers with 401.
+func (a *asking) authenticated(providers []model.JWT, public []model.Rule, r *Request, by string) bool {
+	said := Authenticate(providers, public, r)
+	if said == nil {
+		return true
+	}
+	a.out.Authentication = said
+	if !said.Passed {
+		a.end(Unknown, said.Why+"; "+by+" answers 401")
+	}
+	return said.Passed
+}
+
+// takenOut is what is left of claims behind a gateway, which takes tokens out.
+func takenOut(claims []model.Header, providers []model.JWT) []model.Header {
+	return slices.DeleteFunc(slices.Clone(claims), func(c model.Header) bool {
+		provider, _ := model.SplitClaim(c.Name)
+		t := model.JWTNamed(providers, provider)
+		return t != nil && !t.Forward
+	})
+}

@@ -1,0 +1,298 @@
+package interop
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/meshc/meshc/compiler/model"
+)
+
+// issuer signs tokens with one key, which it serves.
+type issuer struct {
+	t      *testing.T
+	name   string
+	signer jose.Signer
+	keys   []byte // a JWKS
+}
+
+func newIssuer(t *testing.T, name string, alg jose.SignatureAlgorithm) *issuer {
+	t.Helper()
+	var private, public any
+	switch alg {
+	case jose.RS256:
+		k, err := rsa.GenerateKey(rand.Reader, 2048)
+		if err != nil {
+			t.Fatal(err)
+		}
+		private, public = k, &k.PublicKey
+	case jose.ES256:
+		k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		private, public = k, &k.PublicKey
+	}
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: alg, Key: jose.JSONWebKey{Key: private, KeyID: "k1"}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: public, KeyID: "k1", Algorithm: string(alg), Use: "sig"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &issuer{t: t, name: name, signer: signer, keys: keys}
+}
+
+// token has the claims, and what it needs to be valid for another hour for
+// "shop", unless they say otherwise.
+func (i *issuer) token(claims map[string]any) string {
+	i.t.Helper()
+	all := map[string]any{"iss": i.name, "aud": "shop", "exp": time.Now().Add(time.Hour).Unix()}
+	for k, v := range claims {
+		all[k] = v
+	}
+	raw, err := json.Marshal(all)
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	signed, err := i.signer.Sign(raw)
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	text, err := signed.CompactSerialize()
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	return text
+}
+
+func (i *issuer) bearer(claims map[string]any) []string {
+	return []string{"authorization: Bearer " + i.token(claims)}
+}
+
+// tokenMesh has services that verify tokens in several ways.
+const tokenMesh = `package mesh
+
+mesh: proxy: "envoy"
+external: keys: {
+	host: "example.com"
+	ports: https: {number: 443, protocol: "http"}
+	tls: ca: file: "CA"
+}
+service: web: {
+	versions: v1: {}
+	uses: {strict: {}, lenient: {}, several: {}, optional: {}}
+}
+service: strict: {
+	ports: http: {number: 9080, protocol: "http"}
+	versions: v1: {}
+	uses: keys: {}
+	security: {
+		jwt: one: {issuer: "https://one.test", audiences: ["shop"], jwks: {external: "keys", path: "/one"}, required: true}
+		public: [{paths: [{exact: "/healthz"}]}, {methods: ["OPTIONS"], paths: [{prefix: "/pre"}]}]
+	}
+}
+service: lenient: {
+	ports: http: {number: 9080, protocol: "http"}
+	versions: v1: {}
+	uses: keys: {}
+	security: {
+		jwt: one: {
+			issuer: "https://one.test", jwks: {external: "keys", path: "/one"}, required: false, forward: true
+			from: [{header: "x-token"}, {query: "token"}, {cookie: "token"}]
+			claimHeaders: {"x-user": "sub", "x-team": "/org/team"}
+		}
+		public: [{paths: [{exact: "/healthz"}]}]
+	}
+}
+service: several: {
+	ports: http: {number: 9080, protocol: "http"}
+	versions: v1: {}
+	security: jwt: {
+		one: {issuer: "https://one.test", jwks: file: "FILES/one.json", required: true, claimHeaders: "x-one": "sub"}
+		two: {issuer: "https://two.test", jwks: file: "FILES/two.json", required: true, claimHeaders: "x-two": "sub"}
+	}
+}
+service: optional: {
+	ports: http: {number: 9080, protocol: "http"}
+	versions: v1: {}
+	security: jwt: {
+		two: {issuer: "https://two.test", jwks: file: "FILES/two.json", required: false, claimHeaders: "x-two": "sub"}
+		more: {issuer: "https://more.test", jwks: file: "FILES/more.json", required: false, from: [{header: "x-more"}], claimHeaders: "x-claim-more": "sub"}
+	}
+}
+`
+
+// tokens is a bed with the issuers of its tokens.
+type tokens struct {
+	*bed
+	one, two, more *issuer
+	rogue          *issuer // that says it is one
+}
+
+func startTokens(t *testing.T, text string) *tokens {
+	t.Helper()
+	x := &tokens{
+		one: newIssuer(t, "https://one.test", jose.RS256), two: newIssuer(t, "https://two.test", jose.ES256),
+		more: newIssuer(t, "https://more.test", jose.ES256), rogue: newIssuer(t, "https://one.test", jose.RS256),
+	}
+	dir := t.TempDir()
+	for name, content := range map[string][]byte{"one.json": x.one.keys, "two.json": x.two.keys, "more.json": x.more.keys} {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	addr, ca := serveTLS(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Host != "example.com" || r.URL.Path != "/one" {
+			http.NotFound(w, r)
+			return
+		}
+		_, _ = w.Write(x.one.keys)
+	}))
+	text = strings.NewReplacer("CA", ca, "FILES", dir).Replace(text)
+	x.bed = newBed(t, compileFS(t, fstest.MapFS{
+		"cue.mod/module.cue": {Data: []byte("module: \"mesh.test\"\nlanguage: version: \"v0.17.0\"\n")},
+		"mesh.cue":           {Data: []byte("package mesh\n\nimport m \"meshc.dev/mesh\"\n\nmesh: m.#Config\nservice: m.#Services\ngateway: m.#Gateways\nexternal: m.#Externals\n")},
+		"a.cue":              {Data: []byte(text)},
+	}))
+	x.mesh.External(ref("keys")).Endpoints = []string{addr}
+	return x
+}
+
+// serveTLS serves example.com until the test ends; ca is the file with its
+// authority.
+func serveTLS(t *testing.T, h http.Handler) (addr, ca string) {
+	t.Helper()
+	s := httptest.NewTLSServer(h)
+	t.Cleanup(s.Close)
+	ca = filepath.Join(t.TempDir(), "ca.pem")
+	raw := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
+	if err := os.WriteFile(ca, raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return s.Listener.Addr().String(), ca
+}
+
+// came is what became of one request: the status, and the headers that the
+// application got, nil if it got nothing.
+type came struct {
+	status int
+	got    map[string][]string
+	uri    string
+}
+
+func (b *bed) ask(addr, method, target string, headers ...string) came {
+	b.t.Helper()
+	req, err := http.NewRequestWithContext(b.t.Context(), method, "http://"+addr+target, nil)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.asks++
+	id := fmt.Sprintf("ask-%d", b.asks)
+	req.Header.Set(caseHeader, id)
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		if name == "host" {
+			req.Host = value
+			continue
+		}
+		req.Header.Add(name, value)
+	}
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	_, _ = io.Copy(io.Discard, resp.Body)
+	out := came{status: resp.StatusCode}
+	if got := b.backends.got(id); len(got) > 0 {
+		out.got, out.uri = got[0].Header, got[0].Backend+got[0].URI
+	}
+	return out
+}
+
+func TestTokens(t *testing.T) {
+	x := startTokens(t, tokenMesh)
+	web := x.sidecar(ref("web"), "v1", envoy, "")
+	for _, s := range []string{"strict", "lenient", "several", "optional"} {
+		x.sidecar(ref(s), "v1", envoy, x.backends.start(t, s, nil))
+	}
+	x.run()
+	at := func(service string) string { return web.Outbound[model.OutboundKey(ref(service), meshPort)] }
+	past := map[string]any{"exp": time.Now().Add(-time.Hour).Unix()}
+	for _, c := range []struct {
+		name, service, method, target string
+		headers                       []string
+		status                        int
+		got                           string // a header and what it holds
+	}{
+		{"a valid token", "strict", "GET", "/", x.one.bearer(nil), 200, "authorization="},
+		{"no token", "strict", "GET", "/", nil, 401, ""},
+		{"an expired token", "strict", "GET", "/", x.one.bearer(past), 401, ""},
+		{"within the clock skew", "strict", "GET", "/", x.one.bearer(map[string]any{"exp": time.Now().Add(-30 * time.Second).Unix()}), 200, ""},
+		{"for another audience", "strict", "GET", "/", x.one.bearer(map[string]any{"aud": "bank"}), 403, ""},
+		{"for several audiences", "strict", "GET", "/", x.one.bearer(map[string]any{"aud": []string{"bank", "shop"}}), 200, ""},
+		{"of another issuer", "strict", "GET", "/", x.two.bearer(nil), 401, ""},
+		{"signed by another key", "strict", "GET", "/", x.rogue.bearer(nil), 401, ""},
+		{"no token at all in the header", "strict", "GET", "/", []string{"authorization: Bearer x"}, 401, ""},
+		{"of another scheme", "strict", "GET", "/", []string{"authorization: Basic eDp5"}, 401, ""},
+		{"in a place that is not looked at", "strict", "GET", "/?access_token=" + x.one.token(nil), nil, 401, ""},
+		{"public without a token", "strict", "GET", "/healthz", nil, 200, ""},
+		{"public with an expired token", "strict", "GET", "/healthz", x.one.bearer(past), 200, ""},
+		{"public by its method", "strict", "OPTIONS", "/pre/x", nil, 200, ""},
+		{"not public by its method", "strict", "GET", "/pre/x", nil, 401, ""},
+
+		{"nothing is required", "lenient", "GET", "/", nil, 200, "x-user="},
+		{"and nothing is forged", "lenient", "GET", "/", []string{"x-user: root"}, 200, "x-user="},
+		{"nor where it is public", "lenient", "GET", "/healthz", []string{"x-user: root"}, 200, "x-user="},
+		{"nor beside a bad token", "lenient", "GET", "/healthz", append(x.one.bearer(past), "x-user: root", "x-token: bad"), 200, "x-user="},
+		{"public with claims", "lenient", "GET", "/healthz", []string{"x-token: " + x.one.token(map[string]any{"sub": "ann"})}, 200, "x-user=ann"},
+		{"by header", "lenient", "GET", "/", []string{"x-token: " + x.one.token(map[string]any{"sub": "ann"}), "x-user: root"}, 200, "x-user=ann"},
+		{"a claim inside of another", "lenient", "GET", "/", []string{"x-token: " + x.one.token(map[string]any{"org": map[string]any{"team": "blue"}})}, 200, "x-team=blue"},
+		{"by query", "lenient", "GET", "/?token=" + x.one.token(map[string]any{"sub": "ann"}), nil, 200, "x-user=ann"},
+		{"by cookie", "lenient", "GET", "/", []string{"cookie: a=b; token=" + x.one.token(map[string]any{"sub": "ann"})}, 200, "x-user=ann"},
+		{"invalid by header", "lenient", "GET", "/", []string{"x-token: " + x.one.token(past)}, 401, ""},
+		{"invalid by cookie", "lenient", "GET", "/", []string{"cookie: token=" + x.rogue.token(nil)}, 401, ""},
+		{"one good, one bad", "lenient", "GET", "/?token=" + x.rogue.token(nil), []string{"x-token: " + x.one.token(nil)}, 200, ""},
+
+		{"the first of several", "several", "GET", "/", x.one.bearer(map[string]any{"sub": "ann"}), 200, "x-one=ann"},
+		{"the second of several", "several", "GET", "/", x.two.bearer(map[string]any{"sub": "bob"}), 200, "x-two=bob"},
+		{"none of several", "several", "GET", "/", nil, 401, ""},
+		{"a bad one of several", "several", "GET", "/", x.two.bearer(past), 401, ""},
+
+		{"none", "optional", "GET", "/", []string{"x-two: root", "x-claim-more: root"}, 200, "x-two="},
+		{"one of two", "optional", "GET", "/", x.two.bearer(map[string]any{"sub": "bob"}), 200, "x-two=bob"},
+		{"both", "optional", "GET", "/", append(x.two.bearer(map[string]any{"sub": "bob"}), "x-more: "+x.more.token(map[string]any{"sub": "cy"})), 200, "x-claim-more=cy"},
+		{"a bad one", "optional", "GET", "/", []string{"x-more: " + x.more.token(past)}, 401, ""},
+		{"in the place of another", "optional", "GET", "/", []string{"x-more: " + x.two.token(nil)}, 401, ""},
+	} {
+		t.Run(c.service+"/"+c.name, func(t *testing.T) {
+			got := x.ask(at(c.service), c.method, c.target, c.headers...)
+			if got.status != c.status || (got.got != nil) != (c.status == 200) {
+				t.Errorf("%d, application reached: %v; want %d", got.status, got.got != nil, c.status)
+			}
+			if name, want, ok := strings.Cut(c.got, "="); ok && strings.Join(got.got[name], ",") != want {
+				t.Errorf("%s: %q, want %q", name, got.got[name], want)
+			}
+		})
+	}
+	for _, p := range x.all() {
+		p.refusedNothing()
+	}
+}
