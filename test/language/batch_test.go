@@ -1,11 +1,8 @@
 package language
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"testing"
 
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
@@ -117,21 +114,9 @@ func toJSON(t *testing.T, m proto.Message) []byte {
 // envoyValidates is an error if Envoy refuses config or complains of it.
 func envoyValidates(t *testing.T, envoy string, config []byte) ([]byte, error) {
 	t.Helper()
-	config = bytes.ReplaceAll(config, []byte("/etc/mesh/jwks.json"), []byte(keysFile(t)))
 	log, err := stock.Validate(t, envoy, config)
 	if line := stock.Complaint(log); err == nil && line != "" {
 		err = errors.New(line)
 	}
 	return log, err
-}
-
-// keysFile holds one key (RFC 7517, A.1): Envoy reads the file as it starts.
-func keysFile(t *testing.T) string {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "jwks.json")
-	keys := `{"keys": [{"kty": "EC", "crv": "P-256", "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4", "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}]}`
-	if err := os.WriteFile(file, []byte(keys), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return file
 }

@@ -43,7 +43,9 @@ func Envoy(t testing.TB) string {
 // it logged. The error says that it refuses.
 func Validate(t testing.TB, envoy string, bootstrap []byte) (log []byte, err error) {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "bootstrap.json")
+	dir := t.TempDir()
+	file := filepath.Join(dir, "bootstrap.json")
+	bootstrap = withKeys(t, dir, bootstrap)
 	if err := os.WriteFile(file, bootstrap, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -55,6 +57,26 @@ func Validate(t testing.TB, envoy string, bootstrap []byte) (log []byte, err err
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err = cmd.Run()
 	return out.Bytes(), err
+}
+
+// KeysFile is where the meshes of tests say that keys for tokens are. Envoy reads
+// such a file as it starts.
+const KeysFile = "/etc/mesh/jwks.json"
+
+// keySet holds one key (RFC 7517, A.1).
+const keySet = `{"keys": [{"kty": "EC", "crv": "P-256", "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4", "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}]}`
+
+// withKeys puts a file in the place of KeysFile.
+func withKeys(t testing.TB, dir string, bootstrap []byte) []byte {
+	t.Helper()
+	if !bytes.Contains(bootstrap, []byte(KeysFile)) {
+		return bootstrap
+	}
+	file := filepath.Join(dir, "jwks.json")
+	if err := os.WriteFile(file, []byte(keySet), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return bytes.ReplaceAll(bootstrap, []byte(KeysFile), []byte(file))
 }
 
 // complaint is a line of Envoy's log that it must not write about a bootstrap.
