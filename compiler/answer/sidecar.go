@@ -79,6 +79,11 @@ func (a *asking) consider(rule *model.Route, name string) bool {
 		a.out.Rules = append(a.out.Rules, noted)
 		return false
 	}
+	if !rule.TakesFrom(a.out.Caller.Ref) {
+		noted.Why = "it is for callers " + strings.Join(model.CallerNames(rule.From), ", ")
+		a.out.Rules = append(a.out.Rules, noted)
+		return false
+	}
 	a.alternatives(&noted, rule)
 	a.out.Rules = append(a.out.Rules, noted)
 	return noted.Took

@@ -18,7 +18,7 @@ var considered = map[reflect.Type]string{
 	reflect.TypeFor[model.Quantities](): "CPU Memory",
 	reflect.TypeFor[model.Port]():       "Name Number Protocol MTLS Origin",
 	reflect.TypeFor[model.Version]():    "Name Labels Traffic Origin",
-	reflect.TypeFor[model.Route](): "Name Ports Match Split NotFound Redirect Respond Rewrite Timeout TimeoutOrigin MaxDuration IdleTimeout Hash Sticky Mirror Upgrades CORS Retry " +
+	reflect.TypeFor[model.Route](): "Name Ports From Match Split NotFound Redirect Respond Rewrite Timeout TimeoutOrigin MaxDuration IdleTimeout Hash Sticky Mirror Upgrades CORS Retry " +
 		"RequestHeaders ResponseHeaders Delay Abort Bandwidth Faulted Origin",
 	reflect.TypeFor[model.Split]():           "Version BasisPoints RequestHeaders ResponseHeaders Origin",
 	reflect.TypeFor[model.Retry]():           "Attempts On Statuses PerTry PerTryIdle Methods Backoff AvoidTried RateLimited Origin",

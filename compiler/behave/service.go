@@ -48,7 +48,7 @@ func serviceTable(s *model.Service, port uint16) table {
 
 // variantRules are those of the callers that faults single out, and of all others.
 func variantRules(s *model.Service, port uint16, r *model.Route) []rule {
-	takes := reach.OfMatches(r.Match)
+	takes := reach.All(reach.OfMatches(r.Match), fromCallers(r))
 	var out []rule
 	add := func(r *model.Route, when reach.Pred) {
 		from := source{name: r.Name, service: s, route: r, origin: r.Origin}
@@ -161,4 +161,12 @@ func mapped[T, U any](list []T, f func(T) U) []U {
 		out[i] = f(v)
 	}
 	return out
+}
+
+// fromCallers are the identities of those in whose proxies a route exists.
+func fromCallers(r *model.Route) reach.Pred {
+	if len(r.From) == 0 {
+		return reach.All()
+	}
+	return reach.Any(mapped(r.From, func(c model.Caller) reach.Pred { return reach.Is(identity, reach.Exactly(c.SPIFFEID)) })...)
 }

@@ -28,6 +28,7 @@ var intentPasses = []func(*overIntent){
 	(*overIntent).uses,        // edges of the call graph end somewhere
 	(*overIntent).protocols,   // retries that calls of gRPC would get
 	(*overIntent).routes,      // destinations, weights, ports, order constraints
+	(*overIntent).routeFrom,   // callers that have a route
 	(*overIntent).matches,     // conditions that a proxy can evaluate
 	(*overIntent).headers,     // header changes that a proxy may make
 	(*overIntent).resilience,  // durations, retries and their arithmetic
@@ -59,10 +60,11 @@ func Intent(m *intent.Mesh) diag.List {
 
 // overModel is what the passes over the model share.
 type overModel struct {
-	mesh  *model.Mesh
-	now   time.Time
-	calls *callGraph // made by graph
-	diags diag.List
+	mesh     *model.Mesh
+	now      time.Time
+	calls    *callGraph             // made by graph
+	calledBy map[model.Ref][]caller // made by callersTold
+	diags    diag.List
 }
 
 // modelPasses in the order in which they run.

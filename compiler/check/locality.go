@@ -89,7 +89,7 @@ func (t *traffic) distributions(l *intent.Locality, owner string) {
 // leave enough of them out.
 func (t *traffic) placesMet(b *intent.Traffic, m meeting) {
 	l := b.Locality
-	if l == nil || m.external || model.LocalityMode(l.Mode.V) == model.LocalityDistribute {
+	if m.external || !hasOrder(b) {
 		return
 	}
 	if b.Outliers == nil && b.Health == nil {
@@ -117,4 +117,9 @@ func (t *traffic) placeless(e *intent.External) {
 	if e.Traffic != nil && e.Traffic.Locality != nil {
 		t.report(diag.NoPlaces, e.Traffic.Locality.At, "external %q: nobody says in which places its endpoints are", e.Name.V).Help = "leave `locality` out"
 	}
+}
+
+// hasOrder says that places come one after the other.
+func hasOrder(b *intent.Traffic) bool {
+	return b.Locality != nil && model.LocalityMode(b.Locality.Mode.V) != model.LocalityDistribute
 }

@@ -48,7 +48,8 @@ func (t *traffic) ejection(b *intent.Traffic, m meeting) {
 	if b.Balance != nil && b.Balance.PanicPercent != nil {
 		panicAt, _ = literal.Percent(b.Balance.PanicPercent.V) // read before
 	}
-	if p := o.MaxPercent; p != nil && uint32(p.V)*100 > model.BasisPointsWhole-panicAt {
+	// With an order of places there is no panic as long as the next ones can take it.
+	if p := o.MaxPercent; p != nil && !hasOrder(b) && uint32(p.V)*100 > model.BasisPointsWhole-panicAt {
 		f := t.once(diag.EjectionPanic, p.At, "%s: when fewer than %s %% of the endpoints are well all get requests, also those that are left out; maxPercent %d goes beyond that",
 			m.what, literal.FormatPercent(panicAt), p.V).
 			help("lower maxPercent to " + literal.FormatPercent(model.BasisPointsWhole-panicAt) + ", or balance.panicPercent")

@@ -43,6 +43,7 @@ type candidate struct {
 	at      diag.Range
 	accepts reach.Set
 	effect  reach.Set // accepted, and taken by no earlier rule
+	from    []model.Caller
 }
 
 // put adds a rule and finds what is left for it.
@@ -71,9 +72,10 @@ func (c *overModel) serviceTable(s *model.Service) error {
 	for _, p := range s.Ports {
 		ports = append(ports, p.Number)
 	}
-	all := []reach.Pred{onPorts(ports)}
+	everyone := reach.All(onPorts(ports), c.callersTold(s))
+	all := []reach.Pred{everyone}
 	for _, r := range s.Routes {
-		all = append(all, onPorts(r.Ports), reach.OfMatches(r.Match))
+		all = append(all, onPorts(r.Ports), reach.OfMatches(r.Match), fromOf(r))
 	}
 	space, err := reach.New(reach.DefaultLimits, all...)
 	if err != nil {
@@ -81,20 +83,21 @@ func (c *overModel) serviceTable(s *model.Service) error {
 	}
 	t := &table{space: space}
 	for _, r := range s.Routes {
-		if err := c.serviceRoute(s, t, r); err != nil {
+		if err := c.serviceRoute(s, t, r, reach.All(everyone, onPorts(r.Ports), fromOf(r))); err != nil {
 			return err
 		}
 	}
-	return c.notCovered(s, t, onPorts(ports))
+	return c.notCovered(s, t, everyone)
 }
 
-func (c *overModel) serviceRoute(s *model.Service, t *table, r *model.Route) error {
-	accepts, err := t.space.Set(reach.All(onPorts(r.Ports), reach.OfMatches(r.Match)))
+// serviceRoute adds a route, which is for the requests of where that it matches.
+func (c *overModel) serviceRoute(s *model.Service, t *table, r *model.Route, where reach.Pred) error {
+	accepts, err := t.space.Set(reach.All(where, reach.OfMatches(r.Match)))
 	if err != nil {
 		return err
 	}
 	before := t.taken
-	this, err := t.put(candidate{name: r.Name, at: r.Origin, accepts: accepts})
+	this, err := t.put(candidate{name: r.Name, at: r.Origin, accepts: accepts, from: r.From})
 	if err != nil {
 		return err
 	}
@@ -106,7 +109,7 @@ func (c *overModel) serviceRoute(s *model.Service, t *table, r *model.Route) err
 	case this.effect.Empty():
 		return c.shadowed(t, "route", this, witness)
 	}
-	if err := c.hiddenMatches(t, r, before, witness); err != nil {
+	if err := c.hiddenMatches(t, r, where, before, witness); err != nil {
 		return err
 	}
 	return c.crossed(t, "route", this, witness)
@@ -162,12 +165,12 @@ func (t *table) moveAbove(d *diag.Diagnostic, this, e candidate) error {
 
 // hiddenMatches reports entries of the list that take no request, although the
 // route does.
-func (c *overModel) hiddenMatches(t *table, r *model.Route, before reach.Set, witness func(reach.Set) string) error {
+func (c *overModel) hiddenMatches(t *table, r *model.Route, where reach.Pred, before reach.Set, witness func(reach.Set) string) error {
 	for _, m := range r.Match {
 		if len(r.Match) == 1 || m.Origin.IsZero() {
 			continue
 		}
-		set, err := t.space.Set(reach.All(onPorts(r.Ports), reach.OfMatch(m)))
+		set, err := t.space.Set(reach.All(where, reach.OfMatch(m)))
 		if err != nil {
 			return err
 		}
@@ -195,6 +198,9 @@ func (c *overModel) hiddenMatches(t *table, r *model.Route, before reach.Set, wi
 // to the other, and their order decides the requests that both accept.
 func (c *overModel) crossed(t *table, kind string, this candidate, witness func(reach.Set) string) error {
 	for _, e := range t.rules[:len(t.rules)-1] {
+		if !slices.Equal(e.from, this.from) {
+			continue // what is for some callers is the exception
+		}
 		both, err := t.space.Intersection(e.effect, this.accepts)
 		if err != nil {
 			return err

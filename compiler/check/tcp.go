@@ -75,6 +75,9 @@ func (c *overIntent) tcpRoute(s *intent.Service, r *intent.Route) {
 			c.ofHTTP(*f.at, f.name, owner)
 		}
 	}
+	if len(r.From) > 0 {
+		c.ofHTTP(r.From[0].At, "from", owner)
+	}
 	for _, k := range r.Hash {
 		c.ofHTTP(k.At, "hash", owner)
 	}

@@ -106,6 +106,7 @@ func (f *flat) ports(ports []model.Port) {
 
 func (f *flat) route(path string, r *model.Route) {
 	f.add(path+".ports", fmt.Sprint(r.Ports), r.Origin)
+	f.add(path+".from", strings.Join(model.CallerNames(r.From), ", "), r.Origin)
 	f.add(path+".match", matchText(r.Match), r.Origin)
 	for _, d := range r.Split {
 		f.add(at(path+".to", d.Version), literal.FormatPercent(d.BasisPoints)+" %", d.Origin)

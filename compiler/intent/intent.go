@@ -97,7 +97,8 @@ type Use struct {
 // versions by weight.
 type Route struct {
 	Name            Value[string]
-	Port            *Value[string] // name of a port; nil: every HTTP-family port
+	Port            *Value[string]  // name of a port; nil: every HTTP-family port
+	From            []Value[string] // callers; nil: not written
 	Match           []*Match
 	Except          []*Match
 	To              []*Weight

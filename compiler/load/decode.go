@@ -66,6 +66,7 @@ func (c cursor) route() *intent.Route {
 	return &intent.Route{
 		Name:            c.name(),
 		Port:            c.optionalText("port"),
+		From:            c.texts("from"),
 		Match:           each(c.elements("match"), cursor.match),
 		Except:          each(c.elements("except"), cursor.match),
 		To:              each(c.entries("to"), cursor.weight),

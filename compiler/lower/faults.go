@@ -52,12 +52,7 @@ func (l *lowering) attach(s *intent.Service, r *model.Route, f *intent.Fault) {
 // its route's requests.
 func (l *lowering) faultScope(s *intent.Service, r *model.Route, f *intent.Fault) model.FaultScope {
 	out := model.FaultScope{Match: matches(f.Match), MaxActive: uint32(scope.Or(f.MaxActive, 0))}
-	for _, from := range f.From {
-		ref := literal.Ref(from.V, scope.ServiceRef(s).Namespace)
-		id, _ := l.scope.CallerID(ref)
-		out.From = append(out.From, model.Caller{Ref: ref, SPIFFEID: id})
-	}
-	slices.SortFunc(out.From, func(a, b model.Caller) int { return a.Ref.Compare(b.Ref) })
+	out.From = l.named(f.From, scope.ServiceRef(s).Namespace)
 	if _, some := meetAll(r.Match, out.Match); !some && len(out.Match) > 0 {
 		l.diags.Add(diag.New(diag.FaultWithoutEffect, out.Match[0].Origin, "fault %q: route %q takes none of these requests", f.Name.V, r.Name))
 	}

@@ -92,7 +92,7 @@ func (l *lowering) expand(g *intent.Gateway, rule *gatewayRule) {
 	svc := l.mesh.Services[slices.Index(l.intent.Services, l.scope.Backend(g, rule.intent))]
 	port := uint16(scope.BackendPort(l.scope.Backend(g, rule.intent), rule.intent).Number.V)
 	for _, r := range svc.Routes {
-		if !slices.Contains(r.Ports, port) {
+		if !slices.Contains(r.Ports, port) || !r.TakesFrom(scope.GatewayRef(g)) {
 			continue
 		}
 		met, ok := meetAll(rule.match, r.Match)
@@ -100,6 +100,7 @@ func (l *lowering) expand(g *intent.Gateway, rule *gatewayRule) {
 			continue
 		}
 		joint := *r
+		joint.From = nil
 		joint.Match, joint.Ports, joint.Faulted = met, []uint16{port}, meetFaulted(r.Faulted, rule.match)
 		out := &model.GatewayRoute{
 			Name:    rule.intent.Name.V + "/" + r.Name,

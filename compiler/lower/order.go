@@ -99,6 +99,9 @@ func routesShare(a, b *model.Route) (*reach.Request, bool) {
 	if !slices.ContainsFunc(a.Ports, func(p uint16) bool { return slices.Contains(b.Ports, p) }) {
 		return nil, false
 	}
+	if !a.SharesCallers(b) {
+		return nil, false
+	}
 	return matchesShare(a.Match, b.Match)
 }
 

@@ -47,6 +47,7 @@ func (l *lowering) route(s *intent.Service, r *intent.Route) *model.Route {
 	out := &model.Route{
 		Name:            r.Name.V,
 		Ports:           routePorts(s, r),
+		From:            l.named(r.From, scope.ServiceRef(s).Namespace),
 		Match:           l.taken(r.Name, r.Match, r.Except),
 		Split:           split(r),
 		Redirect:        redirect(r),

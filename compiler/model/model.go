@@ -95,6 +95,7 @@ type Version struct {
 type Route struct {
 	Name            string
 	Ports           []uint16      // service ports it applies to, sorted
+	From            []Caller      // in whose proxies it exists, sorted by Ref; empty = every caller
 	Match           []Match       // any-of; empty = every request
 	Split           []Split       // basis points sum to 10,000; zero-weight versions are kept out
 	NotFound        bool          // answers 404 and has no Split: a gateway's rule took what no rule of its service takes

@@ -65,7 +65,7 @@ func (e *emitter) grpcRoutes(s *model.Service, port uint16) (*routev3.RouteConfi
 	name := model.OutboundName(port, s.Host)
 	vhost := virtualHost(name, []string{"*"}, nil)
 	for _, r := range s.Routes {
-		if !appliesTo(r, port) {
+		if !appliesTo(r, port) || !r.TakesFrom(e.self.Service) {
 			continue
 		}
 		for _, variant := range r.ForCaller(e.self.Service).Variants() {

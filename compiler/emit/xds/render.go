@@ -47,14 +47,14 @@ type unit struct {
 	fragments
 }
 
-// unitKey tells apart what proxies have in common. Where faults are for some
-// callers each of these sees a service in a way of its own.
+// unitKey tells apart what proxies have in common. Where routes or faults
+// are for some callers each of these sees a service in a way of its own.
 type unitKey struct {
 	of     model.Ref
 	server bool
 	role   model.Role
 	ports  string    // on which it is bound
-	as     model.Ref // zero for every caller that no fault singles out
+	as     model.Ref // zero for every caller that nothing singles out
 	place  string    // from where it looks
 	traits string    // what else of a proxy its resources may depend on
 }
@@ -135,12 +135,12 @@ func (r *Renderer) common(e *emitter, k unitKey, h *holes, make func(*emitter) e
 	return u.err
 }
 
-// singledOut is the proxy's own service where some fault of ref is for it and
-// not for others.
+// singledOut is the proxy's own service where some route or fault of ref is for
+// it and not for others.
 func (e *emitter) singledOut(ref model.Ref) model.Ref {
 	if s := e.mesh.Service(ref); s != nil {
 		for _, r := range s.Routes {
-			for _, c := range r.Chosen() {
+			for _, c := range slices.Concat(r.From, r.Chosen()) {
 				if c.Ref == e.self.Service {
 					return c.Ref
 				}

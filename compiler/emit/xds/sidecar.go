@@ -138,7 +138,7 @@ func (e *emitter) serviceRoutes(s *model.Service, p model.Port) (*routev3.RouteC
 	name, port := model.OutboundName(p.Number, s.Host), p.Number
 	vhost := virtualHost(name, []string{"*"}, nil)
 	for _, r := range s.Routes {
-		if !appliesTo(r, port) {
+		if !appliesTo(r, port) || !r.TakesFrom(e.self.Service) {
 			continue
 		}
 		list, err := e.routes(r.Name, s, r, port)

@@ -25,7 +25,7 @@ var all = []string{
 	"redirect", "respond", "rewrite",
 	"requestHeaders.add", "requestHeaders.remove", "requestHeaders.set",
 	"responseHeaders.add", "responseHeaders.remove", "responseHeaders.set",
-	"retries", "retries.methods", "retries.perTry", "retries.status", "route.port", "routes.default", "scheme",
+	"retries", "retries.methods", "retries.perTry", "retries.status", "route.from", "route.port", "routes.default", "scheme",
 	"rule.headers", "rule.hosts", "rule.ips", "rule.notIPs", "rule.notMethods", "rule.notPaths", "rule.ports",
 	"timeout", "timeout.none", "trustDomain", "uses", "uses.external",
 	"weights", "weights.basisPoint", "weights.decimal",

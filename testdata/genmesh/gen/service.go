@@ -68,6 +68,7 @@ func (m *mesh) routes(f *source, s *service) {
 			f.line("port: \"admin\"")
 			m.use("route.port")
 		}
+		m.routeFrom(f, s)
 		m.matches(f, name)
 		if !m.answers(f, i) {
 			m.rewrite(f)
