@@ -18,6 +18,7 @@ type fragment struct {
 	name       string
 	head, tail []byte
 	hole       *hole // between head and tail; nil without one
+	cut, end   int   // lengths of the head, and of both, while the bytes are away
 }
 
 // fragments are the resources of one proxy, or of a part of it.
@@ -33,6 +34,58 @@ func (f *fragments) add(o *fragments) {
 	f.endpoints = append(f.endpoints, o.endpoints...)
 	f.bundles = append(f.bundles, o.bundles...)
 	f.unplaced = append(f.unplaced, o.unplaced...)
+}
+
+// lists are all fragments, by kind.
+func (f *fragments) lists() [4][]fragment {
+	return [4][]fragment{f.listeners, f.routes, f.clusters, f.endpoints}
+}
+
+// bytes is the size of the JSON.
+func (f *fragments) bytes() int {
+	size := 0
+	for _, list := range f.lists() {
+		for _, one := range list {
+			size += len(one.head) + len(one.tail)
+		}
+	}
+	return size
+}
+
+// joined gives the JSON of all fragments, one after the other.
+func (f *fragments) joined() []byte {
+	out := make([]byte, 0, f.bytes())
+	for _, list := range f.lists() {
+		for _, one := range list {
+			out = append(append(out, one.head...), one.tail...)
+		}
+	}
+	return out
+}
+
+// strip forgets the bytes that joined has given, and keeps their lengths.
+func (f *fragments) strip() {
+	for _, list := range f.lists() {
+		for i := range list {
+			one := &list[i]
+			one.cut, one.end = len(one.head), len(one.head)+len(one.tail)
+			one.head, one.tail = nil, nil
+		}
+	}
+}
+
+// filled gives stripped fragments with their bytes, those of joined.
+func (f *fragments) filled(data []byte) *fragments {
+	out := &fragments{bundles: f.bundles, unplaced: f.unplaced}
+	for i, to := range []*[]fragment{&out.listeners, &out.routes, &out.clusters, &out.endpoints} {
+		*to = slices.Clone(f.lists()[i])
+		for k := range *to {
+			one := &(*to)[k]
+			one.head, one.tail = data[:one.cut], data[one.cut:one.end]
+			data = data[one.end:]
+		}
+	}
+	return out
 }
 
 // fragments renders the resources; the holes are the addresses to leave out.

@@ -21,13 +21,16 @@ type Renderer struct {
 	mu    sync.Mutex
 	units map[unitKey]*unit
 	size  int
+	limit int // of size; what comes later is spilled
+	spill *spill
 
 	inputs inputs
 	known  traits
 }
 
-// maxUnits bounds what a Renderer keeps, in bytes of JSON.
-const maxUnits = 64 << 20
+// maxUnits bounds what a Renderer keeps in memory, in bytes of JSON; what comes
+// later goes to a file.
+const maxUnits = 24 << 20
 
 // NewRenderer indexes a mesh and all of its workloads.
 func NewRenderer(m *model.Mesh, all []*model.Workload, o Options) (*Renderer, error) {
@@ -35,7 +38,7 @@ func NewRenderer(m *model.Mesh, all []*model.Workload, o Options) (*Renderer, er
 	if err := ix.place(func(model.Ref) bool { return true }, all); err != nil {
 		return nil, err
 	}
-	return &Renderer{ix: ix, opts: o, units: make(map[unitKey]*unit), inputs: inputs{known: make(map[model.Ref][]byte)},
+	return &Renderer{ix: ix, opts: o, units: make(map[unitKey]*unit), limit: maxUnits, spill: newSpill(), inputs: inputs{known: make(map[model.Ref][]byte)},
 		known: traits{known: make(map[model.Ref]string)}}, nil
 }
 
@@ -45,6 +48,9 @@ type unit struct {
 	once sync.Once
 	err  error
 	fragments
+	// away says that the bytes of the fragments are in the spill.
+	away  bool
+	block block
 }
 
 // unitKey tells apart what proxies have in common. Where routes or faults
@@ -59,10 +65,15 @@ type unitKey struct {
 	traits string    // what else of a proxy its resources may depend on
 }
 
+// rooms are for what comes from the spill while a proxy is rendered.
+var rooms = sync.Pool{New: func() any { return new([]byte) }}
+
 // Render writes the resources of w, to stand behind a key at the top level of
 // an indented document. Whatever has no address is an error.
 func (r *Renderer) Render(out *bytes.Buffer, w *model.Workload) error {
-	e := &emitter{index: r.ix, self: w, opts: r.opts, out: &Resources{}, shared: r, parts: &fragments{}}
+	room := rooms.Get().(*[]byte)
+	e := &emitter{index: r.ix, self: w, opts: r.opts, out: &Resources{}, shared: r, parts: &fragments{}, room: (*room)[:0]}
+	defer func() { *room = e.room; rooms.Put(room) }()
 	if err := e.run(); err != nil {
 		return err
 	}
@@ -125,14 +136,50 @@ func (r *Renderer) common(e *emitter, k unitKey, h *holes, make func(*emitter) e
 		}
 		var all *fragments
 		if all, u.err = sub.out.fragments(h); u.err == nil {
-			u.fragments = *all
-			r.grow(all)
+			r.keep(u, all)
 		}
 	})
-	if u.err == nil {
-		e.parts.add(&u.fragments)
+	if u.err != nil {
+		return u.err
 	}
-	return u.err
+	parts := &u.fragments
+	if u.away {
+		if parts, err = e.back(u); err != nil {
+			return err
+		}
+	}
+	e.parts.add(parts)
+	return nil
+}
+
+// keep holds what was made in memory as long as there is room, and then in the
+// spill.
+func (r *Renderer) keep(u *unit, all *fragments) {
+	u.fragments = *all
+	size := all.bytes()
+	r.mu.Lock()
+	room := r.size+size <= r.limit
+	if room {
+		r.size += size
+	}
+	r.mu.Unlock()
+	if room {
+		return
+	}
+	if u.block, u.away = r.spill.put(all.joined()); u.away {
+		u.strip()
+	}
+}
+
+// back gives the fragments of a unit that is away. They are in the room of e.
+func (e *emitter) back(u *unit) (*fragments, error) {
+	from := len(e.room)
+	e.room = slices.Grow(e.room, int(u.block.size))[:from+int(u.block.size)] // who has a part of the old one keeps it
+	data := e.room[from:]
+	if err := e.shared.spill.get(u.block, data); err != nil {
+		return nil, fmt.Errorf("read what was rendered: %w", err)
+	}
+	return u.filled(data), nil
 }
 
 // singledOut is the proxy's own service where some route or fault of ref is for
@@ -169,19 +216,4 @@ func (r *Renderer) unit(k unitKey) *unit {
 		r.units[k] = u
 	}
 	return u
-}
-
-// grow notes the size of a new unit. A full store is emptied: who still needs
-// what was in it makes it again.
-func (r *Renderer) grow(f *fragments) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, list := range [][]fragment{f.listeners, f.routes, f.clusters, f.endpoints} {
-		for _, one := range list {
-			r.size += len(one.head) + len(one.tail)
-		}
-	}
-	if r.size > maxUnits {
-		r.units, r.size = make(map[unitKey]*unit), 0
-	}
 }

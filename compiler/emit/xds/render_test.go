@@ -18,7 +18,13 @@ func checkRendered(t *testing.T, m *model.Mesh, all []*model.Workload) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, w := range all {
+	for i, w := range all {
+		switch i { // what is in memory, what is in the spill, and what should be and cannot
+		case len(all) / 3:
+			r.KeepInMemory(0)
+		case 2 * len(all) / 3:
+			r.NoSpill()
+		}
 		got, gotErr := render(r, w)
 		res, err := xds.Emit(m, w, all, o)
 		if err == nil {

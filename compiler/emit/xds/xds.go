@@ -70,6 +70,7 @@ type emitter struct {
 
 	shared *Renderer  // what proxies have in common; nil when this is about one
 	parts  *fragments // what came from there
+	room   []byte     // where it lies when it came from the spill
 
 	inline []*routev3.RouteConfiguration // what a static bootstrap has inside of its listeners
 }

@@ -98,15 +98,13 @@ type writer struct {
 	journal *os.File
 	next    manifest
 	report  Report
-	made    map[string]bool // directories
 }
 
 // all renders and writes on every processor, and stops at the first error by
-// name among those it has met.
+// name among those it has met. The files of one directory are one processor's.
 func (w *writer) all() error {
-	names := w.src.Names()
-	w.made = make(map[string]bool)
-	errs := make([]error, len(names))
+	dirs := byDir(w.src.Names())
+	errs := make([]error, len(dirs))
 	var next atomic.Int64
 	var failed atomic.Bool
 	var wg sync.WaitGroup
@@ -115,10 +113,10 @@ func (w *writer) all() error {
 			var content bytes.Buffer // of one file after the other
 			for !failed.Load() {
 				i := int(next.Add(1)) - 1
-				if i >= len(names) {
+				if i >= len(dirs) {
 					return
 				}
-				if errs[i] = w.one(&content, names[i]); errs[i] != nil {
+				if errs[i] = w.directory(&content, dirs[i]); errs[i] != nil {
 					failed.Store(true)
 				}
 			}
@@ -134,24 +132,87 @@ func (w *writer) all() error {
 	return errs[i]
 }
 
-func (w *writer) one(content *bytes.Buffer, name string) error {
+// byDir groups names, which are sorted, by their directory.
+func byDir(names []string) [][]string {
+	var out [][]string
+	at := map[string]int{}
+	for _, name := range names {
+		dir := path.Dir(name)
+		i, ok := at[dir]
+		if !ok {
+			i = len(out)
+			at[dir] = i
+			out = append(out, nil)
+		}
+		out[i] = append(out[i], name)
+	}
+	return out
+}
+
+// folder is a directory of the output, which is opened once for all of its
+// files. It is not there before something is written to it.
+type folder struct {
+	path string
+	root *os.Root // nil when it is not there
+}
+
+func (w *writer) directory(content *bytes.Buffer, names []string) error {
+	f := &folder{path: path.Dir(names[0])}
+	if err := f.open(w.root); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	defer f.close()
+	for _, name := range names {
+		if err := w.one(f, content, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *folder) open(root *os.Root) (err error) {
+	f.root, err = root.OpenRoot(f.path)
+	return err
+}
+
+func (f *folder) close() {
+	if f.root != nil {
+		_ = f.root.Close() // it is read from and written to by others' handles
+	}
+}
+
+// make makes the directory when it is not there.
+func (f *folder) make(root *os.Root) error {
+	if f.root != nil {
+		return nil
+	}
+	if err := root.MkdirAll(f.path, 0o755); err != nil {
+		return err
+	}
+	return f.open(root)
+}
+
+func (w *writer) one(f *folder, content *bytes.Buffer, name string) error {
 	key, err := w.src.Key(name)
 	if err != nil {
 		return err
 	}
-	if key != "" && w.last.Made[name].Key == key && w.untouched(name) {
+	if key != "" && w.last.Made[name].Key == key && w.untouched(f, name) {
 		return w.note(name, w.last.Files[name], true)
 	}
-	if err := w.fresh(content, name); err != nil || key == "" {
+	if err := w.fresh(f, content, name); err != nil || key == "" {
 		return err
 	}
-	return w.remember(name, key)
+	return w.remember(f, name, key)
 }
 
 // untouched says that a file looks as the last Write left it, and remembers it
 // again.
-func (w *writer) untouched(name string) bool {
-	info, err := w.root.Lstat(name)
+func (w *writer) untouched(f *folder, name string) bool {
+	if f.root == nil {
+		return false
+	}
+	info, err := f.root.Lstat(path.Base(name))
 	was := w.last.Made[name]
 	if err != nil || !info.Mode().IsRegular() || info.Size() != was.Size || info.ModTime().UnixNano() != was.Time || w.last.Files[name] == "" {
 		return false
@@ -162,8 +223,8 @@ func (w *writer) untouched(name string) bool {
 	return true
 }
 
-func (w *writer) remember(name, key string) error {
-	info, err := w.root.Lstat(name)
+func (w *writer) remember(f *folder, name, key string) error {
+	info, err := f.root.Lstat(path.Base(name))
 	if err != nil {
 		return err
 	}
@@ -174,25 +235,31 @@ func (w *writer) remember(name, key string) error {
 }
 
 // fresh renders a file and writes it, unless it is there.
-func (w *writer) fresh(content *bytes.Buffer, name string) error {
+func (w *writer) fresh(f *folder, content *bytes.Buffer, name string) error {
 	content.Reset()
 	if err := w.src.Render(content, name); err != nil {
 		return err
 	}
-	same := w.holds(name, content.Bytes())
+	same := f.holds(path.Base(name), content.Bytes())
 	if err := w.note(name, digest(content.Bytes()), same); err != nil || same {
 		return err
 	}
-	return replace(w.root, name, content.Bytes())
+	if err := f.make(w.root); err != nil {
+		return err
+	}
+	return replace(f.root, path.Base(name), content.Bytes())
 }
 
 // holds says that a file has this content.
-func (w *writer) holds(name string, content []byte) bool {
-	info, err := w.root.Stat(name)
+func (f *folder) holds(base string, content []byte) bool {
+	if f.root == nil {
+		return false
+	}
+	info, err := f.root.Stat(base)
 	if err != nil || info.Size() != int64(len(content)) {
 		return false
 	}
-	was, err := w.root.ReadFile(name)
+	was, err := f.root.ReadFile(base)
 	return err == nil && bytes.Equal(was, content)
 }
 
@@ -208,12 +275,6 @@ func (w *writer) note(name, sum string, same bool) error {
 		return nil
 	}
 	w.report.Written = append(w.report.Written, name)
-	if dir := path.Dir(name); !w.made[dir] {
-		if err := w.root.MkdirAll(dir, 0o755); err != nil {
-			return err
-		}
-		w.made[dir] = true
-	}
 	_, err := fmt.Fprintf(w.journal, "%s %s\n", sum, name)
 	return err
 }
