@@ -4,7 +4,9 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -35,6 +37,15 @@ func generated(t testing.TB, seed uint64) *model.Mesh {
 // tally of a run.
 type tally struct{ tried, differ, same, unknown, witnesses, requests int }
 
+func (sum *tally) add(o tally) {
+	sum.tried += o.tried
+	sum.differ += o.differ
+	sum.same += o.same
+	sum.unknown += o.unknown
+	sum.witnesses += o.witnesses
+	sum.requests += o.requests
+}
+
 // TestMutations changes one field of generated meshes after the other. What
 // package behave reports is what package answer sees: every witness is treated
 // differently, in the way that the class says, and where nothing is reported no
@@ -45,63 +56,96 @@ func TestMutations(t *testing.T) {
 		meshes, share = 50, 1
 	}
 	var sum tally
-	for seed := range meshes {
-		before := generated(t, seed)
-		rng := rand.New(rand.NewPCG(seed, 1))
-		for _, mu := range mutations(before, rng) {
-			if share > 1 && rng.IntN(share) != 0 {
-				continue
-			}
-			after := clone(t, before)
-			mu.make(after)
-			if sound(after) {
-				checkMutation(t, mu.where, rng, before, after, &sum)
-			}
-			if t.Failed() {
-				t.Fatalf("seed %d, %s", seed, mu.where)
-			}
+	var mu sync.Mutex
+	t.Run("mesh", func(t *testing.T) {
+		for seed := range meshes {
+			t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
+				t.Parallel()
+				one := mutateAll(t, seed, share)
+				mu.Lock()
+				defer mu.Unlock()
+				sum.add(one)
+			})
 		}
-	}
+	})
 	t.Logf("%d mutations: %d change behaviour (%d witnesses), %d do not (%d requests tried), %d unknown", sum.tried, sum.differ, sum.witnesses, sum.same, sum.requests, sum.unknown)
 	if sum.unknown*100 > sum.tried {
 		t.Errorf("%d of %d are unknown", sum.unknown, sum.tried)
 	}
 }
 
-func checkMutation(t *testing.T, where string, rng *rand.Rand, before, after *model.Mesh, sum *tally) {
+// mutateAll tries one of share mutations of the mesh of a seed.
+func mutateAll(t *testing.T, seed uint64, share int) tally {
+	run := &mutated{before: generated(t, seed), rng: rand.New(rand.NewPCG(seed, 1)), prints: map[behave.Name]string{}}
+	for _, mu := range mutations(run.before, run.rng) {
+		if share > 1 && run.rng.IntN(share) != 0 {
+			continue
+		}
+		after := clone(t, run.before)
+		mu.make(after)
+		if sound(after) {
+			run.check(t, mu.where, after)
+		}
+		if t.Failed() {
+			t.Fatalf("seed %d, %s", seed, mu.where)
+		}
+	}
+	return run.sum
+}
+
+// mutated is a mesh whose mutations are checked.
+type mutated struct {
+	before *model.Mesh
+	rng    *rand.Rand
+	prints map[behave.Name]string // fingerprints of before
+	sum    tally
+}
+
+// samePrint says that an object has the fingerprint after a mutation that it
+// had before.
+func (run *mutated) samePrint(t *testing.T, after *model.Mesh, name behave.Name) bool {
+	was, known := run.prints[name]
+	if !known {
+		was = fingerprint(t, run.before, name)
+		run.prints[name] = was
+	}
+	return was == fingerprint(t, after, name)
+}
+
+func (run *mutated) check(t *testing.T, where string, after *model.Mesh) {
 	t.Helper()
-	sum.tried++
-	r := behave.Meshes(before, after)
+	run.sum.tried++
+	r := behave.Meshes(run.before, after)
 	for i := range r.Objects {
 		o := &r.Objects[i]
-		if fingerprint(t, before, o.Name) == fingerprint(t, after, o.Name) && len(o.Unknown) == 0 && !onlyCallers(o) {
+		if run.samePrint(t, after, o.Name) && len(o.Unknown) == 0 && !onlyCallers(o) {
 			t.Errorf("%s: %v behaves otherwise, and has the same fingerprint", where, o.Name)
 		}
 		for _, c := range o.Changes {
-			sum.witnesses++
-			checkWitness(t, where, o.Name, before, after, &c)
+			run.sum.witnesses++
+			checkWitness(t, where, o.Name, run.before, after, &c)
 		}
 	}
 	switch {
 	case r.Unknown():
-		sum.unknown++
+		run.sum.unknown++
 		for _, o := range r.Objects {
 			t.Logf("%s: %v", where, o.Unknown)
 		}
 		return
 	case r.Equal():
-		sum.same++
+		run.sum.same++
 	default:
-		sum.differ++
+		run.sum.differ++
 	}
 	for _, name := range r.Same {
-		if fingerprint(t, before, name) != fingerprint(t, after, name) {
+		if !run.samePrint(t, after, name) {
 			t.Errorf("%s: %v behaves the same, and has another fingerprint", where, name)
 		}
 		for range 40 {
-			q := draw(rng, before, after, name)
-			sum.requests++
-			if b, a := judge(before, name, q), judge(after, name, q); b.text() != a.text() {
+			q := draw(run.rng, run.before, after, name)
+			run.sum.requests++
+			if b, a := judge(run.before, name, q), judge(after, name, q); b.text() != a.text() {
 				t.Errorf("%s: %v is said to be the same, but %s\nbefore %s\nafter  %s", where, name, q, b.text(), a.text())
 				return
 			}
