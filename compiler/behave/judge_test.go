@@ -35,6 +35,7 @@ type judgement struct {
 	Caller   string
 	Client   []string
 	Headers  []string
+	Pods     []string // of the service that serves it
 }
 
 func (j judgement) text() string {
@@ -139,6 +140,11 @@ func judged(m *model.Mesh, to behave.Name, r *reach.Request, got *answer.Answer)
 	}
 	if t.Redirect+t.Respond != "" { // no destination is waited for
 		out.Timeout, out.Longest, out.Idle, out.Retry, out.Sent = "", "", "", "", nil
+	}
+	if service != nil && got.Outcome == answer.Allowed {
+		for _, set := range service.Injection.Settings() {
+			out.Pods = append(out.Pods, set.Name+"="+set.Value)
+		}
 	}
 	out.destinations(m, service, got)
 	if to.Kind == behave.GatewayKind {
@@ -253,6 +259,7 @@ func classesOf(b, a judgement) []behave.Class {
 	strength := []string{"disable", "permissive", "strict"}
 	add(slices.Index(strength, a.MTLS) < slices.Index(strength, b.MTLS), behave.Weaken)
 	add(slices.Index(strength, a.MTLS) > slices.Index(strength, b.MTLS), behave.Harden)
+	add(!slices.Equal(b.Pods, a.Pods), behave.Restart)
 	add(b.Protocol != a.Protocol || b.Server != a.Server && b.Server != "" && a.Server != "", behave.Restart)
 	return out
 }
