@@ -15,7 +15,13 @@ import (
 func (c *overIntent) action(s *intent.Service, r *intent.Route) {
 	answers := r.Redirect != nil || r.Respond != nil
 	if both := r.Redirect != nil && r.Respond != nil; both || answers && r.To != nil {
-		c.report(diag.NotExactlyOne, r.Name.At, "route %q has more than one of `to`, `redirect` and `respond`", r.Name.V).Help = "write one of them"
+		d := c.report(diag.NotExactlyOne, r.Name.At, "route %q has more than one of `to`, `redirect` and `respond`", r.Name.V)
+		d.Help = "write one of them"
+		var to diag.Range
+		if len(r.To) > 0 {
+			to = r.To[0].Version.At
+		}
+		relateArms(d, actions(to, r.Redirect, r.Respond)...)
 		return
 	}
 	if answers {

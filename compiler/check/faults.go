@@ -101,7 +101,7 @@ func (c *overIntent) abort(f *intent.Fault) {
 		return
 	}
 	if (a.Status == nil) == (a.GRPCStatus == nil) {
-		c.report(diag.NotExactlyOne, a.At, "fault %q: an abort is exactly one of `status` and `grpcStatus`", f.Name.V)
+		relateArms(c.report(diag.NotExactlyOne, a.At, "fault %q: an abort is exactly one of `status` and `grpcStatus`", f.Name.V), where(a.Status), where(a.GRPCStatus))
 	}
 	// Envoy's FaultAbort takes 200 to 599.
 	if a.Status != nil && (a.Status.V < 200 || a.Status.V > 599) {

@@ -24,7 +24,9 @@ func (c *overIntent) gatewayAction(g *intent.Gateway, r *intent.GatewayRoute) {
 		c.report(diag.RouteToNothing, r.Name.At, "gateway route %q sends its requests nowhere", r.Name.V).Help = "write `to`, `redirect` or `respond`"
 		return
 	case does > 1:
-		c.report(diag.NotExactlyOne, r.Name.At, "gateway route %q has more than one of `to`, `redirect` and `respond`", r.Name.V).Help = "write one of them"
+		d := c.report(diag.NotExactlyOne, r.Name.At, "gateway route %q has more than one of `to`, `redirect` and `respond`", r.Name.V)
+		d.Help = "write one of them"
+		relateArms(d, actions(r.To.At, r.Redirect, r.Respond)...)
 		return
 	case r.Answers():
 		c.withoutDestination(own)

@@ -30,6 +30,7 @@ func (c *overIntent) grpcCondition(route intent.Value[string], m *intent.Match, 
 	if m.Path != nil {
 		d := c.report(diag.NotExactlyOne, g.At, "route %q: `grpc` and `path` both say the path", route.V)
 		d.Help = "write one of them"
+		relateArms(d, m.Path.At)
 	}
 	if !grpcService.MatchString(g.Service.V) {
 		c.report(diag.BadPath, g.Service.At, "%q is not the full name of a gRPC service", g.Service.V).Help = "it is the package, a dot and the service: \"shop.v1.Cart\""

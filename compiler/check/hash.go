@@ -116,7 +116,8 @@ func (t *traffic) hashKeys(r *intent.Route) {
 			}
 		}
 		if written != 1 {
-			t.report(diag.NotExactlyOne, k.At, "route %q: a key is exactly one of header, cookie, query and sourceIP", r.Name.V)
+			d := t.report(diag.NotExactlyOne, k.At, "route %q: a key is exactly one of header, cookie, query and sourceIP", r.Name.V)
+			relateArms(d, where(k.Header), where(k.Cookie), where(k.Query), where(k.SourceIP))
 		}
 		if k.Header != nil && k.Header.V != "" {
 			t.header(k.Header, r)

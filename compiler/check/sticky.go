@@ -28,7 +28,8 @@ func (c *overIntent) sticky(r *intent.Route) {
 	}
 	switch {
 	case written != 1:
-		c.report(diag.NotExactlyOne, k.At, "route %q: `sticky` is exactly one of cookie, header and sourceIP", r.Name.V)
+		d := c.report(diag.NotExactlyOne, k.At, "route %q: `sticky` is exactly one of cookie, header and sourceIP", r.Name.V)
+		relateArms(d, where(k.Cookie), where(k.Header), where(k.SourceIP))
 	case k.Cookie != nil && (k.Cookie.V == "" || strings.ContainsAny(k.Cookie.V, " \t;=,\"")):
 		c.report(diag.WrongValue, k.Cookie.At, "route %q: %q is no name of a cookie", r.Name.V, k.Cookie.V)
 	case k.SourceIP != nil && !k.SourceIP.V:

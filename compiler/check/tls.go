@@ -46,7 +46,7 @@ func (c *overIntent) tlsFields(l *intent.GatewayListener) {
 // secretName checks that a secret has one name.
 func (c *overIntent) secretName(s *intent.Secret) {
 	if s != nil && (s.Secret == nil) == (s.File == nil) {
-		c.report(diag.NotExactlyOne, s.At, "exactly one of `secret` and `file` names what is meant")
+		relateArms(c.report(diag.NotExactlyOne, s.At, "exactly one of `secret` and `file` names what is meant"), where(s.Secret), where(s.File))
 	}
 }
 

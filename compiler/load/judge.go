@@ -96,6 +96,11 @@ func (j *judgement) checkOneOf(s *shape, names, p []string) {
 		d.Message = pathString(p) + " has more than one condition: " + strings.Join(written, ", ")
 	}
 	d.Help = "write exactly one of " + strings.Join(s.oneOf, ", ")
+	for _, name := range written {
+		if at := j.ix.label(append(slices.Clone(p), name)); at.Start.Line != d.Range.Start.Line {
+			d.Related = append(d.Related, diag.Related{Range: at, Message: "one of them"})
+		}
+	}
 	j.report(p, d)
 }
 

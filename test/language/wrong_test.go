@@ -113,7 +113,7 @@ func wrongType(s *site, _ []*site) []*mutant {
 	out := []*mutant{s.with("another type", other), s.with("a name that nothing has", "nobodyWroteThis")}
 	if lit, ok := s.value.(*ast.BasicLit); ok {
 		out = append(out, s.with("two values", lit.Value+` & "quite another"`))
-		if _, text := s.text(); text {
+		if _, text := s.text(); text && s.label != "" { // of an element there may be only one
 			out = append(out, s.with(noValue, "string"))
 		}
 	}
