@@ -124,7 +124,7 @@ func judged(m *model.Mesh, to behave.Name, r *reach.Request, got *answer.Answer)
 		}
 	}
 	for _, f := range t.Faults {
-		out.Faults = append(out.Faults, f.What+f.Percent+f.Until)
+		out.Faults = append(out.Faults, fmt.Sprint(f.What, f.Percent, f.Until, f.MaxActive))
 	}
 	if r := t.Retry; r != nil && r.Applies && r.Attempts > 0 && len(r.On) > 0 {
 		out.Retry = fmt.Sprint(r.Attempts, r.On, r.PerTry, r.More)
