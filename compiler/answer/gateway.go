@@ -57,7 +57,9 @@ func (a *asking) throughGateway(g *model.Gateway) {
 			if !r.Itself() {
 				a.out.Service = &r.Service
 			}
+			came := *a.req
 			a.finish(service, r.Port, r.Route)
+			a.limited(g.RateLimits, r.Name, &came)
 			return
 		}
 	}

@@ -146,6 +146,7 @@ func (o *Outcome) facets(split Class, other *Outcome) []facet {
 		name, value, _ := strings.Cut(t, ": ")
 		add(jwtFacet+name, value, tokenClass(name))
 	}
+	add("rate limits", limitsText(o.Limits), limitsClass(o, other))
 	for _, c := range o.Client {
 		name, value, _ := strings.Cut(c, ": ")
 		if setting, isToken := strings.CutPrefix(name, jwtFacet); isToken {

@@ -34,7 +34,8 @@ func gatewayTable(m *model.Mesh, g *model.Gateway, port uint16) table {
 		here := reach.Any(mapped(l.RedirectHosts, reach.OfHost)...)
 		every := &model.Route{Redirect: l.Redirect, Origin: l.Origin}
 		turnedAway(here)
-		out.rules = append(out.rules, routeRules(nil, port, every, here, source{name: l.Name, route: every, origin: l.Origin}, known(g.SPIFFEID))...)
+		redirected := routeRules(nil, port, every, here, source{name: l.Name, route: every, origin: l.Origin}, known(g.SPIFFEID))
+		out.rules = append(out.rules, limited(redirected, everywhere(g.RateLimits), true, asSent)...)
 	}
 	for _, h := range l.Hosts {
 		here := reach.OfHost(h.Host)
@@ -43,7 +44,8 @@ func gatewayTable(m *model.Mesh, g *model.Gateway, port uint16) table {
 			for _, variant := range r.Route.ForCaller(g.Ref).Variants() {
 				some := *r
 				some.Route = variant
-				out.rules = append(out.rules, throughGateway(m, g, &some, reach.All(here, reach.OfMatches(variant.Match)))...)
+				through := throughGateway(m, g, &some, reach.All(here, reach.OfMatches(variant.Match)))
+				out.rules = append(out.rules, limited(through, ofRoute(g.RateLimits, r.Name), true, asSent)...)
 			}
 		}
 		out.rules = append(out.rules, rule{here, Outcome{Verdict: NoRoute}, source{origin: l.Origin}})

@@ -35,6 +35,7 @@ var intentPasses = []func(*overIntent){
 	(*overIntent).traffic,     // limits, ejection, health checks and balancing that can do what they say
 	(*overIntent).faults,      // known route, real effect, an end
 	(*overIntent).security,    // callers exist and can be known
+	(*overIntent).rateLimits,  // limits that are kept, and by whom
 	(*overIntent).callers,     // `uses` and gateway routes against explicit allow lists
 	(*overIntent).tcp,         // nothing about requests where there are none
 	(*overIntent).gateways,    // listeners, hosts, backends

@@ -80,6 +80,9 @@ func (c *overModel) callers() map[model.Ref][]caller {
 		for _, used := range s.Uses {
 			out[used] = append(out[used], caller{"service " + s.Ref.String(), s.SPIFFEID})
 		}
+		if asked := model.LimitServer(s.RateLimits); asked != nil {
+			out[asked.Service] = append(out[asked.Service], caller{"service " + s.Ref.String(), s.SPIFFEID})
+		}
 	}
 	for _, g := range c.mesh.Gateways {
 		done := map[model.Ref]bool{}

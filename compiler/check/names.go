@@ -34,6 +34,7 @@ func (c *overIntent) names() {
 		c.claimRef(taken, scope.GatewayRef(g), "gateway", g.Name.At)
 		once(c, "listener", g.Listeners, func(l *intent.GatewayListener) intent.Value[string] { return l.Name })
 		once(c, "route", g.Routes, func(r *intent.GatewayRoute) intent.Value[string] { return r.Name })
+		once(c, "rate limit", g.RateLimits, func(r *intent.RateLimit) intent.Value[string] { return r.Name })
 	}
 	c.hosts()
 }
@@ -43,6 +44,7 @@ func (c *overIntent) namesOfService(s *intent.Service) {
 	once(c, "version", s.Versions, func(v *intent.Version) intent.Value[string] { return v.Name })
 	once(c, "route", s.Routes, func(r *intent.Route) intent.Value[string] { return r.Name })
 	once(c, "fault", s.Faults, func(f *intent.Fault) intent.Value[string] { return f.Name })
+	once(c, "rate limit", s.RateLimits, func(r *intent.RateLimit) intent.Value[string] { return r.Name })
 }
 
 func (c *overIntent) claimRef(taken map[model.Ref]claim, ref model.Ref, kind string, at diag.Range) {

@@ -34,6 +34,7 @@ func (c *overIntent) callers() {
 			declared[[2]model.Ref{from, to}] = true
 		}
 	}
+	c.limitCallers(declared)
 	c.idleCallers(declared)
 }
 

@@ -88,6 +88,7 @@ func (f *flat) service(s *model.Service) {
 	f.rules("allow", s.Allow)
 	f.rules("deny", s.Deny)
 	f.tokens(s.JWT, s.Public)
+	f.settings("rateLimits", model.LimitSettings(s.RateLimits), s.Origin)
 }
 
 // proxy notes the kind that is not the default.
@@ -206,6 +207,7 @@ func (f *flat) gateway(g *model.Gateway) {
 	f.rules("allow", g.Allow)
 	f.rules("deny", g.Deny)
 	f.tokens(g.JWT, g.Public)
+	f.settings("rateLimits", model.LimitSettings(g.RateLimits), g.Origin)
 	for _, l := range g.Listeners {
 		path := at("listeners", l.Name)
 		f.add(path+".port", fmt.Sprint(l.Port), l.Origin)

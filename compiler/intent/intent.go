@@ -32,7 +32,10 @@ type Config struct {
 	Workload    *Workload
 	Features    []Feature
 	Traffic     *Traffic
-	At          diag.Range
+
+	RateLimitService *RateLimitService
+
+	At diag.Range
 }
 
 // Feature is a written field that not every kind of proxy serves: Row is the
@@ -55,6 +58,7 @@ type Service struct {
 	Uses           []*Use
 	Routes         []*Route
 	Faults         []*Fault
+	RateLimits     []*RateLimit
 	Security       *Security
 	Proxy          *Value[string] // meshc | envoy
 	Telemetry      *Telemetry
@@ -147,6 +151,7 @@ type Gateway struct {
 	Routes         []*GatewayRoute
 	Timeouts       *GatewayTimeouts
 	TrustedHops    *Value[int]
+	RateLimits     []*RateLimit
 	Security       *Security
 	Proxy          *Value[string] // meshc | envoy
 	Telemetry      *Telemetry

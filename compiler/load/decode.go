@@ -13,7 +13,10 @@ func (c cursor) config() intent.Config {
 		Telemetry:   c.telemetry(),
 		Workload:    block(c, "workload", cursor.workload),
 		Traffic:     c.traffic(),
-		At:          c.label(),
+
+		RateLimitService: block(c, "rateLimitService", cursor.rateLimitService),
+
+		At: c.label(),
 	}
 }
 
@@ -38,6 +41,7 @@ func (c cursor) service(home string, namespace *intent.Value[string]) *intent.Se
 		Uses:           each(c.entries("uses"), cursor.use),
 		Routes:         each(c.entries("routes"), cursor.route),
 		Faults:         each(c.entries("faults"), cursor.fault),
+		RateLimits:     each(c.entries("rateLimits"), cursor.rateLimit),
 		Security:       c.security(),
 		Proxy:          c.optionalText("proxy"),
 		Telemetry:      c.telemetry(),
@@ -113,6 +117,7 @@ func (c cursor) gateway(home string, namespace *intent.Value[string]) *intent.Ga
 		Routes:         each(c.entries("routes"), cursor.gatewayRoute),
 		Timeouts:       block(c, "timeouts", cursor.gatewayTimeouts),
 		TrustedHops:    c.optionalNumber("trustedHops"),
+		RateLimits:     each(c.entries("rateLimits"), cursor.rateLimit),
 		Security:       c.security(),
 		Proxy:          c.optionalText("proxy"),
 		Telemetry:      c.telemetry(),

@@ -3,6 +3,7 @@ package lower
 import (
 	"slices"
 
+	"github.com/meshc/meshc/compiler/intent"
 	"github.com/meshc/meshc/compiler/literal"
 	"github.com/meshc/meshc/compiler/model"
 	"github.com/meshc/meshc/compiler/scope"
@@ -35,6 +36,7 @@ func (l *lowering) callers() map[model.Ref][]string {
 			callers[used] = append(callers[used], s.SPIFFEID)
 		}
 	}
+	l.askers(callers)
 	for _, g := range l.intent.Gateways {
 		for _, r := range g.Routes {
 			if r.Answers() {
@@ -45,6 +47,21 @@ func (l *lowering) callers() map[model.Ref][]string {
 		}
 	}
 	return callers
+}
+
+// askers call the rate limit service without saying `uses`.
+func (l *lowering) askers(callers map[model.Ref][]string) {
+	for _, s := range l.mesh.Services {
+		if asked := model.LimitServer(s.RateLimits); asked != nil {
+			callers[asked.Service] = append(callers[asked.Service], s.SPIFFEID)
+		}
+	}
+	for _, g := range l.intent.Gateways {
+		if slices.ContainsFunc(g.RateLimits, func(r *intent.RateLimit) bool { return r.Global != nil }) {
+			asked := l.rateLimitService().Service
+			callers[asked] = append(callers[asked], l.scope.GatewayID(g))
+		}
+	}
 }
 
 // derived lets declared callers in. Where plaintext is accepted everybody is,

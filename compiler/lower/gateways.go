@@ -18,6 +18,7 @@ func (l *lowering) gateways() {
 			Ref:            ref,
 			ServiceAccount: scope.Or(g.ServiceAccount, ref.Name),
 			SPIFFEID:       l.scope.GatewayID(g),
+			RateLimits:     l.rateLimits(ref, g.RateLimits),
 			AccessLog:      l.accessLog(g.Telemetry),
 			Envoy:          l.scope.GatewayProxy(g) == target.Envoy,
 			Timeouts:       gatewayTimeouts(g.Timeouts),

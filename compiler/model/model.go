@@ -64,10 +64,11 @@ type Service struct {
 	Uses           []Ref    // services and externals, sorted
 	Routes         []*Route // in match order; the first whose Match and Port accept wins
 	MTLS           MTLSMode
-	Allow          []Rule // any-of; none = nobody
-	Deny           []Rule // any-of; before Allow
-	JWT            []JWT  // by name; before Deny
-	Public         []Rule // any-of; what needs no valid token
+	Allow          []Rule      // any-of; none = nobody
+	Deny           []Rule      // any-of; before Allow
+	RateLimits     []RateLimit // by name
+	JWT            []JWT       // by name; before Deny
+	Public         []Rule      // any-of; what needs no valid token
 	AccessLog      AccessLog
 	Injection      Injection // how its pods get a proxy
 	Envoy          bool      // stock Envoy, and not meshc-proxy, is meant to run beside its workloads
@@ -154,6 +155,7 @@ type Gateway struct {
 	AllowOnly      bool              // what Allow takes is let in, and nothing else
 	Allow          []Rule            // any-of
 	Deny           []Rule            // any-of; before Allow
+	RateLimits     []RateLimit       // by name
 	JWT            []JWT             // by name; before Deny
 	Public         []Rule            // any-of; what needs no valid token
 	AccessLog      AccessLog

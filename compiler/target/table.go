@@ -63,6 +63,7 @@ var Table = []Row{
 	{"service.*.security.public", Own, Envoy},
 	{"service.*.security.allow.[].claims", Own, Envoy},
 	{"service.*.security.deny.[].claims", Own, Envoy},
+	{"service.*.rateLimits", Own, Envoy},
 	{"service.*.telemetry", Own, Proxies},
 
 	{"gateway.*", Own, Proxies},
@@ -73,6 +74,7 @@ var Table = []Row{
 	{"gateway.*.security.deny.[].claims", Own, Envoy},
 	{"gateway.*.routes.*.match.[].claims", Own, Envoy},
 	{"gateway.*.routes.*.except.[].claims", Own, Envoy},
+	{"gateway.*.rateLimits", Own, Envoy},
 	{"gateway.*.trustedHops", Own, Envoy},
 	{"gateway.*.listeners.*.proxyProtocol", Own, Envoy},
 	{"gateway.*.listeners.*.protocol=tls", Own, Envoy},

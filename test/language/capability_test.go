@@ -63,6 +63,8 @@ var unserved = map[string]struct{ place, field, refusal string }{
 	"gateway.*.security.deny.[].claims":   {"gateway", "security: {jwt: main: {issuer: \"i\", jwks: file: \"/etc/mesh/jwks.json\", required: false}, deny: [{claims: main: sub: exact: \"x\"}]}", "jwt_authn"},
 	"gateway.*.routes.*.match.[].claims":  {"gateway", "security: jwt: main: {issuer: \"i\", jwks: file: \"/etc/mesh/jwks.json\", required: false}\n\troutes: one: {match: [{claims: main: sub: exact: \"x\"}], to: \"shop\", port: \"http\", before: [\"all\"]}", "jwt_authn"},
 	"gateway.*.routes.*.except.[].claims": {"gateway", "security: jwt: main: {issuer: \"i\", jwks: file: \"/etc/mesh/jwks.json\", required: false}\n\troutes: one: {except: [{claims: main: sub: exact: \"x\"}], to: \"shop\", port: \"http\", before: [\"all\"]}", "jwt_authn"},
+	"service.*.rateLimits":                {"service", `rateLimits: all: local: {requests: 10, per: "1s"}`, "LocalRateLimit"},
+	"gateway.*.rateLimits":                {"gateway", `rateLimits: all: local: {requests: 10, per: "1s"}`, "LocalRateLimit"},
 	"service.*.routes.*.mirror":           {"service", "versions: v2: {}\n\troutes: all: {to: v1: 100, mirror: [{version: \"v2\", percent: 1}]}", "request_mirror_policies"},
 	"service.*.routes.*.upgrades":         {"service", "routes: all: {to: v1: 100, upgrades: [\"websocket\"]}", "upgrade_configs"},
 	"service.*.faults.*.maxActive":        {"service", faulted + `delay: {fixed: "1s", percent: 1}, maxActive: 1}`, "max_active_faults"},

@@ -24,6 +24,9 @@ func (e *emitter) gateway() error {
 	if err := e.gatewayClusters(g); err != nil {
 		return err
 	}
+	if err := e.limitServer(g.RateLimits); err != nil {
+		return err
+	}
 	return e.keyClusters(g.JWT)
 }
 
@@ -36,7 +39,7 @@ func (e *emitter) gatewayListener(g *model.Gateway, l *model.GatewayListener) er
 	if l.Protocol.Opaque() {
 		return e.gatewayBytes(g, l, at)
 	}
-	rc, err := e.gatewayRoutes(l)
+	rc, err := e.gatewayRoutes(g, l)
 	if err != nil {
 		return err
 	}
@@ -48,7 +51,12 @@ func (e *emitter) gatewayListener(g *model.Gateway, l *model.GatewayListener) er
 	if err != nil {
 		return err
 	}
-	hcm, err := e.connectionManager(edgeSide, e.edgeCodec(l), rc, append(filters, fault)...)
+	limits, err := e.limitFilters(g.RateLimits)
+	if err != nil {
+		return err
+	}
+	filters = append(append(filters, limits...), fault)
+	hcm, err := e.connectionManager(edgeSide, e.edgeCodec(l), rc, filters...)
 	if err != nil {
 		return err
 	}
@@ -87,7 +95,7 @@ func (e *emitter) edgeCodec(l *model.GatewayListener) hcmv3.HttpConnectionManage
 
 // gatewayRoutes has one virtual host per host pattern. A client names the
 // gateway's port in Host or not, as it likes.
-func (e *emitter) gatewayRoutes(l *model.GatewayListener) (*routev3.RouteConfiguration, error) {
+func (e *emitter) gatewayRoutes(g *model.Gateway, l *model.GatewayListener) (*routev3.RouteConfiguration, error) {
 	rc := &routev3.RouteConfiguration{Name: model.GatewayName(l.Port), IgnorePortInHostMatching: true}
 	for _, host := range l.RedirectHosts {
 		rc.VirtualHosts = append(rc.VirtualHosts, virtualHost(host, []string{host}, []*routev3.Route{e.redirectAll(l)}))
@@ -104,6 +112,9 @@ func (e *emitter) gatewayRoutes(l *model.GatewayListener) (*routev3.RouteConfigu
 			}
 			list, err := e.routes(r.Name, s, r.Route, r.Port)
 			if err != nil {
+				return nil, err
+			}
+			if err := enableLimits(list, g.RateLimits, r.Name); err != nil {
 				return nil, err
 			}
 			vhost.Routes = append(vhost.Routes, list...)

@@ -42,6 +42,9 @@ func visible(m *model.Mesh, self *model.Workload) map[model.Ref]bool {
 			out[used] = true
 		}
 	}
+	if asked := asksForLimits(m, self); asked != nil {
+		out[asked.Service] = true
+	}
 	if g := m.Gateway(self.Service); g != nil && self.Role == model.RoleGateway {
 		for _, k := range model.KeySources(g.JWT) {
 			out[k.External] = true
@@ -57,6 +60,17 @@ func visible(m *model.Mesh, self *model.Workload) map[model.Ref]bool {
 		}
 	}
 	return out
+}
+
+// asksForLimits is whom the proxy of self asks for limits; nil for nobody.
+func asksForLimits(m *model.Mesh, self *model.Workload) *model.RateLimitService {
+	if g := m.Gateway(self.Service); g != nil && self.Role == model.RoleGateway {
+		return model.LimitServer(g.RateLimits)
+	}
+	if s := m.Service(self.Service); s != nil && self.Role == model.RoleSidecar {
+		return model.LimitServer(s.RateLimits)
+	}
+	return nil
 }
 
 func (ix *index) place(visible func(model.Ref) bool, all []*model.Workload) error {

@@ -24,6 +24,9 @@ func (e *emitter) sidecar() error {
 			return err
 		}
 	}
+	if err := e.limitServer(s.RateLimits); err != nil {
+		return err
+	}
 	return e.keyClusters(s.JWT)
 }
 
@@ -86,7 +89,11 @@ func (e *emitter) inbound(s *model.Service, p model.Port) error {
 	if err != nil {
 		return err
 	}
-	hcm, err := e.connectionManager(inboundSide, codec(p.Protocol), rc, rbac...)
+	limits, err := e.limitFilters(s.RateLimits)
+	if err != nil {
+		return err
+	}
+	hcm, err := e.connectionManager(inboundSide, codec(p.Protocol), rc, append(rbac, limits...)...)
 	if err != nil {
 		return err
 	}

@@ -83,6 +83,7 @@ type mesh struct {
 	budget    bool // retries are limited by budgets, wherever they are
 	allHashed bool // every service is hashed
 	allAdmin  bool // every service has a port for administration
+	stored    bool // there is a store, which counts for global rate limits too
 }
 
 // service is what has to be known of a service before any is written.

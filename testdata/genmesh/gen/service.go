@@ -36,6 +36,7 @@ func (m *mesh) write(s *service) {
 	m.usesExternal(f, s)
 	m.routes(f, s)
 	m.security(f, s)
+	m.rateLimits(f, false)
 	f.close()
 	m.files[s.namespace+"/"+s.name+".cue"] = f.String()
 }

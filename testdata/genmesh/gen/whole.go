@@ -21,6 +21,7 @@ func (m *mesh) planWhole() {
 	m.budget = m.chance(50)
 	m.allHashed = m.envoy && m.chance(15)
 	m.allAdmin = m.chance(20)
+	m.stored = !m.allAdmin && !m.allHashed && m.chance(40) // it has no other port and no keys
 }
 
 // size draws the number of services: small ones are more frequent.
@@ -49,6 +50,10 @@ func (m *mesh) config() string {
 	}
 	if m.chance(30) {
 		m.workload(f, nil)
+	}
+	if m.stored && m.envoy {
+		f.line("rateLimitService: {service: \"shop/store\", failOpen: %s%s%s%s}", m.pick("true", "false"),
+			m.maybe(`, port: "rpc"`), m.maybe(`, domain: "shop"`), m.maybe(`, timeout: "50ms"`))
 	}
 	if m.calls() {
 		return ended(f) // grpc-go serves neither of the following

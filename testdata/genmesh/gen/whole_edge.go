@@ -13,6 +13,7 @@ func (m *mesh) edge(f *source) {
 		m.secured(f)
 	}
 	m.edgeOrders(f)
+	m.rateLimits(f, true)
 	m.edgeActions(f)
 	if !m.allAdmin && !m.allHashed && m.chance(60) {
 		m.edgeChanges(f)

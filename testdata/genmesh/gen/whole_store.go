@@ -5,8 +5,8 @@ import "fmt"
 // writeStore adds a service and an external that speak gRPC alone and are
 // reached through proxies, with what only HTTP/2 can do, and who calls both.
 func (m *mesh) writeStore() {
-	if !m.whole || m.allAdmin || m.allHashed || m.chance(60) {
-		return // they have no other port and no keys
+	if !m.stored {
+		return
 	}
 	f := newSource()
 	f.open("service: store")

@@ -1,0 +1,24 @@
+package answer
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/meshc/meshc/compiler/model"
+)
+
+// limited adds the limits that count a request as it comes to the proxy that
+// keeps them: of a gateway, those for the route of this name.
+func (a *asking) limited(list []model.RateLimit, route string, came *Request) {
+	if a.out.Route == nil {
+		return
+	}
+	route, _, _ = strings.Cut(route, "/")
+	for i := range list {
+		l := &list[i]
+		counts := len(l.Match) == 0 || slices.ContainsFunc(l.Match, func(m model.Match) bool { return Accepts(&m, came) })
+		if counts && (len(l.Routes) == 0 || slices.Contains(l.Routes, route)) {
+			a.out.Route.More = append(a.out.Route.More, Setting{Name: "rateLimits." + l.Name, Value: l.String(), At: place(l.Origin)})
+		}
+	}
+}

@@ -1,0 +1,152 @@
+package behave
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/compiler/reach"
+)
+
+// Limit is a rate limit that counts a request. What it is called is no part of it.
+type Limit struct {
+	Edge bool   `json:"edge,omitempty"` // the gateway keeps it, and not the service
+	Does string `json:"does"`
+	// When says for which requests as they arrive, where that is no condition on
+	// the client's request.
+	When string `json:"when,omitempty"`
+
+	limit *model.RateLimit
+}
+
+// mostSplit bounds how many limits are told apart by the requests that they
+// count; what they count is in words beyond.
+const mostSplit = 4
+
+// limited adds limits to what becomes of requests. seen says whether the proxy
+// that keeps them sees of a match what the client sent.
+func limited(rules []rule, limits []*model.RateLimit, edge bool, seen func(*model.Match) bool) []rule {
+	var always []Limit
+	var some []*model.RateLimit
+	for _, l := range limits {
+		one := Limit{Edge: edge, Does: l.String(), limit: l}
+		switch {
+		case len(l.Match) == 0:
+			always = append(always, one)
+		case len(some) < mostSplit && !slices.ContainsFunc(l.Match, func(m model.Match) bool { return !seen(&m) }):
+			some = append(some, l)
+		default:
+			var words []string
+			for _, m := range l.Match {
+				words = append(words, m.String())
+			}
+			one.When = strings.Join(words, " or ")
+			always = append(always, one)
+		}
+	}
+	if len(always)+len(some) == 0 {
+		return rules
+	}
+	var out []rule
+	for _, r := range rules {
+		if r.then.Verdict != Served && r.then.Verdict != Replied {
+			out = append(out, r)
+			continue
+		}
+		r.then.Limits = sortedLimits(r.then.Limits, always...)
+		out = append(out, split(r, some, edge)...)
+	}
+	return out
+}
+
+// split tells requests apart by the limits that count them.
+func split(r rule, limits []*model.RateLimit, edge bool) []rule {
+	if len(limits) == 0 {
+		return []rule{r}
+	}
+	counted := r
+	counted.when = reach.All(r.when, reach.OfMatches(limits[0].Match))
+	counted.then.Limits = sortedLimits(r.then.Limits, Limit{Edge: edge, Does: limits[0].String(), limit: limits[0]})
+	return append(split(counted, limits[1:], edge), split(r, limits[1:], edge)...)
+}
+
+func sortedLimits(list []Limit, more ...Limit) []Limit {
+	out := slices.Concat(list, more)
+	slices.SortStableFunc(out, func(a, b Limit) int {
+		return strings.Compare(a.text(), b.text())
+	})
+	return out
+}
+
+func (l Limit) text() string {
+	out := l.Does
+	if l.Edge {
+		out = "at the gateway " + out
+	}
+	if l.When != "" {
+		out += ", for requests that arrive with " + l.When
+	}
+	return out
+}
+
+func limitsText(list []Limit) string {
+	return strings.Join(mapped(list, Limit.text), "; ")
+}
+
+// limitsClass: a request that got through may be refused where a limit is new or
+// lower, and that is to be seen as if somebody were not let in any more. Whatever
+// else changes refuses nothing that was not refused before.
+func limitsClass(o, other *Outcome) func(before, after string) Class {
+	return func(before, _ string) Class {
+		was, is := o.Limits, other.Limits
+		if before != limitsText(was) {
+			was, is = is, was
+		}
+		for _, l := range is {
+			if l.limit.Enforced > 0 && !slices.ContainsFunc(was, func(w Limit) bool { return w.covers(l) }) {
+				return Narrow
+			}
+		}
+		return Tune
+	}
+}
+
+// covers says that w refuses whatever l does.
+func (w Limit) covers(l Limit) bool {
+	a, b := w.limit, l.limit
+	if w.Edge != l.Edge || w.When != l.When || a.Enforced < b.Enforced || !slices.Equal(a.By, b.By) || (a.Local == nil) != (b.Local == nil) {
+		return false
+	}
+	if a.Local == nil {
+		return slices.Equal(a.Global, b.Global) && a.Server.Service == b.Server.Service && a.Server.Domain == b.Server.Domain && (!a.Server.FailOpen || b.Server.FailOpen)
+	}
+	perSecond := func(x *model.LocalLimit) float64 { return float64(x.Requests) / x.Per.Seconds() }
+	return perSecond(a.Local) <= perSecond(b.Local) && a.Local.Burst <= b.Local.Burst
+}
+
+// unchanged says that a match looks at nothing that was changed on the way.
+func (v view) unchanged(m *model.Match) bool {
+	return !(v.path && len(m.Paths)+len(m.Query) > 0) && !slices.ContainsFunc(m.Headers, func(h model.NamedMatch) bool {
+		return h.Name == model.HostHeader && v.host != "" || slices.Contains(v.headers, h.Name)
+	})
+}
+
+// asSent: a gateway keeps its limits before it changes a request.
+func asSent(*model.Match) bool { return true }
+
+// everywhere are the limits of a gateway that are for no route in particular.
+func everywhere(list []model.RateLimit) []*model.RateLimit {
+	return slices.DeleteFunc(ofRoute(list, ""), func(l *model.RateLimit) bool { return len(l.Routes) > 0 })
+}
+
+// ofRoute are the limits of a gateway that are for one of its routes.
+func ofRoute(list []model.RateLimit, route string) []*model.RateLimit {
+	route, _, _ = strings.Cut(route, "/")
+	var out []*model.RateLimit
+	for i := range list {
+		if len(list[i].Routes) == 0 || slices.Contains(list[i].Routes, route) {
+			out = append(out, &list[i])
+		}
+	}
+	return out
+}
