@@ -91,6 +91,9 @@ func walkField(fd protoreflect.FieldDescriptor, v protoreflect.Value, visit func
 }
 
 func walkAny(a *anypb.Any, visit func(proto.Message)) error {
+	if a.GetTypeUrl() == "" && len(a.GetValue()) == 0 {
+		return nil // there is nothing in it: FilterConfig.config, to enable a filter as it is
+	}
 	inner, err := a.UnmarshalNew()
 	if err != nil {
 		return fmt.Errorf("type %s: %w", a.GetTypeUrl(), err)
