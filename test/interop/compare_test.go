@@ -21,7 +21,7 @@ type observation struct {
 func (b *bed) observe(x *proxy, addr string, r *request, id string) *observation {
 	mark := x.log.mark()
 	o := &observation{Response: send(addr, nil, r, id)}
-	o.Log = x.log.find(mark, o.Response.local, id, anyEntry)
+	o.Log = x.log.find(mark, o.Response.local, id)
 	o.Arrivals = b.backends.got(id)
 	return o
 }
@@ -38,11 +38,12 @@ var apart = map[string]string{
 	"response header date":                          "the time; that there is one is compared",
 	"request header x-envoy-internal":               "Envoy marks clients on private addresses; nothing in the mesh reads it",
 	"request header x-envoy-external-address":       "Envoy repeats the client's address, which x-forwarded-for has",
-	"log start_time":                                "the time",
-	"log duration":                                  "the time",
-	"log downstream":                                "the client's port",
-	"log request_id":                                "random; that there is one is compared",
-	"log upstream_host":                             "the connection's port; that there is one is compared",
+	"log case":          "of the test itself",
+	"log start_time":    "the time",
+	"log duration":      "the time",
+	"log downstream":    "the client's port",
+	"log request_id":    "random; that there is one is compared",
+	"log upstream_host": "the connection's port; that there is one is compared",
 }
 
 func (o *observation) facts() facts {

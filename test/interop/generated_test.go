@@ -245,7 +245,7 @@ func (g *generated) toService(m *model.Mesh, s *model.Service, port uint16, seed
 	for i := range asks {
 		r := d.request()
 		asks[i] = ask{request: r, through: g.both("probe"), at: at}
-		asks[i].want, asks[i].moved = modelTakes(m, probe, asked(&r, s.Host, port))
+		asks[i].want = modelRoute(m, probe, asked(&r, s.Host, port))
 	}
 	return asks
 }
@@ -268,7 +268,7 @@ func (g *generated) toGateway(m *model.Mesh, seed uint64) []ask {
 		r := d.request()
 		r.host = d.one(names)
 		asks[i] = ask{request: r, through: g.both("ingress"), at: at}
-		asks[i].want, asks[i].moved = modelTakes(m, ingress, asked(&r, r.host, 8080))
+		asks[i].want = modelRoute(m, ingress, asked(&r, r.host, 8080))
 	}
 	return asks
 }

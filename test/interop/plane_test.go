@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -91,11 +92,28 @@ func (p *plane) serve(g *grpc.Server) string {
 // set makes mesh and workloads the desired state, and gives its commit.
 func (p *plane) set(mesh *model.Mesh, workloads []*model.Workload) string {
 	p.t.Helper()
+	logCases(mesh)
 	commit := fmt.Sprintf("c%d", p.commit.Add(1))
 	if err := p.ads.SetDesired(commit, &xds.Desired{Mesh: mesh, Workloads: workloads}); err != nil {
 		p.t.Fatal(err)
 	}
 	return commit
+}
+
+// caseField of an access log says which exchange a line is of.
+const caseField = "case"
+
+// logCases gives every proxy the built-in access log with caseField.
+func logCases(mesh *model.Mesh) {
+	fields := append([]model.Header{{Name: caseField, Value: "%REQ(" + caseHeader + ")%"}}, model.DefaultLogFields...)
+	slices.SortFunc(fields, func(a, b model.Header) int { return strings.Compare(a.Name, b.Name) })
+	log := model.AccessLog{To: model.DefaultLogPlace, Fields: fields}
+	for _, s := range mesh.Services {
+		s.AccessLog = log
+	}
+	for _, g := range mesh.Gateways {
+		g.AccessLog = log
+	}
 }
 
 // programmed waits until commit is live on every proxy, and says how long it

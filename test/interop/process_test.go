@@ -243,19 +243,16 @@ func (l *accessLog) mark() int {
 	return len(l.entries)
 }
 
-// anyEntry is for addresses that do not come again.
-func anyEntry(entry) bool { return true }
-
-// find waits for the line, after mark, of the request that has the id, or that
-// came from addr and can be the one: ports are used again, and lines come late.
-func (l *accessLog) find(mark int, addr, id string, is func(entry) bool) entry {
+// find waits for the line, after mark, of the exchange that has the id. A request
+// that was never read has none: it is known by the address that it came from.
+func (l *accessLog) find(mark int, addr, id string) entry {
 	timeout := time.After(5 * time.Second)
 	for {
 		l.mu.Lock()
 		entries, more := l.entries[mark:], l.more
 		l.mu.Unlock()
 		for _, e := range entries {
-			if e.text("request_id") == id || e.text("downstream") == addr && is(e) {
+			if of := e.text(caseField); of == id || of == "" && e.text("downstream") == addr {
 				return e
 			}
 		}

@@ -55,7 +55,7 @@ func (b *bed) cross(a *crossing) {
 	mark := side.log.mark()
 	a.request = request{method: a.method, target: a.target, headers: []string{"x-to: " + string(a.server), "x-request-id: " + a.id, "x-forwarded-client-cert: By=forged"}}
 	a.seen = b.observe(b.proxies["web-"+string(a.client)], b.client(a.client, a.service), &a.request, a.id)
-	a.line = side.log.find(mark, "", a.id, anyEntry)
+	a.line = side.log.find(mark, "", a.id)
 }
 
 func (b *bed) arrived(t *testing.T, a *crossing) {
@@ -154,7 +154,7 @@ func (b *bed) knock(t *testing.T, c *stranger, server kind, id string) {
 		return
 	}
 	b.outcome(t, c.visit, &res, server, id)
-	if line := side.log.find(mark, res.local, id, anyEntry); line.text("peer_id") != c.peer {
+	if line := side.log.find(mark, res.local, id); line.text("peer_id") != c.peer {
 		t.Errorf("the log says %v, want the peer %q", line, c.peer)
 	}
 }

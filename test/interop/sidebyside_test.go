@@ -163,16 +163,9 @@ func (b *bed) model(c *kase) (string, bool) {
 
 // modelRoute is the name of the route that takes r, "" for none.
 func modelRoute(m *model.Mesh, from model.Ref, r *answer.Request) string {
-	name, _ := modelTakes(m, from, r)
-	return name
-}
-
-// modelTakes is modelRoute, and says whether the route changes the path, so
-// that access logs show another one.
-func modelTakes(m *model.Mesh, from model.Ref, r *answer.Request) (name string, moved bool) {
 	a, ok := answer.Ask(m, from, r, now)
 	if !ok || a.Route == nil || len(a.Rules) == 0 {
-		return "", false
+		return ""
 	}
-	return a.Rules[len(a.Rules)-1].Name, a.Route.Rewrite != nil || a.Route.Redirect != ""
+	return a.Rules[len(a.Rules)-1].Name
 }
