@@ -33,6 +33,8 @@ type Options struct {
 	// Snapshot is the recorded state of clusters that a mesh without errors is
 	// held against; nil for none.
 	Snapshot *snapshot.Snapshot
+
+	tables *check.Tables // of a Session; nil for none
 }
 
 // Result of a compile. Model is nil when Diags holds errors; Intent is nil when
@@ -104,7 +106,7 @@ func (res *Result) lower(sup *diag.Suppressor, opts Options) {
 	if res.Diags.HasErrors() {
 		return
 	}
-	res.Diags = append(res.Diags, sup.Filter(check.Model(m, opts.Now))...)
+	res.Diags = append(res.Diags, sup.Filter(opts.tables.Model(m, opts.Now))...)
 	if opts.Snapshot != nil && !res.Diags.HasErrors() {
 		res.Diags = append(res.Diags, sup.Filter(check.Snapshot(m, opts.Snapshot, opts.Now))...)
 	}

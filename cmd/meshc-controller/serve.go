@@ -142,7 +142,7 @@ func (p *process) startReconciler(ctx context.Context, state *store.Local, ads *
 	}
 	workloads := reconciler.Discover(ctx, &discover.File{Path: p.workloads}, p.log)
 	r, err := reconciler.New(reconciler.Options{
-		Source: repo, Ref: p.ref, Path: p.path, Compile: compile, Store: state,
+		Source: repo, Ref: p.ref, Path: p.path, Compile: compileWith(new(compiler.Session)), Store: state,
 		Pusher: reconciler.ADS(ads), Workloads: workloads, TrustDomain: p.trustDomain,
 		Interval: interval, AllowEmpty: p.allowEmpty, Log: p.log,
 	})
@@ -160,8 +160,11 @@ func (p *process) startReconciler(ctx context.Context, state *store.Local, ads *
 	return nil
 }
 
-func compile(ctx context.Context, tree fs.FS) (*compiler.Result, error) {
-	return compiler.Compile(ctx, tree, compiler.Options{Now: time.Now()})
+// compileWith compiles commit after commit in one session.
+func compileWith(s *compiler.Session) func(context.Context, fs.FS) (*compiler.Result, error) {
+	return func(ctx context.Context, tree fs.FS) (*compiler.Result, error) {
+		return s.Compile(ctx, tree, compiler.Options{Now: time.Now()})
+	}
 }
 
 // startServers opens the ports.

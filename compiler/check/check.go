@@ -65,6 +65,7 @@ type overModel struct {
 	now      time.Time
 	calls    *callGraph             // made by graph
 	calledBy map[model.Ref][]caller // made by callersTold
+	known    *Tables                // what earlier calls found; nil for nothing
 	diags    diag.List
 }
 
@@ -90,8 +91,11 @@ var modelPasses = []func(*overModel){
 }
 
 // Model judges a lowered mesh at the time now.
-func Model(m *model.Mesh, now time.Time) diag.List {
-	c := &overModel{mesh: m, now: now}
+func Model(m *model.Mesh, now time.Time) diag.List { return (*Tables)(nil).Model(m, now) }
+
+// Model does so with what earlier calls found, and keeps what this one finds.
+func (t *Tables) Model(m *model.Mesh, now time.Time) diag.List {
+	c := &overModel{mesh: m, now: now, known: t}
 	for _, pass := range modelPasses {
 		pass(c)
 	}

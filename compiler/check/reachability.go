@@ -13,14 +13,32 @@ import (
 // reachability finds, for each service, routes and matches that take no
 // request, routes that compete, and requests that no route takes.
 func (c *overModel) reachability() {
-	for _, s := range c.mesh.Services {
-		if len(s.Routes) == 0 || len(s.Ports) == 0 { // nobody can call it
-			continue
-		}
-		if err := c.serviceTable(s); err != nil {
-			c.undecided(s.Origin, fmt.Sprintf("service %q", s.Ref), err)
-		}
+	tables := make([]toJudge, len(c.mesh.Services))
+	for i, s := range c.mesh.Services {
+		tables[i] = toJudge{s, c.callersTold(s)}
 	}
+	for _, found := range c.known.all(tables) {
+		c.diags = append(c.diags, found...)
+	}
+}
+
+// toJudge is a service, and who calls it where that matters. The judgement
+// depends on nothing else: what is found is kept by what is here.
+type toJudge struct {
+	service *model.Service
+	callers []model.Caller // nil: the routes do not tell callers apart
+}
+
+func (t toJudge) judge() diag.List {
+	s := t.service
+	if len(s.Routes) == 0 || len(s.Ports) == 0 { // nobody can call it
+		return nil
+	}
+	c := &overModel{}
+	if err := c.serviceTable(s, t.callers); err != nil {
+		c.undecided(s.Origin, fmt.Sprintf("service %q", s.Ref), err)
+	}
+	return c.diags
 }
 
 // undecided says that a table was too much to decide, which is no verdict.
@@ -67,12 +85,15 @@ func onPorts(ports []uint16) reach.Pred {
 
 // serviceTable judges the routes of one service. A client comes by one of the
 // service's ports.
-func (c *overModel) serviceTable(s *model.Service) error {
+func (c *overModel) serviceTable(s *model.Service, callers []model.Caller) error {
 	var ports []uint16
 	for _, p := range s.Ports {
 		ports = append(ports, p.Number)
 	}
-	everyone := reach.All(onPorts(ports), c.callersTold(s))
+	everyone := onPorts(ports)
+	if callers != nil {
+		everyone = reach.All(everyone, callerIDs(callers))
+	}
 	all := []reach.Pred{everyone}
 	for _, r := range s.Routes {
 		all = append(all, onPorts(r.Ports), reach.OfMatches(r.Match), fromOf(r))

@@ -62,17 +62,18 @@ func callerIDs(callers []model.Caller) reach.Pred {
 	return reach.Any(any...)
 }
 
-// callersTold are all who call a service, where its routes tell callers apart.
-func (c *overModel) callersTold(s *model.Service) reach.Pred {
+// callersTold are all who call a service, where its routes tell callers apart;
+// else nil.
+func (c *overModel) callersTold(s *model.Service) []model.Caller {
 	if !slices.ContainsFunc(s.Routes, func(r *model.Route) bool { return len(r.From) > 0 }) {
-		return reach.All()
+		return nil
 	}
 	if c.calledBy == nil {
 		c.calledBy = c.callers()
 	}
-	var all []model.Caller
+	all := []model.Caller{}
 	for _, by := range c.calledBy[s.Ref] {
 		all = append(all, model.Caller{SPIFFEID: by.id})
 	}
-	return callerIDs(all)
+	return all
 }

@@ -28,7 +28,10 @@ type Options struct {
 	// literals: for tests and measurements, which compare the two.
 	AllCUE bool
 	// Cache keeps what was evaluated; nil for none.
-	Cache  Cache
+	Cache Cache
+	// Memo keeps what this process needs again when it loads the next state of
+	// the same mesh; nil for nothing.
+	Memo   *Memo
 	Limits Limits
 }
 
@@ -89,7 +92,7 @@ func answerFor(ctx context.Context, req *request, opts Options) (*answer, error)
 		return whole.answer(ctx, opts)
 	}
 	started := time.Now()
-	p := newPlan(req.Files, req.Dir)
+	p := newPlan(req.Files, req.Dir, opts.Memo)
 	if p == nil {
 		return whole.answer(ctx, opts)
 	}

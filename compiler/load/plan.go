@@ -18,40 +18,141 @@ import (
 // that the rules accept are decoded here, and CUE evaluates the rest. See
 // docs/decisions/0005-plain-intent-is-decoded.md.
 type plan struct {
-	files map[string][]*plainFile // by directory, in the order of the source
+	above map[string][]*plainFile // the files of directories that others are below, in the order of the source
 	hard  map[string]bool         // directories that CUE evaluates, and all above them
 	mesh  *intent.Mesh            // the entries of the others
 	stray diag.List               // data files that are none of ours
 }
 
 // newPlan reads the files and decides. It gives nil when CUE has to see the
-// whole mesh.
-func newPlan(files []file, sel string) *plan {
-	p := &plan{files: map[string][]*plainFile{}, hard: map[string]bool{".": true}, mesh: &intent.Mesh{}}
-	unreadable := p.parse(files)
-	if !p.isBound(sel) {
-		return nil
+// whole mesh. What known has of directories that are the same is not made
+// again; nil knows nothing.
+func newPlan(files []file, sel string, known *Memo) *plan {
+	p := &plan{above: map[string][]*plainFile{}, hard: map[string]bool{".": true}, mesh: &intent.Mesh{}}
+	byDir := map[string][]file{}
+	for _, f := range files {
+		if !inModuleDir(f.Path) {
+			byDir[path.Dir(f.Path)] = append(byDir[path.Dir(f.Path)], f)
+		}
 	}
-	dirs := sortedKeys(p.files)
-	meshes := make([]*intent.Mesh, len(dirs))
+	dirs := sortedKeys(byDir)
+	read := map[string]*reading{}
+	for d := range parents(dirs) {
+		r := known.read(byDir[d])
+		read[d], p.above[d] = r, r.files
+	}
+	parts := make([]*part, len(dirs))
 	inParallel(len(dirs), func(i int) {
-		if d := dirs[i]; !within(d, sel) && !within(sel, d) {
-			meshes[i] = &intent.Mesh{}
-		} else if !belowAny(d, unreadable) {
-			meshes[i] = p.directory(d)
+		d := dirs[i]
+		if isWanted(d, sel) {
+			parts[i] = known.part(p, d, byDir[d], read[d])
+		} else {
+			parts[i] = &part{}
+			parts[i].take(readDir(byDir[d]))
 		}
 	})
-	for d := range unreadable {
-		p.harden(d)
+	known.keep(dirs, parts, read)
+	return p.decided(dirs, parts, sel)
+}
+
+// parents gives the directories above others, and the root.
+func parents(dirs []string) map[string]bool {
+	out := map[string]bool{".": true}
+	for _, d := range dirs {
+		for d != "." {
+			d = path.Dir(d)
+			if out[d] && d != "." {
+				break
+			}
+			out[d] = true
+		}
+	}
+	return out
+}
+
+// reading is what the files of one directory hold.
+type reading struct {
+	data       []file
+	files      []*plainFile
+	stray      diag.List
+	unreadable bool // CUE reads it
+}
+
+func readDir(data []file) *reading {
+	r := &reading{data: data}
+	for _, f := range data {
+		var parsed *plainFile
+		if path.Ext(f.Path) == ".cue" {
+			parsed = parsePlain(f)
+		}
+		switch {
+		case parsed != nil:
+			r.files = append(r.files, parsed)
+		case isStray(f):
+			r.stray.Add(notIntent(f.Path))
+		default:
+			r.unreadable = true
+		}
+	}
+	return r
+}
+
+// part is what came of one directory: its text is not needed any more.
+type part struct {
+	mesh       *intent.Mesh // nil: CUE evaluates it
+	stray      diag.List
+	unreadable bool
+	speaks     map[string]bool // kinds that the files speak of
+	// Of a directory with none below, what the part was made of.
+	data  []file
+	chain []*plainFile // above it
+}
+
+// part reads and decodes one directory. Those above it are read already.
+func (p *plan) part(d string, r *reading) *part {
+	out := &part{}
+	out.take(r)
+	if !r.unreadable {
+		out.mesh = p.directory(d, r.files)
+	}
+	return out
+}
+
+// take notes what the files are, but for their entries.
+func (p *part) take(r *reading) {
+	p.stray, p.unreadable, p.speaks = r.stray, r.unreadable, map[string]bool{}
+	for _, f := range r.files {
+		for _, kind := range kinds {
+			if f.top[kind] != nil || f.patterns[kind] != nil || f.bound[kind] {
+				p.speaks[kind] = true
+			}
+		}
+	}
+}
+
+// isWanted says that a directory is of the selected subtree, or above it.
+func isWanted(d, sel string) bool { return within(d, sel) || within(sel, d) }
+
+// decided joins the parts of the directories, which are sorted.
+func (p *plan) decided(dirs []string, parts []*part, sel string) *plan {
+	unreadable := map[string]bool{}
+	for i, d := range dirs {
+		p.stray = append(p.stray, parts[i].stray...)
+		if parts[i].unreadable {
+			unreadable[d] = true
+		}
+	}
+	if !p.isBound(dirs, parts, sel) {
+		return nil
 	}
 	for i, d := range dirs {
-		if meshes[i] == nil {
+		if isWanted(d, sel) && (parts[i].mesh == nil || belowAny(d, unreadable)) || unreadable[d] {
 			p.harden(d)
 		}
 	}
 	for i, d := range dirs {
-		if !p.hard[d] {
-			addEntries(p.mesh, meshes[i], everywhere)
+		if !p.hard[d] && isWanted(d, sel) {
+			addEntries(p.mesh, parts[i].mesh, everywhere)
 		}
 	}
 	return p
@@ -80,30 +181,6 @@ func inParallel(n int, f func(i int)) {
 		})
 	}
 	wg.Wait()
-}
-
-// parse reads every file, and gives the directories with one that only CUE can
-// read.
-func (p *plan) parse(files []file) map[string]bool {
-	parsed := make([]*plainFile, len(files))
-	inParallel(len(files), func(i int) {
-		if path.Ext(files[i].Path) == ".cue" && !inModuleDir(files[i].Path) {
-			parsed[i] = parsePlain(files[i])
-		}
-	})
-	unreadable := map[string]bool{}
-	for i, f := range files {
-		switch {
-		case inModuleDir(f.Path):
-		case parsed[i] != nil:
-			p.files[parsed[i].dir] = append(p.files[parsed[i].dir], parsed[i])
-		case isStray(f):
-			p.stray.Add(notIntent(f.Path))
-		default:
-			unreadable[path.Dir(f.Path)] = true
-		}
-	}
-	return unreadable
 }
 
 func inModuleDir(p string) bool { return p == "cue.mod" || strings.HasPrefix(p, "cue.mod/") }
@@ -136,22 +213,20 @@ func (p *plan) harden(d string) {
 
 // isBound says that the root binds every kind that plain files speak of, so
 // that nothing has to be said about a schema that is not bound.
-func (p *plan) isBound(sel string) bool {
+func (p *plan) isBound(dirs []string, parts []*part, sel string) bool {
 	bound := map[string]bool{}
-	for _, f := range p.files["."] {
+	for _, f := range p.above["."] {
 		for name := range f.bound {
 			bound[name] = true
 		}
 	}
-	for d, files := range p.files {
-		if !within(d, sel) && !within(sel, d) {
+	for i, d := range dirs {
+		if !isWanted(d, sel) {
 			continue
 		}
-		for _, f := range files {
-			for _, kind := range kinds {
-				if !bound[kind] && (f.top[kind] != nil || f.patterns[kind] != nil || f.bound[kind]) {
-					return false
-				}
+		for kind := range parts[i].speaks {
+			if !bound[kind] {
+				return false
 			}
 		}
 	}
@@ -159,12 +234,11 @@ func (p *plan) isBound(sel string) bool {
 }
 
 // directory decodes the entries of one directory; nil when CUE has to.
-func (p *plan) directory(d string) *intent.Mesh {
-	own := p.files[d]
+func (p *plan) directory(d string, own []*plainFile) *intent.Mesh {
 	if d == "." || slices.ContainsFunc(own, (*plainFile).needsCUE) {
 		return nil
 	}
-	chain := p.chain(d)
+	chain := slices.Concat(p.aboveOf(d), own)
 	for _, f := range chain {
 		if !f.hasMaps() {
 			return nil
@@ -208,18 +282,16 @@ func (f *plainFile) hasMaps() bool {
 	})
 }
 
-// chain gives the files that a directory is made of, root first.
-func (p *plan) chain(d string) []*plainFile {
+// aboveOf gives the files of the directories above d, root first.
+func (p *plan) aboveOf(d string) []*plainFile {
 	var dirs []string
-	for at := d; ; at = path.Dir(at) {
-		dirs = append(dirs, at)
-		if at == "." {
-			break
-		}
+	for d != "." {
+		d = path.Dir(d)
+		dirs = append(dirs, d)
 	}
 	var out []*plainFile
 	for _, at := range slices.Backward(dirs) {
-		out = append(out, p.files[at]...)
+		out = append(out, p.above[at]...)
 	}
 	return out
 }

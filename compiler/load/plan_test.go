@@ -59,7 +59,7 @@ func share(t *testing.T, fsys fstest.MapFS) (decoded, all int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := newPlan(files, ".")
+	p := newPlan(files, ".", nil)
 	dirs := map[string]bool{}
 	for _, f := range files {
 		if d := path.Dir(f.Path); d != "." && !inModuleDir(f.Path) {
@@ -166,7 +166,7 @@ func TestCachedIsCold(t *testing.T) {
 	for seed := range uint64(seeds) {
 		dice := rand.New(rand.NewPCG(seed, 0x636f6c64))
 		fsys := layered(t, gen.LargeOptions{Services: 60, PerDir: 1 + dice.IntN(3), Seed: seed})
-		cache := &memory{data: map[string][]byte{}}
+		cache, memo := &memory{data: map[string][]byte{}}, &Memo{}
 		for range steps {
 			editTree(dice, fsys)
 			cold := outcomeOf(t, fsys, true)
@@ -176,6 +176,12 @@ func TestCachedIsCold(t *testing.T) {
 			}
 			if d := cmp.Diff(cold, outcome{m, diags}, cmpopts.EquateEmpty()); d != "" {
 				t.Fatalf("seed %d (- cold):\n%s", seed, d)
+			}
+			if m, diags, err = Mesh(t.Context(), fsys, Options{InProcess: true, Memo: memo}); err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(cold, outcome{m, diags}, cmpopts.EquateEmpty()); d != "" {
+				t.Fatalf("seed %d, in one process (- cold):\n%s", seed, d)
 			}
 		}
 		if cache.hits == 0 {

@@ -101,7 +101,7 @@ func newShard(sel string, dirs []string, byDir map[string][]file, frame []file) 
 // boundAll says that the root binds every kind.
 func (p *plan) boundAll() bool {
 	return !slices.ContainsFunc(kinds, func(kind string) bool {
-		return !slices.ContainsFunc(p.files["."], func(f *plainFile) bool { return f.bound[kind] })
+		return !slices.ContainsFunc(p.above["."], func(f *plainFile) bool { return f.bound[kind] })
 	})
 }
 
@@ -146,6 +146,17 @@ func (a *answer) isLimit() bool {
 
 // answer is from the cache, or from an evaluation that goes there.
 func (s *shard) answer(ctx context.Context, opts Options) (*answer, error) {
+	if ans := opts.Memo.answer(s.req); ans != nil {
+		return ans, nil
+	}
+	ans, err := s.fresh(ctx, opts)
+	if err == nil && !ans.isLimit() {
+		ans = opts.Memo.remember(s.req, ans)
+	}
+	return ans, err
+}
+
+func (s *shard) fresh(ctx context.Context, opts Options) (*answer, error) {
 	if opts.Cache == nil {
 		return answerTo(ctx, s.req, opts)
 	}

@@ -1,0 +1,44 @@
+package compiler
+
+import (
+	"context"
+	"io/fs"
+	"slices"
+	"sync"
+
+	"github.com/meshc/meshc/compiler/check"
+	"github.com/meshc/meshc/compiler/diag"
+	"github.com/meshc/meshc/compiler/load"
+)
+
+// Session compiles one state of a mesh after the other, and makes again only
+// what is not as it was in the last one: directories whose files, and those
+// above, are the same are not read again, evaluated again or decoded again, and
+// services that come out the same are not judged again for the routes that can
+// be reached. The results are those of Compile.
+//
+// What it keeps is text and plain data of one state, so it is bounded by the
+// limits of a load. CUE is evaluated in children that live for one evaluation,
+// as always. The zero value is ready, and safe for concurrent use.
+type Session struct {
+	mu     sync.Mutex
+	memo   load.Memo
+	tables check.Tables
+}
+
+// Compile is the function Compile for the next state of the mesh. When another
+// call is under way it does without what is known. What the results share with
+// those of other calls must not be changed.
+func (s *Session) Compile(ctx context.Context, fsys fs.FS, opts Options) (*Result, error) {
+	if !s.mu.TryLock() {
+		return Compile(ctx, fsys, opts)
+	}
+	defer s.mu.Unlock()
+	opts.Load.Memo, opts.tables = &s.memo, &s.tables
+	res, err := Compile(ctx, fsys, opts)
+	if err != nil || slices.ContainsFunc(res.Diags, func(d diag.Diagnostic) bool { return d.Code == diag.Internal }) {
+		// A stage that broke off may have left something half done.
+		s.memo, s.tables = load.Memo{}, check.Tables{}
+	}
+	return res, err
+}
