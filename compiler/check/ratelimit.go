@@ -40,6 +40,9 @@ func (c *overIntent) rateLimits() {
 		for _, r := range g.RateLimits {
 			c.rateLimit(r, fmt.Sprintf("gateway %q", g.Name.V))
 			c.limitedRoutes(g, r, routes)
+			if !slices.ContainsFunc(g.Listeners, func(l *intent.GatewayListener) bool { return strings.HasPrefix(l.Protocol.V, string(model.HTTP)) }) {
+				c.report(diag.RateLimitUnused, r.Name.At, "gateway %q has no http or https listener, so rate limit %q counts nothing", g.Name.V, r.Name.V)
+			}
 			asked = asked || r.Global != nil
 		}
 	}
