@@ -18,7 +18,7 @@ func (a *asking) limited(list []model.RateLimit, route string, came *Request) {
 		l := &list[i]
 		counts := len(l.Match) == 0 || slices.ContainsFunc(l.Match, func(m model.Match) bool { return Accepts(&m, came) })
 		if counts && (len(l.Routes) == 0 || slices.Contains(l.Routes, route)) {
-			a.out.Route.More = append(a.out.Route.More, Setting{Name: "rateLimits." + l.Name, Value: l.String(), At: place(l.Origin)})
+			a.out.Route.More = append(a.out.Route.More, Setting{Name: "rate limit", Value: l.Name + ": " + l.String(), At: place(l.Origin)})
 		}
 	}
 }
