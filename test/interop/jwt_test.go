@@ -9,10 +9,12 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -20,6 +22,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"github.com/meshc/meshc/compiler/answer"
 	"github.com/meshc/meshc/compiler/model"
 )
 
@@ -295,4 +298,189 @@ func TestTokens(t *testing.T) {
 	for _, p := range x.all() {
 		p.refusedNothing()
 	}
+}
+
+// claimMesh has a service whose rules ask for claims, and a gateway that
+// chooses by them.
+const claimMesh = `package mesh
+
+mesh: proxy: "envoy"
+external: keys: {
+	host: "example.com"
+	ports: https: {number: 443, protocol: "http"}
+	tls: ca: file: "CA"
+}
+service: web: {
+	versions: v1: {}
+	uses: vault: {}
+}
+service: vault: {
+	ports: http: {number: 9080, protocol: "http"}
+	versions: v1: {}
+	security: {
+		jwt: one: {issuer: "https://one.test", jwks: file: "FILES/one.json", required: false}
+		allow: [
+			{from: ["web"], paths: [{prefix: "/role"}], claims: one: "/realm/roles": exact: "admin"},
+			{from: ["web"], paths: [{prefix: "/mail"}], claims: one: {email: suffix: "@shop.test", email_verified: exact: "true"}},
+			{from: ["web"], paths: [{prefix: "/scope"}], claims: one: scope: regex: "read|write"},
+			{from: ["web"], paths: [{prefix: "/odd"}], claims: one: "https://shop.test/a.b": present: true},
+			{from: ["web"], paths: [{prefix: "/not"}], claims: one: kind: {exact: "robot", not: true}},
+			{from: ["web"], paths: [{prefix: "/none"}], claims: one: kind: present: false},
+		]
+		deny: [{claims: one: banned: exact: "true"}]
+	}
+}
+service: beta: {
+	ports: http: {number: 9080, protocol: "http"}
+	versions: v1: {}
+}
+service: staff: {
+	ports: http: {number: 9080, protocol: "http"}
+	versions: v1: {}
+}
+service: rest: {
+	ports: http: {number: 9080, protocol: "http"}
+	versions: v1: {}
+}
+gateway: edge: {
+	listeners: web: {port: 8080, protocol: "http"}
+	security: {
+		jwt: one: {issuer: "https://one.test", jwks: {external: "keys", path: "/one"}, required: false}
+		deny: [{claims: one: banned: exact: "true"}]
+	}
+	routes: {
+		beta: {match: [{claims: one: groups: exact: "beta"}], to: "beta"}
+		staff: {match: [{path: prefix: "/", claims: one: {staff: exact: "true", name: {prefix: "x", not: true}}}], except: [{claims: one: level: exact: "0"}], to: "staff", after: ["beta"]}
+		rest: {to: "rest", after: ["staff"]}
+	}
+}
+`
+
+func TestClaims(t *testing.T) {
+	x := startTokens(t, claimMesh)
+	web := x.sidecar(ref("web"), "v1", envoy, "")
+	x.sidecar(ref("vault"), "v1", envoy, x.backends.start(t, "vault", nil))
+	for _, s := range []string{"beta", "staff", "rest"} {
+		x.sidecar(ref(s), "v1", envoy, x.backends.start(t, s, nil))
+	}
+	edge := x.gateway(ref("edge"), envoy)
+	x.run()
+	vault, gate := web.Outbound[model.OutboundKey(ref("vault"), meshPort)], edge.Inbound[8080]
+	type claims = map[string]any
+	for _, c := range []struct {
+		name, at, target string
+		claims           claims // nil: no token
+		want             string // the application that got it, or the status
+	}{
+		{"one of a list", vault, "/role", claims{"realm": claims{"roles": []string{"user", "admin"}}}, "vault"},
+		{"no list", vault, "/role", claims{"realm": claims{"roles": "admin"}}, "vault"},
+		{"another list", vault, "/role", claims{"realm": claims{"roles": []string{"user"}}}, "403"},
+		{"an empty list", vault, "/role", claims{"realm": claims{"roles": []string{}}}, "403"},
+		{"by the name of the way", vault, "/role", claims{"/realm/roles": "admin"}, "403"},
+		{"no claim", vault, "/role", claims{}, "403"},
+		{"no token", vault, "/role", nil, "403"},
+		{"two claims", vault, "/mail", claims{"email": "ann@shop.test", "email_verified": true}, "vault"},
+		{"a truth as text", vault, "/mail", claims{"email": "ann@shop.test", "email_verified": "true"}, "vault"},
+		{"not true", vault, "/mail", claims{"email": "ann@shop.test", "email_verified": false}, "403"},
+		{"another suffix", vault, "/mail", claims{"email": "ann@shop.test.evil", "email_verified": true}, "403"},
+		{"a scope of several", vault, "/scope", claims{"scope": "openid write"}, "vault"},
+		{"a scope that begins like it", vault, "/scope", claims{"scope": "openid writer"}, "403"},
+		{"a single scope", vault, "/scope", claims{"scope": "read"}, "vault"},
+		{"a name with dots", vault, "/odd", claims{"https://shop.test/a.b": 7}, "vault"},
+		{"a name that is not there", vault, "/odd", claims{"https://shop.test/a": claims{"b": 7}}, "403"},
+		{"negated, another value", vault, "/not", claims{"kind": "human"}, "vault"},
+		{"negated, one of a list", vault, "/not", claims{"kind": []string{"human", "robot"}}, "403"},
+		{"negated, missing", vault, "/not", claims{}, "vault"},
+		{"negated, no token", vault, "/not", nil, "vault"},
+		{"absent", vault, "/none", claims{}, "vault"},
+		{"absent, there", vault, "/none", claims{"kind": "x"}, "403"},
+		{"denied", vault, "/none", claims{"banned": true}, "403"},
+
+		{"by a group", gate, "/", claims{"groups": []string{"a", "beta"}}, "beta"},
+		{"by no group", gate, "/", claims{"groups": []string{"a"}}, "rest"},
+		{"by none at all", gate, "/", nil, "rest"},
+		{"by a truth", gate, "/", claims{"staff": true}, "staff"},
+		{"both hold", gate, "/", claims{"staff": true, "groups": "beta"}, "beta"},
+		{"not by a name", gate, "/", claims{"staff": true, "name": "xavier"}, "rest"},
+		{"an exception", gate, "/", claims{"staff": true, "level": "0"}, "rest"},
+		{"another value than the exception's", gate, "/", claims{"staff": true, "level": "1"}, "staff"},
+		{"denied at the gateway", gate, "/", claims{"banned": "true", "groups": "beta"}, "403"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var headers []string
+			if c.claims != nil {
+				headers = x.one.bearer(c.claims)
+			}
+			got := x.ask(c.at, "GET", c.target, headers...)
+			served, _, _ := strings.Cut(got.uri, "/")
+			if got.status != 200 {
+				served = fmt.Sprint(got.status)
+			}
+			if served != c.want {
+				t.Errorf("%s, want %s", served, c.want)
+			}
+			if want := x.predicted(c.at == gate, c.target, c.claims); want != c.want {
+				t.Errorf("the model says %s, Envoy %s", want, c.want)
+			}
+		})
+	}
+	for _, p := range x.all() {
+		p.refusedNothing()
+	}
+}
+
+// predicted is what the model says of a request, as TestClaims writes it.
+func (x *tokens) predicted(edge bool, target string, claims map[string]any) string {
+	req := &answer.Request{Method: "GET", Host: "shop.test", Port: 8080, Target: target}
+	from := ref("edge")
+	if !edge {
+		req.Host, req.Port, from = "vault", meshPort, ref("web")
+	}
+	if claims != nil {
+		req.Claims = append(req.Claims, model.Header{Name: "one", Value: ""})
+	}
+	for _, name := range slices.Sorted(maps.Keys(claims)) {
+		as := name
+		if strings.HasPrefix(name, "/") { // or it would be a JSON Pointer
+			as = "/" + strings.ReplaceAll(name, "/", "~1")
+		}
+		req.Claims = append(req.Claims, claimValues("one."+as, claims[name])...)
+	}
+	said, _ := answer.Ask(x.mesh, from, req, now)
+	switch said.Outcome {
+	case answer.Allowed:
+		return said.Service.Name
+	case answer.Unknown:
+		return "401"
+	}
+	return "403"
+}
+
+// claimValues are the coordinates that a claim of a token is.
+func claimValues(name string, v any) []model.Header {
+	var out []model.Header
+	switch v := v.(type) {
+	case map[string]any:
+		for inner, value := range v {
+			if provider, claim := model.SplitClaim(name); !strings.HasPrefix(claim, "/") {
+				name = provider + "./" + claim
+			}
+			out = append(out, claimValues(name+"/"+inner, value)...)
+		}
+	case []string:
+		for _, s := range v {
+			out = append(out, model.Header{Name: name, Value: s})
+		}
+	case string:
+		if strings.HasSuffix(name, ".scope") {
+			for _, s := range strings.Fields(v) {
+				out = append(out, model.Header{Name: name, Value: s})
+			}
+			return out
+		}
+		out = append(out, model.Header{Name: name, Value: v})
+	default:
+		out = append(out, model.Header{Name: name, Value: fmt.Sprint(v)})
+	}
+	return out
 }

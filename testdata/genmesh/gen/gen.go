@@ -59,6 +59,7 @@ func generate(seed uint64, k kind) *Generated {
 	}
 	m.writeExternal()
 	m.writeStore()
+	m.writeTokens()
 	if m.gateway {
 		m.writeGateway()
 	}
