@@ -47,6 +47,8 @@ type Answer struct {
 	Connection    *Connection    `json:"connection,omitempty"`
 	Authorization *Authorization `json:"authorization,omitempty"`
 
+	Asked []Asked `json:"asked,omitempty"` // services that decide too, which nobody knows here
+
 	Authentication *Authentication `json:"authentication,omitempty"` // of tokens, where they are looked at
 }
 
@@ -165,6 +167,20 @@ type Authorization struct {
 	Caller  string `json:"caller"` // SPIFFE ID that the server sees, "" in plaintext
 	Rule    string `json:"rule"`
 	At      string `json:"at,omitempty"` // "" is derived from `uses`
+}
+
+// Asked is an authorizer of a service or gateway.
+type Asked struct {
+	By  model.Ref `json:"by"`
+	Who string    `json:"who"`
+	At  string    `json:"at,omitempty"`
+}
+
+// asks notes whom by asks about the request.
+func (a *asking) asks(by model.Ref, whom *model.Authorizer) {
+	if whom != nil {
+		a.out.Asked = append(a.out.Asked, Asked{by, whom.String(), place(whom.Origin)})
+	}
 }
 
 // asking is one question on its way to an answer.

@@ -42,6 +42,7 @@ func (a *asking) throughGateway(g *model.Gateway) {
 	if !a.authenticated(g.JWT, g.Public, a.req, "the gateway") {
 		return
 	}
+	a.asks(g.Ref, g.Authorizer)
 	if a.out.Authorization = a.atEdge(g, listener.Port); !a.out.Authorization.Allowed {
 		a.end(Denied, fmt.Sprintf("%s; the gateway answers 403", a.out.Authorization.Rule))
 		return
@@ -109,6 +110,7 @@ func (a *asking) redirected(g *model.Gateway, l *model.GatewayListener) {
 			if !a.authenticated(g.JWT, g.Public, a.req, "the gateway") {
 				return
 			}
+			a.asks(g.Ref, g.Authorizer)
 			if a.out.Authorization = a.atEdge(g, l.Port); !a.out.Authorization.Allowed {
 				a.end(Denied, fmt.Sprintf("%s; the gateway answers 403", a.out.Authorization.Rule))
 				return

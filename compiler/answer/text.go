@@ -46,6 +46,9 @@ func (a *Answer) Text(w io.Writer) error {
 	if t := a.Authentication; t != nil {
 		line("token", "%s  %s%s", map[bool]string{true: "PASS", false: "401"}[t.Passed], t.Why, in(t.At))
 	}
+	for _, q := range a.Asked {
+		line("authorizer", "of %s: %s%s", q.By, q.Who, in(q.At))
+	}
 	if z := a.Authorization; z != nil {
 		verdict := map[bool]string{true: "ALLOW", false: "DENY"}[z.Allowed]
 		line("authorization", "%s  %s%s", verdict, z.Rule, in(z.At))

@@ -142,6 +142,10 @@ func (o *Outcome) facets(split Class, other *Outcome) []facet {
 		name, value, _ := strings.Cut(p, ": ")
 		add(podsFacet+name, value, always(Restart))
 	}
+	for _, a := range o.Asks {
+		name, value, _ := strings.Cut(a, ": ")
+		add(authorizerFacet+name, value, authorizerClass(name))
+	}
 	for _, t := range o.Tokens {
 		name, value, _ := strings.Cut(t, ": ")
 		add(jwtFacet+name, value, tokenClass(name))
@@ -149,6 +153,10 @@ func (o *Outcome) facets(split Class, other *Outcome) []facet {
 	add("rate limits", limitsText(o.Limits), limitsClass(o, other))
 	for _, c := range o.Client {
 		name, value, _ := strings.Cut(c, ": ")
+		if setting, asked := strings.CutPrefix(name, authorizerFacet); asked {
+			add(clientFacet+name, value, authorizerClass(setting))
+			continue
+		}
 		if setting, isToken := strings.CutPrefix(name, jwtFacet); isToken {
 			add(clientFacet+name, value, tokenClass(setting))
 			continue

@@ -13,7 +13,7 @@ import (
 // (names, owners, origins, logs and the kind of the proxy; Uses and the gateway's own part of a route are
 // told by callers and by the route that it ends in).
 var considered = map[reflect.Type]string{
-	reflect.TypeFor[model.Service]():    "Ref Owner Host ServiceAccount SPIFFEID Ports Versions Uses Routes MTLS Allow Deny RateLimits JWT Public AccessLog Injection Envoy Origin",
+	reflect.TypeFor[model.Service]():    "Ref Owner Host ServiceAccount SPIFFEID Ports Versions Uses Routes MTLS Allow Deny RateLimits JWT Public Authorizer AccessLog Injection Envoy Origin",
 	reflect.TypeFor[model.Injection]():  "Off ExcludeInbound IncludeOutbound ExcludeOutbound ExcludeOutboundPorts UID KeepProbes Unheld Drain Image AgentImage LogLevel Requests Limits Origin",
 	reflect.TypeFor[model.Quantities](): "CPU Memory",
 	reflect.TypeFor[model.Port]():       "Name Number Protocol MTLS Origin",
@@ -65,7 +65,7 @@ var considered = map[reflect.Type]string{
 	reflect.TypeFor[model.GatewayHost]():      "Host Routes",
 	reflect.TypeFor[model.GatewayListener]():  "Name Port Protocol TLS ProxyProtocol Redirect RedirectHosts Hosts Origin",
 	reflect.TypeFor[model.GatewayTimeouts]():  "RequestHeaders Idle MaxConnection Origin",
-	reflect.TypeFor[model.Gateway]():          "Ref ServiceAccount SPIFFEID Listeners AllowOnly Allow Deny RateLimits JWT Public AccessLog Envoy Timeouts TrustedHops Origin",
+	reflect.TypeFor[model.Gateway]():          "Ref ServiceAccount SPIFFEID Listeners AllowOnly Allow Deny RateLimits JWT Public Authorizer AccessLog Envoy Timeouts TrustedHops Origin",
 	reflect.TypeFor[model.External]():         "Ref Host Ports Endpoints Timeout TimeoutOrigin Traffic TLS Origin",
 	reflect.TypeFor[model.Mesh]():             "Name TrustDomain Services Gateways Externals",
 	reflect.TypeFor[model.RateLimit]():        "Name Routes Match Local Server Global By Status Enforced ResponseHeaders Origin",
@@ -80,6 +80,7 @@ var considered = map[reflect.Type]string{
 	reflect.TypeFor[model.ExternalTLS]():      "Ports SNI SANs CA MinVersion Insecure Origin",
 	reflect.TypeFor[model.Match]():            "Paths Methods NotMethods Headers Query Cookies Claims Origin",
 	reflect.TypeFor[model.JWT]():              "Name Issuer Audiences Keys From Required Forward ClaimHeaders ClockSkew Origin",
+	reflect.TypeFor[model.Authorizer]():       "Service Port Version Timeout FailOpen Headers MaxBody Origin",
 	reflect.TypeFor[model.JWKS]():             "External Port Path Cache File",
 	reflect.TypeFor[model.TokenPlace]():       "Source Name Prefix",
 	reflect.TypeFor[model.ClaimHeader]():      "Header Claim",

@@ -94,6 +94,11 @@ func (r *rule) atListener(g *model.Gateway, l *model.GatewayListener) {
 		settings = append(settings, s)
 		r.then.Client = append(r.then.Client, s.Name+": "+s.Value)
 	}
+	for _, s := range g.Authorizer.Settings() {
+		s.Name = authorizerFacet + s.Name
+		settings = append(settings, s)
+		r.then.Client = append(r.then.Client, s.Name+": "+s.Value)
+	}
 	for _, s := range tokenSettings(g.JWT) {
 		s.Name = jwtFacet + s.Name
 		settings = append(settings, s)

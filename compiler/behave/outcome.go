@@ -56,6 +56,7 @@ type Outcome struct {
 	As       string          `json:"as,omitempty"`     // the SPIFFE ID of a gateway that goes on with the request
 	Judged   string          `json:"judged,omitempty"` // conditions on the rewritten path under which the server lets it in
 	Pods     []string        `json:"pods,omitempty"`   // how the server's pods get a proxy, "name: value"
+	Asks     []string        `json:"asks,omitempty"`   // whom the server asks about it, "name: value"
 	Tokens   []string        `json:"tokens,omitempty"` // that the server verifies, "name: value"
 	Limits   []Limit         `json:"limits,omitempty"` // rate limits, sorted
 	Client   []string        `json:"client,omitempty"` // what a gateway gives its clients time for, "name: value"

@@ -101,6 +101,7 @@ func ruledBy(s *model.Service, port uint16, r *model.Route, takes reach.Pred, fr
 	if s.ModeOn(port) == model.MTLSStrict {
 		out = append(out, rule{reach.All(takes, v.who.unknown()), Outcome{Verdict: Refused}, source{name: r.Name, origin: s.Origin}})
 	}
+	then.Asks = asks(s.Authorizer)
 	then.Tokens = tokenTexts(s.JWT, s.Public, v.address)
 	var saved []open
 	if !v.address {

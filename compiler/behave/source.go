@@ -41,6 +41,8 @@ func (s source) exact(facet string) model.Origin {
 	switch {
 	case strings.HasPrefix(facet, clientFacet):
 		return settingAt(s.client, strings.TrimPrefix(facet, clientFacet))
+	case strings.HasPrefix(facet, authorizerFacet) && s.service != nil:
+		return settingAt(s.service.Authorizer.Settings(), strings.TrimPrefix(facet, authorizerFacet))
 	case strings.HasPrefix(facet, jwtFacet) && s.service != nil:
 		return settingAt(tokenSettings(s.service.JWT), strings.TrimPrefix(facet, jwtFacet))
 	case strings.HasPrefix(facet, tlsFacet):

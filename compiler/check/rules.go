@@ -46,6 +46,7 @@ type ruleOwner struct {
 func (c *overIntent) rules(o *ruleOwner) {
 	o.portModes()
 	o.tokens()
+	o.authorizer()
 	if o.sec.HasAllow && len(o.sec.Allow) == 0 {
 		help := "leave `allow` out to allow the services that declare `uses`"
 		if o.service == nil {

@@ -23,6 +23,12 @@ func (c *overIntent) callers() {
 	}
 	for _, g := range c.mesh.Gateways {
 		from := scope.GatewayRef(g)
+		if g.Security != nil && g.Security.Authorizer != nil {
+			asked := g.Security.Authorizer.Service
+			to := literal.Ref(asked.V, from.Namespace)
+			declared[[2]model.Ref{from, to}] = true
+			c.refusedCaller(from, c.scope.GatewayID(g), to, asked.At)
+		}
 		for _, r := range g.Routes {
 			if r.Answers() {
 				continue

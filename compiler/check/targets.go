@@ -132,6 +132,10 @@ func (t *targets) readCallers() {
 	}
 	for _, g := range t.mesh.Gateways {
 		by := t.ofGateway(g)
+		if g.Security != nil && g.Security.Authorizer != nil {
+			to := literal.Ref(g.Security.Authorizer.Service.V, scope.GatewayRef(g).Namespace)
+			t.callers[to] = append(t.callers[to], by)
+		}
 		for _, r := range g.Routes {
 			if r.Answers() {
 				continue

@@ -14,5 +14,7 @@ const (
 	MixedRequired   Code = "MSH3038" // tokens of some providers required, and of others not
 	UnknownProvider Code = "MSH3039" // claims of tokens that are not verified here
 	TokenTakenOut   Code = "MSH3045" // a gateway takes out the token that its service asks for
+	BadAuthorizer   Code = "MSH3047" // nobody that could be asked about requests
+	FailsOpen       Code = "MSH3048" // requests go on when nobody answers
 	HealthTokenless Code = "MSH3046" // health checks carry no token
 )

@@ -48,4 +48,10 @@ var tokens = []Entry{
 		"The service requires a token, which health checks of its callers do not have: every endpoint would seem unwell.",
 		"traffic: health: http: path: \"/healthz\"\nsecurity: jwt: main: required: true",
 		"traffic: health: http: path: \"/healthz\"\nsecurity: {jwt: main: required: true, public: [{paths: [{exact: \"/healthz\"}]}]}"},
+	{BadAuthorizer, Error, "nobody to ask about requests",
+		"An authorizer is another service of the mesh with one version, asked on one of its grpc ports.",
+		"security: authorizer: service: \"gaurd\"", "security: authorizer: service: \"guard\""},
+	{FailsOpen, Info, "requests go on when the authorizer does not answer",
+		"With `failOpen` whoever can keep the authorizer from answering is let in.",
+		"security: authorizer: {service: \"guard\", failOpen: true}", "security: authorizer: service: \"guard\""},
 }

@@ -89,6 +89,7 @@ func (f *flat) service(s *model.Service) {
 	f.rules("deny", s.Deny)
 	f.tokens(s.JWT, s.Public)
 	f.settings("rateLimits", model.LimitSettings(s.RateLimits), s.Origin)
+	f.authorizer(s.Authorizer)
 }
 
 // proxy notes the kind that is not the default.
@@ -208,6 +209,7 @@ func (f *flat) gateway(g *model.Gateway) {
 	f.rules("deny", g.Deny)
 	f.tokens(g.JWT, g.Public)
 	f.settings("rateLimits", model.LimitSettings(g.RateLimits), g.Origin)
+	f.authorizer(g.Authorizer)
 	for _, l := range g.Listeners {
 		path := at("listeners", l.Name)
 		f.add(path+".port", fmt.Sprint(l.Port), l.Origin)

@@ -11,3 +11,9 @@ func (f *flat) tokens(providers []model.JWT, public []model.Rule) {
 	}
 	f.rules("public", public)
 }
+
+func (f *flat) authorizer(a *model.Authorizer) {
+	for _, s := range a.Settings() {
+		f.add("authorizer."+s.Name, s.Value, s.At)
+	}
+}

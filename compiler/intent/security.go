@@ -5,14 +5,15 @@ import "github.com/meshc/meshc/compiler/diag"
 // Security says who may call, and how. A nil Allow that was not written is
 // derived from `uses`; at a gateway it is everybody. MTLS is for services only.
 type Security struct {
-	MTLS     *Value[string]
-	Ports    []*PortSecurity
-	Allow    []*Rule
-	HasAllow bool
-	Deny     []*Rule // nil: not written
-	JWT      []*JWT
-	Public   []*Rule // hosts, methods and paths only; nil: not written
-	At       diag.Range
+	MTLS       *Value[string]
+	Ports      []*PortSecurity
+	Allow      []*Rule
+	HasAllow   bool
+	Deny       []*Rule // nil: not written
+	JWT        []*JWT
+	Authorizer *Authorizer
+	Public     []*Rule // hosts, methods and paths only; nil: not written
+	At         diag.Range
 }
 
 // PortSecurity is what one port accepts.

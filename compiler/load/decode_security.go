@@ -11,12 +11,13 @@ func (c cursor) security() *intent.Security {
 			Ports: each(s.entries("ports"), func(p cursor) *intent.PortSecurity {
 				return &intent.PortSecurity{Name: p.name(), MTLS: p.required("mtls").text(), At: p.label()}
 			}),
-			Allow:    each(s.elements("allow"), cursor.rule),
-			HasAllow: hasAllow,
-			Deny:     each(s.elements("deny"), cursor.rule),
-			JWT:      each(s.entries("jwt"), cursor.jwt),
-			Public:   each(s.elements("public"), cursor.public),
-			At:       s.label(),
+			Allow:      each(s.elements("allow"), cursor.rule),
+			HasAllow:   hasAllow,
+			Deny:       each(s.elements("deny"), cursor.rule),
+			JWT:        each(s.entries("jwt"), cursor.jwt),
+			Public:     each(s.elements("public"), cursor.public),
+			Authorizer: block(s, "authorizer", cursor.authorizer),
+			At:         s.label(),
 		}
 	})
 }

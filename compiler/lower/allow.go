@@ -17,6 +17,7 @@ func (l *lowering) allow() {
 		if s.Security != nil {
 			out.Deny = r.lower(s.Security.Deny, true)
 			out.JWT, out.Public = r.providers(s.Security.JWT), r.public(s.Security.Public)
+			out.Authorizer = r.authorizer(s.Security.Authorizer)
 		}
 		if s.Security != nil && s.Security.HasAllow {
 			r.authenticated = len(plaintextPorts(out)) == 0
@@ -38,6 +39,10 @@ func (l *lowering) callers() map[model.Ref][]string {
 	}
 	l.askers(callers)
 	for _, g := range l.intent.Gateways {
+		if g.Security != nil && g.Security.Authorizer != nil {
+			to := literal.Ref(g.Security.Authorizer.Service.V, scope.GatewayRef(g).Namespace)
+			callers[to] = append(callers[to], l.scope.GatewayID(g))
+		}
 		for _, r := range g.Routes {
 			if r.Answers() {
 				continue

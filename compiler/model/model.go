@@ -69,6 +69,7 @@ type Service struct {
 	RateLimits     []RateLimit // by name
 	JWT            []JWT       // by name; before Deny
 	Public         []Rule      // any-of; what needs no valid token
+	Authorizer     *Authorizer // nil: nobody is asked
 	AccessLog      AccessLog
 	Injection      Injection // how its pods get a proxy
 	Envoy          bool      // stock Envoy, and not meshc-proxy, is meant to run beside its workloads
@@ -158,6 +159,7 @@ type Gateway struct {
 	RateLimits     []RateLimit       // by name
 	JWT            []JWT             // by name; before Deny
 	Public         []Rule            // any-of; what needs no valid token
+	Authorizer     *Authorizer       // nil: nobody is asked
 	AccessLog      AccessLog
 	Envoy          bool // it is meant to be stock Envoy, and not meshc-proxy
 	Timeouts       GatewayTimeouts

@@ -65,6 +65,8 @@ var unserved = map[string]struct{ place, field, refusal string }{
 	"gateway.*.routes.*.except.[].claims": {"gateway", "security: jwt: main: {issuer: \"i\", jwks: file: \"/etc/mesh/jwks.json\", required: false}\n\troutes: one: {except: [{claims: main: sub: exact: \"x\"}], to: \"shop\", port: \"http\", before: [\"all\"]}", "jwt_authn"},
 	"service.*.rateLimits":                {"service", `rateLimits: all: local: {requests: 10, per: "1s"}`, "LocalRateLimit"},
 	"gateway.*.rateLimits":                {"gateway", `rateLimits: all: local: {requests: 10, per: "1s"}`, "LocalRateLimit"},
+	"service.*.security.authorizer":       {"service", "security: authorizer: service: \"guard\"\n\tuses: guard: {}\n}\nservice: guard: {\n\tproxy: \"envoy\"\n\tports: rpc: {number: 9000, protocol: \"grpc\"}\n\tversions: v1: {}", "ext_authz"},
+	"gateway.*.security.authorizer":       {"gateway", "security: authorizer: service: \"guard\"\n}\nservice: guard: {\n\tproxy: \"envoy\"\n\tports: rpc: {number: 9000, protocol: \"grpc\"}\n\tversions: v1: {}", "ext_authz"},
 	"service.*.routes.*.mirror":           {"service", "versions: v2: {}\n\troutes: all: {to: v1: 100, mirror: [{version: \"v2\", percent: 1}]}", "request_mirror_policies"},
 	"service.*.routes.*.upgrades":         {"service", "routes: all: {to: v1: 100, upgrades: [\"websocket\"]}", "upgrade_configs"},
 	"service.*.faults.*.maxActive":        {"service", faulted + `delay: {fixed: "1s", percent: 1}, maxActive: 1}`, "max_active_faults"},

@@ -27,7 +27,10 @@ func (e *emitter) gateway() error {
 	if err := e.limitServer(g.RateLimits); err != nil {
 		return err
 	}
-	return e.keyClusters(g.JWT)
+	if err := e.keyClusters(g.JWT); err != nil {
+		return err
+	}
+	return e.authorizerClusters(g.Authorizer)
 }
 
 func (e *emitter) gatewayListener(g *model.Gateway, l *model.GatewayListener) error {

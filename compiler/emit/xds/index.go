@@ -46,6 +46,9 @@ func visible(m *model.Mesh, self *model.Workload) map[model.Ref]bool {
 		out[asked.Service] = true
 	}
 	if g := m.Gateway(self.Service); g != nil && self.Role == model.RoleGateway {
+		if g.Authorizer != nil {
+			out[g.Authorizer.Service] = true
+		}
 		for _, k := range model.KeySources(g.JWT) {
 			out[k.External] = true
 		}

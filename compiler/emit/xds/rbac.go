@@ -39,12 +39,20 @@ func (e *emitter) allowFilter(rules []model.Rule, port uint16) (*hcmv3.HttpFilte
 	return httpFilter(rbacFilter, &rbacfilterv3.RBAC{Rules: &rbacv3.RBAC{Action: rbacv3.RBAC_ALLOW, Policies: taken}})
 }
 
-// serverFilters judge what comes in on a port of a service.
+// serverFilters judge what comes in on a port of a service: tokens come first,
+// because all others may look at their claims; who is asked comes before rules, as
+// it does in Istio, so that what it lets in is still refused by `deny` and has to
+// be let in by `allow`.
 func (e *emitter) serverFilters(s *model.Service, port uint16) ([]*hcmv3.HttpFilter, error) {
 	out, err := e.tokenFilters(s.JWT, s.Public, false)
 	if err != nil {
 		return nil, err
 	}
+	asks, err := e.authorizerFilters(s.Authorizer)
+	if err != nil {
+		return nil, err
+	}
+	out = append(out, asks...)
 	deny, err := e.denyFilters(s.Deny, port)
 	if err != nil {
 		return nil, err
@@ -57,12 +65,18 @@ func (e *emitter) serverFilters(s *model.Service, port uint16) ([]*hcmv3.HttpFil
 	return append(out, allow), nil
 }
 
-// edgeFilters judge what clients of a gateway ask for on a port.
+// edgeFilters judge what clients of a gateway ask for on a port, in the order of
+// serverFilters.
 func (e *emitter) edgeFilters(g *model.Gateway, port uint16) ([]*hcmv3.HttpFilter, error) {
 	out, err := e.tokenFilters(g.JWT, g.Public, routesByClaims(g, port))
 	if err != nil {
 		return nil, err
 	}
+	asks, err := e.authorizerFilters(g.Authorizer)
+	if err != nil {
+		return nil, err
+	}
+	out = append(out, asks...)
 	deny, err := e.denyFilters(g.Deny, port)
 	if err != nil {
 		return nil, err

@@ -27,7 +27,10 @@ func (e *emitter) sidecar() error {
 	if err := e.limitServer(s.RateLimits); err != nil {
 		return err
 	}
-	return e.keyClusters(s.JWT)
+	if err := e.keyClusters(s.JWT); err != nil {
+		return err
+	}
+	return e.authorizerClusters(s.Authorizer)
 }
 
 // server gives the proxy the ports of its own service.

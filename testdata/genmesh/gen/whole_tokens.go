@@ -13,14 +13,16 @@ func (m *mesh) writeTokens() {
 	}
 	f := newSource()
 	f.line("external: idp: {namespace: \"shop\", host: \"idp.example\", ports: https: {number: 443, protocol: \"http\"}, tls: {}}")
+	f.line("service: guard: {namespace: \"shop\", proxy: \"envoy\", ports: rpc: {number: 9000, protocol: \"grpc\"}, versions: v1: {}}")
 	f.open("service: member")
 	f.line("namespace: \"shop\"")
 	f.line("proxy: \"envoy\"")
 	f.line("ports: http: {number: 80, protocol: \"http\"}")
 	f.line("versions: v1: {}")
-	f.line("uses: idp: {}")
+	f.line("uses: {idp: {}, guard: {}}")
 	f.open("security")
 	m.provider(f, "inner", m.pick("true", "false"))
+	m.authorizer(f)
 	f.line("public: [{paths: [{exact: \"/health\"}]}%s]", m.maybe(`, {hosts: ["open.example"], methods: ["GET", "POST"], paths: [{prefix: "/o"}, {segmentPrefix: "/p"}, {regex: "/q[0-9]"}]}`))
 	f.line("allow: [{from: [\"*\"], paths: [{exact: \"/health\"}]}, {from: [\"*\"], claims: inner: %s}]", m.claims())
 	f.line("deny: [{paths: [{segmentPrefix: \"/admin\"}], claims: inner: %s}]", m.claims())
@@ -32,6 +34,7 @@ func (m *mesh) writeTokens() {
 	f.line("listeners: http: {port: 8088, protocol: \"http\"}")
 	f.open("security")
 	m.provider(f, "outer", m.pick("true", "false"))
+	m.authorizer(f)
 	f.line("public: [{methods: [\"OPTIONS\"]}%s]", m.maybe(`, {hosts: ["open.example"], paths: [{exact: "/a"}, {prefix: "/o"}, {segmentPrefix: "/p"}, {regex: "/q[0-9]"}]}`))
 	f.line("allow: [{headers: \"x-open\": present: true}, {claims: outer: %s}]", m.claims())
 	f.line("deny: [{headers: \"x-shut\": present: true, claims: outer: %s}]", m.claims())
@@ -40,6 +43,14 @@ func (m *mesh) writeTokens() {
 	f.line("routes: rest: {to: \"member\", after: [\"some\"]}")
 	f.close()
 	m.files["shop/tokens.cue"] = f.String()
+}
+
+// authorizer draws who is asked.
+func (m *mesh) authorizer(f *source) {
+	if m.chance(60) {
+		f.line("authorizer: {service: \"guard\"%s%s%s%s%s}", m.maybe(`, port: "rpc"`), m.maybe(`, timeout: "1s"`),
+			m.maybe(", failOpen: "+m.pick("true", "false")), m.maybe(`, headers: ["authorization", "x-user"]`), m.maybe(", maxBody: 4096"))
+	}
 }
 
 // provider draws one whose tokens are in places of its own.
