@@ -68,6 +68,11 @@ func (a *asking) external(e *model.External) {
 	if t := e.TLSOn(a.req.Port); t != nil {
 		a.out.Connection = &Connection{TLS: settingsOf(t.Settings())}
 	}
+	if v := e.Via; v != nil {
+		a.out.Connection = &Connection{MTLS: model.MTLSStrict, Server: v.SPIFFEID, TLS: settingsOf(e.TLSOn(a.req.Port).Settings())}
+		a.end(OutsideMesh, fmt.Sprintf("it leaves the mesh for %s through the egress gateway %s", e.Host, v.Gateway))
+		return
+	}
 	a.end(OutsideMesh, fmt.Sprintf("it leaves the mesh for %s", e.Host))
 }
 

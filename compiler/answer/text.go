@@ -34,6 +34,9 @@ func (a *Answer) Text(w io.Writer) error {
 	}
 	if c := a.Connection; c != nil && c.Server != "" {
 		line("connection", "mTLS, peer must be %s (server: %s)", c.Server, c.MTLS)
+		for _, s := range c.TLS {
+			line("then by TLS", "%s %s", s.Name, s.Value)
+		}
 	} else if c != nil && len(c.TLS) > 0 {
 		var parts []string
 		for _, s := range c.TLS {

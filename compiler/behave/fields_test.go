@@ -65,8 +65,8 @@ var considered = map[reflect.Type]string{
 	reflect.TypeFor[model.GatewayHost]():      "Host Routes",
 	reflect.TypeFor[model.GatewayListener]():  "Name Port Protocol TLS ProxyProtocol Redirect RedirectHosts Hosts Origin",
 	reflect.TypeFor[model.GatewayTimeouts]():  "RequestHeaders Idle MaxConnection Origin",
-	reflect.TypeFor[model.Gateway]():          "Ref ServiceAccount SPIFFEID Listeners AllowOnly Allow Deny RateLimits JWT Public Authorizer AccessLog Envoy Timeouts TrustedHops Origin",
-	reflect.TypeFor[model.External]():         "Ref Host Ports Endpoints Timeout TimeoutOrigin Traffic TLS Origin",
+	reflect.TypeFor[model.Gateway]():          "Ref ServiceAccount SPIFFEID Egress Listeners AllowOnly Allow Deny RateLimits JWT Public Authorizer AccessLog Envoy Timeouts TrustedHops Origin",
+	reflect.TypeFor[model.External]():         "Ref Host Ports Via Endpoints Timeout TimeoutOrigin Traffic TLS Origin",
 	reflect.TypeFor[model.Mesh]():             "Name TrustDomain Services Gateways Externals",
 	reflect.TypeFor[model.RateLimit]():        "Name Routes Match Local Server Global By Status Enforced ResponseHeaders Origin",
 	reflect.TypeFor[model.LocalLimit]():       "Requests Burst Per MaxKeys",
@@ -86,6 +86,7 @@ var considered = map[reflect.Type]string{
 	reflect.TypeFor[model.ClaimHeader]():      "Header Claim",
 	reflect.TypeFor[model.Mirror]():           "Version BasisPoints Origin",
 	reflect.TypeFor[model.CORS]():             "Origins Methods Headers ExposeHeaders MaxAge HasMaxAge Credentials Origin",
+	reflect.TypeFor[model.Via]():              "Gateway SPIFFEID Origin",
 }
 
 // TestEveryFieldIsConsidered fails when the model learns something that the

@@ -39,6 +39,7 @@ var intentPasses = []func(*overIntent){
 	(*overIntent).callers,     // `uses` and gateway routes against explicit allow lists
 	(*overIntent).tcp,         // nothing about requests where there are none
 	(*overIntent).gateways,    // listeners, hosts, backends
+	(*overIntent).egress,      // externals through gateways that take them
 	(*overIntent).edgeBytes,   // listeners that read no requests, and their routes
 	(*overIntent).externalTLS, // what TLS to externals can do
 	(*overIntent).listenerTLS, // certificates by server name, redirects to https

@@ -16,6 +16,10 @@ const (
 	ListenerMismatch Code = "MSH2117" // a route between a listener and a port that speak differently
 	ConnectionsTwice Code = "MSH2118" // two routes that claim the same connections
 
+	EgressFields Code = "MSH1129" // what only an ingress gateway has
+	EgressUnused Code = "MSH2119" // an egress gateway that no external names
+	BadVia       Code = "MSH3062" // an external that is reached through what is no egress gateway
+
 	TLSTwice Code = "MSH3061" // TLS to a port where applications speak TLS themselves
 
 	CertificateOverlap Code = "MSH2100" // two certificates for one server name

@@ -196,6 +196,9 @@ func (f *flat) gateway(g *model.Gateway) {
 	f.begin("gateway "+g.Ref.String(), g.Origin)
 	f.add("serviceAccount", g.ServiceAccount, g.Origin)
 	f.add("spiffeID", g.SPIFFEID, g.Origin)
+	if g.Egress {
+		f.add("kind", "egress", g.Origin)
+	}
 	f.accessLog(g.AccessLog)
 	f.proxy(g.Envoy)
 	f.settings("timeouts", g.Timeouts.Settings(), g.Origin)
@@ -239,6 +242,9 @@ func (f *flat) external(e *model.External) {
 	f.begin("external "+e.Ref.String(), e.Origin)
 	f.add("host", e.Host, e.Origin)
 	f.ports(e.Ports)
+	if v := e.Via; v != nil {
+		f.add("via", v.Gateway.String(), v.Origin)
+	}
 	f.add("endpoints", strings.Join(e.Endpoints, ", "), e.Origin)
 	f.add("timeout", limitText(e.Timeout), e.Origin)
 	f.settings("traffic", e.Traffic.Settings(), e.Origin)

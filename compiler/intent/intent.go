@@ -147,6 +147,7 @@ type Gateway struct {
 	Home           string
 	Namespace      *Value[string]
 	ServiceAccount *Value[string]
+	Kind           *Value[string] // ingress | egress
 	Listeners      []*GatewayListener
 	Routes         []*GatewayRoute
 	Timeouts       *GatewayTimeouts
@@ -200,6 +201,7 @@ type External struct {
 	Namespace *Value[string]
 	Host      Value[string] // DNS name
 	Ports     []*Port
+	Via       *Value[string]  // reference to an egress gateway
 	Endpoints []Value[string] // "ip:port"; nil: resolve Host by DNS
 	Timeout   *Value[string]
 	Features  []Feature

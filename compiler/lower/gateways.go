@@ -19,6 +19,7 @@ func (l *lowering) gateways() {
 			ServiceAccount: scope.Or(g.ServiceAccount, ref.Name),
 			SPIFFEID:       l.scope.GatewayID(g),
 			RateLimits:     l.rateLimits(ref, g.RateLimits),
+			Egress:         scope.IsEgress(g),
 			AccessLog:      l.accessLog(g.Telemetry),
 			Envoy:          l.scope.GatewayProxy(g) == target.Envoy,
 			Timeouts:       gatewayTimeouts(g.Timeouts),

@@ -42,6 +42,7 @@ func (l *lowering) externals() {
 			Ref:       scope.ExternalRef(e),
 			Host:      strings.ToLower(e.Host.V),
 			Ports:     ports(e.Ports),
+			Via:       l.via(e),
 			Endpoints: slices.Compact(endpoints),
 			Timeout:   durationOr(e.Timeout, DefaultTimeout),
 			Traffic:   placeless(traffic(l.scope.ExternalTraffic(e), e.Host.V, nil)),
@@ -51,6 +52,15 @@ func (l *lowering) externals() {
 			TimeoutOrigin: placeOf(e.Timeout),
 		})
 	}
+}
+
+// via is the egress gateway that an external names.
+func (l *lowering) via(e *intent.External) *model.Via {
+	if e.Via == nil {
+		return nil
+	}
+	g := l.scope.Via(e)
+	return &model.Via{Gateway: scope.GatewayRef(g), SPIFFEID: l.scope.GatewayID(g), Origin: e.Via.At}
 }
 
 // placeOf is where a value was written; zero where it was not.

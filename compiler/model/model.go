@@ -147,11 +147,12 @@ type HeaderOps struct {
 // Header is one name and value.
 type Header struct{ Name, Value string }
 
-// Gateway is one ingress gateway.
+// Gateway is one ingress or egress gateway.
 type Gateway struct {
 	Ref
 	ServiceAccount string
 	SPIFFEID       string
+	Egress         bool              // it takes what services send to externals, and has no listeners
 	Listeners      []GatewayListener // by port
 	AllowOnly      bool              // what Allow takes is let in, and nothing else
 	Allow          []Rule            // any-of
@@ -215,6 +216,7 @@ type External struct {
 	Ref
 	Host      string
 	Ports     []Port
+	Via       *Via     // nil: callers go there themselves
 	Endpoints []string // "ip:port", sorted; empty = DNS on Host
 	Timeout   time.Duration
 	// TimeoutOrigin is zero for the built-in default.

@@ -20,6 +20,11 @@ func (m *Mesh) Validate() error {
 	for _, s := range m.Services {
 		errs = append(errs, m.validateService(s))
 	}
+	for _, e := range m.Externals {
+		if g := e.Via; g != nil && (m.Gateway(g.Gateway) == nil || !m.Gateway(g.Gateway).Egress) {
+			errs = append(errs, fmt.Errorf("external %s is reached via %s, which is no egress gateway", e.Ref, g.Gateway))
+		}
+	}
 	for _, g := range m.Gateways {
 		errs = append(errs, m.validateGateway(g))
 	}

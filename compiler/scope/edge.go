@@ -2,6 +2,7 @@ package scope
 
 import (
 	"github.com/meshc/meshc/compiler/intent"
+	"github.com/meshc/meshc/compiler/literal"
 	"github.com/meshc/meshc/compiler/model"
 )
 
@@ -48,4 +49,15 @@ func RouteListeners(g *intent.Gateway, r *intent.GatewayRoute) []*intent.Gateway
 		return http
 	}
 	return bytes
+}
+
+// IsEgress says that a gateway is for what services send to externals.
+func IsEgress(g *intent.Gateway) bool { return g.Kind != nil && g.Kind.V == "egress" }
+
+// Via is the gateway that an external names, or nil.
+func (s *Scope) Via(e *intent.External) *intent.Gateway {
+	if e.Via == nil {
+		return nil
+	}
+	return s.Gateway(literal.Ref(e.Via.V, ExternalRef(e).Namespace))
 }

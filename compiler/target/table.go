@@ -78,6 +78,7 @@ var Table = []Row{
 	{"gateway.*.routes.*.except.[].claims", Own, Envoy},
 	{"gateway.*.rateLimits", Own, Envoy},
 	{"gateway.*.trustedHops", Own, Envoy},
+	{"gateway.*.kind=egress", Own, Envoy},
 	{"gateway.*.listeners.*.proxyProtocol", Own, Envoy},
 	{"gateway.*.listeners.*.protocol=tls", Own, Envoy},
 	{"gateway.*.listeners.*.protocol=tcp", Own, Envoy},
@@ -85,5 +86,6 @@ var Table = []Row{
 	{"external.*.ports.*.protocol=tcp", Callers, Envoy},
 	{"external.*.ports.*.protocol=tls", Callers, Envoy},
 	{"external.*.tls.insecure", Callers, Envoy},
+	{"external.*.via", Callers, Envoy},
 	{"external.*.traffic", Callers, Proxies},
 }

@@ -86,6 +86,9 @@ func (b *bed) outbound(service model.Ref) map[string]string {
 
 func (b *bed) gateway(name model.Ref, k kind) *model.Workload {
 	w := &model.Workload{ID: name.Name + "-" + string(k), Role: model.RoleGateway, Service: name, Inbound: map[uint16]string{}}
+	if b.mesh.Gateway(name).Egress {
+		w.Inbound[model.EgressPort] = newPlace(b.t)
+	}
 	for _, l := range b.mesh.Gateway(name).Listeners {
 		w.Inbound[l.Port] = newPlace(b.t)
 	}

@@ -2,11 +2,18 @@ package interop
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"io"
+	"math/big"
 	"net"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -19,9 +26,11 @@ func TestBytes(t *testing.T) {
 	b := newBed(t, compileFS(t, os.DirFS("testdata/bytes")))
 	own := b.plane.certificate("spiffe://cluster.local/ns/default/sa/own") // of the application itself
 	b.sidecar(ref("db"), "v1", envoy, echo(t, nil))
+	b.sidecar(ref("greeter"), "v1", envoy, greeter(t))
 	b.sidecar(ref("bank"), "v1", envoy, echo(t, &tls.Config{Certificates: []tls.Certificate{own}, MinVersion: tls.VersionTLS12}))
 	b.sidecar(ref("web"), "v1", envoy, "")
 	b.gateway(ref("edge"), envoy)
+	b.outside(t)
 	b.run()
 	o := b.placed["web-envoy"].Outbound
 	edge := b.placed["edge-envoy"].Inbound
@@ -30,6 +39,19 @@ func TestBytes(t *testing.T) {
 		line := b.proxies["db-envoy"].log.await(t, func(e entry) bool { return e["bytes_received"] == float64(megabyte) })
 		if who := line.text("peer_id"); who != b.mesh.Service(ref("web")).SPIFFEID {
 			t.Errorf("the server says that %q called", who)
+		}
+	})
+	t.Run("server speaks first", func(t *testing.T) {
+		at := b.placed["greeter-envoy"].Inbound[meshPort]
+		c := b.plane.as(b.mesh.Service(ref("web")).SPIFFEID)
+		c.NextProtos = nil
+		if got, _ := io.ReadAll(tls.Client(dial(t, at), c)); string(got) != greeting {
+			t.Errorf("a caller that is let in is greeted with %q", got)
+		}
+		c = b.plane.as(b.mesh.Service(ref("bank")).SPIFFEID)
+		c.NextProtos = nil
+		if got, _ := io.ReadAll(tls.Client(dial(t, at), c)); len(got) > 0 {
+			t.Errorf("a caller that is not let in is greeted with %q", got)
 		}
 	})
 	t.Run("callers", func(t *testing.T) { b.callersOfBytes(t) })
@@ -56,9 +78,69 @@ func TestBytes(t *testing.T) {
 		id := b.mesh.Gateway(ref("edge")).SPIFFEID
 		b.proxies["db-envoy"].log.await(t, func(e entry) bool { return e.text("peer_id") == id && e["bytes_sent"] == float64(megabyte) })
 	})
+	t.Run("egress", func(t *testing.T) { b.leaving(t) })
 	for _, x := range b.all() {
 		x.refusedNothing()
 	}
+}
+
+// outside puts the externals here, and an egress gateway in front of them. One
+// greets whoever connects.
+func (b *bed) outside(t *testing.T) {
+	certificate, roots := webCertificate(t, "partner.example")
+	partner := b.mesh.External(ref("partner"))
+	partner.TLS.CA = roots
+	partner.Endpoints = []string{b.backends.start(t, "partner", &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12})}
+	b.mesh.External(ref("ledger")).Endpoints = []string{echo(t, nil)}
+	b.gateway(ref("out"), envoy)
+}
+
+// leaving goes out by the egress gateway, which lets in those that declare it.
+func (b *bed) leaving(t *testing.T) {
+	o, gate := b.placed["web-envoy"].Outbound, b.placed["out-envoy"].Inbound[model.EgressPort]
+	web, log := b.mesh.Service(ref("web")).SPIFFEID, b.proxies["out-envoy"].log
+	res := send(o[model.OutboundKey(ref("partner"), 443)], nil, &request{method: "GET", target: "/out", host: "partner.example"}, "egress-1")
+	if res.Status != 200 {
+		t.Fatalf("the request through the egress gateway has %d (%s)", res.Status, res.Err)
+	}
+	if got := b.backends.got("egress-1"); len(got) != 1 || got[0].SNI != "partner.example" || got[0].Header["x-forwarded-client-cert"] != nil {
+		t.Errorf("the external saw %+v", got)
+	}
+	log.await(t, func(e entry) bool { return e.text("path") == "/out" && e.text("peer_id") == web })
+	echoed(t, dial(t, o[model.OutboundKey(ref("ledger"), 5432)]))
+	log.await(t, func(e entry) bool { return e["bytes_sent"] == float64(megabyte) && e.text("peer_id") == web })
+	knock := func(id, name string) *tls.Conn {
+		c := b.plane.as(id)
+		c.NextProtos, c.ServerName = nil, name
+		return tls.Client(dial(t, gate), c)
+	}
+	sni := b.mesh.External(ref("ledger")).EgressSNI(5432)
+	echoed(t, knock(web, sni))
+	closed(t, knock(b.mesh.Service(ref("db")).SPIFFEID, sni), "hello")
+	closed(t, knock("", sni), "hello")
+	closed(t, knock(web, "ledger.example"), "hello")
+}
+
+// webCertificate is for a server outside of the mesh, and the file of who signed it.
+func webCertificate(t *testing.T, name string) (certificate tls.Certificate, roots string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), DNSNames: []string{name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		BasicConstraintsValid: true, IsCA: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+	}
+	raw, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots = filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(roots, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{raw}, PrivateKey: key}, roots
 }
 
 // callersOfBytes call a server's proxy themselves.
@@ -73,9 +155,6 @@ func (b *bed) callersOfBytes(t *testing.T) {
 	closed(t, as(b.mesh.Service(ref("bank")).SPIFFEID), "hello")
 	closed(t, as(""), "hello")
 	closed(t, dial(t, at), "hello")
-	b.proxies["db-envoy"].log.await(t, func(e entry) bool {
-		return e.text("peer_id") == b.mesh.Service(ref("bank")).SPIFFEID && e.text("bytes_sent") == "0"
-	})
 }
 
 // echo is an application that says what it hears, and ends when its client does.
@@ -106,6 +185,31 @@ func echo(t *testing.T, config *tls.Config) string {
 	}()
 	t.Cleanup(func() { l.Close(); <-done })
 	return at
+}
+
+const greeting = "welcome"
+
+// greeter is an application that speaks first, and that is all.
+func greeter(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.WriteString(c, greeting)
+			c.Close()
+		}
+	}()
+	t.Cleanup(func() { l.Close(); <-done })
+	return l.Addr().String()
 }
 
 func dial(t *testing.T, at string) net.Conn {

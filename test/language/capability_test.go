@@ -51,6 +51,8 @@ var unserved = map[string]struct{ place, field, refusal string }{
 	"external.*.ports.*.protocol=tls":     {"external", `ports: db: {number: 5433, protocol: "tls"}`, "network"},
 	"gateway.*.listeners.*.protocol=tls":  {"gateway", "listeners: bytes: {port: 8443, protocol: \"tls\"}\n\troutes: bytes: {to: \"bytes\", listener: \"bytes\"}\n}\nservice: bytes: {ports: sql: {number: 5432, protocol: \"tcp\"}, versions: v1: {}", "network"},
 	"gateway.*.listeners.*.protocol=tcp":  {"gateway", "listeners: bytes: {port: 8443, protocol: \"tcp\"}\n\troutes: bytes: {to: \"bytes\", listener: \"bytes\"}\n}\nservice: bytes: {ports: sql: {number: 5432, protocol: \"tcp\"}, versions: v1: {}", "network"},
+	"gateway.*.kind=egress":               {"service", "}\ngateway: out: kind: \"egress\"\nexternal: tcp: {host: \"tcp.example\", ports: sql: {number: 5432, protocol: \"tcp\"}, via: \"out\"\n}\nservice: caller: {versions: v1: {}, uses: tcp: {}", "network"},
+	"external.*.via":                      {"external", "ports: db: {number: 5434, protocol: \"tcp\"}\n\tvia: \"out\"\n}\ngateway: out: {kind: \"egress\"", "network"},
 	"gateway.*.trustedHops":               {"gateway", `trustedHops: 1`, "xff_num_trusted_hops"},
 	"gateway.*.listeners.*.proxyProtocol": {"gateway", `listeners: web: proxyProtocol: true`, "proxy_protocol"},
 	"service.*.security.jwt":              {"service", "security: jwt: main: {issuer: \"i\", jwks: file: \"/etc/mesh/jwks.json\", required: false}", "jwt_authn"},

@@ -157,7 +157,7 @@ func controllerCluster(o BootstrapOptions) (*clusterv3.Cluster, error) {
 	}
 	inline(c, kind, assignment(c.Name, socketAddress(host, port)))
 	c.TransportSocket, err = transportSocket(&tlsv3.UpstreamTlsContext{
-		CommonTlsContext: mutualTLS(agentSecret(RootSecret), exactly(o.ControllerID), []string{"h2"}),
+		CommonTlsContext: mutualTLS(agentSecret(RootSecret), []string{"h2"}, exactly(o.ControllerID)),
 	})
 	return c, err
 }

@@ -10,11 +10,15 @@ import (
 	"github.com/meshc/meshc/compiler/model"
 )
 
-// gateway gives an ingress gateway its ports and the services behind them.
+// gateway gives an ingress gateway its ports and the services behind them, and
+// an egress gateway the externals behind it.
 func (e *emitter) gateway() error {
 	g := e.mesh.Gateway(e.self.Service)
 	if g == nil {
 		return fmt.Errorf("no gateway %s in the mesh", e.self.Service)
+	}
+	if g.Egress {
+		return e.egress(g)
 	}
 	for i := range g.Listeners {
 		if err := e.gatewayListener(g, &g.Listeners[i]); err != nil {

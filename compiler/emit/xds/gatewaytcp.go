@@ -47,7 +47,7 @@ func (e *emitter) gatewayChain(g *model.Gateway, l *model.GatewayListener, h mod
 	}
 	name := model.GatewayName(l.Port)
 	split, idle := shares(s, r.Port, r.Route)
-	proxy, err := e.tcpProxy(name, split, "", idle)
+	proxy, err := e.tcpProxy(name, split, "", idle, false)
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package xds
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/meshc/meshc/compiler/model"
@@ -18,7 +19,7 @@ type instance struct {
 // proxy may know.
 type index struct {
 	mesh      *model.Mesh
-	workloads map[instance][]*model.Workload   // sorted by ID, gateways left out
+	workloads map[instance][]*model.Workload   // sorted by ID, ingress gateways left out
 	fleets    map[fleet]map[model.Locality]int // how many are ready in each place
 }
 
@@ -34,12 +35,16 @@ func emptyIndex(m *model.Mesh) *index {
 	return &index{mesh: m, workloads: make(map[instance][]*model.Workload), fleets: make(map[fleet]map[model.Locality]int)}
 }
 
-// visible are the services whose workloads self may know.
+// visible are the services and egress gateways whose workloads self may know, and
+// the externals behind it.
 func visible(m *model.Mesh, self *model.Workload) map[model.Ref]bool {
 	out := map[model.Ref]bool{self.Service: true}
 	if s := m.Service(self.Service); s != nil {
 		for _, used := range s.Uses {
 			out[used] = true
+		}
+		for _, k := range model.KeySources(s.JWT) {
+			out[k.External] = true
 		}
 	}
 	if asked := asksForLimits(m, self); asked != nil {
@@ -52,6 +57,9 @@ func visible(m *model.Mesh, self *model.Workload) map[model.Ref]bool {
 		for _, k := range model.KeySources(g.JWT) {
 			out[k.External] = true
 		}
+		for _, x := range m.Behind(g.Ref) {
+			out[x.Ref] = true
+		}
 		for _, l := range g.Listeners {
 			for _, h := range l.Hosts {
 				for _, r := range h.Routes {
@@ -60,6 +68,11 @@ func visible(m *model.Mesh, self *model.Workload) map[model.Ref]bool {
 					}
 				}
 			}
+		}
+	}
+	for ref := range maps.Clone(out) {
+		if x := m.External(ref); x != nil && x.Via != nil {
+			out[x.Via.Gateway] = true
 		}
 	}
 	return out
@@ -88,7 +101,7 @@ func (ix *index) place(visible func(model.Ref) bool, all []*model.Workload) erro
 		}
 		seen[id] = true
 		ix.count(w)
-		if w.Role == model.RoleGateway {
+		if g := ix.mesh.Gateway(w.Service); w.Role == model.RoleGateway && (g == nil || !g.Egress) {
 			continue
 		}
 		k := instance{w.Service, w.Version}

@@ -23,7 +23,7 @@ func (r *Renderer) Inputs(w *model.Workload) ([][]byte, error) {
 	frame := *r.ix.mesh
 	frame.Services, frame.Gateways, frame.Externals = nil, nil, nil
 	var out [][]byte
-	for _, v := range []any{frame, r.opts.Commit, r.opts.Static, w, r.ix.mesh.Gateway(w.Service), r.ix.crowd(w)} {
+	for _, v := range []any{frame, r.opts.Commit, r.opts.Static, w, r.ix.mesh.Gateway(w.Service), r.ix.egressUsers(w), r.ix.crowd(w)} {
 		raw, err := json.Marshal(v)
 		if err != nil {
 			return nil, err
@@ -50,7 +50,11 @@ func (r *Renderer) inputsOf(ref model.Ref) ([]byte, error) {
 		return raw, nil
 	}
 	s, x := r.ix.mesh.Service(ref), r.ix.mesh.External(ref)
+	g := r.ix.mesh.Gateway(ref)
 	parts := []any{ref, s, x, r.past(s), r.past(x)}
+	if g != nil && g.Egress {
+		parts = append(parts, g.SPIFFEID, r.ix.workloads[instance{service: ref}])
+	}
 	if s != nil {
 		for _, v := range s.Versions {
 			parts = append(parts, r.ix.workloads[instance{ref, v.Name}])

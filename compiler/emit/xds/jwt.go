@@ -172,7 +172,7 @@ func (e *emitter) keyClusters(providers []model.JWT) error {
 		if e.hasCluster(model.ClusterName(k.Port, "", x.Host)) {
 			continue
 		}
-		if err := e.externalCluster(x, *x.Port(k.Port)); err != nil {
+		if err := e.reachExternal(x, *x.Port(k.Port)); err != nil {
 			return err
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	tlsinspectorv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/listener/tls_inspector/v3"
+	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 
 	"github.com/meshc/meshc/compiler/model"
 )
@@ -25,13 +26,14 @@ func plainListener(name, at string, direction corev3.TrafficDirection, hcm *list
 	}, nil
 }
 
-// inboundListener has the chains that mode asks for.
-func (e *emitter) inboundListener(name, at string, mode model.MTLSMode, p model.Protocol, hcm *listenerv3.Filter) (*listenerv3.Listener, error) {
+// inboundListener has the chains that mode asks for. peers are who may connect at
+// all; without any, whoever is of the trust domain.
+func (e *emitter) inboundListener(name, at string, mode model.MTLSMode, p model.Protocol, hcm *listenerv3.Filter, peers ...*matcherv3.StringMatcher) (*listenerv3.Listener, error) {
 	out, err := plainListener(name, at, corev3.TrafficDirection_INBOUND, hcm)
 	if err != nil || mode == model.MTLSDisable {
 		return out, err
 	}
-	socket, err := e.serverTLS(p)
+	socket, err := e.serverTLS(p, peers...)
 	if err != nil {
 		return nil, err
 	}

@@ -219,7 +219,7 @@ func (e *emitter) outboundExternal(x *model.External) error {
 		if err := e.outboundListener(x.Ref, p, rc); err != nil {
 			return err
 		}
-		if err := e.externalCluster(x, p); err != nil {
+		if err := e.reachExternal(x, p); err != nil {
 			return err
 		}
 	}

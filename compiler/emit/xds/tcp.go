@@ -12,6 +12,7 @@ import (
 	networkrbacv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/rbac/v3"
 	tcpproxyv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/tcp_proxy/v3"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/meshc/meshc/compiler/model"
 )
@@ -25,14 +26,19 @@ const (
 // tcpIdle is Envoy's own default, written out.
 const tcpIdle = time.Hour
 
+// earlyData is how much of what a client sends is held until the server is
+// connected, in bytes; then reading pauses.
+const earlyData = 64 << 10
+
 // inboundTCP judges who connects and hands the bytes to the application.
 func (e *emitter) inboundTCP(s *model.Service, p model.Port, at string) error {
 	name := model.InboundName(p.Number)
-	proxy, err := e.tcpProxy(name, nil, name, tcpPatience(s, p.Number))
+	secured := s.ModeOn(p.Number) != model.MTLSDisable
+	proxy, err := e.tcpProxy(name, nil, name, tcpPatience(s, p.Number), secured)
 	if err != nil {
 		return err
 	}
-	l, err := e.inboundListener(name, at, s.ModeOn(p.Number), p.Protocol, proxy)
+	l, err := e.inboundListener(name, at, s.ModeOn(p.Number), p.Protocol, proxy, e.mayConnect(s.Allow, p.Number)...)
 	if err != nil {
 		return err
 	}
@@ -114,13 +120,13 @@ func (e *emitter) externalTCP(x *model.External, p model.Port) error {
 	if err := e.tcpListener(name, x.Ref, p, nil, model.ClusterName(p.Number, "", x.Host), tcpIdle, []string{x.Host}); err != nil {
 		return err
 	}
-	return e.externalCluster(x, p)
+	return e.reachExternal(x, p)
 }
 
 // tcpListener takes the application's connections. Those to a tls port begin
 // with a handshake, for one of these server names where there are any.
 func (e *emitter) tcpListener(name string, ref model.Ref, p model.Port, split map[string]uint32, cluster string, idle time.Duration, sni []string) error {
-	proxy, err := e.tcpProxy(name, split, cluster, idle)
+	proxy, err := e.tcpProxy(name, split, cluster, idle, false)
 	if err != nil {
 		return err
 	}
@@ -145,13 +151,18 @@ func onlyTLS(l *listenerv3.Listener, sni []string) error {
 	return err
 }
 
-// tcpProxy leads to one cluster, or by weight to several.
-func (e *emitter) tcpProxy(name string, split map[string]uint32, cluster string, idle time.Duration) (*listenerv3.Filter, error) {
+// tcpProxy leads to one cluster, or by weight to several. Behind TLS that ends
+// here it connects only once the handshake is done.
+func (e *emitter) tcpProxy(name string, split map[string]uint32, cluster string, idle time.Duration, secured bool) (*listenerv3.Filter, error) {
 	log, err := e.accessLog()
 	if err != nil {
 		return nil, err
 	}
 	out := &tcpproxyv3.TcpProxy{StatPrefix: name, IdleTimeout: duration(idle), AccessLog: log}
+	if secured {
+		out.UpstreamConnectMode = tcpproxyv3.UpstreamConnectMode_ON_DOWNSTREAM_TLS_HANDSHAKE
+		out.MaxEarlyDataBytes = wrapperspb.UInt32(earlyData)
+	}
 	switch {
 	case len(split) == 1:
 		for only := range split {

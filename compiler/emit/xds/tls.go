@@ -22,20 +22,19 @@ func (e *emitter) bundle() *tlsv3.SdsSecretConfig {
 }
 
 // mutualTLS presents the workload's identity and accepts a peer whose
-// certificate chains to bundle and holds a URI SAN that peer matches.
-func mutualTLS(bundle *tlsv3.SdsSecretConfig, peer *matcherv3.StringMatcher, protocols []string) *tlsv3.CommonTlsContext {
+// certificate chains to bundle and holds a URI SAN that one of peers matches.
+func mutualTLS(bundle *tlsv3.SdsSecretConfig, protocols []string, peers ...*matcherv3.StringMatcher) *tlsv3.CommonTlsContext {
+	var names []*tlsv3.SubjectAltNameMatcher
+	for _, p := range peers {
+		names = append(names, &tlsv3.SubjectAltNameMatcher{SanType: tlsv3.SubjectAltNameMatcher_URI, Matcher: p})
+	}
 	return &tlsv3.CommonTlsContext{
 		TlsParams:                      &tlsv3.TlsParameters{TlsMinimumProtocolVersion: tlsv3.TlsParameters_TLSv1_2},
 		AlpnProtocols:                  protocols,
 		TlsCertificateSdsSecretConfigs: []*tlsv3.SdsSecretConfig{agentSecret(IdentitySecret)},
 		ValidationContextType: &tlsv3.CommonTlsContext_CombinedValidationContext{
 			CombinedValidationContext: &tlsv3.CommonTlsContext_CombinedCertificateValidationContext{
-				DefaultValidationContext: &tlsv3.CertificateValidationContext{
-					MatchTypedSubjectAltNames: []*tlsv3.SubjectAltNameMatcher{{
-						SanType: tlsv3.SubjectAltNameMatcher_URI,
-						Matcher: peer,
-					}},
-				},
+				DefaultValidationContext:         &tlsv3.CertificateValidationContext{MatchTypedSubjectAltNames: names},
 				ValidationContextSdsSecretConfig: bundle,
 			},
 		},
@@ -45,16 +44,19 @@ func mutualTLS(bundle *tlsv3.SdsSecretConfig, peer *matcherv3.StringMatcher, pro
 // clientTLS reaches a server that is spiffeID and no other.
 func (e *emitter) clientTLS(spiffeID, sni string, p model.Protocol) (*corev3.TransportSocket, error) {
 	return transportSocket(&tlsv3.UpstreamTlsContext{
-		CommonTlsContext: mutualTLS(e.bundle(), exactly(spiffeID), alpn(p)),
+		CommonTlsContext: mutualTLS(e.bundle(), alpn(p), exactly(spiffeID)),
 		Sni:              sni,
 	})
 }
 
-// serverTLS takes clients of the mesh's own trust domain. Which of them may
-// do what is the RBAC filter's business.
-func (e *emitter) serverTLS(p model.Protocol) (*corev3.TransportSocket, error) {
+// serverTLS takes these peers; without any, clients of the mesh's own trust
+// domain. Which of them may do what is the RBAC filter's business.
+func (e *emitter) serverTLS(p model.Protocol, peers ...*matcherv3.StringMatcher) (*corev3.TransportSocket, error) {
+	if len(peers) == 0 {
+		peers = []*matcherv3.StringMatcher{startsWith("spiffe://" + e.mesh.TrustDomain + "/")}
+	}
 	return transportSocket(&tlsv3.DownstreamTlsContext{
-		CommonTlsContext:         mutualTLS(e.bundle(), startsWith("spiffe://"+e.mesh.TrustDomain+"/"), alpn(p)),
+		CommonTlsContext:         mutualTLS(e.bundle(), alpn(p), peers...),
 		RequireClientCertificate: boolValue(true),
 	})
 }

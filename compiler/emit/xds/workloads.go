@@ -54,6 +54,9 @@ type placer struct {
 
 func (p *placer) placeGateway(w *model.Workload, g *model.Gateway) {
 	w.Inbound = make(map[uint16]string)
+	if g.Egress {
+		w.Inbound[model.EgressPort] = p.address(model.EgressPort, "inbound", w.NodeID())
+	}
 	for _, l := range g.Listeners {
 		w.Inbound[l.Port] = p.address(l.Port, "inbound", w.NodeID())
 	}

@@ -80,6 +80,7 @@ func (m *mesh) writeExternal() {
 	}
 	m.traffic(f, "external", nil)
 	m.externalTLS(f)
+	m.egress(f)
 	f.close()
 	m.files["shop/weather.cue"] = f.String()
 }
