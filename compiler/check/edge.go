@@ -162,6 +162,9 @@ func (c *overIntent) gatewayOfBytes(g *intent.Gateway) {
 		if g.TrustedHops != nil {
 			c.withoutRequests(g.TrustedHops.At, "trustedHops", owner)
 		}
+		if limits := firstOf(g.RateLimits, func(l *intent.RateLimit) diag.Range { return l.Name.At }); limits != nil {
+			c.withoutRequests(*limits, "rateLimits", owner)
+		}
 	}
 	if g.Security == nil {
 		return
