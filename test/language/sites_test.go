@@ -165,12 +165,6 @@ func (s *site) braces() *ast.StructLit {
 	return nil
 }
 
-// isList says that elements stand below the site.
-func (s *site) isList() bool {
-	v, ok := s.value.(*ast.ListLit)
-	return ok && len(v.Elts) > 0
-}
-
 // sibling is a site of the same struct.
 func (s *site) sibling(all []*site, label string) *site {
 	for _, o := range all {
