@@ -13,7 +13,7 @@ import (
 // (names, owners, origins, logs and the kind of the proxy; Uses and the gateway's own part of a route are
 // told by callers and by the route that it ends in).
 var considered = map[reflect.Type]string{
-	reflect.TypeFor[model.Service]():    "Ref Owner Host ServiceAccount SPIFFEID Ports Versions Uses Routes MTLS Allow Deny RateLimits JWT Public Authorizer AccessLog Injection Envoy Origin",
+	reflect.TypeFor[model.Service]():    "Ref Owner Host ServiceAccount SPIFFEID Ports Versions Uses Routes MTLS Migration Allow Deny RateLimits JWT Public Authorizer AccessLog Injection Envoy Origin",
 	reflect.TypeFor[model.Injection]():  "Off ExcludeInbound IncludeOutbound ExcludeOutbound ExcludeOutboundPorts UID KeepProbes Unheld Drain Image AgentImage LogLevel Requests Limits Origin",
 	reflect.TypeFor[model.Quantities](): "CPU Memory",
 	reflect.TypeFor[model.Port]():       "Name Number Protocol MTLS Origin",
@@ -48,6 +48,7 @@ var considered = map[reflect.Type]string{
 	reflect.TypeFor[model.SlowStart]():        "Window MinBasisPoints AggressionHundredths Origin",
 	reflect.TypeFor[model.Balance]():          "Policy Choices RingMin RingMax Table SlowStart PanicBasisPoints Origin",
 	reflect.TypeFor[model.Traffic]():          "ConnectTimeout ConnectTimeoutOrigin Connections RetryBudget Outliers Health Balance Locality",
+	reflect.TypeFor[model.Migration]():        "Until Origin",
 	reflect.TypeFor[model.Locality]():         "Region Zone SubZone",
 	reflect.TypeFor[model.LocalityPolicy]():   "Mode Failover Distribute MinCluster Origin",
 	reflect.TypeFor[model.Failover]():         "From To Origin",

@@ -36,6 +36,7 @@ var intentPasses = []func(*overIntent){
 	(*overIntent).faults,      // known route, real effect, an end
 	(*overIntent).security,    // callers exist and can be known
 	(*overIntent).rateLimits,  // limits that are kept, and by whom
+	(*overIntent).migrations,  // planned changes of mTLS that end
 	(*overIntent).callers,     // `uses` and gateway routes against explicit allow lists
 	(*overIntent).tcp,         // nothing about requests where there are none
 	(*overIntent).gateways,    // listeners, hosts, backends
@@ -81,6 +82,7 @@ var modelPasses = []func(*overModel){
 	(*overModel).healthDenied,        // health checks that the server would not let in
 	(*overModel).healthTokens,        // health checks that carry no token
 	(*overModel).tokensTaken,         // tokens that do not get to where they are required
+	(*overModel).openMigrations,      // ports that are to be strict some day
 	(*overModel).expiredInsecure,     // certificates that are verified again
 	(*overModel).expiredFaults,       // faults whose end has passed
 	(*overModel).retryAmplification,  // tries that multiply along the call graph

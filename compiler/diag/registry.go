@@ -25,6 +25,7 @@ var blocks = [][]Entry{
 	suppress,
 	routing,
 	callers,
+	migration,
 	change,
 	matching,
 	limits,

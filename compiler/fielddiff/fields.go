@@ -68,6 +68,9 @@ func (f *flat) service(s *model.Service) {
 	f.add("serviceAccount", s.ServiceAccount, s.Origin)
 	f.add("spiffeID", s.SPIFFEID, s.Origin)
 	f.add("mtls", string(s.MTLS), s.Origin)
+	if m := s.Migration; m != nil {
+		f.add("migration.until", m.Until.Format(time.RFC3339), m.Origin)
+	}
 	f.accessLog(s.AccessLog)
 	f.settings("workload", s.Injection.Settings(), s.Injection.Origin)
 	f.proxy(s.Envoy)

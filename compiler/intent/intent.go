@@ -27,6 +27,7 @@ type Config struct {
 	Name        *Value[string]
 	TrustDomain *Value[string]
 	MTLS        *Value[string] // strict | permissive | disable
+	Migration   *Migration
 	Proxy       *Value[string] // meshc | envoy
 	Telemetry   *Telemetry
 	Workload    *Workload

@@ -6,6 +6,7 @@ import "github.com/meshc/meshc/compiler/diag"
 // derived from `uses`; at a gateway it is everybody. MTLS is for services only.
 type Security struct {
 	MTLS       *Value[string]
+	Migration  *Migration
 	Ports      []*PortSecurity
 	Allow      []*Rule
 	HasAllow   bool

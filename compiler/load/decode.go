@@ -9,6 +9,7 @@ func (c cursor) config() intent.Config {
 		Name:        c.optionalText("name"),
 		TrustDomain: c.optionalText("trustDomain"),
 		MTLS:        c.optionalText("mtls"),
+		Migration:   block(c, "migration", cursor.migration),
 		Proxy:       c.optionalText("proxy"),
 		Telemetry:   c.telemetry(),
 		Workload:    block(c, "workload", cursor.workload),

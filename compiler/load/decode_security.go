@@ -7,7 +7,8 @@ func (c cursor) security() *intent.Security {
 	return block(c, "security", func(s cursor) *intent.Security {
 		_, hasAllow := s.field("allow")
 		return &intent.Security{
-			MTLS: s.optionalText("mtls"),
+			MTLS:      s.optionalText("mtls"),
+			Migration: block(s, "migration", cursor.migration),
 			Ports: each(s.entries("ports"), func(p cursor) *intent.PortSecurity {
 				return &intent.PortSecurity{Name: p.name(), MTLS: p.required("mtls").text(), At: p.label()}
 			}),
@@ -43,4 +44,8 @@ func (c cursor) rule() *intent.Rule {
 		r.Ports = c.texts("listeners")
 	}
 	return r
+}
+
+func (c cursor) migration() *intent.Migration {
+	return &intent.Migration{To: c.required("to").text(), Until: c.required("until").text(), At: c.label()}
 }

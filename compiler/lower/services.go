@@ -25,6 +25,7 @@ func (l *lowering) services() {
 			Versions:       l.versions(s),
 			Uses:           uses(s.Uses, ref.Namespace),
 			MTLS:           l.scope.Mode(s),
+			Migration:      mapped(l.scope.Migration(s), migration),
 			RateLimits:     l.rateLimits(ref, s.RateLimits),
 			AccessLog:      l.accessLog(s.Telemetry),
 			Injection:      l.injection(s.Workload),

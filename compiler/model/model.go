@@ -64,6 +64,7 @@ type Service struct {
 	Uses           []Ref    // services and externals, sorted
 	Routes         []*Route // in match order; the first whose Match and Port accept wins
 	MTLS           MTLSMode
+	Migration      *Migration  // why MTLS is permissive for a while; nil: none
 	Allow          []Rule      // any-of; none = nobody
 	Deny           []Rule      // any-of; before Allow
 	RateLimits     []RateLimit // by name

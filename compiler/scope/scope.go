@@ -22,9 +22,10 @@ const (
 // source order has it.
 type Scope struct {
 	TrustDomain string
-	MTLS        model.MTLSMode  // of the mesh
-	Proxy       target.Proxy    // of workloads and gateways that do not say
-	traffic     *intent.Traffic // of the mesh
+	MTLS        model.MTLSMode    // of the mesh
+	migration   *intent.Migration // of the mesh
+	Proxy       target.Proxy      // of workloads and gateways that do not say
+	traffic     *intent.Traffic   // of the mesh
 	services    map[model.Ref]*intent.Service
 	gateways    map[model.Ref]*intent.Gateway
 	externals   map[model.Ref]*intent.External
@@ -34,6 +35,7 @@ type Scope struct {
 func New(m *intent.Mesh) *Scope {
 	s := &Scope{
 		TrustDomain: Or(m.Config.TrustDomain, DefaultTrustDomain),
+		migration:   m.Config.Migration,
 		MTLS:        model.MTLSMode(Or(m.Config.MTLS, string(model.MTLSStrict))),
 		traffic:     m.Config.Traffic,
 		services:    index(m.Services, ServiceRef),
@@ -94,10 +96,25 @@ func Host(svc *intent.Service) string {
 
 // Mode is the mTLS mode of a service's ports: its own, else the mesh's.
 func (s *Scope) Mode(svc *intent.Service) model.MTLSMode {
+	if s.Migration(svc) != nil {
+		return model.MTLSPermissive
+	}
 	if svc.Security != nil && svc.Security.MTLS != nil {
 		return model.MTLSMode(svc.Security.MTLS.V)
 	}
 	return s.MTLS
+}
+
+// Migration is the one that a service is in: its own, else the mesh's where it
+// writes no mode; nil for none.
+func (s *Scope) Migration(svc *intent.Service) *intent.Migration {
+	switch own := svc.Security; {
+	case own != nil && own.Migration != nil:
+		return own.Migration
+	case own != nil && own.MTLS != nil:
+		return nil
+	}
+	return s.migration
 }
 
 // ModeOn is the mTLS mode of one port, by its name: its own, else the service's.

@@ -5,6 +5,7 @@ var Table = []Row{
 	{"mesh", Nobody, All},
 	{"mesh.trustDomain", Both, All},
 	{"mesh.mtls", Both, All},
+	{"mesh.migration", Both, All},
 	{"mesh.traffic", Callers, Proxies},
 	{"mesh.traffic.locality", Callers, Envoy},
 	{"mesh.telemetry", Both, Proxies},

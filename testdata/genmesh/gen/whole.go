@@ -43,7 +43,7 @@ func (m *mesh) config() string {
 	}
 	f := &source{depth: 1}
 	if m.chance(40) {
-		f.line("mtls: %s", quote(m.pick("strict", "permissive")))
+		m.mode(f, m.pick("strict", "permissive"))
 	}
 	if !m.envoy && m.chance(50) {
 		f.line("proxy: \"meshc\"")

@@ -11,7 +11,7 @@ func (m *mesh) rules(f *source, s *service) {
 	f.open("security")
 	defer f.close()
 	if s.mtls != "" {
-		f.line("mtls: %s", quote(s.mtls))
+		m.mode(f, s.mtls)
 	}
 	if !m.envoy && len(s.ports) > 1 && m.chance(50) { // elsewhere the port is asked for its health
 		f.line("ports: admin: mtls: %s", quote(m.pick("strict", "permissive", "disable")))
