@@ -48,6 +48,7 @@ var intentPasses = []func(*overIntent){
 	(*overIntent).workloads,   // pods and proxies that can be what is written
 	(*overIntent).ignored,     // fields where no request comes by
 	(*overIntent).targets,     // nothing that the proxies concerned cannot serve
+	(*overIntent).defaults,    // values for others that all have their own
 	(*overIntent).twice,       // entries that a list holds already
 }
 
@@ -90,6 +91,7 @@ var modelPasses = []func(*overModel){
 	(*overModel).faultEffects,        // faults that limits cut short, or that nothing sees
 	(*overModel).uselessRetries,      // retries that no request gets
 	(*overModel).nobodyCalls,         // what only callers would act on
+	(*overModel).notEntered,          // routes to which no gateway leads
 	(*overModel).versions,            // versions that select the same workloads
 }
 

@@ -27,6 +27,7 @@ var blocks = [][]Entry{
 	callers,
 	migration,
 	change,
+	trace,
 	matching,
 	limits,
 	edge,

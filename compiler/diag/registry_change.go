@@ -1,6 +1,6 @@
 package diag
 
-// change is 2150 to 2169: what meshc diff says of two trees. The examples are
+// change is 2150 to 2160: what meshc diff says of two trees. The examples are
 // the line before and a line after it: bad draws the code, good does not.
 var change = []Entry{
 	{ChangeBlackhole, Warning, "requests that were answered are taken by nothing",

@@ -6,16 +6,16 @@ import "github.com/meshc/meshc/compiler/intent"
 // writes itself, else the service, else the mesh; nil when nobody writes
 // anything.
 func (s *Scope) VersionTraffic(svc *intent.Service, v *intent.Version) *intent.Traffic {
-	return overlay(overlay(s.traffic, svc.Traffic), v.Traffic)
+	return Overlay(Overlay(s.traffic, svc.Traffic), v.Traffic)
 }
 
 // ExternalTraffic says how callers treat an external, in the same way.
 func (s *Scope) ExternalTraffic(e *intent.External) *intent.Traffic {
-	return overlay(s.traffic, e.Traffic)
+	return Overlay(s.traffic, e.Traffic)
 }
 
-// overlay gives the blocks of top, and those of base that top does not write.
-func overlay(base, top *intent.Traffic) *intent.Traffic {
+// Overlay gives the blocks of top, and those of base that top does not write.
+func Overlay(base, top *intent.Traffic) *intent.Traffic {
 	if base == nil || top == nil {
 		return either(top, base)
 	}
