@@ -3,7 +3,8 @@
 # raw output of a part goes to docs/evidence/soak/PART.txt. A part that has
 # passed for these sources is not run again, so a soak that was interrupted goes
 # on where it was.
-# usage: soak.sh [-f] [PART...]   -f runs a part even if it has passed
+# usage: soak.sh [-f] [PART...]   -f runs a part even if it has passed;
+# "language" stands for all of its parts
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -20,15 +21,20 @@ part[envoy]='go test -v -count=1 -timeout 55m ./compiler/emit/xds -run TestEnvoy
 part[reach]='go test -v -count=1 -timeout 55m ./compiler/reach/...'
 part[behave]='go test -v -count=1 -timeout 55m ./compiler/behave/...'
 part[interop]='go test -v -count=1 -timeout 55m ./test/interop'
-part[language]='go test -v -count=1 -timeout 55m ./test/language -run TestWholeLanguage'
-part[load]='go test -v -count=1 -timeout 55m ./compiler ./compiler/load -run SameEveryTime|Cached|RandomEdits'
+for i in 1 2 3 4; do
+	part[language-$i]="env MESHC_SOAK_PART=$i/4 go test -v -count=1 -timeout 55m ./test/language -run TestWholeLanguage"
+done
+part[mutants]='go test -v -count=1 -timeout 55m ./test/language -run MutantsAreReported'
+part[traces]='go test -v -count=1 -timeout 55m ./test/language -run EveryFieldLeavesATrace'
+part[same]='go test -v -count=1 -timeout 55m ./test/language -run SameBytes'
+part[load]='go test -v -count=1 -timeout 55m ./compiler/load -run Cached|RandomEdits'
 part[race-compiler]='go test -race -timeout 55m ./compiler/... ./schema/... ./testdata/genmesh/...'
 part[race-control]='go test -race -timeout 55m ./reconciler/... ./ca/... ./cmd/...'
 part[race-data]='go test -race -timeout 55m ./dataplane/...'
 part[fuzz-compiler]='tools/fuzz.sh compiler schema testdata'
 part[fuzz-control]='tools/fuzz.sh reconciler ca cmd'
 part[fuzz-data]='tools/fuzz.sh dataplane'
-order=(lab kills e2e envoy reach behave interop language load race-compiler race-control race-data fuzz-compiler fuzz-control fuzz-data)
+order=(lab kills e2e envoy reach behave interop language-1 language-2 language-3 language-4 mutants traces same load race-compiler race-control race-data fuzz-compiler fuzz-control fuzz-data)
 
 # What the parts test: everything in the commit but the documents, so that
 # keeping the evidence does not make it out of date.
@@ -63,6 +69,11 @@ run() { # PART
 }
 
 [ $# -gt 0 ] || set -- "${order[@]}"
+names=()
+for name; do
+	if [ "$name" = language ]; then names+=(language-{1..4}); else names+=("$name"); fi
+done
+set -- "${names[@]}"
 failed=
 for name; do
 	[ -n "${part[$name]-}" ] || { echo "soak.sh: no part $name; the parts are: ${order[*]}" >&2; exit 2; }
