@@ -70,6 +70,10 @@ func Compile(ctx context.Context, fsys fs.FS, opts Options) (res *Result, err er
 		opts.Now = time.Now()
 	}
 	res.Intent = in
+	if kept := opts.Load.Cache; kept != nil && opts.tables == nil {
+		opts.tables = tablesFrom(kept, opts.Load.Dir)
+		defer func() { keepTables(kept, opts.Load.Dir, opts.tables) }()
+	}
 	res.judge(diags, opts)
 	load.ResolveFixes(fsys, res.Diags)
 	res.Diags.Sort()

@@ -15,6 +15,7 @@ import (
 // Model needed; one call uses it at a time.
 type Tables struct {
 	Found map[digest.Sum]diag.List
+	New   bool // the last call of Model found out more than was known
 }
 
 // all gives what is found for each of list, on every processor and in the order
@@ -26,14 +27,17 @@ func (t *Tables) all(list []toJudge) []diag.List {
 		return out
 	}
 	sums := make([]digest.Sum, len(list))
+	var news atomic.Bool
 	each(len(list), func(i int) {
 		sums[i] = digest.Of(list[i].service, list[i].callers)
 		found, known := t.Found[sums[i]]
 		if !known {
 			found = list[i].judge()
+			news.Store(true)
 		}
 		out[i] = found
 	})
+	t.New = news.Load()
 	t.Found = make(map[digest.Sum]diag.List, len(list))
 	for i, sum := range sums {
 		t.Found[sum] = out[i]

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -101,7 +102,13 @@ func (c *collector) readLimited(p string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, c.limits.FileSize+1))
+	// Room for what the file says that it is, and a byte more to see its end.
+	var data bytes.Buffer
+	if info, err := f.Stat(); err == nil && info.Size() < c.limits.FileSize {
+		data.Grow(int(max(info.Size(), 0)) + bytes.MinRead)
+	}
+	_, err = data.ReadFrom(io.LimitReader(f, c.limits.FileSize+1))
+	return data.Bytes(), err
 }
 
 func (c *collector) refuse(p, format string, args ...any) {

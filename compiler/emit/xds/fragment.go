@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"sync"
 
 	"google.golang.org/protobuf/proto"
 
@@ -113,6 +114,9 @@ func (r *Resources) fragments(h *holes) (*fragments, error) {
 	return out, nil
 }
 
+// scratches are for resources while they are written.
+var scratches = sync.Pool{New: func() any { return new([]byte) }}
+
 type named interface {
 	proto.Message
 	comparable
@@ -120,11 +124,14 @@ type named interface {
 
 func rendered[T named](list []T) ([]fragment, error) {
 	out := make([]fragment, 0, len(list))
+	scratch := scratches.Get().(*[]byte)
+	defer scratches.Put(scratch)
 	for _, m := range list {
-		body, err := asjson.Append(nil, m, len(elementPrefix))
-		if err != nil {
+		var err error
+		if *scratch, err = asjson.Append((*scratch)[:0], m, len(elementPrefix)); err != nil {
 			return nil, err
 		}
+		body := bytes.Clone(*scratch) // no larger than it has to be: it may be kept
 		out = append(out, fragment{name: nameOf(m), head: body})
 	}
 	return out, nil

@@ -1,53 +1,62 @@
 package xds
 
 import (
-	"encoding/json"
 	"maps"
 	"reflect"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/meshc/meshc/compiler/digest"
 	"github.com/meshc/meshc/compiler/model"
 )
 
-// inputs remembers what the resources of proxies depend on, by service.
+// inputs remembers what the resources of proxies depend on.
 type inputs struct {
 	mu    sync.Mutex
-	known map[model.Ref][]byte
+	known map[model.Ref]digest.Sum // of a service or an external
+	frame digest.Sum               // of what every proxy depends on
+	ready bool                     // frame is there
 }
 
-// Inputs gives all that the resources of w depend on, each part in the same
-// order every time: when it is the same, so are the bytes that Render gives.
-func (r *Renderer) Inputs(w *model.Workload) ([][]byte, error) {
-	frame := *r.ix.mesh
-	frame.Services, frame.Gateways, frame.Externals = nil, nil, nil
-	var out [][]byte
-	for _, v := range []any{frame, r.opts.Commit, r.opts.Static, w, r.ix.mesh.Gateway(w.Service), r.ix.egressUsers(w), r.ix.crowd(w)} {
-		raw, err := json.Marshal(v)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, raw, r.past(v))
-	}
+// Inputs gives digests of all that the resources of w depend on, each part in
+// the same order every time: when they are the same, so are the bytes that
+// Render gives.
+func (r *Renderer) Inputs(w *model.Workload) [][]byte {
+	gateway := r.ix.mesh.Gateway(w.Service)
+	frame := r.frameInputs()
+	users := r.ix.egressUsers(w)
+	own := digest.Of(w, r.past(w), gateway, r.past(gateway), users, r.past(users), r.ix.crowd(w))
+	out := [][]byte{frame[:], own[:]}
 	refs := slices.SortedFunc(maps.Keys(visible(r.ix.mesh, w)), model.Ref.Compare)
 	for _, ref := range refs {
-		raw, err := r.inputsOf(ref)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, raw)
+		sum := r.inputsOf(ref)
+		out = append(out, sum[:])
 	}
-	return out, nil
+	return out
+}
+
+// frameInputs are those of every proxy.
+func (r *Renderer) frameInputs() digest.Sum {
+	r.inputs.mu.Lock()
+	defer r.inputs.mu.Unlock()
+	if !r.inputs.ready {
+		frame := *r.ix.mesh
+		frame.Services, frame.Gateways, frame.Externals = nil, nil, nil
+		r.inputs.frame = digest.Of(frame, r.past(frame), r.opts.Commit, r.opts.Static)
+		r.inputs.ready = true
+	}
+	return r.inputs.frame
 }
 
 // inputsOf gives what clients see of a service or an external: itself and its
 // workloads.
-func (r *Renderer) inputsOf(ref model.Ref) ([]byte, error) {
+func (r *Renderer) inputsOf(ref model.Ref) digest.Sum {
 	r.inputs.mu.Lock()
-	defer r.inputs.mu.Unlock()
-	if raw, ok := r.inputs.known[ref]; ok {
-		return raw, nil
+	sum, ok := r.inputs.known[ref]
+	r.inputs.mu.Unlock()
+	if ok {
+		return sum
 	}
 	s, x := r.ix.mesh.Service(ref), r.ix.mesh.External(ref)
 	g := r.ix.mesh.Gateway(ref)
@@ -60,11 +69,11 @@ func (r *Renderer) inputsOf(ref model.Ref) ([]byte, error) {
 			parts = append(parts, r.ix.workloads[instance{ref, v.Name}])
 		}
 	}
-	raw, err := json.Marshal(parts)
-	if err == nil {
-		r.inputs.known[ref] = raw
-	}
-	return raw, err
+	sum = digest.Of(parts...)
+	r.inputs.mu.Lock()
+	defer r.inputs.mu.Unlock()
+	r.inputs.known[ref] = sum
+	return sum
 }
 
 // past says of every time in v whether it is over: all that resources may

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"sync"
 
+	"github.com/meshc/meshc/compiler/digest"
 	"github.com/meshc/meshc/compiler/model"
 )
 
@@ -30,7 +31,7 @@ type Renderer struct {
 
 // maxUnits bounds what a Renderer keeps in memory, in bytes of JSON; what comes
 // later goes to a file.
-const maxUnits = 24 << 20
+const maxUnits = 8 << 20
 
 // NewRenderer indexes a mesh and all of its workloads.
 func NewRenderer(m *model.Mesh, all []*model.Workload, o Options) (*Renderer, error) {
@@ -38,8 +39,8 @@ func NewRenderer(m *model.Mesh, all []*model.Workload, o Options) (*Renderer, er
 	if err := ix.place(func(model.Ref) bool { return true }, all); err != nil {
 		return nil, err
 	}
-	return &Renderer{ix: ix, opts: o, units: make(map[unitKey]*unit), limit: maxUnits, spill: newSpill(), inputs: inputs{known: make(map[model.Ref][]byte)},
-		known: traits{known: make(map[model.Ref]string)}}, nil
+	return &Renderer{ix: ix, opts: o, units: make(map[unitKey]*unit), limit: maxUnits, spill: newSpill(), inputs: inputs{known: make(map[model.Ref]digest.Sum)},
+		known: traits{known: make(map[model.Ref]digest.Sum)}}, nil
 }
 
 // unit is what proxies of one kind have in common, but for addresses of their
@@ -59,10 +60,10 @@ type unitKey struct {
 	of     model.Ref
 	server bool
 	role   model.Role
-	ports  string    // on which it is bound
-	as     model.Ref // zero for every caller that nothing singles out
-	place  string    // from where it looks
-	traits string    // what else of a proxy its resources may depend on
+	ports  string     // on which it is bound
+	as     model.Ref  // zero for every caller that nothing singles out
+	place  string     // from where it looks
+	traits digest.Sum // what else of a proxy its resources may depend on
 }
 
 // rooms are for what comes from the spill while a proxy is rendered.
@@ -120,11 +121,7 @@ func (r *Renderer) inbound(e *emitter, s *model.Service) error {
 // common adds a unit to what e has. The first who needs it makes it, as a proxy
 // whose addresses are holes.
 func (r *Renderer) common(e *emitter, k unitKey, h *holes, make func(*emitter) error) error {
-	k.role, k.ports = e.self.Role, h.ports
-	var err error
-	if k.traits, err = r.traits(e.self); err != nil {
-		return err
-	}
+	k.role, k.ports, k.traits = e.self.Role, h.ports, r.traits(e.self)
 	u := r.unit(k)
 	u.once.Do(func() {
 		sub := &emitter{index: e.index, self: h.placed(e.self), opts: e.opts, out: &Resources{}}
@@ -144,6 +141,7 @@ func (r *Renderer) common(e *emitter, k unitKey, h *holes, make func(*emitter) e
 	}
 	parts := &u.fragments
 	if u.away {
+		var err error
 		if parts, err = e.back(u); err != nil {
 			return err
 		}

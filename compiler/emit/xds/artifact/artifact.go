@@ -56,11 +56,7 @@ func (r *Renderer) Key(path string) (string, error) {
 	if r.key == nil || !ok {
 		return "", nil
 	}
-	in, err := r.resource.Inputs(w)
-	if err != nil {
-		return "", err
-	}
-	return r.key("render", in...), nil
+	return r.key("render", r.resource.Inputs(w)...), nil
 }
 
 // Names gives the slash-separated path of every file, sorted.

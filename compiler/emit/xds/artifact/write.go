@@ -383,7 +383,7 @@ func (o ownFiles) readJournal(root *os.Root) error {
 }
 
 func writeManifest(root *os.Root, m manifest) error {
-	raw, err := json.MarshalIndent(m, "", "  ")
+	raw, err := json.Marshal(m)
 	if err != nil {
 		return err
 	}

@@ -66,8 +66,8 @@ func (w *writer) message(m protoreflect.Message, level int, typeURL string) erro
 	switch {
 	case p.special && m.Descriptor().FullName() == anyName:
 		return w.any(m, level)
-	case p.special && p.scalar != nil && typeURL == "":
-		return w.singular(p.scalar, m.Get(p.scalar), level) // a wrapper is the scalar that it holds
+	case p.special && p.own != nil && typeURL == "":
+		return p.own(w, m, level)
 	case p.special:
 		return w.slowly(m, level, typeURL)
 	}
@@ -207,8 +207,8 @@ const anyName protoreflect.FullName = "google.protobuf.Any"
 // plan is how messages of one type are written.
 type plan struct {
 	fields  []field
-	special bool                         // has a form of its own in JSON
-	scalar  protoreflect.FieldDescriptor // of a wrapper: what it holds
+	special bool // has a form of its own in JSON
+	own     form // that form; nil: the slow way knows it
 }
 
 type field struct {
@@ -225,10 +225,7 @@ func planOf(d protoreflect.MessageDescriptor) *plan {
 	p := &plan{}
 	fields := d.Fields()
 	if d.FullName().Parent() == "google.protobuf" {
-		p.special = true
-		if value := fields.ByName("value"); value != nil && fields.Len() == 1 && isWrapper(d.FullName().Name()) {
-			p.scalar = value
-		}
+		p.special, p.own = true, formOf(d)
 	}
 	for i := range fields.Len() {
 		fd := fields.Get(i)
@@ -239,14 +236,6 @@ func planOf(d protoreflect.MessageDescriptor) *plan {
 	p.special = p.special || d.ExtensionRanges().Len() > 0 || hasOtherMaps(fields)
 	plans.Store(d, p)
 	return p
-}
-
-func isWrapper(name protoreflect.Name) bool {
-	switch name {
-	case "BoolValue", "Int32Value", "Int64Value", "UInt32Value", "UInt64Value", "FloatValue", "DoubleValue", "StringValue", "BytesValue":
-		return true
-	}
-	return false
 }
 
 func hasOtherMaps(fields protoreflect.FieldDescriptors) bool {

@@ -88,6 +88,12 @@ func TestMessageIsWhatTheLongWayGives(t *testing.T) {
 		"bytes":          &corev3.DataSource{Specifier: &corev3.DataSource_InlineBytes{InlineBytes: []byte{0, 0xff, 0xfe}}},
 		"no such enum":   &clusterv3.Cluster{LbPolicy: 77, DnsLookupFamily: -3},
 		"time":           timestamppb.New(time.Unix(1, 5)),
+		"no value":       &structpb.Value{},
+		"no list":        &structpb.ListValue{},
+		"list of none":   &structpb.ListValue{Values: []*structpb.Value{{}}},
+		"not a number":   structpb.NewNumberValue(math.NaN()),
+		"nested":         packed(t, &corev3.Metadata{FilterMetadata: map[string]*structpb.Struct{"a": fields}}),
+		"mixed duration": &durationpb.Duration{Seconds: 1, Nanos: -1},
 		"bad duration":   &durationpb.Duration{Seconds: math.MaxInt64},
 		"cluster": &clusterv3.Cluster{
 			Name: "outbound|80||a", ConnectTimeout: durationpb.New(-time.Nanosecond), PerConnectionBufferLimitBytes: wrapperspb.UInt32(0),
@@ -107,12 +113,21 @@ func TestFloats(t *testing.T) {
 	}
 }
 
+func TestDurations(t *testing.T) {
+	for _, d := range []time.Duration{0, 1, -1, 10, 1000, 1_000_000, 1_500_000, 999_999_999, time.Second, -1500 * time.Millisecond, time.Hour + 1, math.MaxInt64, math.MinInt64} {
+		compare(t, durationpb.New(d))
+	}
+	for _, seconds := range []int64{315_576_000_000, -315_576_000_000, 315_576_000_001} {
+		compare(t, &durationpb.Duration{Seconds: seconds})
+	}
+}
+
 // FuzzAppend reads any bytes as each of some messages.
 func FuzzAppend(f *testing.F) {
 	f.Add([]byte("\n\x01a"))
 	f.Add([]byte{0x0a, 2, '<', '&', 0x12, 2, 8, 3})
 	f.Fuzz(func(t *testing.T, data []byte) {
-		for _, m := range []proto.Message{&clusterv3.Cluster{}, &listenerv3.Listener{}, &routev3.RouteConfiguration{}, &hcmv3.HttpConnectionManager{}, &structpb.Struct{}, &routev3.RouteAction{}} {
+		for _, m := range []proto.Message{&clusterv3.Cluster{}, &listenerv3.Listener{}, &routev3.RouteConfiguration{}, &hcmv3.HttpConnectionManager{}, &structpb.Struct{}, &durationpb.Duration{}, &routev3.RouteAction{}} {
 			if proto.Unmarshal(data, m) == nil {
 				compare(t, m)
 			}
