@@ -111,6 +111,9 @@ func (res *Result) lower(sup *diag.Suppressor, opts Options) {
 		return
 	}
 	res.Diags = append(res.Diags, sup.Filter(opts.tables.Model(m, opts.Now))...)
+	if !res.Diags.HasErrors() {
+		res.Diags = append(res.Diags, sup.Filter(rawPatches(m))...)
+	}
 	if opts.Snapshot != nil && !res.Diags.HasErrors() {
 		res.Diags = append(res.Diags, sup.Filter(check.Snapshot(m, opts.Snapshot, opts.Now))...)
 	}

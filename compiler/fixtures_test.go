@@ -20,6 +20,10 @@ var shownElsewhere = map[diag.Code]struct{ file, test string }{
 	diag.EvaluationCrash:    {"load/crash_test.go", "TestPanicOfTheEvaluatorCostsOneDirectory"},
 	diag.Internal:           {"compile_test.go", "TestPanicBecomesADiagnostic"},
 	diag.TrustDomainChanged: {"../reconciler/reconciler_test.go", "TestGuards"},
+	// Their meshes hold a hash of what is emitted.
+	diag.RawChanged: {"raw_test.go", "TestRawPatchesArePinned"},
+	diag.BadRaw:     {"raw_test.go", "TestRawPatchesThatDoNotFit"},
+	diag.RawNowhere: {"raw_test.go", "TestRawPatchesThatDoNotFit"},
 	// Of two trees; vet sees one.
 	diag.ChangeBlackhole: {"behave/mutation_test.go", "TestMutations"},
 	diag.ChangeExpose:    {"behave/mutation_test.go", "TestMutations"},

@@ -50,6 +50,7 @@ type Answer struct {
 	Asked []Asked `json:"asked,omitempty"` // services that decide too, which nobody knows here
 
 	Authentication *Authentication `json:"authentication,omitempty"` // of tokens, where they are looked at
+	Raw            []Raw           `json:"raw,omitempty"`            // patches that may change all of this
 }
 
 // Caller is who asks.
@@ -205,11 +206,13 @@ func Ask(m *model.Mesh, from model.Ref, req *Request, now time.Time) (out *Answe
 	if g := m.Gateway(from); g != nil {
 		a.out.Caller = Caller{Ref: from, Kind: "gateway", SPIFFEID: g.SPIFFEID}
 		a.throughGateway(g)
+		a.out.Raw = rawOn(m, a.out)
 		return a.out, true
 	}
 	if s := m.Service(from); s != nil {
 		a.out.Caller = Caller{Ref: from, Kind: "service", SPIFFEID: s.SPIFFEID}
 		a.throughSidecar(s)
+		a.out.Raw = rawOn(m, a.out)
 		return a.out, true
 	}
 	return nil, false

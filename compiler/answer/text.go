@@ -56,6 +56,9 @@ func (a *Answer) Text(w io.Writer) error {
 		verdict := map[bool]string{true: "ALLOW", false: "DENY"}[z.Allowed]
 		line("authorization", "%s  %s%s", verdict, z.Rule, in(z.At))
 	}
+	for _, r := range a.Raw {
+		line("unknown", "patched by raw %q%s, which may change all of this", r.Name, in(r.At))
+	}
 	line("answer", "%s: %s", a.Outcome, a.Why)
 	_, err := io.WriteString(w, b.String())
 	return err

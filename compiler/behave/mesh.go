@@ -60,7 +60,7 @@ func (r *Report) Classes() []Class {
 
 // Meshes compares two meshes.
 func Meshes(before, after *model.Mesh) *Report {
-	m := &meshes{before: before, after: after, calls: callGraph(before, after), out: &Report{}}
+	m := &meshes{before: before, after: after, calls: callGraph(before, after), raw: rawsOf(before, after), out: &Report{}}
 	changed := map[model.Ref]bool{}
 	for _, ref := range refs(before.Services, after.Services, func(s *model.Service) model.Ref { return s.Ref }) {
 		old, now := before.Service(ref), after.Service(ref)
@@ -88,17 +88,19 @@ func Meshes(before, after *model.Mesh) *Report {
 type meshes struct {
 	before, after *model.Mesh
 	calls         *calls
+	raw           *raws
 	out           *Report
 }
 
 // object compares one, if it may behave differently at all.
 func (m *meshes) object(name Name, differs bool, at [2]model.Origin, compare func([]Caller) *Difference) {
 	m.out.Total++
-	if !differs {
+	if !differs && !m.raw.changed(name) {
 		return
 	}
 	m.out.Compared++
 	d := compare(m.calls.callers(name.Ref))
+	d.Unknown = append(d.Unknown, m.raw.unknown(name)...)
 	if name.Kind != GatewayKind {
 		m.calls.declared(name.Ref, d, m.before, m.after)
 	}

@@ -46,6 +46,7 @@ var intentPasses = []func(*overIntent){
 	(*overIntent).listenerTLS, // certificates by server name, redirects to https
 	(*overIntent).telemetry,   // formats and filters of logs
 	(*overIntent).workloads,   // pods and proxies that can be what is written
+	(*overIntent).raws,        // patches of proxies that there are
 	(*overIntent).ignored,     // fields where no request comes by
 	(*overIntent).targets,     // nothing that the proxies concerned cannot serve
 	(*overIntent).defaults,    // values for others that all have their own

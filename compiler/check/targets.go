@@ -85,7 +85,11 @@ func (t *targets) refused(f intent.Feature, row *target.Row, by *runner) bool {
 
 // judgeConfig holds what the whole mesh says against every proxy in it.
 func (t *targets) judgeConfig() {
+	t.judgeRaws()
 	for _, f := range t.mesh.Config.Features {
+		if f.Row == rawRow {
+			continue
+		}
 		row := target.FindRow(f.Row)
 		for _, r := range t.all() {
 			if t.refused(f, row, r) {

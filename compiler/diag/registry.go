@@ -43,6 +43,7 @@ var blocks = [][]Entry{
 	telemetry,
 	workload,
 	compile,
+	raw,
 	running,
 	internal,
 }

@@ -49,6 +49,9 @@ func fields(m *model.Mesh) []field {
 	f.begin("mesh", diag.Range{})
 	f.add("name", m.Name, diag.Range{})
 	f.add("trustDomain", m.TrustDomain, diag.Range{})
+	for i := range m.Raw {
+		f.raw(&m.Raw[i])
+	}
 	for _, s := range m.Services {
 		f.service(s)
 	}

@@ -31,6 +31,7 @@ type Config struct {
 	Proxy       *Value[string] // meshc | envoy
 	Telemetry   *Telemetry
 	Workload    *Workload
+	Raw         []*Raw
 	Features    []Feature
 	Traffic     *Traffic
 

@@ -13,6 +13,7 @@ func (c cursor) config() intent.Config {
 		Proxy:       c.optionalText("proxy"),
 		Telemetry:   c.telemetry(),
 		Workload:    block(c, "workload", cursor.workload),
+		Raw:         each(c.entries("raw"), cursor.raw),
 		Traffic:     c.traffic(),
 
 		RateLimitService: block(c, "rateLimitService", cursor.rateLimitService),

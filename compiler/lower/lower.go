@@ -50,6 +50,7 @@ var passes = []func(*lowering){
 	(*lowering).faults,    // attached to the routes that they name
 	(*lowering).allow,     // explicit, or derived from uses and gateway routes
 	(*lowering).gateways,  // each rule met with the rules of its service, so routes and faults are final
+	(*lowering).raws,      // patches of what is emitted
 	(*lowering).sort,      // by name, so that file order is irrelevant
 }
 

@@ -30,6 +30,7 @@ type Mesh struct {
 	Services    []*Service
 	Gateways    []*Gateway
 	Externals   []*External
+	Raw         []Raw // of Envoy's own configuration, by name
 }
 
 // MTLSMode says what an inbound port accepts.

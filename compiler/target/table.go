@@ -9,6 +9,7 @@ var Table = []Row{
 	{"mesh.traffic", Callers, Proxies},
 	{"mesh.traffic.locality", Callers, Envoy},
 	{"mesh.telemetry", Both, Proxies},
+	{"mesh.raw", Both, Envoy},
 	{"namespace", Nobody, All},
 
 	{"service.*", Nobody, All},

@@ -31,7 +31,7 @@ func soak() bool { return os.Getenv("MESHC_SOAK") == "1" }
 
 // neverWritten are fields that no mesh without a diagnostic writes, or that are
 // not of the mesh.
-var neverWritten = append([]string{"namespace", "mesh.traffic.health.grpc"}, notForExternals...)
+var neverWritten = append([]string{"namespace", "mesh.traffic.health.grpc", "mesh.raw"}, notForExternals...)
 
 // TestWholeLanguage: random meshes over the whole schema vet without errors,
 // Envoy validates what each proxy gets, meshc-proxy decodes it where it serves

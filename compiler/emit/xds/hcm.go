@@ -9,6 +9,8 @@ import (
 	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/meshc/meshc/compiler/model"
 )
 
 // Names of the filters, as Envoy registers them.
@@ -67,6 +69,9 @@ func (e *emitter) connectionManager(at side, speaks hcmv3.HttpConnectionManager_
 		// No peer is trusted for being on a private address.
 		hcm.InternalAddressConfig = &hcmv3.HttpConnectionManager_InternalAddressConfig{}
 		e.setGateway(hcm)
+	}
+	if err := e.patched(model.RawRoutes, rc); err != nil {
+		return nil, err
 	}
 	e.setRoutes(hcm, rc)
 	harden(hcm, at)

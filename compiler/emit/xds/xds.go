@@ -28,6 +28,8 @@ type Options struct {
 	// Static makes resources for a bootstrap that has no ADS: routes and
 	// endpoints are inline, the trust bundle comes from meshc-agent.
 	Static bool
+	// Patched, unless nil, is told of the raw patches as they are merged.
+	Patched Patched
 }
 
 // Resources of one proxy, each list sorted by name.
@@ -88,6 +90,9 @@ func (e *emitter) run() error {
 		err = e.grpc()
 	default:
 		err = fmt.Errorf("unknown role %q", w.Role)
+	}
+	if err == nil {
+		err = e.patchAll()
 	}
 	if err == nil {
 		err = e.validate()
