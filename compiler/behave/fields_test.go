@@ -85,7 +85,7 @@ var considered = map[reflect.Type]string{
 	reflect.TypeFor[model.JWKS]():             "External Port Path Cache File",
 	reflect.TypeFor[model.TokenPlace]():       "Source Name Prefix",
 	reflect.TypeFor[model.ClaimHeader]():      "Header Claim",
-	reflect.TypeFor[model.Mirror]():           "Version BasisPoints Origin",
+	reflect.TypeFor[model.Mirror]():           "Service Host Port Version BasisPoints Origin",
 	reflect.TypeFor[model.CORS]():             "Origins Methods Headers ExposeHeaders MaxAge HasMaxAge Credentials Origin",
 	reflect.TypeFor[model.Via]():              "Gateway SPIFFEID Origin",
 }

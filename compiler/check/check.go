@@ -29,6 +29,7 @@ var intentPasses = []func(*overIntent){
 	(*overIntent).protocols,   // retries that calls of gRPC would get
 	(*overIntent).routes,      // destinations, weights, ports, order constraints
 	(*overIntent).routeFrom,   // callers that have a route
+	(*overIntent).copyLoops,   // copies that are not copied again
 	(*overIntent).matches,     // conditions that a proxy can evaluate
 	(*overIntent).headers,     // header changes that a proxy may make
 	(*overIntent).resilience,  // durations, retries and their arithmetic

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/meshc/meshc/compiler/answer"
@@ -79,6 +80,11 @@ func (c *overModel) callers() map[model.Ref][]caller {
 	for _, s := range c.mesh.Services {
 		for _, used := range s.Uses {
 			out[used] = append(out[used], caller{"service " + s.Ref.String(), s.SPIFFEID})
+		}
+		for _, m := range c.mesh.CopiesOf(s) {
+			if !slices.Contains(s.Uses, m.Service) {
+				out[m.Service] = append(out[m.Service], caller{"service " + s.Ref.String(), s.SPIFFEID})
+			}
 		}
 		if asked := model.LimitServer(s.RateLimits); asked != nil {
 			out[asked.Service] = append(out[asked.Service], caller{"service " + s.Ref.String(), s.SPIFFEID})

@@ -41,6 +41,7 @@ func (c *overIntent) callers() {
 		}
 	}
 	c.limitCallers(declared)
+	c.copyCallers(declared)
 	c.idleCallers(declared)
 }
 

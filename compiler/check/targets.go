@@ -134,6 +134,15 @@ func (t *targets) readCallers() {
 			t.callers[to] = append(t.callers[to], by)
 		}
 	}
+	for _, m := range t.copyings() {
+		for _, from := range m.from {
+			if s := t.scope.Service(from); s != nil {
+				t.callers[m.to] = append(t.callers[m.to], t.ofService(s))
+			} else if g := t.scope.Gateway(from); g != nil {
+				t.callers[m.to] = append(t.callers[m.to], t.ofGateway(g))
+			}
+		}
+	}
 	for _, g := range t.mesh.Gateways {
 		by := t.ofGateway(g)
 		if g.Security != nil && g.Security.Authorizer != nil {

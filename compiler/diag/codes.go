@@ -75,6 +75,8 @@ const (
 	BadCORS             Code = "MSH2062" // what browsers would not heed, or nobody should say
 	BadUpgrade          Code = "MSH2063" // an upgrade where there is none
 	BadSticky           Code = "MSH2064" // a key that keeps nothing together
+	BadMirrorTarget     Code = "MSH2080" // a mirror to where no copies can go
+	MirrorLoop          Code = "MSH2081" // copies that are copied again
 
 	UnknownCaller      Code = "MSH3001" // allow.from names no service
 	SharedAccount      Code = "MSH3002" // two services, one identity

@@ -2,9 +2,12 @@ package intent
 
 import "github.com/meshc/meshc/compiler/diag"
 
-// Mirror copies requests to a version. Percent is the literal as written.
+// Mirror copies requests to a version of the route's own service, or of To.
+// Percent is the literal as written.
 type Mirror struct {
-	Version Value[string]
+	To      *Value[string]
+	Port    *Value[string]
+	Version *Value[string]
 	Percent Value[string]
 	At      diag.Range
 }

@@ -3,7 +3,10 @@ package load
 import "github.com/meshc/meshc/compiler/intent"
 
 func (c cursor) mirror() *intent.Mirror {
-	return &intent.Mirror{Version: c.required("version").text(), Percent: c.required("percent").decimal(), At: c.label()}
+	return &intent.Mirror{
+		To: c.optionalText("to"), Port: c.optionalText("port"), Version: c.optionalText("version"),
+		Percent: c.required("percent").decimal(), At: c.label(),
+	}
 }
 
 func (c cursor) sticky() *intent.Sticky {

@@ -38,6 +38,7 @@ func (l *lowering) callers() map[model.Ref][]string {
 		}
 	}
 	l.askers(callers)
+	l.copiers(callers)
 	for _, g := range l.intent.Gateways {
 		if g.Security != nil && g.Security.Authorizer != nil {
 			to := literal.Ref(g.Security.Authorizer.Service.V, scope.GatewayRef(g).Namespace)

@@ -1,8 +1,6 @@
 package lower
 
 import (
-	"cmp"
-	"slices"
 	"strings"
 
 	"github.com/meshc/meshc/compiler/intent"
@@ -20,15 +18,6 @@ func sticky(k *intent.Sticky) *model.HashKey {
 		return &model.HashKey{From: model.HashHeader, Name: strings.ToLower(k.Header.V), Origin: k.At}
 	}
 	return &model.HashKey{From: model.HashSourceIP, Origin: k.At}
-}
-
-func mirrors(list []*intent.Mirror) []model.Mirror {
-	var out []model.Mirror
-	for _, m := range list {
-		out = append(out, model.Mirror{Version: m.Version.V, BasisPoints: percent(m.Percent), Origin: m.At})
-	}
-	slices.SortStableFunc(out, func(a, b model.Mirror) int { return cmp.Compare(a.Version, b.Version) })
-	return out
 }
 
 func cors(p *intent.CORS) *model.CORS {

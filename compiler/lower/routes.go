@@ -59,7 +59,7 @@ func (l *lowering) route(s *intent.Service, r *intent.Route) *model.Route {
 		IdleTimeout:     durationOr(r.IdleTimeout, 0),
 		Hash:            hashKeys(r.Hash),
 		Sticky:          sticky(r.Sticky),
-		Mirror:          mirrors(r.Mirror),
+		Mirror:          l.mirrors(s, r),
 		Upgrades:        sortedTexts(r.Upgrades),
 		CORS:            cors(r.CORS),
 		Retry:           retry(r.Retries),

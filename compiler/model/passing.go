@@ -6,13 +6,6 @@ import (
 	"time"
 )
 
-// Mirror copies a share of requests to a version.
-type Mirror struct {
-	Version     string
-	BasisPoints uint32
-	Origin      Origin
-}
-
 // CORS is what browsers are told about pages of other origins.
 type CORS struct {
 	Origins       []NamedMatch // any-of; without names
@@ -33,7 +26,7 @@ func (r *Route) Passing() []Setting {
 		out = append(out, Setting{"sticky", k.String(), k.Origin})
 	}
 	for _, m := range r.Mirror {
-		out = append(out, Setting{"mirror[" + m.Version + "]", Hundredths(m.BasisPoints) + " %", m.Origin})
+		out = append(out, Setting{"mirror[" + m.Target() + "]", Hundredths(m.BasisPoints) + " %", m.Origin})
 	}
 	if len(r.Upgrades) > 0 {
 		out = append(out, Setting{"upgrades", strings.Join(r.Upgrades, ", "), r.Origin})

@@ -41,6 +41,22 @@ func (m *Mesh) validateService(s *Service) error {
 		if err := s.validateRoute(r); err != nil {
 			return fmt.Errorf("service %s: %w", s.Ref, err)
 		}
+		if err := m.validateCopies(r); err != nil {
+			return fmt.Errorf("service %s: %w", s.Ref, err)
+		}
+	}
+	return nil
+}
+
+func (m *Mesh) validateCopies(r *Route) error {
+	for _, c := range r.Mirror {
+		if !c.Elsewhere() {
+			continue
+		}
+		s := m.Service(c.Service)
+		if s == nil || s.Host != c.Host || s.Port(c.Port) == nil || s.Version(c.Version) == nil {
+			return fmt.Errorf("route %q copies to unknown %s", r.Name, c.Target())
+		}
 	}
 	return nil
 }
@@ -58,7 +74,7 @@ func (s *Service) validateRoute(r *Route) error {
 		return nil
 	}
 	for _, m := range r.Mirror {
-		if s.Version(m.Version) == nil {
+		if !m.Elsewhere() && s.Version(m.Version) == nil {
 			return fmt.Errorf("route %q copies to unknown version %q", r.Name, m.Version)
 		}
 	}
@@ -106,6 +122,9 @@ func (m *Mesh) validateGatewayRoute(r *GatewayRoute) error {
 		return fmt.Errorf("route %q holds no rule", r.Name)
 	case s.Port(r.Port) == nil:
 		return fmt.Errorf("route %q goes to unknown port %d of %s", r.Name, r.Port, r.Service)
+	}
+	if err := m.validateCopies(r.Route); err != nil {
+		return err
 	}
 	return s.validateRoute(r.Route)
 }

@@ -212,7 +212,7 @@ func wrongText(s *site, _ []*site) []*mutant {
 // references are fields that name something else, by the end of their names.
 var references = []string{
 	"service.*.routes.*.port", ".faults.*.on", ".before.[]", ".after.[]", "gateway.*.routes.*.listener", "gateway.*.routes.*.port", "gateway.*.routes.*.to",
-	".allow.[].from.[]", ".deny.[].from.[]", ".notFrom.[]", ".namespaces.[]", ".mirror.[].version", ".traffic.health.port", "external.*.tls.ports.[]", ".ports.[]",
+	".allow.[].from.[]", ".deny.[].from.[]", ".notFrom.[]", ".namespaces.[]", ".mirror.[].version", ".mirror.[].to", ".mirror.[].port", ".traffic.health.port", "external.*.tls.ports.[]", ".ports.[]",
 }
 
 // wrongReference gives names of nothing.

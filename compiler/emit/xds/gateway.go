@@ -28,6 +28,9 @@ func (e *emitter) gateway() error {
 	if err := e.gatewayClusters(g); err != nil {
 		return err
 	}
+	if err := e.copyClusters(g.Copies()); err != nil {
+		return err
+	}
 	if err := e.limitServer(g.RateLimits); err != nil {
 		return err
 	}

@@ -46,6 +46,7 @@ func visible(m *model.Mesh, self *model.Workload) map[model.Ref]bool {
 		for _, k := range model.KeySources(s.JWT) {
 			out[k.External] = true
 		}
+		copied(out, m.CopiesOf(s))
 	}
 	if asked := asksForLimits(m, self); asked != nil {
 		out[asked.Service] = true
@@ -60,6 +61,7 @@ func visible(m *model.Mesh, self *model.Workload) map[model.Ref]bool {
 		for _, x := range m.Behind(g.Ref) {
 			out[x.Ref] = true
 		}
+		copied(out, g.Copies())
 		for _, l := range g.Listeners {
 			for _, h := range l.Hosts {
 				for _, r := range h.Routes {
@@ -76,6 +78,12 @@ func visible(m *model.Mesh, self *model.Workload) map[model.Ref]bool {
 		}
 	}
 	return out
+}
+
+func copied(services map[model.Ref]bool, list []model.Mirror) {
+	for _, m := range list {
+		services[m.Service] = true
+	}
 }
 
 // asksForLimits is whom the proxy of self asks for limits; nil for nobody.

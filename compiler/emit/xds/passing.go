@@ -22,7 +22,7 @@ const corsFilter = "envoy.filters.http.cors"
 func setPassing(out *routev3.RouteAction, s *model.Service, r *model.Route, port uint16) {
 	for _, m := range r.Mirror {
 		out.RequestMirrorPolicies = append(out.RequestMirrorPolicies, &routev3.RouteAction_RequestMirrorPolicy{
-			Cluster: model.ClusterName(port, m.Version, s.Host),
+			Cluster: m.Cluster(s, port),
 			RuntimeFraction: &corev3.RuntimeFractionalPercent{DefaultValue: &typev3.FractionalPercent{
 				Numerator: m.BasisPoints * 100, Denominator: typev3.FractionalPercent_MILLION,
 			}},

@@ -24,6 +24,9 @@ func (e *emitter) sidecar() error {
 			return err
 		}
 	}
+	if err := e.copyClusters(e.mesh.CopiesOf(s)); err != nil {
+		return err
+	}
 	if err := e.limitServer(s.RateLimits); err != nil {
 		return err
 	}

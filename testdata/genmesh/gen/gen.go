@@ -60,6 +60,7 @@ func generate(seed uint64, k kind) *Generated {
 	m.writeExternal()
 	m.writeStore()
 	m.writeTokens()
+	m.writeCopies()
 	if m.gateway {
 		m.writeGateway()
 	}
