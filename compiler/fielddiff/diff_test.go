@@ -37,7 +37,7 @@ func full() *model.Mesh {
 	route := &model.Route{
 		Name: "rest", Ports: []uint16{80}, Match: []model.Match{match},
 		Split:  []model.Split{{Version: "v1", BasisPoints: 9000, Origin: line(6)}, {Version: "v2", BasisPoints: 1000, Origin: line(7)}},
-		Sticky: &model.HashKey{From: model.HashHeader, Name: "u", Origin: line(9)}, Mirror: []model.Mirror{{Version: "v2", BasisPoints: 100, Origin: line(9)}},
+		Sticky: &model.HashKey{From: model.HashHeader, Name: "u", Origin: line(9)}, Mirror: []model.Mirror{{Service: model.Ref{Namespace: "default", Name: "b"}, Host: "b", Port: 80, Version: "v2", BasisPoints: 100, Origin: line(9)}},
 		Upgrades: []string{"websocket"},
 		CORS: &model.CORS{
 			Origins: []model.NamedMatch{{Kind: model.Exact, Value: "https://a"}}, Methods: []string{"GET"}, Headers: []string{"x"}, ExposeHeaders: []string{"y"},

@@ -26,7 +26,11 @@ func (r *Route) Passing() []Setting {
 		out = append(out, Setting{"sticky", k.String(), k.Origin})
 	}
 	for _, m := range r.Mirror {
-		out = append(out, Setting{"mirror[" + m.Target() + "]", Hundredths(m.BasisPoints) + " %", m.Origin})
+		share := Hundredths(m.BasisPoints) + " %"
+		if m.Elsewhere() {
+			share += " to " + m.Host
+		}
+		out = append(out, Setting{"mirror[" + m.Target() + "]", share, m.Origin})
 	}
 	if len(r.Upgrades) > 0 {
 		out = append(out, Setting{"upgrades", strings.Join(r.Upgrades, ", "), r.Origin})
