@@ -1,7 +1,7 @@
 // Command benchcompile measures what vetting and compiling a mesh costs beside
 // stock cue on the same tree: CPU time, wall time and peak resident memory for
-// several sizes, the exponent of growth, and a change of one service with a
-// cache. Raw output is kept below docs/evidence/bench-compile.
+// several sizes, the exponent of growth, and a change of one service: from a
+// process that has a cache only, and in a session. Raw output is kept below docs/evidence/bench-compile.
 package main
 
 import (
@@ -18,14 +18,22 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/meshc/meshc/compiler/load"
 )
 
 func main() {
+	load.MaybeRunChild()
 	sizes := flag.String("services", "100,1000,10000", "sizes, separated by commas")
 	evidence := flag.String("evidence", "docs/evidence/bench-compile", "directory for the raw output")
+	dir := flag.String("session", "", "measure a session on the mesh in this directory, in this process, and print it as JSON")
 	flag.Parse()
 	b := &bench{}
-	if err := b.run(strings.Split(*sizes, ","), *evidence); err != nil {
+	run := func() error { return b.run(strings.Split(*sizes, ","), *evidence) }
+	if *dir != "" {
+		run = func() error { return runSession(*dir) }
+	}
+	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "benchcompile:", err)
 		os.Exit(1)
 	}
@@ -36,6 +44,7 @@ type bench struct {
 	dir    string
 	raw    strings.Builder
 	points map[string][]point // by command
+	order  []string           // of commands
 }
 
 // point is one measurement. The memory is that of the largest process.
@@ -92,24 +101,37 @@ func (b *bench) size(n int) error {
 			return err
 		}
 	}
-	if err := change(tree); err != nil {
+	if err := change(tree, true); err != nil {
 		return err
 	}
-	return b.measure(n, "meshc compile, one change", tree, meshc, "compile", ".", "--out", out, "--cache", kept)
+	if err := b.measure(n, "meshc compile, one change", tree, meshc, "compile", ".", "--out", out, "--cache", kept); err != nil {
+		return err
+	}
+	if err := change(tree, false); err != nil {
+		return err
+	}
+	if err := b.measure(n, "meshc vet, one change", tree, meshc, "vet", ".", "--cache", kept); err != nil {
+		return err
+	}
+	return b.session(n, tree)
 }
 
 func (b *bench) path(what string, n int) string {
 	return filepath.Join(b.dir, what+strconv.Itoa(n))
 }
 
-// change gives one service another timeout.
-func change(tree string) error {
+// change gives one service another timeout, or its own again.
+func change(tree string, another bool) error {
+	from, to := []byte(`timeout: "5s"`), []byte(`timeout: "6s"`)
+	if !another {
+		from, to = to, from
+	}
 	name := filepath.Join(tree, "prod", "team-0000", "svc-00002.cue")
 	text, err := os.ReadFile(name)
 	if err != nil {
 		return err
 	}
-	changed := bytes.Replace(text, []byte(`timeout: "5s"`), []byte(`timeout: "6s"`), 1)
+	changed := bytes.Replace(text, from, to, 1)
 	if bytes.Equal(text, changed) {
 		return fmt.Errorf("%s has no timeout to change", name)
 	}
@@ -131,14 +153,21 @@ func (b *bench) measure(n int, name, dir string, args ...string) error {
 	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
 		p.rss = usage.Maxrss << 10
 	}
-	b.points[name] = append(b.points[name], p)
-	b.say("%-10d %-28s %9.2f %9.2f %9d", n, name, p.wall.Seconds(), p.cpu.Seconds(), p.rss>>20)
+	b.add(name, p)
 	return nil
+}
+
+func (b *bench) add(name string, p point) {
+	if b.points[name] == nil {
+		b.order = append(b.order, name)
+	}
+	b.points[name] = append(b.points[name], p)
+	b.say("%-10d %-28s %9.3f %9.3f %9d", p.services, name, p.wall.Seconds(), p.cpu.Seconds(), p.rss>>20)
 }
 
 // exponents fits CPU time to services^e by least squares of the logarithms.
 func (b *bench) exponents() {
-	for _, name := range []string{"cue vet -c ./...", "cue export ./...", "meshc vet", "meshc compile"} {
+	for _, name := range b.order {
 		points := b.points[name]
 		if len(points) < 2 {
 			continue

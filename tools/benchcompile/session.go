@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"syscall"
+	"time"
+
+	"github.com/meshc/meshc/compiler"
+)
+
+// warm is what a session takes for the second state of a mesh, as the process
+// that holds it reports it.
+type warm struct {
+	First, Same, Change sample
+	RSS                 int64 // bytes, the most
+}
+
+// sample is one compile.
+type sample struct{ Wall, CPU time.Duration }
+
+// sessionRuns is how often a change is made; the fastest is taken, since what
+// else the machine does only adds.
+const sessionRuns = 5
+
+// runSession compiles the mesh in dir again and again in one process: from
+// nothing, the same again, and with one service changed. It prints a warm.
+func runSession(dir string) error {
+	var out warm
+	session := new(compiler.Session)
+	compile := func() (sample, error) {
+		start, before := time.Now(), cpuTime()
+		res, err := session.Compile(context.Background(), os.DirFS(dir), compiler.Options{Now: time.Now()})
+		if err == nil && res.Model == nil {
+			err = errors.New("the mesh is not sound")
+		}
+		return sample{time.Since(start), cpuTime() - before}, err
+	}
+	var err error
+	if out.First, err = compile(); err != nil {
+		return err
+	}
+	for i := range sessionRuns {
+		same, err := compile()
+		if err != nil {
+			return err
+		}
+		if err := change(dir, i%2 == 0); err != nil {
+			return err
+		}
+		changed, err := compile()
+		if err != nil {
+			return err
+		}
+		if i == 0 || same.CPU < out.Same.CPU {
+			out.Same = same
+		}
+		if i == 0 || changed.CPU < out.Change.CPU {
+			out.Change = changed
+		}
+	}
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		return err
+	}
+	out.RSS = usage.Maxrss << 10
+	return json.NewEncoder(os.Stdout).Encode(out)
+}
+
+// cpuTime is what this process and its children have taken.
+func cpuTime() time.Duration {
+	var total time.Duration
+	for _, who := range []int{syscall.RUSAGE_SELF, syscall.RUSAGE_CHILDREN} {
+		var u syscall.Rusage
+		if syscall.Getrusage(who, &u) == nil {
+			total += time.Duration(u.Utime.Nano() + u.Stime.Nano())
+		}
+	}
+	return total
+}
+
+// session measures a session on a mesh in a process of its own.
+func (b *bench) session(n int, tree string) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command(self, "-session", tree)
+	cmd.Stderr = os.Stderr
+	raw, err := cmd.Output()
+	if err != nil {
+		return fmt.Errorf("session on %d services: %w", n, err)
+	}
+	var w warm
+	if err := json.Unmarshal(raw, &w); err != nil {
+		return fmt.Errorf("session on %d services: %w", n, err)
+	}
+	for _, s := range []struct {
+		name string
+		sample
+	}{{"session, first", w.First}, {"session, nothing changed", w.Same}, {"session, one change", w.Change}} {
+		b.add(s.name, point{services: n, wall: s.Wall, cpu: s.CPU, rss: w.RSS})
+	}
+	return nil
+}
