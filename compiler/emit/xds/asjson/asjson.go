@@ -5,9 +5,11 @@ package asjson
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 
 	"google.golang.org/protobuf/encoding/protojson"
@@ -29,6 +31,7 @@ func Append(out []byte, m proto.Message, prefix int) ([]byte, error) {
 type writer struct {
 	out    []byte
 	prefix int
+	there  []present // the fields of the messages that are being written, one in the other
 }
 
 // spaces are what a line begins with; deeper lines take the slow way.
@@ -80,19 +83,31 @@ func (w *writer) message(m protoreflect.Message, level int, typeURL string) erro
 			return err
 		}
 	}
-	for i := range p.fields {
-		f := &p.fields[i]
-		if !m.Has(f.desc) {
-			continue
-		}
+	from := len(w.there)
+	m.Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		w.there = append(w.there, present{fd, v, fd.Index()})
+		return true
+	})
+	// Range has no order; in what it gives few fields are out of theirs.
+	slices.SortFunc(w.there[from:], func(a, b present) int { return cmp.Compare(a.index, b.index) })
+	for i := from; i < len(w.there); i++ {
+		f := w.there[i]
 		first = w.member(first, level+1)
-		w.out = append(w.out, f.name...)
-		if err := w.value(f.desc, m.Get(f.desc), level+1); err != nil {
+		w.out = append(w.out, p.names[f.index]...)
+		if err := w.value(f.desc, f.value, level+1); err != nil {
 			return fmt.Errorf("%s: %w", f.desc.FullName(), err)
 		}
 	}
+	w.there = w.there[:from]
 	w.end('}', first, level)
 	return nil
+}
+
+// present is a field that a message has.
+type present struct {
+	desc  protoreflect.FieldDescriptor
+	value protoreflect.Value
+	index int // among the fields of its message
 }
 
 // any writes what an Any holds. As protojson, it has to know the type.
@@ -206,14 +221,9 @@ const anyName protoreflect.FullName = "google.protobuf.Any"
 
 // plan is how messages of one type are written.
 type plan struct {
-	fields  []field
-	special bool // has a form of its own in JSON
-	own     form // that form; nil: the slow way knows it
-}
-
-type field struct {
-	desc protoreflect.FieldDescriptor
-	name []byte // quoted, with the colon
+	names   [][]byte // by index of the field: quoted, with the colon
+	special bool     // has a form of its own in JSON
+	own     form     // that form; nil: the slow way knows it
 }
 
 var plans sync.Map // protoreflect.MessageDescriptor → *plan
@@ -229,7 +239,7 @@ func planOf(d protoreflect.MessageDescriptor) *plan {
 	}
 	for i := range fields.Len() {
 		fd := fields.Get(i)
-		p.fields = append(p.fields, field{fd, []byte(`"` + fd.TextName() + `": `)})
+		p.names = append(p.names, []byte(`"`+fd.TextName()+`": `))
 	}
 	// Extensions would come after the fields, and maps with other keys in an
 	// order of their own.

@@ -5,8 +5,10 @@
 package valid
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -83,16 +85,30 @@ func (j *judge) message(m protoreflect.Message) {
 			j.found = append(j.found, j.at(err))
 		}
 	}
-	for _, fd := range p.fields {
-		if !m.Has(fd) {
-			continue
+	if !p.below {
+		return
+	}
+	var there []present
+	m.Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		if !fd.IsExtension() && p.fields[fd.Index()] {
+			there = append(there, present{fd, v})
 		}
-		eachValue(fd, m.Get(fd), func(sub protoreflect.Message, key any) {
-			j.path = append(j.path, step{fd, key})
+		return true
+	})
+	slices.SortFunc(there, func(a, b present) int { return cmp.Compare(a.field.Index(), b.field.Index()) })
+	for _, f := range there {
+		eachValue(f.field, f.value, func(sub protoreflect.Message, key any) {
+			j.path = append(j.path, step{f.field, key})
 			j.message(sub)
 			j.path = j.path[:len(j.path)-1]
 		})
 	}
+}
+
+// present is a field that a message has.
+type present struct {
+	field protoreflect.FieldDescriptor
+	value protoreflect.Value
 }
 
 // at says where the judge is.
@@ -144,7 +160,8 @@ type rule func(proto.Message) []error
 // fields below which there are types that have one.
 type plan struct {
 	rule   rule
-	fields []protoreflect.FieldDescriptor
+	fields []bool // by index
+	below  bool   // some field is one of these
 }
 
 var plans sync.Map // of *plan by protoreflect.MessageDescriptor
@@ -153,11 +170,11 @@ func planOf(d protoreflect.MessageDescriptor) *plan {
 	if known, ok := plans.Load(d); ok {
 		return known.(*plan)
 	}
-	p := &plan{rule: rules[d.FullName()]}
+	p := &plan{rule: rules[d.FullName()], fields: make([]bool, d.Fields().Len())}
 	for i := range d.Fields().Len() {
 		fd := d.Fields().Get(i)
 		if sub := elementOf(fd); sub != nil && leadsToRule(sub, map[protoreflect.FullName]bool{}) {
-			p.fields = append(p.fields, fd)
+			p.fields[i], p.below = true, true
 		}
 	}
 	plans.Store(d, p)
