@@ -276,6 +276,8 @@ func TestTokens(t *testing.T) {
 
 		{"the first of several", "several", "GET", "/", x.one.bearer(map[string]any{"sub": "ann"}), 200, "x-one=ann"},
 		{"the second of several", "several", "GET", "/", x.two.bearer(map[string]any{"sub": "bob"}), 200, "x-two=bob"},
+		{"the first of several, and a claim of the second forged", "several", "GET", "/", append(x.one.bearer(map[string]any{"sub": "ann"}), "x-two: root"), 200, "x-two="},
+		{"the second of several, and a claim of the first forged", "several", "GET", "/", append(x.two.bearer(map[string]any{"sub": "bob"}), "x-one: root"), 200, "x-one="},
 		{"none of several", "several", "GET", "/", nil, 401, ""},
 		{"a bad one of several", "several", "GET", "/", x.two.bearer(past), 401, ""},
 
