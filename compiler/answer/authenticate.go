@@ -1,6 +1,8 @@
 package answer
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"slices"
 	"strings"
 
@@ -59,7 +61,7 @@ func Authenticate(providers []model.JWT, public []model.Rule, r *Request) *Authe
 	return &Authentication{Why: "it has no valid token of " + strings.Join(required, " or "), At: at}
 }
 
-// authenticated notes what becomes of tokens, and ends a request that by, who
+// authenticated notes what becomes of tokens, puts claims into headers, and ends a request that by, who
 // looks at them, answers with 401.
 func (a *asking) authenticated(providers []model.JWT, public []model.Rule, r *Request, by string) bool {
 	said := Authenticate(providers, public, r)
@@ -69,8 +71,44 @@ func (a *asking) authenticated(providers []model.JWT, public []model.Rule, r *Re
 	a.out.Authentication = said
 	if !said.Passed {
 		a.end(Unknown, said.Why+"; "+by+" answers 401")
+		return false
 	}
-	return said.Passed
+	r.Headers = claimed(r, providers)
+	return true
+}
+
+// claimed are a request's headers once its tokens are verified: under the names
+// of claimHeaders there is what the claims are, and nothing else.
+func claimed(r *Request, providers []model.JWT) []model.Header {
+	names := model.ClaimHeaderNames(providers)
+	if len(names) == 0 {
+		return r.Headers
+	}
+	out := slices.DeleteFunc(slices.Clone(r.Headers), func(h model.Header) bool { return slices.Contains(names, strings.ToLower(h.Name)) })
+	for i := range providers {
+		for _, h := range providers[i].ClaimHeaders {
+			if values := r.Claim(model.ClaimName(providers[i].Name, h.Claim)); len(values) > 0 {
+				out = append(out, model.Header{Name: h.Header, Value: claimText(h.Claim, values)})
+			}
+		}
+	}
+	return out
+}
+
+// claimText is how Envoy writes a claim: a list as its JSON in base64, but for
+// "scope", which is a text.
+func claimText(claim string, values []string) string {
+	if len(values) == 1 {
+		return values[0]
+	}
+	if claim == "scope" {
+		return strings.Join(values, " ")
+	}
+	list, err := json.Marshal(values)
+	if err != nil {
+		return ""
+	}
+	return base64.StdEncoding.EncodeToString(list)
 }
 
 // takenOut is what is left of claims behind a gateway, which takes tokens out.

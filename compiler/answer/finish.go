@@ -43,7 +43,7 @@ func (a *asking) finish(s *model.Service, port uint16, rule *model.Route) {
 		a.end(Denied, fmt.Sprintf("%s; the server's proxy answers 403", a.out.Authorization.Rule))
 		return
 	}
-	a.limited(s.RateLimits, "", a.arriving(rule))
+	a.limited(s.RateLimits, "", arriving)
 	a.end(Allowed, fmt.Sprintf("route %q takes it to %s", rule.Name, splitText(rule.Split)))
 }
 

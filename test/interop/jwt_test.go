@@ -174,7 +174,9 @@ func startTokens(t *testing.T, text string) *tokens {
 		"mesh.cue":           {Data: []byte("package mesh\n\nimport m \"meshc.dev/mesh\"\n\nmesh: m.#Config\nservice: m.#Services\ngateway: m.#Gateways\nexternal: m.#Externals\n")},
 		"a.cue":              {Data: []byte(text)},
 	}))
-	x.mesh.External(ref("keys")).Endpoints = []string{addr}
+	if keys := x.mesh.External(ref("keys")); keys != nil {
+		keys.Endpoints = []string{addr}
+	}
 	return x
 }
 

@@ -115,6 +115,10 @@ func TestFaultsEnd(t *testing.T) {
 	if got := xds.NextExpiry(m, end); !got.IsZero() {
 		t.Errorf("after the last end, next expiry %v", got)
 	}
+	m.Externals = []*model.External{{TLS: &model.ExternalTLS{Insecure: &model.Insecure{Until: end.Add(time.Hour)}}}}
+	if got := xds.NextExpiry(m, end); !got.Equal(end.Add(time.Hour)) {
+		t.Errorf("a certificate is verified again, next expiry %v", got)
+	}
 }
 
 func TestHeaderValuesAreLiteral(t *testing.T) {

@@ -60,8 +60,9 @@ func percentage(basisPoints uint32) *typev3.FractionalPercent {
 	}
 }
 
-// NextExpiry gives the earliest end after now of a fault in m, when what Emit
-// gives changes without a commit; the zero Time when there is none.
+// NextExpiry gives the earliest end after now of a fault in m, or of a certificate
+// that is not verified, when what Emit gives changes without a commit; the zero
+// Time when there is none.
 func NextExpiry(m *model.Mesh, now time.Time) time.Time {
 	var next time.Time
 	consider := func(until time.Time) {
@@ -72,6 +73,11 @@ func NextExpiry(m *model.Mesh, now time.Time) time.Time {
 	for r := range allRoutes(m) {
 		for _, f := range r.Faults() {
 			consider(f.Until)
+		}
+	}
+	for _, x := range m.Externals {
+		if x.TLS != nil && x.TLS.Insecure != nil {
+			consider(x.TLS.Insecure.Until)
 		}
 	}
 	return next

@@ -68,7 +68,9 @@ func (e *emitter) connectionManager(at side, speaks hcmv3.HttpConnectionManager_
 	if at == edgeSide {
 		// No peer is trusted for being on a private address.
 		hcm.InternalAddressConfig = &hcmv3.HttpConnectionManager_InternalAddressConfig{}
-		e.setGateway(hcm)
+		if err := e.setGateway(hcm); err != nil {
+			return nil, err
+		}
 	}
 	if err := e.patched(model.RawRoutes, rc); err != nil {
 		return nil, err
@@ -84,20 +86,21 @@ func (e *emitter) connectionManager(at side, speaks hcmv3.HttpConnectionManager_
 
 // setGateway says whom the gateway believes, and replaces the built-in bounds by
 // those that it writes.
-func (e *emitter) setGateway(hcm *hcmv3.HttpConnectionManager) {
+func (e *emitter) setGateway(hcm *hcmv3.HttpConnectionManager) error {
 	g := e.mesh.Gateway(e.self.Service)
 	if g == nil {
-		return
+		return nil
 	}
 	hcm.XffNumTrustedHops = g.TrustedHops
-	if !g.Timeouts.Written() {
-		return
+	if err := claimsOnly(hcm, g.JWT); err != nil || !g.Timeouts.Written() {
+		return err
 	}
 	hcm.RequestHeadersTimeout = duration(g.Timeouts.RequestHeaders)
 	hcm.CommonHttpProtocolOptions.IdleTimeout = duration(g.Timeouts.Idle)
 	if g.Timeouts.MaxConnection > 0 {
 		hcm.CommonHttpProtocolOptions.MaxConnectionDuration = duration(g.Timeouts.MaxConnection)
 	}
+	return nil
 }
 
 // setRoutes refers to rc by RDS, or holds it in a static bootstrap.

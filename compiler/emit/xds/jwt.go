@@ -7,10 +7,12 @@ import (
 	"strconv"
 	"time"
 
+	mutationv3 "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	jwtv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/jwt_authn/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	earlyv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/http/early_header_mutation/header_mutation/v3"
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/meshc/meshc/compiler/model"
@@ -189,20 +191,46 @@ func (e *emitter) hasCluster(name string) bool {
 	return e.parts != nil && slices.ContainsFunc(e.parts.clusters, func(f fragment) bool { return f.name == name })
 }
 
-// routesByClaims says that a route of a listener asks for claims, so that it is
-// chosen anew when they are known.
+// routesByClaims says that a route of a listener asks for claims, or for the
+// headers they are put in, so that it is chosen anew when they are known.
 func routesByClaims(g *model.Gateway, port uint16) bool {
+	headers := model.ClaimHeaderNames(g.JWT)
+	asks := func(m model.Match) bool {
+		return len(m.Claims) > 0 || slices.ContainsFunc(m.Headers, func(h model.NamedMatch) bool { return slices.Contains(headers, h.Name) })
+	}
 	for _, l := range g.Listeners {
 		if l.Port != port {
 			continue
 		}
 		for _, h := range l.Hosts {
 			for _, r := range h.Routes {
-				if slices.ContainsFunc(r.Route.Match, func(m model.Match) bool { return len(m.Claims) > 0 }) {
-					return true
+				for _, v := range r.Route.Variants() {
+					if slices.ContainsFunc(v.Match, asks) {
+						return true
+					}
 				}
 			}
 		}
 	}
 	return false
+}
+
+// claimsOnly takes out what clients say under the names of headers that claims
+// are put in before a route is chosen: the filter of tokens does so too late, and
+// only where a token of their provider is looked for.
+func claimsOnly(hcm *hcmv3.HttpConnectionManager, providers []model.JWT) error {
+	names := model.ClaimHeaderNames(providers)
+	if len(names) == 0 {
+		return nil
+	}
+	out := &earlyv3.HeaderMutation{}
+	for _, name := range names {
+		out.Mutations = append(out.Mutations, &mutationv3.HeaderMutation{Action: &mutationv3.HeaderMutation_Remove{Remove: name}})
+	}
+	packed, err := toAny(out)
+	if err != nil {
+		return err
+	}
+	hcm.EarlyHeaderMutationExtensions = []*corev3.TypedExtensionConfig{{Name: "envoy.http.early_header_mutation.header_mutation", TypedConfig: packed}}
+	return nil
 }
