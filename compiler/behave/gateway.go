@@ -44,7 +44,7 @@ func gatewayTable(m *model.Mesh, g *model.Gateway, port uint16) table {
 			for _, variant := range r.Route.ForCaller(g.Ref).Variants() {
 				some := *r
 				some.Route = variant
-				through := throughGateway(m, g, &some, reach.All(here, reach.OfMatches(variant.Match)))
+				through := throughGateway(m, g, &some, reach.All(here, reach.OfMatches(model.OfClaims(g.JWT, variant.Match))))
 				out.rules = append(out.rules, limited(through, ofRoute(g.RateLimits, r.Name), true, asSent)...)
 			}
 		}

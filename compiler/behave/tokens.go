@@ -64,9 +64,9 @@ func tokenClass(name string) func(before, after string) Class {
 	setting, _, _ = strings.Cut(setting, ".")
 	return func(before, after string) Class {
 		switch {
-		case name == "public":
+		case name == "public" || setting == "claimHeaders": // routes and applications go by such headers
 			return Expose
-		case setting == "clockSkew" || setting == "forward" || setting == "claimHeaders":
+		case setting == "clockSkew" || setting == "forward":
 			return Tune
 		case before == "" || setting == "required" && after == "true":
 			return Harden

@@ -59,18 +59,6 @@ func (p TokenPlace) String() string {
 // ClaimHeader is a header that a request goes on with, and the claim it holds.
 type ClaimHeader struct{ Header, Claim string }
 
-// ClaimHeaderNames are the headers that claims are put in, sorted.
-func ClaimHeaderNames(list []JWT) []string {
-	var out []string
-	for i := range list {
-		for _, h := range list[i].ClaimHeaders {
-			out = append(out, h.Header)
-		}
-	}
-	slices.Sort(out)
-	return out
-}
-
 // ClaimPath gives the names that lead to a claim, from the outermost object: a
 // JSON Pointer (RFC 6901) when it begins with "/", else one name as it is.
 func ClaimPath(claim string) []string {
