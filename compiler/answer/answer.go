@@ -49,6 +49,8 @@ type Answer struct {
 
 	Asked []Asked `json:"asked,omitempty"` // services that decide too, which nobody knows here
 
+	Audited []Audited `json:"audited,omitempty"` // who logs it as audited
+
 	Authentication *Authentication `json:"authentication,omitempty"` // of tokens, where they are looked at
 	Raw            []Raw           `json:"raw,omitempty"`            // patches that may change all of this
 }

@@ -37,6 +37,7 @@ func (a *asking) finish(s *model.Service, port uint16, rule *model.Route) {
 	if !a.authenticated(s.JWT, s.Public, arriving, "the server's proxy") {
 		return
 	}
+	a.audited(s.Ref, s.Audit, caller, arriving, port)
 	a.asks(s.Ref, s.Authorizer)
 	a.out.Authorization = Authorize(a.mesh.TrustDomain, s, caller, arriving, port)
 	if !a.out.Authorization.Allowed {

@@ -42,6 +42,7 @@ func (a *asking) throughGateway(g *model.Gateway) {
 	if !a.authenticated(g.JWT, g.Public, a.req, "the gateway") {
 		return
 	}
+	a.audited(g.Ref, g.Audit, "", a.req, listener.Port)
 	a.asks(g.Ref, g.Authorizer)
 	if a.out.Authorization = a.atEdge(g, listener.Port); !a.out.Authorization.Allowed {
 		a.end(Denied, fmt.Sprintf("%s; the gateway answers 403", a.out.Authorization.Rule))
@@ -110,6 +111,7 @@ func (a *asking) redirected(g *model.Gateway, l *model.GatewayListener) {
 			if !a.authenticated(g.JWT, g.Public, a.req, "the gateway") {
 				return
 			}
+			a.audited(g.Ref, g.Audit, "", a.req, l.Port)
 			a.asks(g.Ref, g.Authorizer)
 			if a.out.Authorization = a.atEdge(g, l.Port); !a.out.Authorization.Allowed {
 				a.end(Denied, fmt.Sprintf("%s; the gateway answers 403", a.out.Authorization.Rule))

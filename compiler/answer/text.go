@@ -49,6 +49,9 @@ func (a *Answer) Text(w io.Writer) error {
 	if t := a.Authentication; t != nil {
 		line("token", "%s  %s%s", map[bool]string{true: "PASS", false: "401"}[t.Passed], t.Why, in(t.At))
 	}
+	for _, u := range a.Audited {
+		line("audited", "by %s%s%s", u.By, u.Remark, in(u.At))
+	}
 	for _, q := range a.Asked {
 		line("authorizer", "of %s: %s%s", q.By, q.Who, in(q.At))
 	}

@@ -169,7 +169,7 @@ func (c *overIntent) gatewayOfBytes(g *intent.Gateway) {
 	if g.Security == nil {
 		return
 	}
-	for _, r := range slices.Concat(g.Security.Allow, g.Security.Deny) {
+	for _, r := range slices.Concat(g.Security.Allow, g.Security.Deny, g.Security.Audit) {
 		if aboutRequests(r) && onBytes(g, r) {
 			c.withoutRequests(r.At, "security", owner).Help = "write `listeners` with the http and https listeners that the rule is for"
 		}

@@ -61,9 +61,10 @@ func (c *overIntent) rules(o *ruleOwner) {
 	}
 	for _, r := range o.sec.Deny {
 		if o.rule(r, "denies") {
-			o.denyIdentities(r)
+			o.denyIdentities(r, "denies", "refused")
 		}
 	}
+	o.audit()
 }
 
 // rule judges what every rule has, and says whether its lists hold something.
@@ -142,18 +143,19 @@ func (o *ruleOwner) allowNamesSomebody(r *intent.Rule) {
 	}
 }
 
-// denyIdentities finds callers that a deny rule names and cannot recognise.
-func (o *ruleOwner) denyIdentities(r *intent.Rule) {
+// denyIdentities finds callers that a rule denies or audits by name, and cannot
+// recognise.
+func (o *ruleOwner) denyIdentities(r *intent.Rule, verb, done string) {
 	if o.service == nil {
 		return
 	}
 	for _, name := range slices.Concat(withoutAny(r.From), r.Namespaces) {
 		switch o.mode(r) {
 		case model.MTLSDisable:
-			d := o.report(diag.RuleNeverHolds, name.At, "service %q denies %q by name, and with mtls \"disable\" nobody has one", o.name, name.V)
+			d := o.report(diag.RuleNeverHolds, name.At, "service %q %s %q by name, and with mtls \"disable\" nobody has one", o.name, verb, name.V)
 			d.Help = "set mtls to \"strict\""
 		case model.MTLSPermissive:
-			d := o.report(diag.DenyEvaded, name.At, "service %q denies %q by name: its plaintext requests are not refused", o.name, name.V)
+			d := o.report(diag.DenyEvaded, name.At, "service %q %s %q by name: its plaintext requests are not %s", o.name, verb, name.V, done)
 			d.Help = "set mtls to \"strict\""
 		}
 	}

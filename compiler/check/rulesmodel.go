@@ -14,9 +14,11 @@ import (
 func (c *overModel) rules() {
 	for _, s := range c.mesh.Services {
 		c.ruleLists("service "+s.Ref.String(), s.Allow, s.Deny)
+		c.ruleList("service "+s.Ref.String(), "audit", s.Audit)
 	}
 	for _, g := range c.mesh.Gateways {
 		c.ruleLists("gateway "+g.Ref.String(), g.Allow, g.Deny)
+		c.ruleList("gateway "+g.Ref.String(), "audit", g.Audit)
 	}
 }
 

@@ -112,7 +112,7 @@ func (c *overIntent) tcpRules(s *intent.Service) {
 	if s.Security == nil {
 		return
 	}
-	for _, list := range [][]*intent.Rule{s.Security.Allow, s.Security.Deny} {
+	for _, list := range [][]*intent.Rule{s.Security.Allow, s.Security.Deny, s.Security.Audit} {
 		for _, r := range list {
 			if aboutRequests(r) && onTCP(s, r) {
 				d := c.report(diag.FieldOfHTTP, r.At, "a rule about requests is for a tcp port of service %q as well", s.Name.V)

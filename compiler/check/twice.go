@@ -45,7 +45,7 @@ func (c *overIntent) twiceInRules(sec *intent.Security) {
 	if sec == nil {
 		return
 	}
-	for _, r := range slices.Concat(sec.Allow, sec.Deny, sec.Public) {
+	for _, r := range slices.Concat(sec.Allow, sec.Deny, sec.Audit, sec.Public) {
 		for _, l := range []struct {
 			name    string
 			entries []intent.Value[string]

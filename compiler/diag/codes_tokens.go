@@ -16,5 +16,6 @@ const (
 	TokenTakenOut   Code = "MSH3045" // a gateway takes out the token that its service asks for
 	BadAuthorizer   Code = "MSH3047" // nobody that could be asked about requests
 	FailsOpen       Code = "MSH3048" // requests go on when nobody answers
+	AuditUnseen     Code = "MSH3049" // a log that does not say what is audited
 	HealthTokenless Code = "MSH3046" // health checks carry no token
 )

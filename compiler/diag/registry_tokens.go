@@ -54,4 +54,8 @@ var tokens = []Entry{
 	{FailsOpen, Info, "requests go on when the authorizer does not answer",
 		"With `failOpen` whoever can keep the authorizer from answering is let in.",
 		"security: authorizer: {service: \"guard\", failOpen: true}", "security: authorizer: service: \"guard\""},
+	{AuditUnseen, Warning, "an access log that does not say what is audited",
+		"What `audit` rules hold for is told by the access log: by a member of its JSON, or where its text says so. This log is off, or its text does not.",
+		"telemetry: accessLog: text: \"%REQ(:PATH)%\"\nsecurity: audit: [{methods: [\"DELETE\"]}]",
+		"telemetry: accessLog: text: \"%REQ(:PATH)% %DYNAMIC_METADATA(envoy.filters.http.rbac:audit_shadow_effective_policy_id)%\"\nsecurity: audit: [{methods: [\"DELETE\"]}]"},
 }

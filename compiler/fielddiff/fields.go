@@ -93,6 +93,7 @@ func (f *flat) service(s *model.Service) {
 	f.add("routes", strings.Join(names, ", "), s.Origin)
 	f.rules("allow", s.Allow)
 	f.rules("deny", s.Deny)
+	f.rules("audit", s.Audit)
 	f.tokens(s.JWT, s.Public)
 	f.settings("rateLimits", model.LimitSettings(s.RateLimits), s.Origin)
 	f.authorizer(s.Authorizer)
@@ -216,6 +217,7 @@ func (f *flat) gateway(g *model.Gateway) {
 	}
 	f.rules("allow", g.Allow)
 	f.rules("deny", g.Deny)
+	f.rules("audit", g.Audit)
 	f.tokens(g.JWT, g.Public)
 	f.settings("rateLimits", model.LimitSettings(g.RateLimits), g.Origin)
 	f.authorizer(g.Authorizer)

@@ -11,6 +11,7 @@ type Security struct {
 	Allow      []*Rule
 	HasAllow   bool
 	Deny       []*Rule // nil: not written
+	Audit      []*Rule // nil: not written
 	JWT        []*JWT
 	Authorizer *Authorizer
 	Public     []*Rule // hosts, methods and paths only; nil: not written

@@ -15,8 +15,11 @@ var logOperators = map[string]argument{
 	"ROUTE_NAME": none, "DOWNSTREAM_PEER_URI_SAN": none, "DOWNSTREAM_REMOTE_ADDRESS": none,
 	"DOWNSTREAM_LOCAL_ADDRESS": none, "DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT": none,
 	"REQ": header, "RESP": header,
-	"METADATA": metadata,
+	"METADATA": metadata, "DYNAMIC_METADATA": audited,
 }
+
+// AuditKey is what is noted of an audited request: which rule held.
+const AuditKey = "audit_shadow_effective_policy_id"
 
 // argument is what an operator takes in parentheses.
 type argument uint8
@@ -25,10 +28,12 @@ const (
 	none argument = iota
 	header
 	metadata
+	audited
 )
 
 var (
 	headerArgument   = regexp.MustCompile(`^\((:?[A-Za-z0-9!#$&'*+.^_|~-]+)(\?:?[A-Za-z0-9!#$&'*+.^_|~-]+)?\)(:[1-9][0-9]{0,5})?$`)
+	auditedArgument  = regexp.MustCompile(`^\(envoy\.filters\.(http|network)\.rbac:` + AuditKey + `\)(:[1-9][0-9]{0,5})?$`)
 	metadataArgument = regexp.MustCompile(`^\(ROUTE:meshc\.dev:[A-Za-z0-9_-]+\)(:[1-9][0-9]{0,5})?$`)
 )
 
@@ -87,6 +92,8 @@ func logOperator(op string) error {
 		ok = arg == ""
 	case kind == header:
 		ok = headerArgument.MatchString(arg)
+	case kind == audited:
+		ok = auditedArgument.MatchString(arg)
 	case kind == metadata:
 		ok = metadataArgument.MatchString(arg)
 	}

@@ -15,6 +15,7 @@ func (c cursor) security() *intent.Security {
 			Allow:      each(s.elements("allow"), cursor.rule),
 			HasAllow:   hasAllow,
 			Deny:       each(s.elements("deny"), cursor.rule),
+			Audit:      each(s.elements("audit"), cursor.rule),
 			JWT:        each(s.entries("jwt"), cursor.jwt),
 			Public:     each(s.elements("public"), cursor.public),
 			Authorizer: block(s, "authorizer", cursor.authorizer),

@@ -16,6 +16,7 @@ func (l *lowering) allow() {
 		r := l.rules(scope.ServiceRef(s), portNumbers(s.Ports))
 		if s.Security != nil {
 			out.Deny = r.lower(s.Security.Deny, true)
+			out.Audit = r.lower(s.Security.Audit, true)
 			out.JWT, out.Public = r.providers(s.Security.JWT), r.public(s.Security.Public)
 			out.Authorizer = r.authorizer(s.Security.Authorizer)
 		}

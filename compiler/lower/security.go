@@ -128,6 +128,7 @@ func (l *lowering) gatewaySecurity(g *intent.Gateway, out *model.Gateway) {
 	}
 	r := l.rules(scope.GatewayRef(g), ports)
 	out.Deny = r.lower(g.Security.Deny, true)
+	out.Audit = r.lower(g.Security.Audit, true)
 	out.JWT, out.Public = r.providers(g.Security.JWT), r.public(g.Security.Public)
 	out.Authorizer = r.authorizer(g.Security.Authorizer)
 	if g.Security.HasAllow {

@@ -68,6 +68,7 @@ type Service struct {
 	Migration      *Migration  // why MTLS is permissive for a while; nil: none
 	Allow          []Rule      // any-of; none = nobody
 	Deny           []Rule      // any-of; before Allow
+	Audit          []Rule      // any-of; logged as such
 	RateLimits     []RateLimit // by name
 	JWT            []JWT       // by name; before Deny
 	Public         []Rule      // any-of; what needs no valid token
@@ -159,6 +160,7 @@ type Gateway struct {
 	AllowOnly      bool              // what Allow takes is let in, and nothing else
 	Allow          []Rule            // any-of
 	Deny           []Rule            // any-of; before Allow
+	Audit          []Rule            // any-of; logged as such
 	RateLimits     []RateLimit       // by name
 	JWT            []JWT             // by name; before Deny
 	Public         []Rule            // any-of; what needs no valid token

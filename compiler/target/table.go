@@ -61,6 +61,7 @@ var Table = []Row{
 	{"service.*.traffic", Callers, Proxies},
 	{"service.*.traffic.locality", Callers, Envoy},
 	{"service.*.security.deny", Own, Proxies},
+	{"service.*.security.audit", Own, Envoy},
 	{"service.*.security.jwt", Own, Envoy},
 	{"service.*.security.public", Own, Envoy},
 	{"service.*.security.authorizer", Own, Envoy},
@@ -71,6 +72,7 @@ var Table = []Row{
 
 	{"gateway.*", Own, Proxies},
 	{"gateway.*.timeouts", Own, Proxies},
+	{"gateway.*.security.audit", Own, Envoy},
 	{"gateway.*.security.jwt", Own, Envoy},
 	{"gateway.*.security.public", Own, Envoy},
 	{"gateway.*.security.authorizer", Own, Envoy},

@@ -26,7 +26,7 @@ func (s *stream) log(status int, took time.Duration) {
 		Request: s.req.Request, Response: &s.resp, Status: status,
 		Flags: s.flags, Details: s.details,
 		BytesReceived: s.reqBytes, BytesSent: s.respBytes,
-		Peer: &s.who.peer, Protocol: s.req.protocol, Route: s.route, UpstreamHost: s.hostText,
+		Peer: &s.who.peer, Protocol: s.req.protocol, Route: s.route, UpstreamHost: s.hostText, Audited: s.fs.Audited,
 	}
 	if s.dest != nil {
 		r.UpstreamCluster = s.dest.Name

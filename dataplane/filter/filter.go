@@ -26,6 +26,10 @@ type Stream struct {
 	Peer    Peer
 	Random  uint64
 	Draw    func() uint64
+
+	// Audited is set by filters, and tells the access log about it: the policy of
+	// shadow rules that holds, "" for none.
+	Audited string
 }
 
 // Verdict is what a filter says: wait Delay, then go on (Status 0) or answer

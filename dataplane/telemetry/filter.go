@@ -17,8 +17,16 @@ var SupportedFilters = []support.Message{
 	{Name: "envoy.config.accesslog.v3.AccessLogFilter", Fields: []support.Field{
 		support.F("status_code_filter", ""), support.F("duration_filter", ""), support.F("runtime_filter", ""),
 		support.F("header_filter", ""), support.F("response_flag_filter", ""),
-		support.F("and_filter", ""), support.F("or_filter", ""),
+		support.F("and_filter", ""), support.F("or_filter", ""), support.F("metadata_filter", ""),
 	}},
+	{Name: "envoy.config.accesslog.v3.MetadataFilter", Fields: []support.Field{
+		support.F("matcher", "that shadow rules hold"), support.F("match_if_key_not_found", "must be false"),
+	}},
+	{Name: "envoy.type.matcher.v3.MetadataMatcher", Fields: []support.Field{
+		support.F("filter", ""), support.F("path", ""), support.F("value", ""),
+	}},
+	{Name: "envoy.type.matcher.v3.MetadataMatcher.PathSegment", Fields: []support.Field{support.F("key", "")}},
+	{Name: "envoy.type.matcher.v3.ValueMatcher", Fields: []support.Field{support.F("string_match", "")}},
 	{Name: "envoy.config.accesslog.v3.StatusCodeFilter", Fields: []support.Field{support.F("comparison", "")}},
 	{Name: "envoy.config.accesslog.v3.DurationFilter", Fields: []support.Field{support.F("comparison", "")}},
 	{Name: "envoy.config.accesslog.v3.ComparisonFilter", Fields: []support.Field{support.F("op", ""), support.F("value", "")}},
@@ -58,6 +66,8 @@ func CompileFilter(f *accesslogv3.AccessLogFilter) (Filter, error) {
 		return flagFilter(s.ResponseFlagFilter.GetFlags()), nil
 	case *accesslogv3.AccessLogFilter_AndFilter:
 		return combined(s.AndFilter.GetFilters(), false)
+	case *accesslogv3.AccessLogFilter_MetadataFilter:
+		return auditFilter(s.MetadataFilter)
 	case *accesslogv3.AccessLogFilter_OrFilter:
 		return combined(s.OrFilter.GetFilters(), true)
 	}

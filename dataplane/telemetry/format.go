@@ -191,6 +191,8 @@ func operator(s string) (piece, error) {
 		return headerOperator(s, name, arg, limit)
 	case "METADATA":
 		return metadataOperator(s, arg, limit)
+	case "DYNAMIC_METADATA":
+		return auditOperator(s, arg, limit)
 	}
 	return piece{}, fmt.Errorf("operator %%%s%% is not supported", s)
 }

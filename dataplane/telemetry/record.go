@@ -24,4 +24,5 @@ type Record struct {
 	Route           *route.Entry
 	UpstreamCluster string
 	UpstreamHost    string
+	Audited         string // the policy of shadow rules that holds; "" for none
 }

@@ -10,9 +10,14 @@ import (
 	"github.com/meshc/meshc/compiler/model"
 )
 
-// accessLog is the log of requests of this emitter's workload.
-func (e *emitter) accessLog() ([]*accesslogv3.AccessLog, error) {
+// accessLog is the log of requests of this emitter's workload. On the server's
+// side it says what is audited by the filter of that name.
+func (e *emitter) accessLog(server bool, by string) ([]*accesslogv3.AccessLog, error) {
 	log := e.logOf()
+	audits := server && e.audits()
+	if audits {
+		log.Fields = withAudit(log.Fields, by)
+	}
 	if log.Off {
 		return nil, nil
 	}
@@ -26,6 +31,9 @@ func (e *emitter) accessLog() ([]*accesslogv3.AccessLog, error) {
 	filter, err := logFilter(log.Filter)
 	if err != nil {
 		return nil, fmt.Errorf("access log: %w", err)
+	}
+	if audits && filter != nil {
+		filter = eitherFilter(filter, auditedFilter(by))
 	}
 	return []*accesslogv3.AccessLog{{
 		Name:       "envoy.access_loggers.file",

@@ -84,7 +84,7 @@ func (e *emitter) egressFilters(x *model.External, p model.Port, users []model.R
 		if err != nil {
 			return nil, err
 		}
-		proxy, err := e.tcpProxy(name, nil, name, tcpIdle, true)
+		proxy, err := e.tcpProxy(outboundSide, name, nil, name, tcpIdle, true)
 		return []*listenerv3.Filter{guard, proxy}, err
 	}
 	// The caller's side has the timeout; the gateway must not cut it short.

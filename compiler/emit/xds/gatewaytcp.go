@@ -47,14 +47,19 @@ func (e *emitter) gatewayChain(g *model.Gateway, l *model.GatewayListener, h mod
 	}
 	name := model.GatewayName(l.Port)
 	split, idle := shares(s, r.Port, r.Route)
-	proxy, err := e.tcpProxy(name, split, "", idle, false)
+	proxy, err := e.tcpProxy(edgeSide, name, split, "", idle, false)
 	if err != nil {
 		return nil, err
 	}
-	guards, err := e.tcpDeny(name, g.Deny, l.Port)
+	guards, err := e.tcpAudit(name, g.Audit, l.Port)
 	if err != nil {
 		return nil, err
 	}
+	deny, err := e.tcpDeny(name, g.Deny, l.Port)
+	if err != nil {
+		return nil, err
+	}
+	guards = append(guards, deny...)
 	if g.AllowOnly {
 		allow, err := e.tcpAllow(name, g.Allow, l.Port)
 		if err != nil {

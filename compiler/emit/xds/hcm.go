@@ -48,7 +48,7 @@ func (e *emitter) connectionManager(at side, speaks hcmv3.HttpConnectionManager_
 	if filters, err = withCORS(rc, filters); err != nil {
 		return nil, err
 	}
-	log, err := e.accessLog()
+	log, err := e.accessLog(at != outboundSide, rbacFilter)
 	if err != nil {
 		return nil, err
 	}

@@ -40,14 +40,19 @@ func (e *emitter) allowFilter(rules []model.Rule, port uint16) (*hcmv3.HttpFilte
 }
 
 // serverFilters judge what comes in on a port of a service: tokens come first,
-// because all others may look at their claims; who is asked comes before rules, as
-// it does in Istio, so that what it lets in is still refused by `deny` and has to
+// because all others may look at their claims; what is audited is so whatever the
+// next ones do; who is asked comes before rules, as it does in Istio, so that what it lets in is still refused by `deny` and has to
 // be let in by `allow`.
 func (e *emitter) serverFilters(s *model.Service, port uint16) ([]*hcmv3.HttpFilter, error) {
 	out, err := e.tokenFilters(s.JWT, s.Public, false)
 	if err != nil {
 		return nil, err
 	}
+	audit, err := e.auditFilters(s.Audit, port)
+	if err != nil {
+		return nil, err
+	}
+	out = append(out, audit...)
 	asks, err := e.authorizerFilters(s.Authorizer)
 	if err != nil {
 		return nil, err
@@ -72,6 +77,11 @@ func (e *emitter) edgeFilters(g *model.Gateway, port uint16) ([]*hcmv3.HttpFilte
 	if err != nil {
 		return nil, err
 	}
+	audit, err := e.auditFilters(g.Audit, port)
+	if err != nil {
+		return nil, err
+	}
+	out = append(out, audit...)
 	asks, err := e.authorizerFilters(g.Authorizer)
 	if err != nil {
 		return nil, err

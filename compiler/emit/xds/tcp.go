@@ -34,7 +34,7 @@ const earlyData = 64 << 10
 func (e *emitter) inboundTCP(s *model.Service, p model.Port, at string) error {
 	name := model.InboundName(p.Number)
 	secured := s.ModeOn(p.Number) != model.MTLSDisable
-	proxy, err := e.tcpProxy(name, nil, name, tcpPatience(s, p.Number), secured)
+	proxy, err := e.tcpProxy(inboundSide, name, nil, name, tcpPatience(s, p.Number), secured)
 	if err != nil {
 		return err
 	}
@@ -42,7 +42,11 @@ func (e *emitter) inboundTCP(s *model.Service, p model.Port, at string) error {
 	if err != nil {
 		return err
 	}
-	guards, err := e.tcpDeny(name, s.Deny, p.Number)
+	guards, err := e.tcpAudit(name, s.Audit, p.Number)
+	if err != nil {
+		return err
+	}
+	deny, err := e.tcpDeny(name, s.Deny, p.Number)
 	if err != nil {
 		return err
 	}
@@ -50,7 +54,7 @@ func (e *emitter) inboundTCP(s *model.Service, p model.Port, at string) error {
 	if err != nil {
 		return err
 	}
-	guards = append(guards, allow)
+	guards = append(append(guards, deny...), allow)
 	for _, c := range l.FilterChains {
 		c.Filters = append(guards, c.Filters...)
 	}
@@ -126,7 +130,7 @@ func (e *emitter) externalTCP(x *model.External, p model.Port) error {
 // tcpListener takes the application's connections. Those to a tls port begin
 // with a handshake, for one of these server names where there are any.
 func (e *emitter) tcpListener(name string, ref model.Ref, p model.Port, split map[string]uint32, cluster string, idle time.Duration, sni []string) error {
-	proxy, err := e.tcpProxy(name, split, cluster, idle, false)
+	proxy, err := e.tcpProxy(outboundSide, name, split, cluster, idle, false)
 	if err != nil {
 		return err
 	}
@@ -153,8 +157,8 @@ func onlyTLS(l *listenerv3.Listener, sni []string) error {
 
 // tcpProxy leads to one cluster, or by weight to several. Behind TLS that ends
 // here it connects only once the handshake is done.
-func (e *emitter) tcpProxy(name string, split map[string]uint32, cluster string, idle time.Duration, secured bool) (*listenerv3.Filter, error) {
-	log, err := e.accessLog()
+func (e *emitter) tcpProxy(at side, name string, split map[string]uint32, cluster string, idle time.Duration, secured bool) (*listenerv3.Filter, error) {
+	log, err := e.accessLog(at != outboundSide, networkRBACFilter)
 	if err != nil {
 		return nil, err
 	}

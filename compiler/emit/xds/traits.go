@@ -34,7 +34,7 @@ func (r *Renderer) traitsOf(ref model.Ref) digest.Sum {
 		rest := *s
 		rest.Ref, rest.Owner, rest.Host, rest.ServiceAccount, rest.SPIFFEID = model.Ref{}, "", "", "", ""
 		rest.Ports, rest.Versions, rest.Uses, rest.Routes = nil, nil, nil, nil
-		rest.MTLS, rest.Allow, rest.Deny, rest.Origin = "", nil, nil, model.Origin{}
+		rest.MTLS, rest.Allow, rest.Deny, rest.Audit, rest.Origin = "", nil, nil, nil, model.Origin{}
 		own = digest.Of(rest)
 		r.known.known[ref] = own
 	}

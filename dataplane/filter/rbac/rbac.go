@@ -20,7 +20,11 @@ type Config struct {
 	enforced bool
 	deny     bool // action DENY: a matching policy refuses
 	policies []policy
+	shadow   []policy // that are noted and decide nothing
 }
+
+// ShadowPrefix is the only prefix of what shadow rules note that is known here.
+const ShadowPrefix = "audit_"
 
 type policy struct {
 	name   string
@@ -34,10 +38,14 @@ type judge func(*filter.Stream) bool
 // Decode gives the Config of an RBAC filter config that passed
 // support.Table.Check.
 func Decode(p *rbacv3.RBAC) (*Config, error) {
-	if p.GetRules() == nil {
-		return new(Config), nil
+	shadow, err := decodeShadow(p)
+	if err != nil {
+		return nil, err
 	}
-	c := &Config{enforced: true}
+	if p.GetRules() == nil {
+		return &Config{shadow: shadow}, nil
+	}
+	c := &Config{enforced: true, shadow: shadow}
 	switch p.GetRules().GetAction() {
 	case configv3.RBAC_ALLOW:
 	case configv3.RBAC_DENY:
@@ -45,15 +53,42 @@ func Decode(p *rbacv3.RBAC) (*Config, error) {
 	default:
 		return nil, fmt.Errorf("rules: action %v is not supported", p.GetRules().GetAction())
 	}
-	for name, proto := range p.GetRules().GetPolicies() {
+	if c.policies, err = compilePolicies(p.GetRules().GetPolicies()); err != nil {
+		return nil, fmt.Errorf("rules: %w", err)
+	}
+	return c, nil
+}
+
+// decodeShadow gives the policies that are noted where they hold.
+func decodeShadow(p *rbacv3.RBAC) ([]policy, error) {
+	if p.GetShadowRules() == nil {
+		return nil, nil
+	}
+	if a := p.GetShadowRules().GetAction(); a != configv3.RBAC_ALLOW {
+		return nil, fmt.Errorf("shadow_rules: action %v is not supported", a)
+	}
+	if prefix := p.GetShadowRulesStatPrefix(); prefix != ShadowPrefix {
+		return nil, fmt.Errorf("shadow_rules_stat_prefix: %q is not supported, only %q", prefix, ShadowPrefix)
+	}
+	list, err := compilePolicies(p.GetShadowRules().GetPolicies())
+	if err != nil {
+		return nil, fmt.Errorf("shadow_rules: %w", err)
+	}
+	return list, nil
+}
+
+// compilePolicies gives policies in the order in which they are asked, by name.
+func compilePolicies(policies map[string]*configv3.Policy) ([]policy, error) {
+	var out []policy
+	for name, proto := range policies {
 		compiled, err := compilePolicy(name, proto)
 		if err != nil {
-			return nil, fmt.Errorf("rules: policy %q: %w", name, err)
+			return nil, fmt.Errorf("policy %q: %w", name, err)
 		}
-		c.policies = append(c.policies, compiled)
+		out = append(out, compiled)
 	}
-	slices.SortFunc(c.policies, func(a, b policy) int { return strings.Compare(a.name, b.name) })
-	return c, nil
+	slices.SortFunc(out, func(a, b policy) int { return strings.Compare(a.name, b.name) })
+	return out, nil
 }
 
 // DecodePerRoute gives the Config that replaces the filter's on one route.
@@ -124,7 +159,16 @@ func (f *Filter) OnRequest(s *filter.Stream) filter.Verdict {
 			c = own
 		}
 	}
-	if c == nil || !c.enforced {
+	if c == nil {
+		return filter.Verdict{}
+	}
+	for i := range c.shadow {
+		if c.shadow[i].allows(s) {
+			s.Audited = c.shadow[i].name
+			break
+		}
+	}
+	if !c.enforced {
 		return filter.Verdict{}
 	}
 	for i := range c.policies {

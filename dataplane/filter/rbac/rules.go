@@ -18,6 +18,8 @@ import (
 var Supported = []support.Message{
 	{Name: "envoy.extensions.filters.http.rbac.v3.RBAC", Fields: []support.Field{
 		support.F("rules", "absent: the filter lets everything in"),
+		support.F("shadow_rules", "action ALLOW; noted for the access log, and not counted"),
+		support.F("shadow_rules_stat_prefix", "\"audit_\" beside shadow_rules"),
 	}},
 	{Name: "envoy.extensions.filters.http.rbac.v3.RBACPerRoute", Fields: []support.Field{
 		support.F("rbac", "absent: switched off on this route"),
