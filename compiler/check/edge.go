@@ -165,6 +165,7 @@ func (c *overIntent) gatewayOfBytes(g *intent.Gateway) {
 		if limits := firstOf(g.RateLimits, func(l *intent.RateLimit) diag.Range { return l.Name.At }); limits != nil {
 			c.withoutRequests(*limits, "rateLimits", owner)
 		}
+		c.unreadTokens(g.Security, owner)
 	}
 	if g.Security == nil {
 		return
@@ -172,6 +173,26 @@ func (c *overIntent) gatewayOfBytes(g *intent.Gateway) {
 	for _, r := range slices.Concat(g.Security.Allow, g.Security.Deny, g.Security.Audit) {
 		if aboutRequests(r) && onBytes(g, r) {
 			c.withoutRequests(r.At, "security", owner).Help = "write `listeners` with the http and https listeners that the rule is for"
+		}
+	}
+}
+
+// unreadTokens reports what is said of tokens, and of who is asked, where no
+// request is read.
+func (c *overIntent) unreadTokens(sec *intent.Security, owner string) {
+	if sec == nil {
+		return
+	}
+	for _, f := range []struct {
+		name string
+		at   *diag.Range
+	}{
+		{"jwt", firstOf(sec.JWT, func(t *intent.JWT) diag.Range { return t.Name.At })},
+		{"public", firstOf(sec.Public, func(r *intent.Rule) diag.Range { return r.At })},
+		{"authorizer", at(sec.Authorizer, func(a *intent.Authorizer) diag.Range { return a.At })},
+	} {
+		if f.at != nil {
+			c.withoutRequests(*f.at, f.name, owner)
 		}
 	}
 }

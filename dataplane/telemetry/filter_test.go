@@ -30,6 +30,8 @@ func TestFilters(t *testing.T) {
 	const slowGet = `{"andFilter": {"filters": [
 		{"durationFilter": {"comparison": {"op": "GE", "value": {"defaultValue": 250, "runtimeKey": "k"}}}},
 		{"headerFilter": {"header": {"name": ":method", "stringMatch": {"exact": "GET"}}}}]}}`
+	const audited = `{"metadataFilter": {"matcher": {"filter": "envoy.filters.http.rbac", "path": [{"key": "audit_shadow_engine_result"}],
+		"value": {"stringMatch": {"exact": "allowed"}}}, "matchIfKeyNotFound": false}}`
 	get := &message.Request{Method: "GET"}
 	cases := []struct {
 		name, filter string
@@ -46,6 +48,8 @@ func TestFilters(t *testing.T) {
 		{"one flag of two", `{"responseFlagFilter": {"flags": ["URX"]}}`, Record{Flags: "UF,URX"}, true},
 		{"a flag that is part of another", `{"responseFlagFilter": {"flags": ["UF"]}}`, Record{Flags: "UFX,DC"}, false},
 		{"equal", `{"statusCodeFilter": {"comparison": {"op": "EQ", "value": {"defaultValue": 404, "runtimeKey": "k"}}}}`, Record{Status: 404}, true},
+		{"audited", audited, Record{Audited: "audit-0001"}, true},
+		{"not audited", audited, Record{Status: 200}, false},
 		{"at most", `{"statusCodeFilter": {"comparison": {"op": "LE", "value": {"defaultValue": 404, "runtimeKey": "k"}}}}`, Record{Status: 405}, false},
 	}
 	for _, c := range cases {
@@ -74,6 +78,9 @@ func TestFiltersThatAreRefused(t *testing.T) {
 	for _, text := range []string{
 		`{"runtimeFilter": {"runtimeKey": "k"}}`,
 		`{"notHealthCheckFilter": {}}`,
+		`{"metadataFilter": {"matcher": {"filter": "x", "path": [{"key": "audit_shadow_engine_result"}], "value": {"stringMatch": {"exact": "allowed"}}}, "matchIfKeyNotFound": false}}`,
+		`{"metadataFilter": {"matcher": {"filter": "envoy.filters.http.rbac", "path": [{"key": "audit_shadow_engine_result"}], "value": {"stringMatch": {"exact": "denied"}}}, "matchIfKeyNotFound": false}}`,
+		`{"metadataFilter": {"matcher": {"filter": "envoy.filters.http.rbac", "path": [{"key": "audit_shadow_engine_result"}], "value": {"stringMatch": {"exact": "allowed"}}}}}`,
 		`{"andFilter": {"filters": [{"traceableFilter": {}}, {"responseFlagFilter": {}}]}}`,
 	} {
 		var f accesslogv3.AccessLogFilter

@@ -22,7 +22,7 @@ func sample() *Record {
 		Flags: "UF", Details: "d", BytesReceived: 1, BytesSent: 2, Protocol: message.HTTP11,
 		Peer:            &filter.Peer{SPIFFEID: "spiffe://t/ns/n/sa/s", Remote: "[::1]:5", Local: "1.2.3.4:80"},
 		Route:           &route.Entry{Name: "r", Metadata: map[string]string{"commit": "abc"}},
-		UpstreamCluster: "c", UpstreamHost: "9.9.9.9:9",
+		UpstreamCluster: "c", UpstreamHost: "9.9.9.9:9", Audited: "audit-0007",
 	}
 }
 
@@ -38,6 +38,7 @@ func TestTextOperators(t *testing.T) {
 		"%DOWNSTREAM_PEER_URI_SAN% %DOWNSTREAM_REMOTE_ADDRESS%":               "spiffe://t/ns/n/sa/s [::1]:5",
 		"%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT% %DOWNSTREAM_LOCAL_ADDRESS%": "::1 1.2.3.4:80",
 		"%METADATA(ROUTE:meshc.dev:commit)% %METADATA(ROUTE:meshc.dev:x)%":    "abc -",
+		"%DYNAMIC_METADATA(envoy.filters.http.rbac:audit_shadow_effective_policy_id):7% %DYNAMIC_METADATA(envoy.filters.network.rbac:audit_shadow_effective_policy_id)%": "audit-0 -",
 	} {
 		f, err := CompileText(format)
 		if err != nil {
@@ -53,7 +54,7 @@ func TestTextOperators(t *testing.T) {
 func TestUnknownOperatorsAreErrorsThatNameThem(t *testing.T) {
 	for format, part := range map[string]string{
 		"%NONSENSE%": "%NONSENSE%", "%REQ()%": "%REQ()%", "%REQ(x%": "closing parenthesis", "%DURATION": "closing %",
-		"%REQ(x):y%": `":y"`, "%REQ(x)y%": `"y"`, "%START_TIME(%s)%": "START_TIME", "%METADATA(CLUSTER:a:b)%": "METADATA", "%REQ(x):0%": `":0"`,
+		"%REQ(x):y%": `":y"`, "%REQ(x)y%": `"y"`, "%START_TIME(%s)%": "START_TIME", "%METADATA(CLUSTER:a:b)%": "METADATA", "%DYNAMIC_METADATA(a:b)%": "DYNAMIC_METADATA", "%REQ(x):0%": `":0"`,
 		"%RESPONSE_CODE(1)%": "RESPONSE_CODE",
 	} {
 		if _, err := CompileText(format); err == nil || !strings.Contains(err.Error(), part) {

@@ -202,6 +202,9 @@ type came struct {
 	uri    string
 }
 
+// lastAsk is the id of the last exchange of ask.
+func (b *bed) lastAsk() string { return fmt.Sprintf("ask-%d", b.asks) }
+
 func (b *bed) ask(addr, method, target string, headers ...string) came {
 	b.t.Helper()
 	req, err := http.NewRequestWithContext(b.t.Context(), method, "http://"+addr+target, nil)
@@ -209,7 +212,7 @@ func (b *bed) ask(addr, method, target string, headers ...string) came {
 		b.t.Fatal(err)
 	}
 	b.asks++
-	id := fmt.Sprintf("ask-%d", b.asks)
+	id := b.lastAsk()
 	req.Header.Set(caseHeader, id)
 	for _, h := range headers {
 		name, value, _ := strings.Cut(h, ": ")

@@ -128,9 +128,36 @@ func TestRouteReplacesTheFiltersRules(t *testing.T) {
 	}
 }
 
+// Of shadow rules that hold the first by name is noted, whatever rules decide.
+func TestShadowRulesAreNoted(t *testing.T) {
+	const shadow = `"shadow_rules_stat_prefix": "audit_", "shadow_rules": {"policies": {
+		"b": {"permissions": [` + all + `], "principals": [` + page + `]},
+		"a": {"permissions": [{"header": {"name": ":method", "string_match": {"exact": "PUT"}}}], "principals": [` + all + `]}}}`
+	for _, c := range []struct {
+		config, id, method, want string
+		status                   int
+	}{
+		{`{` + shadow + `}`, "spiffe://d/ns/a/sa/page", "GET", "b", 0},
+		{`{` + shadow + `}`, "spiffe://d/ns/a/sa/page", "PUT", "a", 0},
+		{`{` + shadow + `}`, "", "GET", "", 0},
+		{`{` + shadow + `, "rules": {}}`, "", "PUT", "a", 403},
+	} {
+		config, err := decode(t, c.config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := stream(c.id, c.method, "/")
+		if v := New("rbac", config).OnRequest(s); s.Audited != c.want || v.Status != c.status {
+			t.Errorf("%s by %q: noted %q, status %d; want %q, %d", c.method, c.id, s.Audited, v.Status, c.want, c.status)
+		}
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"rules": {"action": "LOG"}}`: "LOG",
+		`{"shadow_rules_stat_prefix": "audit_", "shadow_rules": {"action": "DENY"}}`: "shadow_rules: action DENY",
+		`{"shadow_rules": {}}`:         "shadow_rules_stat_prefix",
 		rules(`{"metadata": {}}`, all): "permissions[0]: rule is not supported",
 		rules(all, `{"metadata": {}}`): "principals[0]: identifier is not supported",
 		rules(all, `{"direct_remote_ip": {"address_prefix": "10.0.0.0", "prefix_len": 33}}`): "direct_remote_ip",

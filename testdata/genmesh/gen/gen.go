@@ -84,6 +84,8 @@ type mesh struct {
 
 	budget    bool // retries are limited by budgets, wherever they are
 	allHashed bool // every service is hashed
+	silent    bool // some access log is off
+	audited   bool // somebody audits
 	allAdmin  bool // every service has a port for administration
 	stored    bool // there is a store, which counts for global rate limits too
 }

@@ -116,7 +116,8 @@ func (m *mesh) labels(f *source, version string) {
 func (m *mesh) telemetry(f *source) {
 	f.open("telemetry: accessLog")
 	defer f.close()
-	if m.chance(15) {
+	if !m.audited && m.chance(15) {
+		m.silent = true
 		f.line("off: true")
 		return
 	}
@@ -125,7 +126,7 @@ func (m *mesh) telemetry(f *source) {
 	}
 	switch m.dice.IntN(3) {
 	case 0:
-		f.line("text: %s", quote(m.pick("%REQ(:METHOD)% %REQ(:PATH)% %RESPONSE_CODE%", "%START_TIME% 100%% %REQ(X-USER?HOST):20%")))
+		f.line("text: %s", quote(m.pick("%REQ(:METHOD)% %REQ(:PATH)% %RESPONSE_CODE%", "%START_TIME% 100%% %REQ(X-USER?HOST):20%")+" %DYNAMIC_METADATA(envoy.filters.http.rbac:audit_shadow_effective_policy_id)%"))
 	case 1:
 		f.line("fields: {status: \"%%RESPONSE_CODE%%\", path: \"%%REQ(:PATH)%%\", \"who is it\": \"%%DOWNSTREAM_PEER_URI_SAN%%\"}")
 	}

@@ -28,6 +28,18 @@ func (m *mesh) rules(f *source, s *service) {
 	if m.chance(70) {
 		f.line("deny: [{%s}]", m.rule(s, plain, false))
 	}
+	if m.audits() {
+		f.line("audit: [{%s}]", m.rule(s, plain, false))
+	}
+}
+
+// audits says whether somebody audits: not where no log may say so.
+func (m *mesh) audits() bool {
+	if m.silent || m.chance(50) {
+		return false
+	}
+	m.audited = true
+	return true
 }
 
 // rule draws conditions of any kind on callers and requests; the one on x-rule
@@ -82,6 +94,9 @@ func (m *mesh) edgeOrders(f *source) {
 		f.line("allow: [{listeners: [\"http\"]}, {%s}]", m.edgeRule())
 	}
 	f.line("deny: [{%s}]", m.edgeRule())
+	if m.audits() {
+		f.line("audit: [{%s}]", m.edgeRule())
+	}
 	f.close()
 }
 
