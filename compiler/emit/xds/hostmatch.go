@@ -3,7 +3,6 @@ package xds
 import (
 	"fmt"
 	"regexp"
-	"regexp/syntax"
 
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 
@@ -37,11 +36,10 @@ func hostPattern(n model.NamedMatch) (string, error) {
 	case model.Contains:
 		text = any + text + any
 	case model.Regex:
-		tree, err := syntax.Parse(n.Value, syntax.Perl)
-		if err != nil {
+		var err error
+		if text, err = without(n.Value, ':'); err != nil {
 			return "", err
 		}
-		text = withoutRune(tree, ':').String()
 	default:
 		return "", fmt.Errorf("match kind %q is not one of hosts", n.Kind)
 	}

@@ -32,11 +32,11 @@ func pathPattern(p model.PathMatch) string {
 // is the path and its query. The pattern must not reach over the '?': "/a.*b"
 // does not accept "/a?b", so '?' is taken out of what it can match.
 func targetPattern(p model.PathMatch) (string, error) {
-	tree, err := syntax.Parse(pathPattern(p), syntax.Perl)
+	text, err := without(pathPattern(p), '?')
 	if err != nil {
 		return "", err
 	}
-	return "(?:" + withoutRune(tree, '?').String() + `)(?:\?.*)?`, nil
+	return "(?:" + text + `)(?:\?.*)?`, nil
 }
 
 // withoutRune changes tree so that it matches exactly those of its strings that

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"regexp/syntax"
 	"strings"
 
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
@@ -71,7 +70,7 @@ func pairValue(n model.NamedMatch) (string, error) {
 	default:
 		return "", fmt.Errorf("match kind %q does not look at a value", n.Kind)
 	}
-	tree, err := syntax.Parse(expr, syntax.Perl)
+	text, err := without(expr, '&')
 	if err != nil {
 		return "", err
 	}
@@ -79,7 +78,7 @@ func pairValue(n model.NamedMatch) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	out := "=(?:" + withoutRune(tree, '&').String() + ")"
+	out := "=(?:" + text + ")"
 	if whole.MatchString("") {
 		out += "|" // a key without "=" has the empty value
 	}

@@ -16,7 +16,7 @@ func (m *mesh) writeStore() {
 	f.line("versions: v1: %s", m.overHTTP2())
 	f.line("traffic: %s", m.streams())
 	f.close()
-	f.line("service: teller: {namespace: \"shop\", uses: {store: {}, ledger: {}}}")
+	f.line("service: teller: {namespace: \"shop\", versions: v1: {}, uses: {store: {}, ledger: {}}}")
 	f.line("external: ledger: {namespace: \"shop\", host: \"ledger.example\", ports: rpc: {number: 9000, protocol: \"grpc\"}, traffic: %s}", m.streams())
 	m.files["shop/store.cue"] = f.String()
 }
