@@ -30,15 +30,12 @@ func (m *mesh) faultMatch() string {
 }
 
 func (m *mesh) faultFrom(s *service) string {
-	if len(s.callers) == 0 || !m.chance(50) {
+	names := s.surely()
+	if len(names) == 0 || !m.chance(50) {
 		return ""
 	}
 	m.use("fault.from")
-	var names []string
-	for _, c := range s.callers[:1+m.dice.IntN(len(s.callers))] {
-		names = append(names, quote(c))
-	}
-	return "from: [" + strings.Join(names, ", ") + "], "
+	return "from: [" + strings.Join(names[:1+m.dice.IntN(len(names))], ", ") + "], "
 }
 
 // rpcFaults are of what grpc-go serves.

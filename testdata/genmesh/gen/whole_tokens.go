@@ -13,7 +13,7 @@ func (m *mesh) writeTokens() {
 	}
 	f := newSource()
 	f.line("external: idp: {namespace: \"shop\", host: \"idp.example\", ports: https: {number: 443, protocol: \"http\"}, tls: {}}")
-	f.line("service: guard: {namespace: \"shop\", proxy: \"envoy\", ports: rpc: {number: 9000, protocol: \"grpc\"}, versions: v1: {}}")
+	f.line("service: guard: {namespace: \"shop\", proxy: \"envoy\", ports: rpc: {number: 9000, protocol: \"grpc\"}, uses: idp: {}, versions: v1: {}}")
 	f.open("service: member")
 	f.line("telemetry: accessLog: to: \"stdout\"")
 	f.line("namespace: \"shop\"")
