@@ -32,11 +32,11 @@ func (c *overIntent) action(s *intent.Service, r *intent.Route) {
 		c.mirrors(s, r)
 		c.upgrades(s, r)
 		c.sticky(r)
+		c.cors(r)
 	}
 	c.redirect(r)
 	c.respond(r)
 	c.rewrite(r)
-	c.cors(r)
 }
 
 // withoutDestination reports what would be done on the way to one.
@@ -57,6 +57,9 @@ func (c *overIntent) withoutDestination(r *intent.Route) {
 	}
 	for _, u := range r.Upgrades {
 		report(u.At, "upgrades")
+	}
+	if r.CORS != nil {
+		report(r.CORS.At, "cors")
 	}
 	if r.Sticky != nil {
 		report(r.Sticky.At, "sticky")

@@ -6,7 +6,7 @@ var matching = []Entry{
 		"A client that follows this redirect is redirected again until it gives up. The witness is a request with which it begins.",
 		"routes: old: {match: [{path: prefix: \"/a\"}], redirect: path: \"/a/b\"}", "routes: old: {match: [{path: prefix: \"/a\"}], redirect: path: \"/b\"}"},
 	{NoEffectOnAnswer, Error, "a field that does nothing on this route",
-		"A route that redirects or responds sends nothing to a destination, so what would be done with the request on its way, or with one destination, has no effect. The same holds for `destinations` of a version that `to` does not send to.",
+		"A route that redirects or responds sends nothing to a destination, so what would be done with the request on its way, or with one destination, has no effect; nor has `cors`, which Envoy heeds on routes with a destination alone. The same holds for `destinations` of a version that `to` does not send to.",
 		"routes: old: {redirect: path: \"/new\", timeout: \"3s\"}", "routes: old: redirect: path: \"/new\""},
 	{BadRedirect, Error, "not a redirect",
 		"A redirect changes at least one of scheme, host, port, path and prefix, and says the path once. `prefix` stands in place of a prefix that every match of the route has, and only that one.",

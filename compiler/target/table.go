@@ -46,7 +46,7 @@ var Table = []Row{
 	{"service.*.routes.*.sticky", Callers, Proxies},
 	{"service.*.routes.*.mirror", Callers, Envoy},
 	{"service.*.routes.*.upgrades", Both, Envoy},
-	{"service.*.routes.*.cors", Callers, Envoy},
+	{"service.*.routes.*.cors", Callers, Proxies},
 	{"service.*.faults", Callers, All}, // gRFC A33
 	{"service.*.faults.*.match.[].cookies", Callers, Proxies},
 	{"service.*.faults.*.match.[].host", Callers, Proxies},

@@ -149,9 +149,12 @@ func (s *stream) mutateResponse(fields []message.Field) []message.Field {
 	return fields
 }
 
-// finishResponse adds what every response has: a date (RFC 9110 §6.6.1) and the
-// configured server name.
+// finishResponse adds what filters set, and what every response has: a date (RFC
+// 9110 §6.6.1) and the configured server name.
 func (s *stream) finishResponse(fields []message.Field) []message.Field {
+	for _, f := range s.fs.Set {
+		fields = setField(fields, f.Name, f.Value)
+	}
 	if name := s.chain.http.ServerName; name != "" {
 		fields = setField(fields, "server", name)
 	}

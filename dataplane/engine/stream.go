@@ -180,7 +180,7 @@ func (s *stream) answer(v *filter.Verdict) {
 	if s.route != nil && s.route.Direct.Status == 0 {
 		s.dest = s.route.Pick(s.splitValue())
 	}
-	s.reply(v.Status, v.Body, v.Flag, v.Details, true)
+	s.reply(v.Status, v.Body, v.Flag, v.Details, !v.Bare)
 }
 
 // dispatch is the router: where does it go?

@@ -19,13 +19,16 @@ type Peer struct {
 
 // Stream is one request on its way through the filters. Route is nil when no
 // route matched. Random is one value per stream, shared by every draw that
-// Envoy makes from its stream id; Draw gives a fresh, independent value.
+// Envoy makes from its stream id; Draw gives a fresh, independent value. Set is
+// what the response, whoever gives it, has in place of its own fields of these
+// names.
 type Stream struct {
 	Request *message.Request
 	Route   *route.Entry
 	Peer    Peer
 	Random  uint64
 	Draw    func() uint64
+	Set     []message.Field
 
 	// Audited is set by filters, and tells the access log about it: the policy of
 	// shadow rules that holds, "" for none.
@@ -34,7 +37,8 @@ type Stream struct {
 
 // Verdict is what a filter says: wait Delay, then go on (Status 0) or answer
 // with a local reply. Flag is Envoy's response flag ("DI", "FI", "UAEX", …),
-// Details its response code details.
+// Details its response code details. A Bare reply is not changed by what its route
+// says about responses.
 type Verdict struct {
 	Delay      time.Duration
 	DelayFlag  string
@@ -42,6 +46,7 @@ type Verdict struct {
 	Body       string
 	Flag       string
 	Details    string
+	Bare       bool
 	Connection string // "close" to end the downstream connection after the reply
 }
 

@@ -3,6 +3,7 @@ package resource
 import (
 	"fmt"
 
+	corsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/cors/v3"
 	faultv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/fault/v3"
 	rbacv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rbac/v3"
 	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
@@ -11,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/meshc/meshc/dataplane/filter"
+	"github.com/meshc/meshc/dataplane/filter/cors"
 	"github.com/meshc/meshc/dataplane/filter/fault"
 	"github.com/meshc/meshc/dataplane/filter/rbac"
 )
@@ -21,6 +23,8 @@ func httpFilter(name string, config proto.Message) (filter.HTTP, error) {
 	switch m := config.(type) {
 	case *routerv3.Router:
 		return nil, nil
+	case *corsv3.Cors:
+		return cors.New(name), nil
 	case *faultv3.HTTPFault:
 		c, err := fault.Decode(m)
 		if err != nil {
@@ -45,6 +49,8 @@ func perRouteConfig(_ string, packed *anypb.Any) (any, error) {
 		return nil, err
 	}
 	switch m := config.(type) {
+	case *corsv3.CorsPolicy:
+		return cors.Decode(m)
 	case *faultv3.HTTPFault:
 		return fault.Decode(m)
 	case *rbacv3.RBACPerRoute:

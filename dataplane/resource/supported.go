@@ -1,6 +1,7 @@
 package resource
 
 import (
+	"github.com/meshc/meshc/dataplane/filter/cors"
 	"github.com/meshc/meshc/dataplane/filter/fault"
 	"github.com/meshc/meshc/dataplane/filter/rbac"
 	"github.com/meshc/meshc/dataplane/resource/support"
@@ -10,7 +11,7 @@ import (
 
 // Supported is everything that the proxy takes from xDS and from a bootstrap.
 var Supported = support.New(
-	listenerMessages, managerMessages, telemetry.SupportedFilters, route.Supported, fault.Supported, rbac.Supported,
+	listenerMessages, managerMessages, telemetry.SupportedFilters, route.Supported, cors.Supported, fault.Supported, rbac.Supported,
 	clusterMessages, http2Messages, tlsMessages, sourceMessages, bootstrapMessages,
 )
 
@@ -65,7 +66,7 @@ var managerMessages = []support.Message{
 		support.F("stat_prefix", ""),
 		support.F("rds", ""),
 		support.F("route_config", ""),
-		support.F("http_filters", "fault, RBAC; the router last"),
+		support.F("http_filters", "CORS, fault, RBAC; the router last"),
 		support.F("access_log", ""),
 		support.F("common_http_protocol_options", ""),
 		support.F("request_headers_timeout", "10 s when absent, 0 is none"),

@@ -33,7 +33,7 @@ func (b *bed) cases(t *testing.T) {
 		cases []kase
 	}{
 		{"routes", 8, routeCases()}, {"headers", 8, headerCases()}, {"query and cookies", 8, queryCases()}, {"paths", 8, pathCases()},
-		{"changes", 8, changeCases()}, {"actions", 8, actionCases()}, {"resilience", 2, resilienceCases()}, {"faults", 8, faultCases()}, {"gateway", 2, gatewayCases()},
+		{"changes", 8, changeCases()}, {"actions", 8, actionCases()}, {"cors", 8, corsCases()}, {"resilience", 2, resilienceCases()}, {"faults", 8, faultCases()}, {"gateway", 2, gatewayCases()},
 	}
 	n := 0
 	for _, g := range groups {

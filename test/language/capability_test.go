@@ -78,7 +78,6 @@ var unserved = map[string]struct{ place, field, refusal string }{
 	"service.*.faults.*.abort.grpcStatus": {"service", `ports: rpc: {number: 81, protocol: "grpc"}
 	routes: {call: {port: "rpc", to: v1: 100}, rest: {port: "http", to: v1: 100}}
 	faults: x: {on: "call", until: "2099-01-01T00:00:00Z", abort: {grpcStatus: "internal", percent: 1}}`, "grpc_status"},
-	"service.*.routes.*.cors": {"service", "routes: all: {to: v1: 100, cors: origins: [{exact: \"https://shop.test\"}]}", "Cors"},
 
 	"mesh.traffic.locality":                 {"mesh", localityField, "locality_weighted_lb_config"},
 	"service.*.traffic.locality":            {"service", localityField, "locality_weighted_lb_config"},

@@ -2,6 +2,9 @@ package gen
 
 // passing writes what is done with requests beside sending them on.
 func (m *mesh) passing(f *source, s *service) {
+	if m.envoy || m.whole {
+		m.cors(f)
+	}
 	if !m.envoy {
 		return
 	}
@@ -13,6 +16,9 @@ func (m *mesh) passing(f *source, s *service) {
 		f.line("upgrades: [\"websocket\"]")
 		m.use("upgrades")
 	}
+}
+
+func (m *mesh) cors(f *source) {
 	if m.chance(20) {
 		f.line("cors: {origins: [%s], methods: [\"GET\", \"PUT\"], headers: [\"x-user\"], exposeHeaders: [\"x-shown\"], maxAge: \"10m\", credentials: %s}",
 			m.pick(`{exact: "https://shop.example"}`, `{prefix: "https://shop."}`, `{suffix: ".shop.example"}, {regex: "https://[a-z]+\\.example"}`), m.pick("true", "false"))
