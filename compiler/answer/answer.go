@@ -1,6 +1,7 @@
 package answer
 
 import (
+	"slices"
 	"time"
 
 	"github.com/meshc/meshc/compiler/diag"
@@ -179,9 +180,12 @@ type Asked struct {
 	At  string    `json:"at,omitempty"`
 }
 
-// asks notes whom by asks about the request.
-func (a *asking) asks(by model.Ref, whom *model.Authorizer) {
-	if whom != nil {
+// asks notes whom by asks about the request r.
+func (a *asking) asks(by model.Ref, whom *model.Authorizer, r *Request) {
+	is := func(list []model.Rule) bool {
+		return slices.ContainsFunc(list, func(some model.Rule) bool { return takes(&some, r) })
+	}
+	if whom != nil && (len(whom.On) == 0 || is(whom.On)) && !is(whom.Except) {
 		a.out.Asked = append(a.out.Asked, Asked{by, whom.String(), place(whom.Origin)})
 	}
 }

@@ -114,10 +114,13 @@ func (j *judging) holds(r *model.Rule, deny bool) bool {
 	return r.TakesAddress(j.req.Source)
 }
 
-func (j *judging) takesRequest(r *model.Rule) bool {
-	matches := r.Matches()
+func (j *judging) takesRequest(r *model.Rule) bool { return takes(r, j.req) }
+
+// takes says that a request is what a rule asks of requests.
+func takes(rule *model.Rule, r *Request) bool {
+	matches := rule.Matches()
 	for i := range matches {
-		if Accepts(&matches[i], j.req) {
+		if Accepts(&matches[i], r) {
 			return true
 		}
 	}

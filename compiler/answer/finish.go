@@ -38,7 +38,7 @@ func (a *asking) finish(s *model.Service, port uint16, rule *model.Route) {
 		return
 	}
 	a.audited(s.Ref, s.Audit, caller, arriving, port)
-	a.asks(s.Ref, s.Authorizer)
+	a.asks(s.Ref, s.Authorizer, arriving)
 	a.out.Authorization = Authorize(a.mesh.TrustDomain, s, caller, arriving, port)
 	if !a.out.Authorization.Allowed {
 		a.end(Denied, fmt.Sprintf("%s; the server's proxy answers 403", a.out.Authorization.Rule))

@@ -43,7 +43,7 @@ func (a *asking) throughGateway(g *model.Gateway) {
 		return
 	}
 	a.audited(g.Ref, g.Audit, "", a.req, listener.Port)
-	a.asks(g.Ref, g.Authorizer)
+	a.asks(g.Ref, g.Authorizer, a.req)
 	if a.out.Authorization = a.atEdge(g, listener.Port); !a.out.Authorization.Allowed {
 		a.end(Denied, fmt.Sprintf("%s; the gateway answers 403", a.out.Authorization.Rule))
 		return
@@ -112,7 +112,7 @@ func (a *asking) redirected(g *model.Gateway, l *model.GatewayListener) {
 				return
 			}
 			a.audited(g.Ref, g.Audit, "", a.req, l.Port)
-			a.asks(g.Ref, g.Authorizer)
+			a.asks(g.Ref, g.Authorizer, a.req)
 			if a.out.Authorization = a.atEdge(g, l.Port); !a.out.Authorization.Allowed {
 				a.end(Denied, fmt.Sprintf("%s; the gateway answers 403", a.out.Authorization.Rule))
 				return

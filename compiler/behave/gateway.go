@@ -53,6 +53,9 @@ func gatewayTable(m *model.Mesh, g *model.Gateway, port uint16) table {
 	for i := range out.rules {
 		out.rules[i].atListener(g, l)
 	}
+	if !l.Protocol.Opaque() {
+		out.rules = edge.askedAtEdge(g.Authorizer, out.rules)
+	}
 	return out
 }
 

@@ -212,6 +212,7 @@ func within(networks []string) reach.Pred {
 // ruleText is equal for equal rules.
 func ruleText(r *model.Rule) string {
 	plain := *r
+	plain.Origin = model.Origin{}
 	plain.Paths, plain.NotPaths, plain.Headers = slices.Clone(r.Paths), slices.Clone(r.NotPaths), slices.Clone(r.Headers)
 	slices.SortFunc(plain.Paths, reach.ComparePaths)
 	slices.SortFunc(plain.NotPaths, reach.ComparePaths)

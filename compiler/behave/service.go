@@ -128,7 +128,8 @@ func ruledBy(s *model.Service, port uint16, r *model.Route, takes reach.Pred, fr
 		perhaps.Judged = o.conditions
 		out = append(out, retried(reach.All(takes, o.when), perhaps, r, from)...)
 	}
-	return limited(append(out, retried(takes, then, r, from)...), ofRoute(s.RateLimits, ""), false, v.unchanged)
+	out = v.asked(s.Authorizer, append(out, retried(takes, then, r, from)...))
+	return limited(out, ofRoute(s.RateLimits, ""), false, v.unchanged)
 }
 
 // rulesAt is where it says who is let in.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/meshc/meshc/compiler/diag"
+	"github.com/meshc/meshc/compiler/intent"
 	"github.com/meshc/meshc/compiler/literal"
 	"github.com/meshc/meshc/compiler/model"
 	"github.com/meshc/meshc/compiler/scope"
@@ -18,6 +19,7 @@ func (o *ruleOwner) authorizer() {
 		return
 	}
 	o.askedService()
+	o.askedRequests(a)
 	if a.Timeout != nil {
 		if d, err := literal.Duration(a.Timeout.V); err != nil {
 			meantDuration(o.report(diag.BadDuration, a.Timeout.At, "%s", err), *a.Timeout)
@@ -76,4 +78,22 @@ func (o *ruleOwner) askedService() {
 		return
 	}
 	o.needsUse(a.Service)
+}
+
+// askedRequests judges about which requests somebody is asked.
+func (o *ruleOwner) askedRequests(a *intent.Authorizer) {
+	for _, l := range []struct {
+		name string
+		list []*intent.Rule
+	}{{"on", a.On}, {"except", a.Except}} {
+		if l.list != nil && len(l.list) == 0 {
+			o.report(diag.WrongValue, a.At, "`%s` of the authorizer is an empty list", l.name).Help = "leave it out"
+		}
+		o.someRequests(l.list, "is meant")
+		for _, r := range l.list {
+			if r.EmptyList() == "" && len(r.Hosts)+len(r.Methods)+len(r.Paths) == 0 {
+				o.report(diag.WrongValue, r.At, "`%s` of the authorizer names every request", l.name).Help = "write hosts, methods or paths"
+			}
+		}
+	}
 }

@@ -35,9 +35,15 @@ func (o *ruleOwner) tokens() {
 	if len(o.sec.Public) > 0 && len(o.sec.JWT) == 0 {
 		o.report(diag.PublicAnyway, o.sec.Public[0].At, "%s %q has public requests, and asks for no token", o.kind, o.name).Help = "take `public` away, or write `jwt`"
 	}
-	for _, r := range o.sec.Public {
+	o.someRequests(o.sec.Public, "is public")
+}
+
+// someRequests judges conditions on requests only; what says what those are that
+// meet them.
+func (o *ruleOwner) someRequests(list []*intent.Rule, what string) {
+	for _, r := range list {
 		if list := r.EmptyList(); list != "" {
-			o.report(diag.RuleNeverHolds, r.At, "%s %q: `%s` of these requests is empty, and none is public", o.kind, o.name, list).Help = "leave `" + list + "` out"
+			o.report(diag.RuleNeverHolds, r.At, "%s %q: `%s` of these requests is empty, and none %s", o.kind, o.name, list, what).Help = "leave `" + list + "` out"
 		}
 		o.hostPatterns(r.Hosts)
 		o.methods(r.Methods)

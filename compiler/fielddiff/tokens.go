@@ -16,4 +16,8 @@ func (f *flat) authorizer(a *model.Authorizer) {
 	for _, s := range a.Settings() {
 		f.add("authorizer."+s.Name, s.Value, s.At)
 	}
+	if a != nil {
+		f.rules("authorizer.on", a.On)
+		f.rules("authorizer.except", a.Except)
+	}
 }

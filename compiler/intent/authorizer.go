@@ -10,5 +10,7 @@ type Authorizer struct {
 	FailOpen *Value[bool]
 	Headers  []Value[string] // nil: every one
 	MaxBody  *Value[int]     // bytes
+	On       []*Rule         // hosts, methods and paths only; nil: not written
+	Except   []*Rule         // likewise
 	At       diag.Range
 }

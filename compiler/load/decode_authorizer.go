@@ -9,6 +9,8 @@ func (c cursor) authorizer() *intent.Authorizer {
 		Timeout:  c.optionalText("timeout"),
 		FailOpen: c.optionalTruth("failOpen"),
 		Headers:  c.texts("headers"),
+		On:       each(c.elements("on"), cursor.public),
+		Except:   each(c.elements("except"), cursor.public),
 		At:       c.label(),
 	}
 	if f, ok := c.field("maxBody"); ok {

@@ -27,6 +27,7 @@ func (l *rules) authorizer(a *intent.Authorizer) *model.Authorizer {
 	out := &model.Authorizer{
 		Service: ref, Port: uint16(scope.AskedPort(s, a).Number.V), Version: s.Versions[0].Name.V,
 		Timeout: durationOr(a.Timeout, DefaultAuthorizerTimeout), FailOpen: scope.Or(a.FailOpen, false),
+		On: l.public(a.On), Except: l.public(a.Except),
 		MaxBody: uint32(scope.Or(a.MaxBody, 0)), Origin: a.At,
 	}
 	for _, h := range a.Headers {

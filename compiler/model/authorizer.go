@@ -15,6 +15,8 @@ type Authorizer struct {
 	Timeout  time.Duration
 	FailOpen bool     // requests go on when it does not answer
 	Headers  []string // that it is told, in lower case, sorted; empty = all
+	On       []Rule   // that it is asked about, any-of; empty = all
+	Except   []Rule   // that it is not asked about, any-of
 	MaxBody  uint32   // bytes of the body that it is told; 0 = none
 	Origin   Origin
 }
@@ -33,6 +35,9 @@ func (a *Authorizer) Settings() []Setting {
 	s.number("maxBody", a.MaxBody)
 	return s.list
 }
+
+// Some says that it is not asked about every request.
+func (a *Authorizer) Some() bool { return a != nil && len(a.On)+len(a.Except) > 0 }
 
 // String says who is asked, and what if there is no answer.
 func (a *Authorizer) String() string {

@@ -41,7 +41,7 @@ const authorizerMesh = `package mesh
 mesh: proxy: "envoy"
 service: web: {
 	versions: v1: {}
-	uses: {closed: {}, open: {}, lost: {}, adrift: {}}
+	uses: {some: {}, closed: {}, open: {}, lost: {}, adrift: {}}
 }
 service: guard: {
 	ports: rpc: {number: 9080, protocol: "grpc"}
@@ -78,6 +78,15 @@ service: adrift: {
 	uses: gone: {}
 	security: authorizer: {service: "gone", failOpen: true}
 }
+service: some: {
+	ports: http: {number: 9080, protocol: "http"}
+	versions: v1: {}
+	uses: guard: {}
+	security: {
+		authorizer: {service: "guard", on: [{paths: [{segmentPrefix: "/asked"}]}, {hosts: ["ask.example"]}, {methods: ["PUT"]}], except: [{paths: [{exact: "/asked/not"}]}]}
+		deny: [{paths: [{exact: "/denied"}]}]
+	}
+}
 service: behind: {
 	ports: http: {number: 9080, protocol: "http"}
 	versions: v1: {}
@@ -99,7 +108,7 @@ func TestAuthorizer(t *testing.T) {
 	b.sidecar(ref("guard"), "v1", envoy, serveGuard(t, g))
 	b.application(ref("gone"), "v1", "gone-v1", newPlace(t))
 	web := b.sidecar(ref("web"), "v1", envoy, "")
-	for _, s := range []string{"closed", "open", "lost", "adrift", "behind"} {
+	for _, s := range []string{"some", "closed", "open", "lost", "adrift", "behind"} {
 		b.sidecar(ref(s), "v1", envoy, b.backends.start(t, s, nil))
 	}
 	edge := b.gateway(ref("edge"), envoy)
@@ -117,6 +126,14 @@ func TestAuthorizer(t *testing.T) {
 		{"no answer", "open", "/", "wait", 200},
 		{"nobody there", "lost", "/", "yes", 403},
 		{"nobody there", "adrift", "/", "no", 200},
+		{"not asked", "some", "/", "no", 200},
+		{"not asked, and denied by a rule", "some", "/denied", "no", 403},
+		{"asked by path, refused", "some", "/asked", "no", 403},
+		{"asked by path below, refused", "some", "/asked/x?y", "no", 403},
+		{"asked by a path that is not normal", "some", "/x/../asked", "no", 403},
+		{"asked by path, let in", "some", "/asked", "yes", 200},
+		{"not asked by a longer name", "some", "/askedx", "no", 200},
+		{"not asked by exception", "some", "/asked/not", "no", 200},
 		{"let in", "edge", "/", "yes", 200},
 		{"refused", "edge", "/", "no", 403},
 		{"no answer", "edge", "/", "wait", 403},
@@ -141,6 +158,15 @@ func TestAuthorizer(t *testing.T) {
 			}
 		})
 	}
+	t.Run("some/by host and method", func(t *testing.T) {
+		at := web.Outbound[model.OutboundKey(ref("some"), meshPort)]
+		if got := b.ask(at, "GET", "/", "host: ask.example", "x-say: no"); got.status != 403 {
+			t.Errorf("by host: %d", got.status)
+		}
+		if got := b.ask(at, "PUT", "/", "x-say: no"); got.status != 403 {
+			t.Errorf("by method: %d", got.status)
+		}
+	})
 	for _, p := range b.all() {
 		p.refusedNothing()
 	}

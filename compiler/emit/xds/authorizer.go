@@ -44,11 +44,18 @@ func (e *emitter) authorizerFilters(a *model.Authorizer) ([]*hcmv3.HttpFilter, e
 	if a.MaxBody > 0 {
 		out.WithRequestBody = &authv3.BufferSettings{MaxRequestBytes: a.MaxBody, PackAsBytes: true}
 	}
+	filters, err := askedFilters(a)
+	if err != nil {
+		return nil, err
+	}
+	if len(filters) > 0 {
+		out.FilterEnabledMetadata = shadowAllowed(rbacFilter, askedPrefix)
+	}
 	f, err := httpFilter(authorizerFilter, out)
 	if err != nil {
 		return nil, err
 	}
-	return []*hcmv3.HttpFilter{f}, nil
+	return append(filters, f), nil
 }
 
 // authorizerClusters adds the cluster that questions go to, where the proxy does

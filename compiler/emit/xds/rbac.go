@@ -139,13 +139,17 @@ func permission(r *model.Rule) (*rbacv3.Permission, error) {
 		}
 		all = append(all, some...)
 	}
-	switch len(all) {
+	return allOf(all), nil
+}
+
+func allOf(list []*rbacv3.Permission) *rbacv3.Permission {
+	switch len(list) {
 	case 0:
-		return &rbacv3.Permission{Rule: &rbacv3.Permission_Any{Any: true}}, nil
+		return &rbacv3.Permission{Rule: &rbacv3.Permission_Any{Any: true}}
 	case 1:
-		return all[0], nil
+		return list[0]
 	default:
-		return &rbacv3.Permission{Rule: &rbacv3.Permission_AndRules{AndRules: &rbacv3.Permission_Set{Rules: all}}}, nil
+		return &rbacv3.Permission{Rule: &rbacv3.Permission_AndRules{AndRules: &rbacv3.Permission_Set{Rules: list}}}
 	}
 }
 
