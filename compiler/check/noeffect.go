@@ -59,11 +59,22 @@ func retriesResets(r *model.Retry) bool {
 // gateway's route does not say where its requests come from.
 func (c *overModel) nobodyCalls() {
 	g := c.graph()
+	collects := map[model.Ref]bool{}
+	for _, s := range c.mesh.Services {
+		for _, to := range s.Collectors() {
+			collects[to.To] = true
+		}
+	}
+	for _, gw := range c.mesh.Gateways {
+		for _, to := range gw.Collectors() {
+			collects[to.To] = true
+		}
+	}
 	entered := slices.ContainsFunc(c.mesh.Gateways, func(gw *model.Gateway) bool { return len(backends(gw)) > 0 })
 	for i := range g.nodes {
 		n := &g.nodes[i]
 		switch {
-		case len(n.callers) > 0:
+		case len(n.callers) > 0 || collects[n.ref]:
 		case n.external != nil:
 			c.report(diag.NobodyCalls, n.external.Origin, "no service uses %s, so no proxy knows it", n.what)
 		case entered && n.service != nil && saysToCallers(n.service):

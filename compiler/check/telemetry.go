@@ -8,30 +8,48 @@ import (
 	"github.com/meshc/meshc/compiler/diag"
 	"github.com/meshc/meshc/compiler/intent"
 	"github.com/meshc/meshc/compiler/literal"
+	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/compiler/scope"
 )
 
 func (c *overIntent) telemetry() {
-	c.accessLog(c.mesh.Config.Telemetry)
+	c.telemetryOf(c.mesh.Config.Telemetry, model.Ref{Namespace: scope.DefaultNamespace})
 	for _, s := range c.mesh.Services {
-		c.accessLog(s.Telemetry)
+		c.telemetryOf(s.Telemetry, scope.ServiceRef(s))
 	}
 	for _, g := range c.mesh.Gateways {
-		c.accessLog(g.Telemetry)
+		c.telemetryOf(g.Telemetry, scope.GatewayRef(g))
 	}
+	c.collected()
 }
 
-func (c *overIntent) accessLog(t *intent.Telemetry) {
+// telemetryOf judges what owner says, which has no name for the whole mesh.
+func (c *overIntent) telemetryOf(t *intent.Telemetry, owner model.Ref) {
 	if t == nil {
 		return
 	}
-	if t.AccessLog == nil {
+	if t.AccessLog == nil && t.Tracing == nil {
 		c.report(diag.TelemetryDoesNothing, t.At, "`telemetry` says nothing").Help = "leave it out"
 		return
 	}
-	a := t.AccessLog
+	if t.AccessLog != nil {
+		c.accessLog(t.AccessLog, owner)
+	}
+	if t.Tracing != nil {
+		c.tracing(t.Tracing, owner)
+	}
+}
+
+func (c *overIntent) accessLog(a *intent.AccessLog, owner model.Ref) {
 	if a.Off != nil && a.Off.V {
 		c.logIsOff(a)
 		return
+	}
+	if a.OTLP != nil {
+		c.collector(a.OTLP, owner, model.GRPC)
+		if a.To != nil {
+			c.report(diag.NotExactlyOne, a.To.At, "an access log goes `to` a place or by `otlp`, not both").Help = "leave one of them out"
+		}
 	}
 	c.logPlace(a.To)
 	c.logFormat(a)
@@ -43,7 +61,7 @@ func (c *overIntent) logIsOff(a *intent.AccessLog) {
 	for _, other := range []struct {
 		name    string
 		written bool
-	}{{"to", a.To != nil}, {"text", a.Text != nil}, {"fields", a.Fields != nil}, {"filter", a.Filter != nil}} {
+	}{{"to", a.To != nil}, {"otlp", a.OTLP != nil}, {"text", a.Text != nil}, {"fields", a.Fields != nil}, {"filter", a.Filter != nil}} {
 		if other.written {
 			c.report(diag.TelemetryDoesNothing, a.Off.At, "the access log is off, so `%s` does nothing", other.name).Help = "leave one of them out"
 			return

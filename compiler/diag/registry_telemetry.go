@@ -5,6 +5,9 @@ const (
 	BadLogFormat         Code = "MSH5001" // an operator that no proxy knows
 	BadLogPlace          Code = "MSH5002" // neither a stream nor an absolute path
 	TelemetryDoesNothing Code = "MSH5003" // a field that another makes useless
+	UnknownCollector     Code = "MSH5004" // telemetry goes to what does not exist
+	BadCollector         Code = "MSH5005" // telemetry goes to what cannot take it
+	BadTraceTag          Code = "MSH5006" // a tag of spans that says nothing
 	FaultWithoutEffect   Code = "MSH5010" // a fault that no request meets
 	FaultBounds          Code = "MSH5011" // two bounds of the faults of one route
 )
@@ -20,6 +23,15 @@ var telemetry = []Entry{
 	{TelemetryDoesNothing, Error, "a telemetry field that has no effect",
 		"Another field makes it useless: it would be accepted and do nothing.",
 		"accessLog: {off: true, text: \"%DURATION%\"}", "accessLog: text: \"%DURATION%\""},
+	{UnknownCollector, Error, "telemetry for nobody",
+		"`to` names a service or an external of the mesh: \"name\" in the same namespace, or \"namespace/name\". What the whole mesh says is in namespace default.",
+		"tracing: otlp: to: \"colector\"", "tracing: otlp: to: \"collector\""},
+	{BadCollector, Error, "a collector that cannot take this telemetry",
+		"OTLP is sent to a grpc port and Zipkin's spans to an http port, of an external or of a service with one version: nothing routes what a proxy itself sends. And a collector does not send telemetry about itself to itself, because each record would make another one.",
+		"{tracing: zipkin: to: \"collector\", external: collector: {host: \"otel.example\", ports: otlp: {number: 4317, protocol: \"grpc\"}}}", "{tracing: otlp: to: \"collector\", external: collector: {host: \"otel.example\", ports: otlp: {number: 4317, protocol: \"grpc\"}}}"},
+	{BadTraceTag, Error, "a tag of spans that says nothing",
+		"A tag has a name, and the text, the header or the variable of the environment that it says. A proxy refuses the whole listener for one that has not.",
+		"tags: stage: literal: \"\"", "tags: stage: literal: \"production\""},
 	{FaultWithoutEffect, Error, "a fault that no request meets",
 		"Its `match` takes none of the requests of its route, its `from` names nobody who calls the service, or its `maxActive` bounds what holds nothing. It would be accepted and do nothing.",
 		"faults: slow: {on: \"rest\", from: [], delay: {fixed: \"7s\", percent: 10}, until: \"2099-01-01T00:00:00Z\"}", "faults: slow: {on: \"rest\", delay: {fixed: \"7s\", percent: 10}, until: \"2099-01-01T00:00:00Z\"}"},

@@ -12,10 +12,13 @@ func (f *flat) accessLog(log model.AccessLog) {
 		f.add("accessLog", "off", log.Origin)
 		return
 	}
-	if log.To == "" {
+	if log.To == "" && log.OTLP == nil {
 		return // the built-in default
 	}
 	f.add("accessLog.to", log.To, log.Origin)
+	if log.OTLP != nil {
+		f.add("accessLog.otlp", log.OTLP.Text(), log.OTLP.Origin)
+	}
 	f.add("accessLog.text", log.Text, log.Origin)
 	for _, field := range log.Fields {
 		f.add(at("accessLog.fields", field.Name), field.Value, log.Origin)

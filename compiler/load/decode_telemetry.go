@@ -7,7 +7,39 @@ func (c cursor) telemetry() *intent.Telemetry {
 	if !ok {
 		return nil
 	}
-	return &intent.Telemetry{AccessLog: t.accessLog(), At: t.label()}
+	return &intent.Telemetry{AccessLog: t.accessLog(), Tracing: block(t, "tracing", cursor.tracing), At: t.label()}
+}
+
+func (c cursor) tracing() *intent.Tracing {
+	return &intent.Tracing{
+		Off:    c.optionalTruth("off"),
+		OTLP:   block(c, "otlp", cursor.collector),
+		Zipkin: block(c, "zipkin", cursor.zipkin),
+		Sample: c.optionalDecimal("sample"),
+		Tags:   each(c.entries("tags"), cursor.traceTag),
+		At:     c.label(),
+	}
+}
+
+func (c cursor) collector() *intent.Collector {
+	return &intent.Collector{To: c.required("to").text(), Port: c.optionalText("port"), At: c.label()}
+}
+
+func (c cursor) zipkin() *intent.Collector {
+	out := c.collector()
+	out.Path, out.W3C = c.optionalText("path"), c.optionalTruth("w3c")
+	return out
+}
+
+func (c cursor) traceTag() *intent.TraceTag {
+	return &intent.TraceTag{
+		Name:    c.name(),
+		Literal: c.optionalText("literal"),
+		Header:  c.optionalText("header"),
+		Env:     c.optionalText("env"),
+		Default: c.optionalText("default"),
+		At:      c.label(),
+	}
 }
 
 func (c cursor) accessLog() *intent.AccessLog {
@@ -18,6 +50,7 @@ func (c cursor) accessLog() *intent.AccessLog {
 	return &intent.AccessLog{
 		Off:    l.optionalTruth("off"),
 		To:     l.optionalText("to"),
+		OTLP:   block(l, "otlp", cursor.collector),
 		Text:   l.optionalText("text"),
 		Fields: l.pairs("fields"),
 		Filter: l.logFilter(),

@@ -30,12 +30,15 @@ func (l *lowering) allow() {
 }
 
 // callers gives, for each service, the identities that declare to call it: by
-// `uses`, or by a gateway's route.
+// `uses`, by a gateway's route, or by sending it telemetry.
 func (l *lowering) callers() map[model.Ref][]string {
 	callers := map[model.Ref][]string{}
 	for _, s := range l.mesh.Services {
 		for _, used := range s.Uses {
 			callers[used] = append(callers[used], s.SPIFFEID)
+		}
+		for _, c := range s.Collectors() {
+			callers[c.To] = append(callers[c.To], s.SPIFFEID)
 		}
 	}
 	l.askers(callers)
@@ -44,6 +47,11 @@ func (l *lowering) callers() map[model.Ref][]string {
 		if g.Security != nil && g.Security.Authorizer != nil {
 			to := literal.Ref(g.Security.Authorizer.Service.V, scope.GatewayRef(g).Namespace)
 			callers[to] = append(callers[to], l.scope.GatewayID(g))
+		}
+		ref := scope.GatewayRef(g)
+		own := model.Gateway{AccessLog: l.accessLog(g.Telemetry, ref), Tracing: l.tracing(g.Telemetry, ref)}
+		for _, c := range own.Collectors() {
+			callers[c.To] = append(callers[c.To], l.scope.GatewayID(g))
 		}
 		for _, r := range g.Routes {
 			if r.Answers() {

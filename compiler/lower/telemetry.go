@@ -6,25 +6,31 @@ import (
 
 	"github.com/meshc/meshc/compiler/intent"
 	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/compiler/scope"
 )
 
 // accessLog gives the block that counts: the owner's own, else the mesh's, else
 // the zero value, which stands for the built-in default.
-func (l *lowering) accessLog(own *intent.Telemetry) model.AccessLog {
-	for _, t := range []*intent.Telemetry{own, l.intent.Config.Telemetry} {
-		if t != nil && t.AccessLog != nil {
-			return accessLog(t.AccessLog)
-		}
+func (l *lowering) accessLog(own *intent.Telemetry, owner model.Ref) model.AccessLog {
+	if own != nil && own.AccessLog != nil {
+		return l.accessLogOf(own.AccessLog, owner.Namespace)
 	}
-	return model.AccessLog{}
+	mesh := l.intent.Config.Telemetry
+	if mesh == nil || mesh.AccessLog == nil || mesh.AccessLog.OTLP != nil && l.scope.Collects(owner) {
+		return model.AccessLog{}
+	}
+	return l.accessLogOf(mesh.AccessLog, scope.DefaultNamespace)
 }
 
-func accessLog(a *intent.AccessLog) model.AccessLog {
+func (l *lowering) accessLogOf(a *intent.AccessLog, namespace string) model.AccessLog {
 	if a.Off != nil && a.Off.V {
 		return model.AccessLog{Off: true, Origin: a.At}
 	}
 	out := model.AccessLog{To: model.DefaultLogPlace, Filter: mapped(a.Filter, logFilter), Origin: a.At}
 	switch {
+	case a.OTLP != nil:
+		c := l.collector(a.OTLP, namespace, model.GRPC)
+		out.To, out.OTLP = "", &c
 	case a.To == nil:
 	case strings.HasPrefix(a.To.V, "/"):
 		out.To = a.To.V
@@ -32,6 +38,8 @@ func accessLog(a *intent.AccessLog) model.AccessLog {
 		out.To = "/dev/" + a.To.V
 	}
 	switch {
+	case a.Text != nil && a.OTLP != nil:
+		out.Text = a.Text.V
 	case a.Text != nil:
 		out.Text = a.Text.V + "\n"
 	case a.Fields != nil:

@@ -74,6 +74,7 @@ type Service struct {
 	Public         []Rule      // any-of; what needs no valid token
 	Authorizer     *Authorizer // nil: nobody is asked
 	AccessLog      AccessLog
+	Tracing        *Tracing  // nil: none
 	Injection      Injection // how its pods get a proxy
 	Envoy          bool      // stock Envoy, and not meshc-proxy, is meant to run beside its workloads
 	Origin         Origin
@@ -166,7 +167,8 @@ type Gateway struct {
 	Public         []Rule            // any-of; what needs no valid token
 	Authorizer     *Authorizer       // nil: nobody is asked
 	AccessLog      AccessLog
-	Envoy          bool // it is meant to be stock Envoy, and not meshc-proxy
+	Tracing        *Tracing // nil: none
+	Envoy          bool     // it is meant to be stock Envoy, and not meshc-proxy
 	Timeouts       GatewayTimeouts
 	TrustedHops    uint32 // proxies in front that are believed
 	Origin         Origin

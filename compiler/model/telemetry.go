@@ -10,8 +10,9 @@ const DefaultLogPlace = "/dev/stdout"
 // built-in default: DefaultLogFields to DefaultLogPlace.
 type AccessLog struct {
 	Off    bool
-	To     string // "/dev/stdout", "/dev/stderr" or the path of a file
-	Text   string // with Envoy's command operators, ends with a line feed
+	To     string     // "/dev/stdout", "/dev/stderr" or the path of a file; "" with OTLP
+	OTLP   *Collector // where records go in place of lines
+	Text   string     // with Envoy's command operators; ends with a line feed unless OTLP
 	Fields []Header
 	Filter *LogFilter // nil: every request
 	Origin Origin     // zero: built-in default
@@ -19,7 +20,7 @@ type AccessLog struct {
 
 // OrDefault puts the built-in default in the place of the zero value.
 func (a AccessLog) OrDefault() AccessLog {
-	if a.To == "" && !a.Off {
+	if a.To == "" && a.OTLP == nil && !a.Off {
 		return AccessLog{To: DefaultLogPlace, Fields: DefaultLogFields}
 	}
 	return a

@@ -29,6 +29,7 @@ type Scope struct {
 	services    map[model.Ref]*intent.Service
 	gateways    map[model.Ref]*intent.Gateway
 	externals   map[model.Ref]*intent.External
+	collects    map[model.Ref]bool // what takes the telemetry of the mesh
 }
 
 // New indexes m.
@@ -41,6 +42,7 @@ func New(m *intent.Mesh) *Scope {
 		services:    index(m.Services, ServiceRef),
 		gateways:    index(m.Gateways, GatewayRef),
 		externals:   index(m.Externals, ExternalRef),
+		collects:    collects(m),
 	}
 	s.Proxy, _ = target.ByName(Or(m.Config.Proxy, target.Meshc.Name()))
 	return s

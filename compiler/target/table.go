@@ -10,6 +10,8 @@ var Table = []Row{
 	{"mesh.traffic.locality", Callers, Envoy},
 	{"mesh.telemetry", Both, Proxies},
 	{"mesh.raw", Both, Envoy},
+	{"mesh.telemetry.tracing", Both, Envoy},
+	{"mesh.telemetry.accessLog.otlp", Both, Envoy},
 	{"namespace", Nobody, All},
 
 	{"service.*", Nobody, All},
@@ -70,6 +72,8 @@ var Table = []Row{
 	{"service.*.security.audit.[].claims", Own, Envoy},
 	{"service.*.rateLimits", Own, Envoy},
 	{"service.*.telemetry", Own, Proxies},
+	{"service.*.telemetry.tracing", Own, Envoy},
+	{"service.*.telemetry.accessLog.otlp", Own, Envoy},
 
 	{"gateway.*", Own, Proxies},
 	{"gateway.*.timeouts", Own, Proxies},
@@ -82,6 +86,8 @@ var Table = []Row{
 	{"gateway.*.routes.*.match.[].claims", Own, Envoy},
 	{"gateway.*.routes.*.except.[].claims", Own, Envoy},
 	{"gateway.*.rateLimits", Own, Envoy},
+	{"gateway.*.telemetry.tracing", Own, Envoy},
+	{"gateway.*.telemetry.accessLog.otlp", Own, Envoy},
 	{"gateway.*.trustedHops", Own, Envoy},
 	{"gateway.*.kind=egress", Own, Envoy},
 	{"gateway.*.listeners.*.proxyProtocol", Own, Envoy},

@@ -73,6 +73,12 @@ var unserved = map[string]struct{ place, field, refusal string }{
 	"gateway.*.security.authorizer":       {"gateway", "security: authorizer: service: \"guard\"\n}\nservice: guard: {\n\tproxy: \"envoy\"\n\tports: rpc: {number: 9000, protocol: \"grpc\"}\n\tversions: v1: {}", "ext_authz"},
 	"service.*.routes.*.mirror":           {"service", "versions: v2: {}\n\troutes: all: {to: v1: 100, mirror: [{version: \"v2\", percent: 1}]}", "request_mirror_policies"},
 	"service.*.routes.*.upgrades":         {"service", "routes: all: {to: v1: 100, upgrades: [\"websocket\"]}", "upgrade_configs"},
+	"mesh.telemetry.tracing":              {"mesh", `telemetry: tracing: zipkin: to: "bank"`, "tracing"},
+	"mesh.telemetry.accessLog.otlp":       {"mesh", `telemetry: accessLog: otlp: to: "logs"`, "open_telemetry"},
+	"service.*.telemetry.tracing":         {"service", `telemetry: tracing: zipkin: to: "bank"`, "tracing"},
+	"service.*.telemetry.accessLog.otlp":  {"service", `telemetry: accessLog: otlp: to: "logs"`, "open_telemetry"},
+	"gateway.*.telemetry.tracing":         {"gateway", `telemetry: tracing: zipkin: to: "bank"`, "tracing"},
+	"gateway.*.telemetry.accessLog.otlp":  {"gateway", `telemetry: accessLog: otlp: to: "logs"`, "open_telemetry"},
 	"service.*.faults.*.maxActive":        {"service", faulted + `delay: {fixed: "1s", percent: 1}, maxActive: 1}`, "max_active_faults"},
 	"service.*.faults.*.bandwidth":        {"service", faulted + `bandwidth: {kibPerSecond: 1, percent: 1}}`, "response_rate_limit"},
 	"service.*.faults.*.abort.grpcStatus": {"service", `ports: rpc: {number: 81, protocol: "grpc"}
@@ -154,6 +160,10 @@ external: bank: {
 	host: "bank.example"
 	ports: http: {number: 80, protocol: "http"}
 	%s
+}
+external: logs: {
+	host: "logs.example"
+	ports: otlp: {number: 4317, protocol: "grpc"}
 }
 gateway: edge: {
 	listeners: web: {port: 8080, protocol: "http"}

@@ -6,6 +6,9 @@ import (
 	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	filelogv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/access_loggers/file/v3"
+	otlplogv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/access_loggers/open_telemetry/v3"
+	commonv1 "go.opentelemetry.io/proto/otlp/common/v1"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/meshc/meshc/compiler/model"
 )
@@ -21,13 +24,6 @@ func (e *emitter) accessLog(server bool, by string) ([]*accesslogv3.AccessLog, e
 	if log.Off {
 		return nil, nil
 	}
-	packed, err := toAny(&filelogv3.FileAccessLog{
-		Path:            log.To,
-		AccessLogFormat: &filelogv3.FileAccessLog_LogFormat{LogFormat: logFormat(log)},
-	})
-	if err != nil {
-		return nil, err
-	}
 	filter, err := logFilter(log.Filter)
 	if err != nil {
 		return nil, fmt.Errorf("access log: %w", err)
@@ -35,11 +31,61 @@ func (e *emitter) accessLog(server bool, by string) ([]*accesslogv3.AccessLog, e
 	if audits && filter != nil {
 		filter = eitherFilter(filter, auditedFilter(by))
 	}
+	name, sink, err := e.logSink(log)
+	if err != nil {
+		return nil, fmt.Errorf("access log: %w", err)
+	}
+	packed, err := toAny(sink)
+	if err != nil {
+		return nil, err
+	}
 	return []*accesslogv3.AccessLog{{
-		Name:       "envoy.access_loggers.file",
+		Name:       name,
 		Filter:     filter,
 		ConfigType: &accesslogv3.AccessLog_TypedConfig{TypedConfig: packed},
 	}}, nil
+}
+
+// logSink is a file, or what takes records by OTLP.
+func (e *emitter) logSink(log model.AccessLog) (name string, config proto.Message, err error) {
+	if log.OTLP == nil {
+		return "envoy.access_loggers.file", &filelogv3.FileAccessLog{
+			Path:            log.To,
+			AccessLogFormat: &filelogv3.FileAccessLog_LogFormat{LogFormat: logFormat(log)},
+		}, nil
+	}
+	cluster, host, err := e.collector(*log.OTLP)
+	if err != nil {
+		return "", nil, err
+	}
+	out := &otlplogv3.OpenTelemetryAccessLogConfig{
+		LogName:            logName,
+		GrpcService:        exporter(cluster, host),
+		ResourceAttributes: attributes([]model.Header{{Name: "service.name", Value: e.tracedName()}}),
+		Attributes:         attributes(log.Fields),
+	}
+	if log.Text != "" {
+		out.Body = anyText(log.Text)
+	}
+	return "envoy.access_loggers.open_telemetry", out, nil
+}
+
+// logName tells these records from other logs.
+const logName = "meshc"
+
+func attributes(list []model.Header) *commonv1.KeyValueList {
+	if len(list) == 0 {
+		return nil
+	}
+	out := &commonv1.KeyValueList{}
+	for _, h := range list {
+		out.Values = append(out.Values, &commonv1.KeyValue{Key: h.Name, Value: anyText(h.Value)})
+	}
+	return out
+}
+
+func anyText(s string) *commonv1.AnyValue {
+	return &commonv1.AnyValue{Value: &commonv1.AnyValue_StringValue{StringValue: s}}
 }
 
 // logOf finds what the workload's service or gateway says.

@@ -37,7 +37,10 @@ func (e *emitter) gateway() error {
 	if err := e.keyClusters(g.JWT); err != nil {
 		return err
 	}
-	return e.authorizerClusters(g.Authorizer)
+	if err := e.authorizerClusters(g.Authorizer); err != nil {
+		return err
+	}
+	return e.collectorClusters()
 }
 
 func (e *emitter) gatewayListener(g *model.Gateway, l *model.GatewayListener) error {

@@ -52,11 +52,16 @@ func (e *emitter) connectionManager(at side, speaks hcmv3.HttpConnectionManager_
 	if err != nil {
 		return nil, err
 	}
+	tracing, err := e.tracing(at)
+	if err != nil {
+		return nil, err
+	}
 	hcm := &hcmv3.HttpConnectionManager{
 		StatPrefix:                rc.Name,
 		CodecType:                 speaks,
 		HttpFilters:               append(filters, router),
 		AccessLog:                 log,
+		Tracing:                   tracing,
 		StreamIdleTimeout:         duration(streamIdleTimeout),
 		RequestHeadersTimeout:     duration(requestHeadersTimeout),
 		CommonHttpProtocolOptions: commonOptions(),

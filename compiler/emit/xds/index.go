@@ -35,8 +35,8 @@ func emptyIndex(m *model.Mesh) *index {
 	return &index{mesh: m, workloads: make(map[instance][]*model.Workload), fleets: make(map[fleet]map[model.Locality]int)}
 }
 
-// visible are the services and egress gateways whose workloads self may know, and
-// the externals behind it.
+// visible are the services and egress gateways whose workloads self may know, what
+// takes its telemetry among them, and the externals behind it.
 func visible(m *model.Mesh, self *model.Workload) map[model.Ref]bool {
 	out := map[model.Ref]bool{self.Service: true}
 	if s := m.Service(self.Service); s != nil {
@@ -47,6 +47,9 @@ func visible(m *model.Mesh, self *model.Workload) map[model.Ref]bool {
 			out[k.External] = true
 		}
 		copied(out, m.CopiesOf(s))
+		for _, c := range s.Collectors() {
+			out[c.To] = true
+		}
 	}
 	if asked := asksForLimits(m, self); asked != nil {
 		out[asked.Service] = true
@@ -62,6 +65,9 @@ func visible(m *model.Mesh, self *model.Workload) map[model.Ref]bool {
 			out[x.Ref] = true
 		}
 		copied(out, g.Copies())
+		for _, c := range g.Collectors() {
+			out[c.To] = true
+		}
 		for _, l := range g.Listeners {
 			for _, h := range l.Hosts {
 				for _, r := range h.Routes {

@@ -33,7 +33,10 @@ func (e *emitter) sidecar() error {
 	if err := e.keyClusters(s.JWT); err != nil {
 		return err
 	}
-	return e.authorizerClusters(s.Authorizer)
+	if err := e.authorizerClusters(s.Authorizer); err != nil {
+		return err
+	}
+	return e.collectorClusters()
 }
 
 // server gives the proxy the ports of its own service.

@@ -35,6 +35,9 @@ func (r *Renderer) traitsOf(ref model.Ref) digest.Sum {
 		rest.Ref, rest.Owner, rest.Host, rest.ServiceAccount, rest.SPIFFEID = model.Ref{}, "", "", "", ""
 		rest.Ports, rest.Versions, rest.Uses, rest.Routes = nil, nil, nil, nil
 		rest.MTLS, rest.Allow, rest.Deny, rest.Audit, rest.Origin = "", nil, nil, nil, model.Origin{}
+		if len(s.Collectors()) > 0 { // what is sent there names its service
+			rest.Ref = s.Ref
+		}
 		own = digest.Of(rest)
 		r.known.known[ref] = own
 	}

@@ -10,6 +10,8 @@ import (
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	tracev3 "github.com/envoyproxy/go-control-plane/envoy/config/trace/v3"
+	otlplogv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/access_loggers/open_telemetry/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	tcpproxyv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/tcp_proxy/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
@@ -122,6 +124,12 @@ func collect(m proto.Message, needs map[Key]bool) {
 		for _, c := range m.GetWeightedClusters().GetClusters() {
 			addName(needs, CDS, c.GetName())
 		}
+	case *tracev3.OpenTelemetryConfig:
+		addName(needs, CDS, m.GetGrpcService().GetEnvoyGrpc().GetClusterName())
+	case *tracev3.ZipkinConfig:
+		addName(needs, CDS, m.GetCollectorCluster())
+	case *otlplogv3.OpenTelemetryAccessLogConfig:
+		addName(needs, CDS, m.GetGrpcService().GetEnvoyGrpc().GetClusterName())
 	case *hcmv3.Rds:
 		if m.GetConfigSource().GetAds() != nil {
 			addName(needs, RDS, m.GetRouteConfigName())
