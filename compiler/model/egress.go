@@ -36,19 +36,23 @@ func (m *Mesh) Behind(gateway Ref) []*External {
 }
 
 // Users are the SPIFFE IDs of those services that declare to call an external, and
-// of those services and gateways that fetch keys of tokens from it, sorted.
+// of those services and gateways that fetch keys of tokens from it or send it
+// telemetry, sorted.
 func (m *Mesh) Users(r Ref) []string {
 	keys := func(list []JWT) bool {
 		return slices.ContainsFunc(KeySources(list), func(k JWKS) bool { return k.External == r })
 	}
+	collects := func(list []Collector) bool {
+		return slices.ContainsFunc(list, func(c Collector) bool { return c.To == r })
+	}
 	var out []string
 	for _, s := range m.Services {
-		if slices.Contains(s.Uses, r) || keys(s.JWT) {
+		if slices.Contains(s.Uses, r) || keys(s.JWT) || collects(s.Collectors()) {
 			out = append(out, s.SPIFFEID)
 		}
 	}
 	for _, g := range m.Gateways {
-		if keys(g.JWT) {
+		if keys(g.JWT) || collects(g.Collectors()) {
 			out = append(out, g.SPIFFEID)
 		}
 	}

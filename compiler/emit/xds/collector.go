@@ -54,7 +54,7 @@ func (e *emitter) collectorCluster(c model.Collector) error {
 		if p == nil {
 			return fmt.Errorf("external %s has no port %d", x.Ref, c.Port)
 		}
-		return e.externalCluster(x, *p)
+		return e.reachExternal(x, *p)
 	}
 	s, err := e.service(c.To)
 	if err != nil {

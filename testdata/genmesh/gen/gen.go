@@ -64,6 +64,7 @@ func generate(seed uint64, k kind) *Generated {
 	if m.gateway {
 		m.writeGateway()
 	}
+	m.writeCollector()
 	g := &Generated{Files: m.files}
 	for c := range m.constructs {
 		g.Constructs = append(g.Constructs, c)
@@ -87,6 +88,7 @@ type mesh struct {
 	silent    bool // some access log is off
 	audited   bool // somebody audits
 	allAdmin  bool // every service has a port for administration
+	collects  bool // there is a collector of telemetry
 	stored    bool // there is a store, which counts for global rate limits too
 }
 

@@ -114,14 +114,25 @@ func (m *mesh) labels(f *source, version string) {
 
 // telemetry draws a block of any kind.
 func (m *mesh) telemetry(f *source) {
-	f.open("telemetry: accessLog")
+	f.open("telemetry")
+	defer f.close()
+	if m.envoy && m.chance(60) {
+		m.tracing(f)
+	}
+	m.accessLog(f)
+}
+
+func (m *mesh) accessLog(f *source) {
+	f.open("accessLog")
 	defer f.close()
 	if !m.audited && m.chance(15) {
 		m.silent = true
 		f.line("off: true")
 		return
 	}
-	if m.chance(50) {
+	if m.envoy && m.chance(30) {
+		f.line("otlp: %s", m.collector("otlp"))
+	} else if m.chance(50) {
 		f.line("to: %s", quote(m.pick("stdout", "stderr", "/dev/null")))
 	}
 	switch m.dice.IntN(3) {
