@@ -103,16 +103,21 @@ func (p *plane) set(mesh *model.Mesh, workloads []*model.Workload) string {
 // caseField of an access log says which exchange a line is of.
 const caseField = "case"
 
-// logCases gives every proxy the built-in access log with caseField.
+// logCases gives every proxy the built-in access log with caseField, unless its
+// mesh sends records elsewhere.
 func logCases(mesh *model.Mesh) {
 	fields := append([]model.Header{{Name: caseField, Value: "%REQ(" + caseHeader + ")%"}}, model.DefaultLogFields...)
 	slices.SortFunc(fields, func(a, b model.Header) int { return strings.Compare(a.Name, b.Name) })
 	log := model.AccessLog{To: model.DefaultLogPlace, Fields: fields}
 	for _, s := range mesh.Services {
-		s.AccessLog = log
+		if s.AccessLog.OTLP == nil {
+			s.AccessLog = log
+		}
 	}
 	for _, g := range mesh.Gateways {
-		g.AccessLog = log
+		if g.AccessLog.OTLP == nil {
+			g.AccessLog = log
+		}
 	}
 }
 
