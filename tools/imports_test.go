@@ -24,6 +24,7 @@ var bans = []ban{
 	{"cmd/meshc-proxy", module + "compiler", "the proxy is driven by xDS alone"},
 	{"compiler/diag", module, "diag is a leaf: everything may import it"},
 	{"compiler/emit/kube", "k8s.io", "manifests are data; the types of Kubernetes are for its tests"},
+	{"compiler/digest", module, "digest is a leaf: everything may import it"},
 	{"compiler/model", module + "compiler/intent", "the model must not know what the user wrote it in"},
 	{"compiler/model", "github.com/envoyproxy", "the model holds no Envoy types"},
 	{"compiler/model", "cuelang.org/go", "the model holds no CUE types"},
