@@ -1,7 +1,8 @@
 // Command benchcompile measures what vetting and compiling a mesh costs beside
 // stock cue on the same tree: CPU time, wall time and peak resident memory for
 // several sizes, the exponent of growth, and a change of one service: from a
-// process that has a cache only, and in a session. Raw output is kept below docs/evidence/bench-compile.
+// process that has a cache only, and in a session. Raw output is kept below
+// docs/evidence/bench-compile.
 package main
 
 import (
@@ -45,6 +46,7 @@ type bench struct {
 	raw    strings.Builder
 	points map[string][]point // by command
 	order  []string           // of commands
+	commit string             // at the start: others may go on meanwhile
 }
 
 // point is one measurement. The memory is that of the largest process.
@@ -55,13 +57,13 @@ type point struct {
 }
 
 func (b *bench) run(sizes []string, evidence string) error {
-	b.points = map[string][]point{}
+	b.points, b.commit = map[string][]point{}, commit()
 	var err error
 	if b.dir, err = os.MkdirTemp("", "meshc-benchcompile-"); err != nil {
 		return err
 	}
 	defer os.RemoveAll(b.dir)
-	b.say("%s", machine())
+	b.say("commit %s, %s", b.commit, machine())
 	b.say("%-10s %-28s %9s %9s %9s", "services", "command", "wall s", "CPU s", "RSS MiB")
 	for _, size := range sizes {
 		n, err := strconv.Atoi(size)
@@ -203,7 +205,7 @@ func (b *bench) keep(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, commit()+".txt"), []byte(b.raw.String()), 0o644)
+	return os.WriteFile(filepath.Join(dir, b.commit+".txt"), []byte(b.raw.String()), 0o644)
 }
 
 func commit() string {
@@ -226,6 +228,6 @@ func machine() string {
 			cpu, cores = strings.TrimSpace(v), cores+1
 		}
 	}
-	return fmt.Sprintf("commit %s, %s, %d × %s, load before %s", commit(), strings.TrimSpace(string(system)), cores,
+	return fmt.Sprintf("%s, %d × %s, load before %s", strings.TrimSpace(string(system)), cores,
 		cmp.Or(cpu, "unknown CPU"), strings.TrimSpace(string(load)))
 }
