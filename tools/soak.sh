@@ -19,7 +19,10 @@ part[kills]='go test -v -count=1 -timeout 55m ./test/e2e -run Controller|Proxy|C
 part[e2e]='go test -v -count=1 -timeout 55m ./test/e2e -skip RoutingLab|Controller|Proxy|Commits'
 part[envoy]='go test -v -count=1 -timeout 55m ./compiler/emit/xds -run TestEnvoyValidates'
 part[reach]='go test -v -count=1 -timeout 55m ./compiler/reach/...'
-part[behave]='go test -v -count=1 -timeout 55m ./compiler/behave/...'
+part[behave]='go test -v -count=1 -timeout 55m ./compiler/behave/... -skip TestMutations'
+for i in 1 2 3 4 5; do
+	part[mutations-$i]="env MESHC_SOAK_PART=$i/5 go test -v -count=1 -timeout 55m ./compiler/behave -run TestMutations"
+done
 part[interop]='go test -v -count=1 -timeout 55m ./test/interop'
 for i in 1 2 3 4; do
 	part[language-$i]="env MESHC_SOAK_PART=$i/4 go test -v -count=1 -timeout 55m ./test/language -run TestWholeLanguage"
@@ -34,7 +37,7 @@ part[race-data]='go test -race -timeout 55m ./dataplane/...'
 part[fuzz-compiler]='tools/fuzz.sh compiler schema testdata'
 part[fuzz-control]='tools/fuzz.sh reconciler ca cmd'
 part[fuzz-data]='tools/fuzz.sh dataplane'
-order=(lab kills e2e envoy reach behave interop language-1 language-2 language-3 language-4 mutants traces same load race-compiler race-control race-data fuzz-compiler fuzz-control fuzz-data)
+order=(lab kills e2e envoy reach behave mutations-1 mutations-2 mutations-3 mutations-4 mutations-5 interop language-1 language-2 language-3 language-4 mutants traces same load race-compiler race-control race-data fuzz-compiler fuzz-control fuzz-data)
 
 # What the parts test: everything in the commit but the documents, so that
 # keeping the evidence does not make it out of date.

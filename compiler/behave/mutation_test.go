@@ -1,6 +1,7 @@
 package behave_test
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -51,14 +52,22 @@ func (sum *tally) add(o tally) {
 // differently, in the way that the class says, and where nothing is reported no
 // request of a walk is.
 func TestMutations(t *testing.T) {
-	meshes, share := uint64(5), 50
+	from, to, share := uint64(0), uint64(5), 50
 	if os.Getenv("MESHC_SOAK") != "" {
-		meshes, share = 50, 1
+		from, to, share = 0, 50, 1
+	}
+	// MESHC_SOAK_PART=2/5 takes the second fifth of the meshes of a soak.
+	if text := os.Getenv("MESHC_SOAK_PART"); text != "" {
+		var part, of uint64
+		if _, err := fmt.Sscanf(text, "%d/%d", &part, &of); err != nil || part < 1 || part > of {
+			t.Fatalf("MESHC_SOAK_PART is %q, want such as 2/5", text)
+		}
+		from, to = (part-1)*to/of, part*to/of
 	}
 	var sum tally
 	var mu sync.Mutex
 	t.Run("mesh", func(t *testing.T) {
-		for seed := range meshes {
+		for seed := from; seed < to; seed++ {
 			t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 				t.Parallel()
 				one := mutateAll(t, seed, share)
