@@ -51,6 +51,9 @@ func (c *overIntent) upgrades(s *intent.Service, r *intent.Route) {
 		c.report(diag.WrongValue, r.Name.At, "route %q: `upgrades` is an empty list", r.Name.V).Help = "leave it out"
 	}
 	c.listedTwice("`upgrades`", r.Upgrades, same)
+	if !c.knownUpgrades(r) {
+		return
+	}
 	for _, p := range routePorts(s, r) {
 		if len(r.Upgrades) > 0 && p.Protocol.V == string(model.GRPC) {
 			d := c.report(diag.BadUpgrade, r.Upgrades[0].At, "route %q is for port %q, which speaks HTTP/2: no request of it becomes a WebSocket", r.Name.V, p.Name.V)
@@ -59,4 +62,24 @@ func (c *overIntent) upgrades(s *intent.Service, r *intent.Route) {
 			return
 		}
 	}
+}
+
+// knownUpgrades says that a route names nothing but what can be carried. What
+// follows CONNECT has no path, no method and no answer: rules, routes, retries
+// and limits of an http port would all let it by unread.
+func (c *overIntent) knownUpgrades(r *intent.Route) bool {
+	known := true
+	for _, u := range r.Upgrades {
+		switch {
+		case u.V == "websocket":
+			continue
+		case strings.EqualFold(u.V, "connect"):
+			c.report(diag.BadUpgrade, u.At, "route %q: a CONNECT request has no path to route by, and nothing that follows it can be judged", r.Name.V).
+				Help = "give the service a port of protocol \"tcp\" for it: that carries CONNECT between the same identities"
+		default:
+			meantWord(c.report(diag.BadUpgrade, u.At, "route %q: connections are not turned into %q", r.Name.V, u.V), u, []string{"websocket"}, r.Upgrades)
+		}
+		known = false
+	}
+	return known
 }

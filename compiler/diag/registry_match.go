@@ -39,7 +39,7 @@ var matching = []Entry{
 		"An origin is a scheme and a host, perhaps with a port, and nothing after it. Credentials are never for origins that anybody can have: their pages would act as the user. Browsers ask with OPTIONS, so a route that does not take OPTIONS never answers a preflight.",
 		"cors: {origins: [{exact: \"*\"}], credentials: true}", "cors: {origins: [{exact: \"https://shop.example\"}], credentials: true}"},
 	{BadUpgrade, Error, "an upgrade where there is none",
-		"A WebSocket begins as a request of HTTP/1.1; grpc ports speak HTTP/2.",
+		"A WebSocket begins as a request of HTTP/1.1; grpc ports speak HTTP/2. CONNECT is not carried by http ports: it has no path, and rules, routes and limits would let all that follows it by unread. A port of protocol \"tcp\" carries it.",
 		"ports: rpc: {number: 81, protocol: \"grpc\"}\nroutes: all: {upgrades: [\"websocket\"], to: v1: 100}",
 		"ports: web: {number: 80, protocol: \"http\"}\nroutes: all: {upgrades: [\"websocket\"], to: v1: 100}"},
 	{BadSticky, Error, "a key that keeps nothing together",
