@@ -46,8 +46,9 @@ func TestDefaultsAreFilled(t *testing.T) {
 			Timeout: 15 * time.Second,
 			Retry:   &model.Retry{Attempts: 2, On: []string{"connect-failure", "refused-stream", "reset-before-request"}},
 		}},
-		MTLS:   model.MTLSStrict,
-		Origin: place("a.cue", 1),
+		MTLS:      model.MTLSStrict,
+		Injection: model.DefaultInjection(),
+		Origin:    place("a.cue", 1),
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
