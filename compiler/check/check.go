@@ -85,6 +85,9 @@ var modelPasses = []func(*overModel){
 	(*overModel).healthDenied,        // health checks that the server would not let in
 	(*overModel).healthTokens,        // health checks that carry no token
 	(*overModel).tokensTaken,         // tokens that do not get to where they are required
+	(*overModel).questions,           // what proxies ask, and nobody answers
+	(*overModel).healthJudged,        // health checks that others answer, or that limits refuse
+	(*overModel).corsByClaims,        // cors of routes that only a token leads to
 	(*overModel).openMigrations,      // ports that are to be strict some day
 	(*overModel).expiredInsecure,     // certificates that are verified again
 	(*overModel).expiredFaults,       // faults whose end has passed

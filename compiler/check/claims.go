@@ -2,6 +2,7 @@ package check
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/meshc/meshc/compiler/diag"
 	"github.com/meshc/meshc/compiler/intent"
@@ -34,6 +35,22 @@ func (c *overIntent) claims(owner string, sec *intent.Security, list []*intent.C
 				continue
 			}
 			c.condition("claim", n)
+		}
+	}
+}
+
+// headersOfClaims refuses conditions on headers that claims are put in: what is
+// asked is the claim.
+func (o *ruleOwner) headersOfClaims(r *intent.Rule) {
+	for _, h := range r.Headers {
+		for _, t := range o.sec.JWT {
+			for _, put := range t.ClaimHeaders {
+				if strings.EqualFold(put.Key.V, h.Name.V) {
+					d := o.report(diag.HeaderOfClaim, h.Name.At, "%s %q: header %q holds claim %q of %q", o.kind, o.name, h.Name.V, put.Value.V, t.Name.V)
+					d.Help = "write claims: \"" + t.Name.V + "\": \"" + put.Value.V + "\": …"
+					d.Related = []diag.Related{{Range: put.Key.At, Message: "which puts it there"}}
+				}
+			}
 		}
 	}
 }

@@ -2,10 +2,11 @@ package check
 
 import (
 	"slices"
+	"strings"
 
+	"github.com/meshc/meshc/compiler/answer"
 	"github.com/meshc/meshc/compiler/diag"
 	"github.com/meshc/meshc/compiler/model"
-	"github.com/meshc/meshc/compiler/reach"
 )
 
 // tokensTaken finds services that require a token which every request of a
@@ -58,18 +59,14 @@ func (c *overModel) healthTokens() {
 		}
 		for i := range s.Versions {
 			h := s.HealthOf(s.Versions[i].Name)
-			if h == nil || h.HTTP == nil || c.has(diag.HealthTokenless, h.Origin) {
+			if h == nil || h.TCP != nil || c.has(diag.HealthTokenless, h.Origin) {
 				continue
 			}
-			asks := []model.Match{{
-				Paths: []model.PathMatch{{Kind: model.Exact, Value: h.HTTP.Path}}, Methods: []string{"GET"},
-				Headers: []model.NamedMatch{{Name: model.HostHeader, Kind: model.Exact, Value: h.HTTP.Host}},
-			}}
-			exempt := slices.ContainsFunc(s.Public, func(r model.Rule) bool { return reach.AllCovered(asks, r.Matches()) })
-			if !exempt {
+			if q := question(h); !answer.Authenticate(s.JWT, s.Public, q).Passed {
 				d := c.report(diag.HealthTokenless, h.Origin, "the health check of service %q is answered with 401: it has no token", s.Name)
-				d.Witness = "GET http://" + h.HTTP.Host + h.HTTP.Path
-				d.Help = "add {paths: [{exact: \"" + h.HTTP.Path + "\"}]} to `public`"
+				d.Witness = q.Method + " http://" + q.Host + q.Target
+				path, _, _ := strings.Cut(q.Target, "?")
+				d.Help = "add {paths: [{exact: \"" + path + "\"}]} to `public`"
 			}
 		}
 	}

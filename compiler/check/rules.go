@@ -99,6 +99,7 @@ func (o *ruleOwner) rule(r *intent.Rule, verb string) bool {
 		o.path(p)
 	}
 	o.headerConditions(r.Headers)
+	o.headersOfClaims(r)
 	o.claims(o.kind+" \""+o.name+"\"", o.sec, r.Claims)
 	return true
 }

@@ -18,4 +18,9 @@ const (
 	FailsOpen       Code = "MSH3048" // requests go on when nobody answers
 	AuditUnseen     Code = "MSH3049" // a log that does not say what is audited
 	HealthTokenless Code = "MSH3046" // health checks carry no token
+	AsksInCircles   Code = "MSH3050" // who is asked about requests asks in turn
+	QuestionRefused Code = "MSH3051" // who is asked about requests does not let questions in
+	HealthJudged    Code = "MSH3052" // health checks that others answer
+	HeaderOfClaim   Code = "MSH3054" // a rule about the header that holds a claim
+	CORSByClaims    Code = "MSH3053" // cors of a route that only a token leads to
 )
