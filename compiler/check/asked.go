@@ -47,7 +47,9 @@ func asksAbout(a *model.Authorizer, q *answer.Request) bool {
 	return (len(a.On) == 0 || among(a.On)) && !among(a.Except)
 }
 
-func counts(l *model.RateLimit, q *answer.Request) bool { return len(l.Match) == 0 || acceptsAny(l.Match, q) }
+func counts(l *model.RateLimit, q *answer.Request) bool {
+	return len(l.Match) == 0 || acceptsAny(l.Match, q)
+}
 
 func acceptsAny(list []model.Match, q *answer.Request) bool {
 	return slices.ContainsFunc(list, func(m model.Match) bool { return answer.Accepts(&m, q) })
