@@ -52,8 +52,8 @@ func (m *mesh) writeTokens() {
 // authorizer draws who is asked.
 func (m *mesh) authorizer(f *source) {
 	if m.chance(60) {
-		f.line("authorizer: {service: \"guard\"%s%s%s%s%s%s%s}", m.maybe(`, on: [{methods: ["GET", "PUT"]}, {hosts: ["*.shop.example"], paths: [{prefix: "/a"}]}]`),
-			m.maybe(`, except: [{paths: [{exact: "/health"}, {segmentPrefix: "/static"}, {regex: "/q[0-9]"}]}]`), m.maybe(`, port: "rpc"`), m.maybe(`, timeout: "1s"`),
+		f.line("authorizer: {service: \"guard\"%s%s%s%s%s%s%s}", m.maybe(`, on: [{methods: ["GET", "PUT"]}, {hosts: ["*.shop.example"], paths: [{exact: "/a"}, {prefix: "/b"}, {segmentPrefix: "/c"}, {regex: "/d+"}]}]`),
+			m.maybe(`, except: [{hosts: ["open.example"], methods: ["GET"], paths: [{exact: "/health"}, {prefix: "/o"}, {segmentPrefix: "/static"}, {regex: "/q[0-9]"}]}]`), m.maybe(`, port: "rpc"`), m.maybe(`, timeout: "1s"`),
 			m.maybe(", failOpen: "+m.pick("true", "false")), m.maybe(`, headers: ["authorization", "x-user"]`), m.maybe(", maxBody: 4096"))
 	}
 }
