@@ -76,7 +76,7 @@ func judge(m *model.Mesh, to behave.Name, r *reach.Request) judgement {
 		for i, s := range asked.Services {
 			if s.Ref == to.Ref { // the listener decides the service, whatever the request says
 				named := *s
-				named.Host = r.Host
+				named.Host, named.Routes = r.Host, routesFor(m, s, r.Identity)
 				asked.Services[i] = &named
 			}
 		}
@@ -88,6 +88,32 @@ func judge(m *model.Mesh, to behave.Name, r *reach.Request) judgement {
 		panic("nobody asks")
 	}
 	return judged(&asked, to, r, got)
+}
+
+// routesFor are the routes of s that a caller of the mesh with that identity has,
+// for a caller of another name.
+func routesFor(m *model.Mesh, s *model.Service, identity string) []*model.Route {
+	var own []model.Ref
+	for _, caller := range m.Services {
+		if caller.SPIFFEID == identity {
+			own = append(own, caller.Ref)
+		}
+	}
+	for _, caller := range m.Gateways {
+		if caller.SPIFFEID == identity {
+			own = append(own, caller.Ref)
+		}
+	}
+	var out []*model.Route
+	for _, route := range s.Routes {
+		if len(route.From) > 0 && !slices.ContainsFunc(own, route.TakesFrom) {
+			continue
+		}
+		open := *route
+		open.From = nil
+		out = append(out, &open)
+	}
+	return out
 }
 
 func judged(m *model.Mesh, to behave.Name, r *reach.Request, got *answer.Answer) judgement {

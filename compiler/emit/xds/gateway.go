@@ -18,7 +18,10 @@ func (e *emitter) gateway() error {
 		return fmt.Errorf("no gateway %s in the mesh", e.self.Service)
 	}
 	if g.Egress {
-		return e.egress(g)
+		if err := e.egress(g); err != nil {
+			return err
+		}
+		return e.collectorClusters()
 	}
 	for i := range g.Listeners {
 		if err := e.gatewayListener(g, &g.Listeners[i]); err != nil {
