@@ -9,6 +9,7 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	tracev3 "github.com/envoyproxy/go-control-plane/envoy/config/trace/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
@@ -97,7 +98,25 @@ func prefixed(packed *anypb.Any, prefix string) error {
 			}
 		}
 	}
+	if err := prefixedTracer(hcm, prefix); err != nil {
+		return err
+	}
 	return packed.MarshalFrom(hcm)
+}
+
+// prefixedTracer renames the cluster that a connection manager's spans go to, which
+// Envoy looks for when it reads a Zipkin collector.
+func prefixedTracer(hcm *hcmv3.HttpConnectionManager, prefix string) error {
+	packed := hcm.GetTracing().GetProvider().GetTypedConfig()
+	zipkin := &tracev3.ZipkinConfig{}
+	if !packed.MessageIs(zipkin) {
+		return nil
+	}
+	if err := packed.UnmarshalTo(zipkin); err != nil {
+		return err
+	}
+	zipkin.CollectorCluster = prefix + zipkin.CollectorCluster
+	return packed.MarshalFrom(zipkin)
 }
 
 func (b *batch) config(t *testing.T) []byte { return toJSON(t, b.boot) }

@@ -42,6 +42,9 @@ func (m *mesh) writeCollector() {
 	f.line("namespace: \"shop\"")
 	f.line("host: \"collector.example\"")
 	f.line("ports: {otlp: {number: 4317, protocol: \"grpc\"}, zipkin: {number: 9411, protocol: \"http\"}}")
+	if m.allAdmin { // which the mesh's health checks ask
+		f.line("traffic: health: {tcp: {}, interval: \"10s\", timeout: \"1s\"}")
+	}
 	f.close()
 	m.files["shop/collector.cue"] = f.String()
 }
