@@ -144,9 +144,6 @@ func (w *siteWalk) add(s *site) {
 	}
 }
 
-// name is the last part of the field's name.
-func (s *site) name() string { return s.place.field[strings.LastIndexByte(s.place.field, '.')+1:] }
-
 // text is a string as it is meant; not ok for other values.
 func (s *site) text() (value string, ok bool) {
 	lit, ok := s.value.(*ast.BasicLit)
