@@ -73,7 +73,7 @@ func (c *rawCheck) of(r *model.Raw) *rawSeen {
 func (c *rawCheck) bad(r *model.Raw, err error) {
 	if s := c.of(r); !s.bad {
 		s.bad = true
-		c.found.Add(diag.New(diag.BadRaw, r.PatchAt, "raw %q: %s", r.Name, err))
+		c.found.Add(diag.New(diag.BadRaw, r.PatchOrigin, "raw %q: %s", r.Name, err))
 	}
 }
 
@@ -114,7 +114,7 @@ func (c *rawCheck) judge(m *model.Mesh, r *model.Raw, all []*model.Workload) {
 		d.Help = "name the `proxies` that it is for"
 		c.found.Add(d)
 	case s.hash != r.Hash:
-		d := diag.New(diag.RawChanged, r.HashAt, "raw %q: %s %q%s", r.Name, r.Kind, r.Target, changed(s.before, r.Hash))
+		d := diag.New(diag.RawChanged, r.HashOrigin, "raw %q: %s %q%s", r.Name, r.Kind, r.Target, changed(s.before, r.Hash))
 		d.Help = fmt.Sprintf("look whether the patch fits it, and write hash: %q", s.hash)
 		c.found.Add(d)
 	}

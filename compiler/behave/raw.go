@@ -31,7 +31,7 @@ func (r *raws) changed(of Name) bool {
 func plain(list []model.Raw) []model.Raw {
 	out := make([]model.Raw, len(list))
 	for i, p := range list {
-		p.Origin, p.PatchAt, p.HashAt = model.Origin{}, model.Origin{}, model.Origin{}
+		p.Origin, p.PatchOrigin, p.HashOrigin = model.Origin{}, model.Origin{}, model.Origin{}
 		out[i] = p
 	}
 	return out

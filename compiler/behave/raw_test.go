@@ -10,7 +10,7 @@ import (
 )
 
 func init() {
-	considered[reflect.TypeFor[model.Raw]()] = "Name Kind Target Proxies Patch Hash Origin PatchAt HashAt"
+	considered[reflect.TypeFor[model.Raw]()] = "Name Kind Target Proxies Patch Hash Origin PatchOrigin HashOrigin"
 	considered[reflect.TypeFor[model.Mesh]()] += " Raw"
 }
 

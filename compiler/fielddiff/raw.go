@@ -15,6 +15,6 @@ func (f *flat) raw(r *model.Raw) {
 		proxies = append(proxies, p.String())
 	}
 	f.add(path+".proxies", strings.Join(proxies, ", "), r.Origin)
-	f.add(path+".patch", r.Patch, r.PatchAt)
-	f.add(path+".hash", r.Hash, r.HashAt)
+	f.add(path+".patch", r.Patch, r.PatchOrigin)
+	f.add(path+".hash", r.Hash, r.HashOrigin)
 }

@@ -14,7 +14,7 @@ func (l *lowering) raws() {
 	for _, r := range l.intent.Config.Raw {
 		out := model.Raw{
 			Name: r.Name.V, Kind: model.RawKind(r.Resource.V), Target: r.Target.V, Patch: r.Patch.V, Hash: r.Hash.V,
-			Origin: r.At, PatchAt: r.Patch.At, HashAt: r.Hash.At,
+			Origin: r.At, PatchOrigin: r.Patch.At, HashOrigin: r.Hash.At,
 		}
 		for _, p := range r.Proxies {
 			out.Proxies = append(out.Proxies, literal.Ref(p.V, scope.DefaultNamespace))

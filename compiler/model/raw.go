@@ -17,15 +17,15 @@ const (
 
 // Raw is a patch of one resource of Envoy, for what the model has no words for.
 type Raw struct {
-	Name    string
-	Kind    RawKind
-	Target  string // the name of the resource
-	Proxies []Ref  // services and gateways whose proxies are meant, sorted; none = all that have it
-	Patch   string // JSON of the resource's message
-	Hash    string // of the resource before the patch
-	Origin  Origin
-	PatchAt Origin
-	HashAt  Origin
+	Name        string
+	Kind        RawKind
+	Target      string // the name of the resource
+	Proxies     []Ref  // services and gateways whose proxies are meant, sorted; none = all that have it
+	Patch       string // JSON of the resource's message
+	Hash        string // of the resource before the patch
+	Origin      Origin
+	PatchOrigin Origin
+	HashOrigin  Origin
 }
 
 // For says whether the proxies of a service or gateway are meant.
