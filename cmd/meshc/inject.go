@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -37,11 +38,15 @@ has its service account; and to the version whose labels it has. The label or
 annotation meshc.dev/inject=disabled leaves a pod out. What became of each object
 goes to stderr.
 
+Such a pod carries no traffic yet: its rules lead every connection to the ports
+15001 and 15006, and neither meshc-controller nor meshc compile gives proxies
+listeners there. Review the output; do not apply it where traffic matters.
+
 The proxy is a native sidecar (an init container that goes on running), for which
 Kubernetes 1.29 is needed; --classic makes an ordinary container.
 
 Exit status: 0 done, 1 an object cannot be injected, 2 could not tell.`,
-		Example: `  meshc inject -f deploy.yaml mesh | kubectl apply -f -
+		Example: `  meshc inject -f deploy.yaml mesh > injected.yaml
   kustomize build . | meshc inject -f - -n shop mesh > injected.yaml`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
@@ -85,6 +90,9 @@ func (f *injectFlags) run(cmd *cobra.Command, args []string) error {
 			report.Manifests += "---\n"
 		}
 		report.Manifests += string(res.Out)
+	}
+	if slices.ContainsFunc(report.Objects, func(o kube.Object) bool { return o.Outcome == kube.Injected }) {
+		fmt.Fprintln(cmd.ErrOrStderr(), "warning: nothing serves what the pods' rules capture yet (ports 15001 and 15006): applied, they carry no traffic")
 	}
 	if f.format.value == "json" {
 		return writeJSON(cmd.OutOrStdout(), "InjectReport", report)

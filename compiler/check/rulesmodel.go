@@ -15,10 +15,32 @@ func (c *overModel) rules() {
 	for _, s := range c.mesh.Services {
 		c.ruleLists("service "+s.Ref.String(), s.Allow, s.Deny)
 		c.ruleList("service "+s.Ref.String(), "audit", s.Audit)
+		c.ruleList("service "+s.Ref.String(), "public", s.Public)
+		c.askedLists("service "+s.Ref.String(), s.Authorizer)
 	}
 	for _, g := range c.mesh.Gateways {
 		c.ruleLists("gateway "+g.Ref.String(), g.Allow, g.Deny)
 		c.ruleList("gateway "+g.Ref.String(), "audit", g.Audit)
+		c.ruleList("gateway "+g.Ref.String(), "public", g.Public)
+		c.askedLists("gateway "+g.Ref.String(), g.Authorizer)
+	}
+}
+
+// askedLists judges what an authorizer is asked about.
+func (c *overModel) askedLists(owner string, a *model.Authorizer) {
+	if a == nil {
+		return
+	}
+	c.ruleList(owner, "on", a.On)
+	c.ruleList(owner, "except", a.Except)
+	for i := range a.On {
+		hides := slices.IndexFunc(a.Except, func(x model.Rule) bool { return !c.ruleIsEmpty(&x) && c.ruleCovers(&x, &a.On[i]) })
+		if hides < 0 || c.ruleIsEmpty(&a.On[i]) {
+			continue
+		}
+		d := c.report(diag.RuleCovered, a.On[i].Origin, "%s: whatever this `on` names, `except` leaves out, so the authorizer is not asked about it", owner)
+		d.Related = []diag.Related{{Range: a.Except[hides].Origin, Message: "the exception"}}
+		d.Help = "take it away, or narrow the exception"
 	}
 }
 

@@ -45,7 +45,11 @@ func (c *overIntent) twiceInRules(sec *intent.Security) {
 	if sec == nil {
 		return
 	}
-	for _, r := range slices.Concat(sec.Allow, sec.Deny, sec.Audit, sec.Public) {
+	lists := [][]*intent.Rule{sec.Allow, sec.Deny, sec.Audit, sec.Public}
+	if a := sec.Authorizer; a != nil {
+		lists = append(lists, a.On, a.Except)
+	}
+	for _, r := range slices.Concat(lists...) {
 		for _, l := range []struct {
 			name    string
 			entries []intent.Value[string]

@@ -22,10 +22,22 @@ var image = regexp.MustCompile(`^([a-zA-Z0-9.-]+(:[0-9]+)?/)?[a-z0-9]+([._/-]+[a
 // workloads judges what the mesh and its services say of their pods.
 func (c *overIntent) workloads() {
 	c.workload(c.mesh.Config.Workload)
+	c.agentOfNobody(c.mesh.Config.Workload)
 	for _, s := range c.mesh.Services {
 		c.workload(s.Workload)
 		c.directPorts(s)
 		c.workloadOf(s)
+	}
+}
+
+// agentOfNobody: the image of the agent is for pods whose proxy is Envoy.
+func (c *overIntent) agentOfNobody(w *intent.Workload) {
+	if w == nil || w.Proxy == nil || w.Proxy.AgentImage == nil {
+		return
+	}
+	isEnvoy := func(s *intent.Service) bool { return c.scope.ServiceProxy(s) == target.Envoy }
+	if !slices.ContainsFunc(c.mesh.Services, isEnvoy) {
+		c.report(diag.WorkloadDoesNothing, w.Proxy.AgentImage.At, "no service of the mesh has Envoy for its proxy, and meshc-proxy needs no agent beside it").Help = "write `image`, or proxy: \"envoy\""
 	}
 }
 

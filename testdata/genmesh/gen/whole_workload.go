@@ -36,7 +36,7 @@ func (m *mesh) container(f *source, s *service) {
 	if m.chance(50) {
 		f.line("image: %s", quote(m.pick("proxy", "registry.example:5000/mesh/proxy:v1")))
 	}
-	if (s == nil || m.envoy) && m.chance(50) {
+	if m.envoy && m.chance(50) {
 		f.line("agentImage: %s", quote("registry.example/mesh/agent:v2"))
 	}
 	if m.chance(50) {
