@@ -49,6 +49,12 @@ func TestTokensInTheDiff(t *testing.T) {
 		"somebody is asked": {func(s *model.Service) {
 			s.Authorizer = &model.Authorizer{Service: model.Ref{Name: "guard"}, Port: 80, Timeout: 1}
 		}, behave.Harden, behave.Weaken, nil},
+		"somebody is asked about some": {func(s *model.Service) {
+			s.Authorizer = &model.Authorizer{Service: model.Ref{Name: "guard"}, Port: 80, Timeout: 1, On: []model.Rule{{Any: true, Paths: path}}}
+		}, behave.Harden, behave.Weaken, func(_ []model.Header, path string) bool { return path == "/healthz" }},
+		"somebody is asked about the others": {func(s *model.Service) {
+			s.Authorizer = &model.Authorizer{Service: model.Ref{Name: "guard"}, Port: 80, Timeout: 1, Except: []model.Rule{{Any: true, Paths: path}}}
+		}, behave.Harden, behave.Weaken, func(_ []model.Header, path string) bool { return path != "/healthz" }},
 		"nothing, but spelt otherwise": {func(s *model.Service) {
 			s.Public = []model.Rule{{Any: true, Paths: path, Claims: []model.NamedMatch{admin}}}
 		}, "", "", nil}, // who has the claim has a token
