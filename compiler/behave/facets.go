@@ -206,7 +206,7 @@ func mtlsClass(before, after string) Class {
 // protection orders the values of settings of TLS, the weakest first; "" is
 // none.
 var protection = map[string]order{
-	"mode":       {"", string(model.TLSTerminate), string(model.TLSOptionalMutual), string(model.TLSMutual)},
+	"mode":       {"", string(model.TLSTerminate), string(model.TLSSimple), string(model.TLSOptionalMutual), string(model.TLSMutual)},
 	"minVersion": {"", string(model.TLS12), string(model.TLS13)},
 	"insecure":   {"*", ""},
 }

@@ -81,7 +81,7 @@ var considered = map[reflect.Type]string{
 	reflect.TypeFor[model.Certificate]():      "Secret Hosts",
 	reflect.TypeFor[model.ListenerTLS]():      "Mode Certificates CA MinVersion MaxVersion Origin",
 	reflect.TypeFor[model.Insecure]():         "Reason Until Origin",
-	reflect.TypeFor[model.ExternalTLS]():      "Ports SNI SANs CA MinVersion Insecure Origin",
+	reflect.TypeFor[model.ExternalTLS]():      "Ports SNI SANs Mode CA Certificate MinVersion Insecure Origin",
 	reflect.TypeFor[model.Match]():            "Paths Methods NotMethods Headers Query Cookies Claims Origin",
 	reflect.TypeFor[model.JWT]():              "Name Issuer Audiences Keys From Required Forward ClaimHeaders ClockSkew Origin",
 	reflect.TypeFor[model.Authorizer]():       "Service Port Version Timeout FailOpen Headers On Except MaxBody Origin",

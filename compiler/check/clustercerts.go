@@ -46,39 +46,87 @@ func (c *overClusters) listener(g *model.Gateway, l model.GatewayListener, x *in
 	if l.TLS == nil {
 		return
 	}
+	what := fmt.Sprintf("gateway %q", g.Ref)
 	for _, cert := range l.TLS.Certificates {
-		c.secret(g, cert.Secret, x, func(s *snapshot.Secret) error {
-			if s.Certificate == "" {
-				return errors.New("it has no tls.crt")
-			}
-			if !s.HasKey {
-				return errors.New("it has no tls.key")
-			}
-			return nil
-		})
+		c.secret(what, g.Namespace, &cert.Secret, x, keyPair)
 	}
-	if l.TLS.CA != nil {
-		c.secret(g, *l.TLS.CA, x, func(s *snapshot.Secret) error {
-			if s.CA == "" {
-				return errors.New("it has no ca.crt")
+	c.secret(what, g.Namespace, l.TLS.CA, x, authorities)
+}
+
+func keyPair(s *snapshot.Secret) error {
+	if s.Certificate == "" {
+		return errors.New("it has no tls.crt")
+	}
+	if !s.HasKey {
+		return errors.New("it has no tls.key")
+	}
+	return nil
+}
+
+func authorities(s *snapshot.Secret) error {
+	if s.CA == "" {
+		return errors.New("it has no ca.crt")
+	}
+	return nil
+}
+
+// externalSecrets looks for what is shown to externals, and for who vouches for
+// them, in the namespaces of those whose proxies speak TLS to them.
+func (c *overClusters) externalSecrets() {
+	for _, e := range c.mesh.Externals {
+		if e.TLS == nil {
+			continue
+		}
+		for _, x := range c.clusters {
+			for _, from := range c.speakers(e, x) {
+				what := fmt.Sprintf("calls of external %q", e.Ref)
+				c.secret(what, from, e.TLS.CA, x, authorities)
+				c.secret(what, from, e.TLS.Certificate, x, keyPair)
 			}
-			return nil
-		})
+		}
 	}
 }
 
-// secret looks for what a listener names; files are not known to a cluster.
-func (c *overClusters) secret(g *model.Gateway, named model.Secret, x *indexed, fit func(*snapshot.Secret) error) {
-	if named.Kind != model.NamedSecret {
+// speakers gives the namespaces, each once, of pods whose proxies speak TLS to
+// an external: those of its egress gateway, or of the services that use it.
+func (c *overClusters) speakers(e *model.External, x *indexed) []string {
+	var out []string
+	add := func(r model.Ref) {
+		if len(x.selected(x.services[r])) > 0 && !slices.Contains(out, r.Namespace) {
+			out = append(out, r.Namespace)
+		}
+	}
+	if e.Via != nil {
+		add(e.Via.Gateway)
+		return out
+	}
+	users := c.mesh.Users(e.Ref)
+	for _, s := range c.mesh.Services {
+		if slices.Contains(users, s.SPIFFEID) {
+			add(s.Ref)
+		}
+	}
+	for _, g := range c.mesh.Gateways {
+		if slices.Contains(users, g.SPIFFEID) {
+			add(g.Ref)
+		}
+	}
+	return out
+}
+
+// secret looks for what the mesh names for one purpose; files are not known to a
+// cluster.
+func (c *overClusters) secret(purpose, namespace string, named *model.Secret, x *indexed, fit func(*snapshot.Secret) error) {
+	if named == nil || named.Kind != model.NamedSecret {
 		return
 	}
-	have := x.secrets[model.Ref{Namespace: g.Namespace, Name: named.Name}]
+	have := x.secrets[model.Ref{Namespace: namespace, Name: named.Name}]
 	if have == nil {
-		c.report(diag.SecretMissing, named.Origin, "namespace %q of cluster %q has no secret %q", g.Namespace, x.Name, named.Name)
+		c.report(diag.SecretMissing, named.Origin, "namespace %q of cluster %q has no secret %q", namespace, x.Name, named.Name)
 		return
 	}
 	if err := fit(have); err != nil {
-		d := c.report(diag.SecretMalformed, have.At, "secret %q of cluster %q does not serve gateway %q: %s", have.Namespace+"/"+have.Name, x.Name, g.Ref, err)
+		d := c.report(diag.SecretMalformed, have.At, "secret %q of cluster %q does not serve %s: %s", have.Namespace+"/"+have.Name, x.Name, purpose, err)
 		d.Related = []diag.Related{{Range: named.Origin, Message: "where it is named"}}
 	}
 }

@@ -22,15 +22,16 @@ type overClusters struct {
 
 // clusterPasses in the order in which they run.
 var clusterPasses = []func(*overClusters){
-	(*overClusters).services,       // services and their ports are there, and pods of their versions
-	(*overClusters).pods,           // pods of services have a proxy and the right identity
-	(*overClusters).targetPorts,    // one use of a port of a pod
-	(*overClusters).namespaces,     // injection is asked for once
-	(*overClusters).proxyImages,    // one proxy in a namespace
-	(*overClusters).gateways,       // gateways have workloads, ports and certificates
-	(*overClusters).certificates,   // certificates are, and stay, valid
-	(*overClusters).sameEverywhere, // a service is one in all clusters
-	(*overClusters).definitions,    // CRDs serve what meshc writes
+	(*overClusters).services,        // services and their ports are there, and pods of their versions
+	(*overClusters).pods,            // pods of services have a proxy and the right identity
+	(*overClusters).targetPorts,     // one use of a port of a pod
+	(*overClusters).namespaces,      // injection is asked for once
+	(*overClusters).proxyImages,     // one proxy in a namespace
+	(*overClusters).gateways,        // gateways have workloads, ports and certificates
+	(*overClusters).externalSecrets, // what is shown to externals is there
+	(*overClusters).certificates,    // certificates are, and stay, valid
+	(*overClusters).sameEverywhere,  // a service is one in all clusters
+	(*overClusters).definitions,     // CRDs serve what meshc writes
 }
 
 // Snapshot judges a lowered mesh beside a recorded state of clusters, at the

@@ -1,7 +1,6 @@
 package check
 
 import (
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -52,10 +51,21 @@ func (c *overIntent) tlsTo(e *intent.External, t *intent.ExternalTLS) {
 			c.report(diag.BadHost, name.At, "external %q: %q is not a DNS name", e.Name.V, name.V)
 		}
 	}
-	if t.CA != nil && (!path.IsAbs(t.CA.File.V) || path.Clean(t.CA.File.V) != t.CA.File.V) {
-		c.report(diag.BadCertificateFile, t.CA.File.At, "external %q: %q is not the absolute path of a file", e.Name.V, literal.Clip(t.CA.File.V))
-	}
+	c.secretName(t.CA)
+	c.clientCertificate(e, t)
 	c.insecure(e, t)
+}
+
+// clientCertificate: what is shown is named, and shown.
+func (c *overIntent) clientCertificate(e *intent.External, t *intent.ExternalTLS) {
+	c.secretName(t.Certificate)
+	mutual := t.Mode != nil && t.Mode.V == string(model.TLSMutual)
+	if mutual && t.Certificate == nil {
+		c.report(diag.ClientCertificateMissing, t.Mode.At, "external %q: mode is mutual, and no certificate is named", e.Name.V).Help = "write `certificate: secret: \"...\"`"
+	}
+	if !mutual && t.Certificate != nil {
+		c.report(diag.TLSWithoutEffect, t.Certificate.At, "external %q: nobody is shown `certificate`", e.Name.V).Help = "write `mode: \"mutual\"`, or leave `certificate` out"
+	}
 }
 
 // tlsTwice reports TLS to a port that carries TLS of the application's own.

@@ -13,6 +13,8 @@ const (
 	EdgeWithoutRequests Code = "MSH1127" // what only requests have, on a listener that carries bytes
 	ListenerUnrouted    Code = "MSH1128" // a listener that carries bytes and leads nowhere
 
+	ClientCertificateMissing Code = "MSH1130" // mutual TLS to an external with nothing to show
+
 	ListenerMismatch Code = "MSH2117" // a route between a listener and a port that speak differently
 	ConnectionsTwice Code = "MSH2118" // two routes that claim the same connections
 

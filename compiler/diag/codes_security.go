@@ -13,9 +13,8 @@ const (
 
 	SameMode Code = "MSH3028" // a port that says what its service says
 
-	InsecureTLS        Code = "MSH3040" // a certificate that is not verified, without a reason or after its end
-	UnverifiedTLS      Code = "MSH3041" // a certificate that is not verified for a while
-	TLSDoesNothing     Code = "MSH3042" // a field of `tls` that leaves nothing
-	BadCertificateFile Code = "MSH3043" // not an absolute path
-	PlaintextTo443     Code = "MSH3044" // the port of https without TLS
+	InsecureTLS    Code = "MSH3040" // a certificate that is not verified, without a reason or after its end
+	UnverifiedTLS  Code = "MSH3041" // a certificate that is not verified for a while
+	TLSDoesNothing Code = "MSH3042" // a field of `tls` that leaves nothing
+	PlaintextTo443 Code = "MSH3044" // the port of https without TLS
 )

@@ -7,7 +7,7 @@ var edge = []Entry{
 		"listeners: web: {port: 443, protocol: \"https\"}",
 		"listeners: web: {port: 443, protocol: \"https\", tls: certificates: [{secret: \"shop\"}]}"},
 	{TLSWithoutEffect, Error, "TLS fields that nothing acts on",
-		"`tls` is for https listeners, `ca` for modes that ask clients for a certificate, and `redirectToHTTPS` for http listeners. Elsewhere they would be accepted and then ignored.",
+		"`tls` is for https listeners, `ca` for modes that ask clients for a certificate, `certificate` of an external for mode mutual, and `redirectToHTTPS` for http listeners. Elsewhere they would be accepted and then ignored.",
 		"listeners: web: {port: 80, protocol: \"http\", tls: certificates: [{secret: \"shop\"}]}",
 		"listeners: web: {port: 443, protocol: \"https\", tls: certificates: [{secret: \"shop\"}]}"},
 	{ClientCAMissing, Error, "client certificates that nobody vouches for",

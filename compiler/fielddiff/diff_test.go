@@ -77,7 +77,8 @@ func full() *model.Mesh {
 		}},
 		Externals: []*model.External{{Ref: b, Host: "b.com", Ports: ports, Endpoints: []string{"1.2.3.4:80"}, Timeout: time.Second, Traffic: &model.Traffic{ConnectTimeout: time.Second}, Origin: line(30),
 			TLS: &model.ExternalTLS{
-				Ports: []uint16{443}, SNI: "b.com", SANs: []string{"b.com"}, CA: "/ca", MinVersion: "1.3",
+				Ports: []uint16{443}, SNI: "b.com", SANs: []string{"b.com"}, Mode: model.TLSMutual, MinVersion: "1.3",
+				CA: &model.Secret{Kind: model.FileSecret, Name: "ca", Origin: line(33)}, Certificate: &model.Secret{Kind: model.NamedSecret, Name: "c", Origin: line(34)},
 				Insecure: &model.Insecure{Reason: "r", Until: time.Unix(1, 0), Origin: line(32)}, Origin: line(31),
 			}}},
 	}
@@ -244,9 +245,11 @@ func TestTextShowsBeforeAfterAndLines(t *testing.T) {
   - ports[http]: 80 http  [a.cue:2:1]
   - ports[http].mtls: permissive  [a.cue:2:1]
   - timeout: 1s  [a.cue:30:1]
-  - tls.ca: /ca  [a.cue:31:1]
+  - tls.ca: file ca  [a.cue:33:1]
+  - tls.certificate: secret c  [a.cue:34:1]
   - tls.insecure: until 1970-01-01T00:00:01Z: r  [a.cue:32:1]
   - tls.minVersion: 1.3  [a.cue:31:1]
+  - tls.mode: mutual  [a.cue:31:1]
   - tls.ports: [443]  [a.cue:31:1]
   - tls.sans: b.com  [a.cue:31:1]
   - tls.sni: b.com  [a.cue:31:1]
@@ -254,7 +257,7 @@ func TestTextShowsBeforeAfterAndLines(t *testing.T) {
 ~ service n/a
   - routes[rest].requestHeaders.remove[r]: removed  [a.cue:4:1]
   ~ routes[rest].to[v1]: 90 % → 80 %  [a.cue:66:1]
-0 added, 1 changed, 1 removed; 14 fields differ
+0 added, 1 changed, 1 removed; 16 fields differ
 `
 	if out.String() != want {
 		t.Errorf("got\n%s", out.String())

@@ -4,13 +4,15 @@ import "github.com/meshc/meshc/compiler/intent"
 
 func (c cursor) externalTLS() *intent.ExternalTLS {
 	return &intent.ExternalTLS{
-		Ports:      c.texts("ports"),
-		SNI:        c.optionalText("sni"),
-		SANs:       c.texts("sans"),
-		CA:         block(c, "ca", func(f cursor) *intent.CA { return &intent.CA{File: f.required("file").text(), At: f.label()} }),
-		MinVersion: c.optionalText("minVersion"),
-		Insecure:   block(c, "insecure", cursor.insecure),
-		At:         c.label(),
+		Ports:       c.texts("ports"),
+		SNI:         c.optionalText("sni"),
+		SANs:        c.texts("sans"),
+		Mode:        c.optionalText("mode"),
+		CA:          block(c, "ca", cursor.secret),
+		Certificate: block(c, "certificate", cursor.secret),
+		MinVersion:  c.optionalText("minVersion"),
+		Insecure:    block(c, "insecure", cursor.insecure),
+		At:          c.label(),
 	}
 }
 

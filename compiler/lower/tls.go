@@ -20,13 +20,10 @@ func externalTLS(e *intent.External) *model.ExternalTLS {
 	}
 	out := &model.ExternalTLS{
 		SNI: strings.ToLower(scope.Or(t.SNI, e.Host.V)), SANs: sortedTexts(t.SANs),
-		CA: model.SystemCA, MinVersion: scope.Or(t.MinVersion, DefaultMinTLS), Origin: t.At,
+		Mode: model.TLSMode(scope.Or(t.Mode, string(model.TLSSimple))), CA: secret(t.CA), Certificate: secret(t.Certificate), MinVersion: scope.Or(t.MinVersion, DefaultMinTLS), Origin: t.At,
 	}
 	if len(out.SANs) == 0 {
 		out.SANs = []string{out.SNI}
-	}
-	if t.CA != nil {
-		out.CA = t.CA.File.V
 	}
 	for _, p := range e.Ports {
 		if t.Ports == nil && p.Protocol.V != string(model.TLS) || slices.ContainsFunc(t.Ports, func(v intent.Value[string]) bool { return v.V == p.Name.V }) {

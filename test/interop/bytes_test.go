@@ -7,13 +7,13 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
 	"io"
 	"math/big"
 	"net"
 	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -88,8 +88,8 @@ func TestBytes(t *testing.T) {
 // greets whoever connects.
 func (b *bed) outside(t *testing.T) {
 	certificate, roots := webCertificate(t, "partner.example")
+	b.plane.secret("partner.pem", roots)
 	partner := b.mesh.External(ref("partner"))
-	partner.TLS.CA = roots
 	partner.Endpoints = []string{b.backends.start(t, "partner", &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12})}
 	b.mesh.External(ref("ledger")).Endpoints = []string{echo(t, nil)}
 	b.gateway(ref("out"), envoy)
@@ -121,26 +121,23 @@ func (b *bed) leaving(t *testing.T) {
 	closed(t, knock(web, "ledger.example"), "hello")
 }
 
-// webCertificate is for a server outside of the mesh, and the file of who signed it.
-func webCertificate(t *testing.T, name string) (certificate tls.Certificate, roots string) {
+// webCertificate is for a server outside of the mesh, or for its client, and who
+// signed it as PEM.
+func webCertificate(t *testing.T, name string) (certificate tls.Certificate, roots []byte) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), DNSNames: []string{name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	template := &x509.Certificate{ // authorities are told apart by their names
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: rand.Text()}, DNSNames: []string{name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 		BasicConstraintsValid: true, IsCA: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
 	}
 	raw, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	roots = filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(roots, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: raw}), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{raw}, PrivateKey: key}, roots
+	return tls.Certificate{Certificate: [][]byte{raw}, PrivateKey: key}, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: raw})
 }
 
 // callersOfBytes call a server's proxy themselves.

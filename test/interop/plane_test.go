@@ -32,14 +32,15 @@ const patience = 30 * time.Second
 // plane is a control plane: a real authority and a real ADS server, wired as
 // the controller wires them, in this process.
 type plane struct {
-	t         *testing.T
-	dir       string
-	authority *ca.Authority
-	ads       *xds.Server
-	caAddr    string
-	adsAddr   string
-	rootFile  string
-	commit    atomic.Int64
+	t          *testing.T
+	dir        string
+	authority  *ca.Authority
+	ads        *xds.Server
+	caAddr     string
+	adsAddr    string
+	rootFile   string
+	secretsDir string // of all proxies
+	commit     atomic.Int64
 }
 
 func startPlane(t *testing.T) *plane {
@@ -52,7 +53,10 @@ func startPlane(t *testing.T) *plane {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &plane{t: t, dir: dir, authority: authority, ads: xds.New(xds.Options{}), rootFile: filepath.Join(dir, "root.pem")}
+	p := &plane{t: t, dir: dir, authority: authority, ads: xds.New(xds.Options{}), rootFile: filepath.Join(dir, "root.pem"), secretsDir: filepath.Join(dir, "secrets")}
+	if err := os.Mkdir(p.secretsDir, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(p.rootFile, authority.BundlePEM(), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -67,6 +71,22 @@ func startPlane(t *testing.T) *plane {
 	}
 	p.caAddr, p.adsAddr = p.serve(signing), p.serve(pushing)
 	return p
+}
+
+// secret writes a file of the secrets of all proxies, at once.
+func (p *plane) secret(name string, content []byte) {
+	p.t.Helper()
+	at := filepath.Join(p.secretsDir, name)
+	err := os.MkdirAll(filepath.Dir(at), 0o700)
+	if err == nil {
+		err = os.WriteFile(at+".new", content, 0o600)
+	}
+	if err == nil {
+		err = os.Rename(at+".new", at)
+	}
+	if err != nil {
+		p.t.Fatal(err)
+	}
 }
 
 // serverTLS asks every client for a certificate of the trust domain.

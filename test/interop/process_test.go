@@ -50,7 +50,7 @@ func (p *plane) startProxy(k kind, w *model.Workload, id string) *proxy {
 	t.Helper()
 	dir := p.prepare(w, id)
 	at := func(name string) string { return filepath.Join(dir, name) }
-	identity := []string{"--ca-address", p.caAddr, "--ca-root", p.rootFile, "--join-token-file", at("token"), "--identity-dir", at("identity")}
+	identity := []string{"--secrets-dir", p.secretsDir, "--ca-address", p.caAddr, "--ca-root", p.rootFile, "--join-token-file", at("token"), "--identity-dir", at("identity")}
 	x := &proxy{t: t, kind: k, name: w.ID, node: w.NodeID(), admin: unixClient(t, at("admin.sock")), log: newAccessLog()}
 	switch k {
 	case envoy:

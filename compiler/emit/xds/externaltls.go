@@ -21,15 +21,32 @@ func (e *emitter) externalSocket(t *model.ExternalTLS, p model.Protocol) (*corev
 		common.TlsParams.TlsMinimumProtocolVersion = tlsv3.TlsParameters_TLSv1_3
 	}
 	if t.Insecure == nil || !e.opts.Now.Before(t.Insecure.Until) {
-		validation := &tlsv3.CertificateValidationContext{
-			TrustedCa: &corev3.DataSource{Specifier: &corev3.DataSource_Filename{Filename: t.CA}},
-		}
+		validation := &tlsv3.CertificateValidationContext{}
 		for _, name := range t.SANs {
 			validation.MatchTypedSubjectAltNames = append(validation.MatchTypedSubjectAltNames, &tlsv3.SubjectAltNameMatcher{
 				SanType: tlsv3.SubjectAltNameMatcher_DNS, Matcher: exactly(name),
 			})
 		}
-		common.ValidationContextType = &tlsv3.CommonTlsContext_ValidationContext{ValidationContext: validation}
+		vouchedFor(common, validation, t.CA)
+	}
+	if t.Certificate != nil {
+		common.TlsCertificateSdsSecretConfigs = []*tlsv3.SdsSecretConfig{agentSecret(t.Certificate.CertificateName())}
 	}
 	return transportSocket(&tlsv3.UpstreamTlsContext{CommonTlsContext: common, Sni: t.SNI})
+}
+
+// vouchedFor says who vouches for the peers that validation takes: ca, by the
+// agent beside the proxy, or the authorities of the machine.
+func vouchedFor(common *tlsv3.CommonTlsContext, validation *tlsv3.CertificateValidationContext, ca *model.Secret) {
+	if ca == nil {
+		validation.TrustedCa = &corev3.DataSource{Specifier: &corev3.DataSource_Filename{Filename: model.SystemCA}}
+		common.ValidationContextType = &tlsv3.CommonTlsContext_ValidationContext{ValidationContext: validation}
+		return
+	}
+	common.ValidationContextType = &tlsv3.CommonTlsContext_CombinedValidationContext{
+		CombinedValidationContext: &tlsv3.CommonTlsContext_CombinedCertificateValidationContext{
+			DefaultValidationContext:         validation,
+			ValidationContextSdsSecretConfig: agentSecret(ca.AuthoritiesName()),
+		},
+	}
 }

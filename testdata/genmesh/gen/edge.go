@@ -71,7 +71,7 @@ func (m *mesh) writeExternal() {
 		m.use("external.dns")
 	}
 	if !m.whole && m.chance(50) {
-		f.line("tls: %s", m.pick("{}", `{ports: ["http"], minVersion: "1.3"}`, `{sni: "edge.example.com", sans: ["weather.example.com", "edge.example.com"], ca: file: "/etc/ssl/certs/ca-certificates.crt"}`))
+		f.line("tls: %s", m.pick("{}", `{ports: ["http"], minVersion: "1.3"}`, `{sni: "edge.example.com", sans: ["weather.example.com", "edge.example.com"], ca: file: "weather/ca.pem"}`))
 		m.use("external.tls")
 	}
 	if m.chance(50) {

@@ -159,7 +159,7 @@ func (m *mesh) externalTLS(f *source) {
 		return
 	}
 	var parts []string
-	for _, p := range []string{`ports: ["http"]`, `sni: "edge.example"`, `sans: ["api.example"]`, `ca: file: "/etc/ssl/certs/ca-certificates.crt"`, `minVersion: "1.3"`} {
+	for _, p := range []string{`ports: ["http"]`, `sni: "edge.example"`, `sans: ["api.example"]`, `ca: ` + m.pick(`file: "api/ca.pem"`, `secret: "api"`), `minVersion: "1.3"`, `mode: "mutual", certificate: ` + m.pick(`file: "api/client.pem"`, `secret: "api-client"`)} {
 		if m.chance(50) {
 			parts = append(parts, p)
 		}
