@@ -19,6 +19,7 @@ func commands() []*cobra.Command {
 		newCompileCmd(),
 		newDiffCmd(),
 		newRouteCmd(),
+		newReachCmd(),
 		newInjectCmd(),
 		newExplainCmd(),
 		newUpCmd(),

@@ -171,6 +171,16 @@ func (c *comparison) number(o Outcome) int {
 }
 
 func (c *comparison) compare(before, after table) error {
+	regions, err := c.regions(before, after)
+	if err != nil {
+		return err
+	}
+	return c.difference(regions)
+}
+
+// regions are all requests by what both tables do. The space tells apart what
+// more says, too.
+func (c *comparison) regions(before, after table, more ...reach.Pred) ([]reach.Region, error) {
 	var all []reach.Pred
 	for _, r := range slices.Concat(before.rules, after.rules) {
 		all = append(all, r.when)
@@ -178,25 +188,21 @@ func (c *comparison) compare(before, after table) error {
 	for _, caller := range c.callers {
 		all = append(all, reach.Is(identity, reach.Exactly(caller.Identity)))
 	}
-	all = append(all, c.usual())
+	all = append(append(all, c.usual()), more...)
 	var err error
 	if c.space, err = reach.New(reach.DefaultLimits, all...); err != nil {
-		return err
+		return nil, err
 	}
 	c.from = [2]source{before.from, after.from}
 	f, err := c.function(before, &c.old)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	g, err := c.function(after, &c.now)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	regions, err := c.space.Compare(f, g)
-	if err != nil {
-		return err
-	}
-	return c.difference(regions)
+	return c.space.Compare(f, g)
 }
 
 func (c *comparison) function(t table, out *[]placed) (reach.Function, error) {
@@ -299,11 +305,14 @@ func (c *comparison) change(g *group) (*Change, error) {
 	out.Classes = distinct(out.Classes)
 	out.Route = routeName(old.name, now.name)
 	if out.Witness.Host == "" {
-		out.Witness.Host = cmp.Or(c.host, "www.example.com") // a gateway that takes every host
+		out.Witness.Host = cmp.Or(c.host, anyHost)
 	}
 	out.Witness.Port = c.port
 	return out, c.describe(out, set)
 }
+
+// anyHost is an example for a gateway that takes every host.
+const anyHost = "www.example.com"
 
 // usual is the condition that a request names the object by its host. A sidecar
 // takes others too, because its listener decides where they go.
