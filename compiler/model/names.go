@@ -19,7 +19,7 @@ func SPIFFEID(trustDomain, namespace, account string) string {
 // ClusterName is "outbound|<port>|<version>|<host>"; an external has no
 // version.
 func ClusterName(port uint16, version, host string) string {
-	return "outbound|" + strconv.Itoa(int(port)) + "|" + version + "|" + host
+	return "outbound|" + portText(port) + "|" + version + "|" + host
 }
 
 // OutboundName is the listener, and the route configuration, of one used
@@ -28,8 +28,10 @@ func OutboundName(port uint16, host string) string { return ClusterName(port, ""
 
 // InboundName is the listener, route configuration and cluster of one port on
 // the server's side: "inbound|<port>".
-func InboundName(port uint16) string { return "inbound|" + strconv.Itoa(int(port)) }
+func InboundName(port uint16) string { return "inbound|" + portText(port) }
 
 // GatewayName is the listener and route configuration of one gateway port:
 // "gateway|<port>".
-func GatewayName(port uint16) string { return "gateway|" + strconv.Itoa(int(port)) }
+func GatewayName(port uint16) string { return "gateway|" + portText(port) }
+
+func portText(port uint16) string { return strconv.Itoa(int(port)) }

@@ -32,6 +32,8 @@ type Workload struct {
 	// Outbound is where the sidecar listens on behalf of the application for
 	// one used service port; the key is OutboundKey.
 	Outbound map[string]string `json:"outbound,omitempty"`
+	// Capture, unless nil, says that connections are led to the sidecar.
+	Capture *Capture `json:"capture,omitempty"`
 	// Ready instances are given to peers as healthy endpoints.
 	Ready bool `json:"ready"`
 }

@@ -117,6 +117,7 @@ func check(w *model.Workload) []error {
 			bad("outbound %q: %w", key, err)
 		}
 	}
+	errs = append(errs, checkCapture(w)...)
 	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return errs
 }

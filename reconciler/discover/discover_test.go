@@ -92,8 +92,40 @@ func TestDecodeRefusesByName(t *testing.T) {
 	}
 }
 
+const pod = `{"workloads": [{"id": "web-0", "role": "sidecar", "service": {"namespace": "default", "name": "web"}, "version": "v1",
+  "inbound": {"80": "10.0.0.1:80"}, "app": {"80": "127.0.0.1:80"}, "capture": {"addresses": ["10.0.0.1", "fd00::1"], "outbound": {"default/reviews:80": ["10.96.0.1:80", "[fd00:96::1]:80"]}}}]}`
+
+func TestDecodeCapture(t *testing.T) {
+	got, err := Decode([]byte(pod))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &model.Capture{Addresses: []string{"10.0.0.1", "fd00::1"}, Outbound: map[string][]string{"default/reviews:80": {"10.96.0.1:80", "[fd00:96::1]:80"}}}
+	if diff := cmp.Diff(want, got[0].Capture); diff != "" {
+		t.Error(diff)
+	}
+	for old, change := range map[string]struct{ to, want string }{
+		`sidecar`:                             {`gateway`, "capture: it is for the role sidecar only"},
+		`"app"`:                               {`"outbound": {"a/b:1": "127.0.0.1:1"}, "app"`, "capture: outbound stands in capture"},
+		`["10.0.0.1", "fd00::1"]`:             {`[]`, "capture: 0 addresses"},
+		`"fd00::1"`:                           {`"10.0.0.2"`, "the pod has another of its family"},
+		`, "fd00::1"`:                         {`, "fd00::1%eth0"`, "is not that of a pod"},
+		`"fd00::1"]`:                          {`"0.0.0.0"]`, "is not that of a pod"},
+		`default/reviews:80`:                  {`reviews`, `capture: outbound "reviews" is not`},
+		`["10.96.0.1:80", "[fd00:96::1]:`:     {`["10.96.0.1", "[fd00:96::1]:`, `"10.96.0.1" is not "ip:port"`},
+		`"[fd00:96::1]:80"]`:                  {`"[fd00:96::1]:0"]`, "port 0"},
+		`["10.96.0.1:80", "[fd00:96::1]:80"]`: {`[]`, "no address"},
+	} {
+		in := strings.Replace(pod, old, change.to, 1)
+		if _, err := Decode([]byte(in)); in == pod || err == nil || !strings.Contains(err.Error(), change.want) {
+			t.Errorf("%s for %s: %v, want %q", change.to, old, err, change.want)
+		}
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(one))
+	f.Add([]byte(pod))
 	f.Add([]byte(`{"workloads": []}`))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		list, err := Decode(in)

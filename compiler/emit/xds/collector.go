@@ -70,5 +70,5 @@ func (e *emitter) collectorCluster(c model.Collector) error {
 // clusters are there.
 func (e *emitter) calls(c model.Collector) bool {
 	s := e.mesh.Service(e.self.Service)
-	return e.self.Role == model.RoleSidecar && slices.Contains(s.Uses, c.To) && e.self.Outbound[model.OutboundKey(c.To, c.Port)] != ""
+	return e.self.Role == model.RoleSidecar && slices.Contains(s.Uses, c.To) && len(e.calledAt(c.To, c.Port)) > 0
 }

@@ -29,14 +29,20 @@ const (
 	idleTimeout           = time.Hour
 )
 
+// nowhereIdle is what a client has that is answered 502 at once: one that waits
+// for the server to speak first waits no longer.
+const nowhereIdle = 5 * time.Second
+
 // side is where a connection manager stands: beside the server, beside the
-// client, or at the edge of the mesh.
+// client, at the edge of the mesh, or beside a client that calls what it has not
+// declared.
 type side uint8
 
 const (
 	inboundSide side = iota
 	outboundSide
 	edgeSide
+	nowhereSide
 )
 
 // connectionManager serves rc on one side with filters in front of the router.
@@ -48,7 +54,7 @@ func (e *emitter) connectionManager(at side, speaks hcmv3.HttpConnectionManager_
 	if filters, err = withCORS(rc, filters); err != nil {
 		return nil, err
 	}
-	log, err := e.accessLog(at != outboundSide, rbacFilter)
+	log, err := e.accessLog(at == inboundSide || at == edgeSide, rbacFilter)
 	if err != nil {
 		return nil, err
 	}
@@ -76,6 +82,9 @@ func (e *emitter) connectionManager(at side, speaks hcmv3.HttpConnectionManager_
 		if err := e.setGateway(hcm); err != nil {
 			return nil, err
 		}
+	}
+	if at == nowhereSide {
+		hcm.CommonHttpProtocolOptions.IdleTimeout = duration(nowhereIdle)
 	}
 	if err := e.patched(model.RawRoutes, rc); err != nil {
 		return nil, err

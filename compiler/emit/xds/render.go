@@ -98,7 +98,7 @@ func (r *Renderer) outbound(e *emitter, ref model.Ref) error {
 	for _, p := range e.portsOf(ref) {
 		h.leave(outboundHole, model.OutboundKey(ref, p.Number), e.self.Outbound[model.OutboundKey(ref, p.Number)])
 	}
-	if h.none || e.own() {
+	if h.none || e.own() || e.self.Capture != nil {
 		return e.outbound(ref)
 	}
 	return r.common(e, unitKey{of: ref, as: e.singledOut(ref), place: e.standpoint(e.self, ref)}, h, func(sub *emitter) error { return sub.outbound(ref) })
@@ -112,7 +112,7 @@ func (r *Renderer) inbound(e *emitter, s *model.Service) error {
 		h.leave(inboundHole, number, e.self.Inbound[p.Number])
 		h.leave(appHole, number, e.self.App[p.Number])
 	}
-	if h.none || e.own() {
+	if h.none || e.own() || e.self.Capture != nil {
 		return e.inboundPorts(s)
 	}
 	return r.common(e, unitKey{of: s.Ref, server: true, place: fmt.Sprint(e.self.Locality)}, h, func(sub *emitter) error { return sub.inboundPorts(s) })

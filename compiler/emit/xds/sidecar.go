@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 
 	"github.com/meshc/meshc/compiler/model"
@@ -173,16 +172,14 @@ func appliesTo(r *model.Route, port uint16) bool {
 // placedOutbound says whether the workload has an address from which it calls
 // ref.
 func (e *emitter) placedOutbound(ref model.Ref, port uint16) bool {
-	key := model.OutboundKey(ref, port)
-	if e.self.Outbound[key] == "" {
-		e.unplaced("outbound %s", key)
+	if len(e.calledAt(ref, port)) == 0 {
+		e.unplaced("outbound %s", model.OutboundKey(ref, port))
 		return false
 	}
 	return true
 }
 
 func (e *emitter) outboundListener(ref model.Ref, p model.Port, rc *routev3.RouteConfiguration) error {
-	at := e.self.Outbound[model.OutboundKey(ref, p.Number)]
 	fault, err := faultHTTPFilter()
 	if err != nil {
 		return err
@@ -191,7 +188,7 @@ func (e *emitter) outboundListener(ref model.Ref, p model.Port, rc *routev3.Rout
 	if err != nil {
 		return err
 	}
-	l, err := plainListener(rc.Name, at, corev3.TrafficDirection_OUTBOUND, hcm)
+	l, err := e.clientListener(rc.Name, ref, p.Number, hcm)
 	if err != nil {
 		return err
 	}
@@ -204,7 +201,7 @@ func (e *emitter) outboundExternal(x *model.External) error {
 		if err := carried(x.Ref, p); err != nil {
 			return err
 		}
-		if !e.placedOutbound(x.Ref, p.Number) {
+		if !e.named(x, p) && !e.placedOutbound(x.Ref, p.Number) {
 			continue
 		}
 		name := model.OutboundName(p.Number, x.Host)
@@ -218,11 +215,7 @@ func (e *emitter) outboundExternal(x *model.External) error {
 			Timeout: duration(x.Timeout), IdleTimeout: patience(&model.Route{Timeout: x.Timeout}),
 		})
 		route.Metadata = e.metadata(x.Origin, "")
-		rc := &routev3.RouteConfiguration{
-			Name:         name,
-			VirtualHosts: []*routev3.VirtualHost{virtualHost(name, []string{"*"}, []*routev3.Route{route})},
-		}
-		if err := e.outboundListener(x.Ref, p, rc); err != nil {
+		if err := e.externalListener(x, p, route); err != nil {
 			return err
 		}
 		if err := e.reachExternal(x, p); err != nil {
@@ -230,4 +223,16 @@ func (e *emitter) outboundExternal(x *model.External) error {
 		}
 	}
 	return nil
+}
+
+// externalListener takes the application's requests to a port of x.
+func (e *emitter) externalListener(x *model.External, p model.Port, route *routev3.Route) error {
+	if e.named(x, p) {
+		return e.nameHost(x, p, route)
+	}
+	name := model.OutboundName(p.Number, x.Host)
+	return e.outboundListener(x.Ref, p, &routev3.RouteConfiguration{
+		Name:         name,
+		VirtualHosts: []*routev3.VirtualHost{virtualHost(name, []string{"*"}, []*routev3.Route{route})},
+	})
 }

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	rbacv3 "github.com/envoyproxy/go-control-plane/envoy/config/rbac/v3"
 	networkrbacv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/rbac/v3"
@@ -121,6 +120,16 @@ func shares(s *model.Service, port uint16, r *model.Route) (map[string]uint32, t
 
 func (e *emitter) externalTCP(x *model.External, p model.Port) error {
 	name := model.OutboundName(p.Number, x.Host)
+	if e.named(x, p) {
+		proxy, err := e.tcpProxy(outboundSide, name, nil, model.ClusterName(p.Number, "", x.Host), tcpIdle, false)
+		if err == nil {
+			err = e.nameTLS(x, p, proxy)
+		}
+		if err != nil {
+			return err
+		}
+		return e.reachExternal(x, p)
+	}
 	if err := e.tcpListener(name, x.Ref, p, nil, model.ClusterName(p.Number, "", x.Host), tcpIdle, []string{x.Host}); err != nil {
 		return err
 	}
@@ -134,7 +143,7 @@ func (e *emitter) tcpListener(name string, ref model.Ref, p model.Port, split ma
 	if err != nil {
 		return err
 	}
-	l, err := plainListener(name, e.self.Outbound[model.OutboundKey(ref, p.Number)], corev3.TrafficDirection_OUTBOUND, proxy)
+	l, err := e.clientListener(name, ref, p.Number, proxy)
 	if err == nil && p.Protocol == model.TLS {
 		err = onlyTLS(l, sni)
 	}

@@ -74,6 +74,7 @@ type emitter struct {
 	parts  *fragments // what came from there
 	room   []byte     // where it lies when it came from the spill
 
+	names  map[uint16]*byName            // what a captured pod calls by name, by port
 	inline []*routev3.RouteConfiguration // what a static bootstrap has inside of its listeners
 }
 
@@ -93,6 +94,9 @@ func (e *emitter) run() error {
 	}
 	if err == nil {
 		err = e.patchAll()
+	}
+	if err == nil && w.Capture != nil {
+		err = e.capture()
 	}
 	if err == nil {
 		err = e.validate()
