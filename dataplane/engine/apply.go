@@ -17,9 +17,15 @@ var ErrClosed = errors.New("engine: draining or closed")
 // sockets, breakers, compiled log formats.
 type prepared struct {
 	config    *snapshot.Config
-	listeners map[string]*boundListener
+	listeners map[place]*boundListener
 	states    map[poolKey]*shared
 	logs      map[*snapshot.HTTP][]logTarget
+}
+
+// place is one address of a listener.
+type place struct {
+	listener string
+	addr     netip.AddrPort // as configured
 }
 
 // poolKey: clusters with the same name and digest share pools and state.
@@ -87,13 +93,15 @@ func validate(c *snapshot.Config) error {
 		if l.Name != name {
 			return fmt.Errorf("listener %q: stored under the name %q", l.Name, name)
 		}
-		if !l.Addr.IsValid() {
-			return fmt.Errorf("listener %q: no address", name)
+		for _, at := range l.Addresses() {
+			if !at.IsValid() {
+				return fmt.Errorf("listener %q: no address", name)
+			}
+			if other, ok := byAddr[at]; ok && at.Port() != 0 {
+				return fmt.Errorf("listener %q: address %s is listener %q's", name, at, other)
+			}
+			byAddr[at] = name
 		}
-		if other, ok := byAddr[l.Addr]; ok && l.Addr.Port() != 0 {
-			return fmt.Errorf("listener %q: address %s is listener %q's", name, l.Addr, other)
-		}
-		byAddr[l.Addr] = name
 		if len(l.Chains) == 0 {
 			return fmt.Errorf("listener %q: no filter chain", name)
 		}
@@ -152,26 +160,29 @@ func (e *Engine) logTarget(al snapshot.AccessLog) (logTarget, error) {
 // address, or the address alone, are the same; new ones otherwise. fresh are
 // the new ones.
 func (e *Engine) bind(next *prepared) (fresh []*boundListener, err error) {
-	next.listeners = make(map[string]*boundListener, len(next.config.Listeners))
+	next.listeners = make(map[place]*boundListener, len(next.config.Listeners))
 	byAddr := map[netip.AddrPort]*boundListener{}
 	for _, b := range e.current.listeners {
 		byAddr[b.want] = b
 	}
 	for name, l := range next.config.Listeners {
-		if b := e.current.listeners[name]; b != nil && b.want == l.Addr {
-			next.listeners[name] = b
+		if l.Unbound {
 			continue
 		}
-		if b := byAddr[l.Addr]; b != nil && l.Addr.Port() != 0 {
-			next.listeners[name] = b
-			continue
+		for _, at := range l.Addresses() {
+			key := place{name, at}
+			b := e.current.listeners[key]
+			if b == nil && at.Port() != 0 {
+				b = byAddr[at]
+			}
+			if b == nil {
+				if b, err = listen(at); err != nil {
+					return fresh, fmt.Errorf("listener %q: %w", name, err)
+				}
+				fresh = append(fresh, b)
+			}
+			next.listeners[key] = b
 		}
-		b, err := listen(l.Addr)
-		if err != nil {
-			return fresh, fmt.Errorf("listener %q: %w", name, err)
-		}
-		fresh = append(fresh, b)
-		next.listeners[name] = b
 	}
 	return fresh, nil
 }

@@ -21,6 +21,7 @@ type dconn struct {
 	sock
 	acceptor *acceptor
 	listener string
+	port     uint16 // the local one, or that to which the connection was going
 	protocol string // "tls" or "raw_buffer": what the chain was chosen by
 	sni      string // the server name that it was chosen by as well
 	tlsConf  *tls.Config
@@ -70,9 +71,10 @@ func (w *worker) newDconn(a *acceptor, fd int, remote netip.AddrPort) {
 		return
 	}
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	d := &dconn{acceptor: a, listener: a.name, peerInfo: peerInfo{remote: remote}}
+	l, local := w.view.taker(l, fd, a.b.addr)
+	d := &dconn{acceptor: a, listener: l.snap.Name, port: local.Port(), peerInfo: peerInfo{remote: remote}}
 	d.w, d.fd, d.writable, d.timer.owner = w, fd, true, d
-	d.peer = filter.Peer{Remote: remote.String(), Local: localAddr(fd, a.b.addr).String()}
+	d.peer = filter.Peer{Remote: remote.String(), Local: local.String()}
 	if err := w.register(&d.sock, d); err != nil {
 		w.e.log.Error("connection cannot be watched", "listener", a.name, "error", err)
 		_ = unix.Close(fd)
@@ -82,7 +84,7 @@ func (w *worker) newDconn(a *acceptor, fd int, remote netip.AddrPort) {
 	w.e.noteConn(1)
 	a.total.Inc()
 	a.active.Add(1)
-	if l.snap.InspectTLS {
+	if l.inspects(d.port) {
 		w.timers.set(&d.timer, w.now+orDefault(l.snap.InspectTimeout, 15*time.Second))
 		return
 	}
@@ -103,7 +105,7 @@ func localAddr(fd int, bound netip.AddrPort) netip.AddrPort {
 // choose takes the filter chain; no chain means no service (Envoy:
 // no_filter_chain_match).
 func (d *dconn) choose(l *listenerView, serverName, protocol string) {
-	c := l.pick(serverName, protocol)
+	c := l.pick(d.port, serverName, protocol)
 	if c == nil {
 		d.close()
 		return
@@ -508,7 +510,7 @@ func (d *dconn) refresh() bool {
 	if d.chain == nil {
 		return true
 	}
-	c := l.pick(d.sni, d.protocol)
+	c := l.pick(d.port, d.sni, d.protocol)
 	if c == nil || c.tls != d.tlsConf {
 		return false
 	}

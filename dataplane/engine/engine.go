@@ -132,15 +132,16 @@ func (e *Engine) Config() *snapshot.Config { return e.config.Load() }
 // Telemetry is the registry the engine counts in.
 func (e *Engine) Telemetry() *telemetry.Registry { return e.reg }
 
-// Addr is the address a listener is bound to, which matters when its port is 0.
+// Addr is the first address a listener is bound to, which matters when its port is 0.
 func (e *Engine) Addr(listener string) (netip.AddrPort, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	b := e.current.listeners[listener]
-	if b == nil {
-		return netip.AddrPort{}, false
+	if l := e.current.config.Listeners[listener]; l != nil {
+		if b := e.current.listeners[place{listener, l.Addr}]; b != nil {
+			return b.addr, true
+		}
 	}
-	return b.addr, true
+	return netip.AddrPort{}, false
 }
 
 // Connections is how many downstream connections are open.

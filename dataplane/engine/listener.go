@@ -43,6 +43,12 @@ func (b *boundListener) start(sa unix.Sockaddr) error {
 	if err := unix.SetsockoptInt(b.fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
 		return err
 	}
+	if _, v6 := sa.(*unix.SockaddrInet6); v6 {
+		// As Envoy without ipv4_compat: 0.0.0.0 is an address of its own.
+		if err := unix.SetsockoptInt(b.fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1); err != nil {
+			return err
+		}
+	}
 	if err := unix.Bind(b.fd, sa); err != nil {
 		return err
 	}

@@ -16,13 +16,14 @@ import (
 // view is one Config as one loop sees it. A stream keeps the view it began with.
 type view struct {
 	listeners map[string]*listenerView
+	takers    map[netip.AddrPort]*listenerView // by where connections were going, if any are handed on
 	clusters  map[string]*clusterView
 }
 
 type listenerView struct {
 	snap   *snapshot.Listener
-	chains []*chainView
-	byName bool // some chain is for certain server names
+	chains map[uint16][]*chainView // by local port; 0: every other
+	byName bool                    // some chain is for certain server names
 }
 
 // chainView is a filter chain with its defaults filled in.
@@ -76,6 +77,7 @@ func (w *worker) adopt(p *prepared) {
 	for name, l := range p.config.Listeners {
 		next.listeners[name] = w.viewListener(l, p, next)
 	}
+	next.findTakers()
 	for name, c := range p.config.Clusters {
 		next.clusters[name] = w.viewCluster(c, w.view.clusters[name], p.states[poolKey{c.Name, c.Digest}])
 	}
@@ -86,7 +88,7 @@ func (w *worker) adopt(p *prepared) {
 }
 
 func (w *worker) viewListener(l *snapshot.Listener, p *prepared, next *view) *listenerView {
-	v := &listenerView{snap: l}
+	v := &listenerView{snap: l, chains: make(map[uint16][]*chainView)}
 	for _, ch := range l.Chains {
 		h := ch.HTTP
 		c := &chainView{
@@ -106,7 +108,7 @@ func (w *worker) viewListener(l *snapshot.Listener, p *prepared, next *view) *li
 		if h.MaxRequestHeadersKiB > 0 {
 			c.limits.HeadBytes = h.MaxRequestHeadersKiB << 10
 		}
-		v.chains = append(v.chains, c)
+		v.chains[ch.Port] = append(v.chains[ch.Port], c)
 		v.byName = v.byName || len(ch.ServerNames) > 0
 	}
 	return v
@@ -134,8 +136,8 @@ func (w *worker) viewCluster(c *snapshot.Cluster, old *clusterView, st *shared) 
 // listener to another at the same address keeps its queue.
 func (w *worker) moveListeners(p *prepared) {
 	names := make(map[*boundListener]string, len(p.listeners))
-	for name, b := range p.listeners {
-		names[b] = name
+	for at, b := range p.listeners {
+		names[b] = at.listener
 	}
 	for b, a := range w.listeners {
 		if name, ok := names[b]; ok {
@@ -161,15 +163,20 @@ func (w *worker) drainGoneConns() {
 	}
 }
 
-// pick chooses the chain for a server name, "" when the client names none, and a
-// transport protocol, "tls" or "raw_buffer". As in Envoy, the name decides first:
-// a chain with a worse name does not stand in for a transport protocol.
-func (l *listenerView) pick(serverName, protocol string) *chainView {
+// pick chooses the chain for a local port, a server name, "" when the client names
+// none, and a transport protocol, "tls" or "raw_buffer". As in Envoy, the port
+// decides first, then the name: a chain with a worse name does not stand in for a
+// transport protocol, nor one for every port for one for this.
+func (l *listenerView) pick(port uint16, serverName, protocol string) *chainView {
+	chains, ok := l.chains[port]
+	if !ok {
+		chains = l.chains[0]
+	}
 	best := -1
-	for _, c := range l.chains {
+	for _, c := range chains {
 		best = max(best, nameRank(c.snap.ServerNames, serverName))
 	}
-	for _, c := range l.chains {
+	for _, c := range chains {
 		if p := c.snap.TransportProtocol; (p == "" || p == protocol) && best >= 0 && nameRank(c.snap.ServerNames, serverName) == best {
 			return c
 		}

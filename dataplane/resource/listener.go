@@ -10,8 +10,6 @@ import (
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
-	// Nothing of the inspector's config is read; its type must be known to be judged.
-	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/listener/tls_inspector/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 
@@ -21,16 +19,20 @@ import (
 // Listener is a decoded Listener: a snapshot.Listener that still lacks TLS
 // configurations and, where they come by RDS, route tables.
 type Listener struct {
-	Name           string
-	Addr           netip.AddrPort
-	InspectTLS     bool
-	InspectTimeout time.Duration
-	Chains         []*Chain // the order in which they are tried
+	Name                         string
+	Addr                         netip.AddrPort
+	Also                         []netip.AddrPort
+	Unbound, OriginalDst, HandOn bool // as in snapshot.Listener
+	InspectTLS                   bool
+	InspectPorts                 []uint16
+	InspectTimeout               time.Duration
+	Chains                       []*Chain // the order in which they are tried
 }
 
 // Chain is one decoded filter chain.
 type Chain struct {
 	Name              string
+	Port              uint16 // 0: every port
 	TransportProtocol string
 	ServerNames       []string                    // "a.example" or "*.example"; none: every name
 	TLS               *tlsv3.DownstreamTlsContext // nil: plaintext
@@ -81,12 +83,21 @@ func decodeListener(m *listenerv3.Listener) (*Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("address: %w", err)
 	}
-	l := &Listener{Name: m.GetName(), Addr: addr, InspectTimeout: m.GetListenerFiltersTimeout().AsDuration()}
+	l := &Listener{
+		Name: m.GetName(), Addr: addr, InspectTimeout: m.GetListenerFiltersTimeout().AsDuration(),
+		Unbound: m.GetBindToPort() != nil && !m.GetBindToPort().GetValue(),
+		HandOn:  m.GetUseOriginalDst().GetValue(), OriginalDst: m.GetUseOriginalDst().GetValue(),
+	}
+	if err := l.addresses(m.GetAdditionalAddresses()); err != nil {
+		return nil, fmt.Errorf("additional_addresses%w", err)
+	}
 	for i, f := range m.GetListenerFilters() {
-		if f.GetTypedConfig() == nil {
-			return nil, fmt.Errorf("listener_filters[%d] %q: needs a typed_config", i, f.GetName())
+		if err := l.filter(f); err != nil {
+			return nil, fmt.Errorf("listener_filters[%d] %q: %w", i, f.GetName(), err)
 		}
-		l.InspectTLS = true // support.Table lets no other listener filter pass
+	}
+	if l.Unbound && l.OriginalDst {
+		return nil, errors.New("bind_to_port: a listener to which connections are handed does not hand them on")
 	}
 	if len(m.GetFilterChains()) == 0 {
 		return nil, errors.New("filter_chains: at least one is needed")
@@ -113,9 +124,9 @@ func (l *Listener) orderChains() error {
 			names = []string{""}
 		}
 		for _, name := range names {
-			key := name + " " + c.TransportProtocol
+			key := fmt.Sprint(name, " ", c.TransportProtocol, " ", c.Port)
 			if seen[key] {
-				return fmt.Errorf("filter_chains: two chains match transport_protocol %q and server name %q", c.TransportProtocol, name)
+				return fmt.Errorf("filter_chains: two chains match destination_port %d, transport_protocol %q and server name %q", c.Port, c.TransportProtocol, name)
 			}
 			seen[key] = true
 		}
@@ -145,6 +156,10 @@ func decodeChain(m *listenerv3.FilterChain, direction string) (*Chain, error) {
 		TransportProtocol: m.GetFilterChainMatch().GetTransportProtocol(),
 		ServerNames:       m.GetFilterChainMatch().GetServerNames(),
 		HandshakeTimeout:  m.GetTransportSocketConnectTimeout().AsDuration(),
+	}
+	if port := m.GetFilterChainMatch().GetDestinationPort(); port != nil {
+		// Its own rules in the proto let no other value pass.
+		c.Port = uint16(port.GetValue())
 	}
 	if err := serverNames(c.ServerNames); err != nil {
 		return nil, fmt.Errorf("filter_chain_match: server_names: %w", err)

@@ -19,12 +19,14 @@ var listenerMessages = []support.Message{
 	{Name: "envoy.config.listener.v3.Listener", Fields: []support.Field{
 		support.F("name", "required"),
 		support.F("address", "an IP address and TCP port"),
+		support.F("additional_addresses", ""),
 		support.F("stat_prefix", "the listener's name in statistics is its name"),
 		support.F("filter_chains", ""),
-		support.F("listener_filters", "the TLS inspector"),
+		support.F("listener_filters", "original_dst and the TLS inspector"),
+		support.F("use_original_dst", "brings original_dst"),
 		support.F("listener_filters_timeout", "15 s when absent"),
 		support.F("traffic_direction", ""),
-		support.Only("bind_to_port", "", "true"),
+		support.F("bind_to_port", "false: connections come from a listener with `use_original_dst`"),
 		support.Only("enable_reuse_port", "the engine decides per worker", "true"),
 	}},
 	{Name: "envoy.config.listener.v3.FilterChain", Fields: []support.Field{
@@ -34,13 +36,22 @@ var listenerMessages = []support.Message{
 		support.F("transport_socket", "TLS or raw buffer"),
 		support.F("transport_socket_connect_timeout", "of the TLS handshake"),
 	}},
+	{Name: "envoy.config.listener.v3.AdditionalAddress", Fields: []support.Field{support.F("address", "")}},
 	{Name: "envoy.config.listener.v3.FilterChainMatch", Fields: []support.Field{
+		support.F("destination_port", "chains for the port before those for every port"),
 		support.Only("transport_protocol", "the more specific chain wins", "tls", "raw_buffer"),
 		support.F("server_names", "exact before the longest wildcard before none"),
 	}},
 	{Name: "envoy.config.listener.v3.ListenerFilter", Fields: []support.Field{
 		support.F("name", ""), support.F("typed_config", ""),
+		support.F("filter_disabled", "of the TLS inspector: `not_match` of ports"),
 	}},
+	{Name: "envoy.config.listener.v3.ListenerFilterChainMatchPredicate", Fields: []support.Field{
+		support.F("not_match", "the outermost"), support.F("or_match", "of ports, in `not_match`"), support.F("destination_port_range", "one port, or in `or_match` several"),
+	}},
+	{Name: "envoy.config.listener.v3.ListenerFilterChainMatchPredicate.MatchSet", Fields: []support.Field{support.F("rules", "")}},
+	{Name: "envoy.type.v3.Int32Range", Fields: []support.Field{support.F("start", ""), support.F("end", "one more than `start`")}},
+	{Name: "envoy.extensions.filters.listener.original_dst.v3.OriginalDst"},
 	{Name: "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"},
 	{Name: "envoy.config.listener.v3.Filter", Fields: []support.Field{
 		support.F("name", ""), support.F("typed_config", ""),

@@ -22,22 +22,44 @@ type Config struct {
 	Clusters  map[string]*Cluster
 }
 
-// Listener is one bound address.
+// Listener is where connections are taken: at addresses to which it is bound, or
+// from another listener.
 type Listener struct {
 	Name string
 	Addr netip.AddrPort
+	Also []netip.AddrPort // further addresses
+	// Unbound: the addresses are those to which connections were going that
+	// another listener hands on.
+	Unbound bool
+	// OriginalDst: connections come by a redirect, and where they were going
+	// before counts as their local address (Envoy's original_dst).
+	OriginalDst bool
+	// HandOn, of a listener with OriginalDst: connections that were going to the
+	// address of another listener, or to any address at its port where it has the
+	// unspecified one, are that one's (use_original_dst).
+	HandOn bool
 	// InspectTLS: peek at the first bytes to choose a chain by transport
 	// protocol (Envoy's tls_inspector).
 	InspectTLS bool
-	Chains     []*Chain
+	// InspectPorts, where there are any, are the local ports of the connections
+	// that are peeked at.
+	InspectPorts []uint16
+	Chains       []*Chain
 	// InspectTimeout bounds the peek; 0 = 15 s.
 	InspectTimeout time.Duration
 }
 
-// Chain is one filter chain. Of those whose ServerNames fit best, the first whose
-// TransportProtocol fits is taken.
+// Addresses are all addresses of the listener.
+func (l *Listener) Addresses() []netip.AddrPort {
+	return append([]netip.AddrPort{l.Addr}, l.Also...)
+}
+
+// Chain is one filter chain. Those that are for the connection's local port come
+// before all that are for every port; of those whose ServerNames fit best, the
+// first whose TransportProtocol fits is taken.
 type Chain struct {
 	Name              string
+	Port              uint16      // the local port; 0: every port
 	TransportProtocol string      // "", "tls" or "raw_buffer"
 	ServerNames       []string    // "a.example" or "*.example", in lower case; none: every name
 	TLS               *tls.Config // nil: plaintext

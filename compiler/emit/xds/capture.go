@@ -129,7 +129,7 @@ func (e *emitter) captureOutbound() error {
 	if err != nil {
 		return err
 	}
-	l.UseOriginalDst = boolValue(true)
+	l.ListenerFilters, l.UseOriginalDst = nil, boolValue(true) // which brings the filter
 	l.FilterChains = []*listenerv3.FilterChain{{Name: "undeclared", Filters: []*listenerv3.Filter{hcm}}}
 	e.addListener(l)
 	return nil

@@ -72,6 +72,11 @@ func (r *run) listener(l *resource.Listener) (*snapshot.Listener, error) {
 	out := &snapshot.Listener{
 		Name:           l.Name,
 		Addr:           l.Addr,
+		Also:           l.Also,
+		Unbound:        l.Unbound,
+		OriginalDst:    l.OriginalDst,
+		HandOn:         l.HandOn,
+		InspectPorts:   l.InspectPorts,
 		InspectTLS:     l.InspectTLS,
 		InspectTimeout: l.InspectTimeout,
 	}
@@ -96,6 +101,7 @@ func (r *run) chain(c *resource.Chain) (*snapshot.Chain, error) {
 	manager.Routes = &table
 	out := &snapshot.Chain{
 		Name:              c.Name,
+		Port:              c.Port,
 		TransportProtocol: c.TransportProtocol,
 		ServerNames:       c.ServerNames,
 		HandshakeTimeout:  c.HandshakeTimeout,
