@@ -52,15 +52,11 @@ type Resources struct {
 // resource and field that Envoy or grpc-go would refuse (package valid). A listener
 // without an address is left out and named in Unplaced.
 func Emit(m *model.Mesh, w *model.Workload, all []*model.Workload, o Options) (*Resources, error) {
-	e, err := newEmitter(m, w, all, o)
+	ix, err := newIndex(m, w, all)
 	if err != nil {
 		return nil, err
 	}
-	if err := e.run(); err != nil {
-		return nil, err
-	}
-	e.out.sort()
-	return e.out, nil
+	return emit(ix, w, o)
 }
 
 // emitter collects the resources of one proxy.
@@ -115,14 +111,6 @@ func (e *emitter) validate() error {
 		Clusters:  e.out.Clusters,
 		Endpoints: e.out.Endpoints,
 	})
-}
-
-func newEmitter(m *model.Mesh, w *model.Workload, all []*model.Workload, o Options) (*emitter, error) {
-	ix, err := newIndex(m, w, all)
-	if err != nil {
-		return nil, err
-	}
-	return &emitter{index: ix, self: w, opts: o, out: &Resources{}}, nil
 }
 
 // addRoutes hands rc over to RDS; a static bootstrap has it inline instead.

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
@@ -23,9 +24,21 @@ type Desired struct {
 	Workloads []*model.Workload
 }
 
-// EmitFunc gives the resources of one workload; emitxds.Emit is the one that
-// serves.
-type EmitFunc func(m *model.Mesh, w *model.Workload, all []*model.Workload, o emitxds.Options) (*emitxds.Resources, error)
+// EmitFunc looks at a mesh and all workloads that run it, and gives what emits
+// the resources of each of them.
+type EmitFunc func(m *model.Mesh, all []*model.Workload, o emitxds.Options) (emitOne, error)
+
+// emitOne gives the resources of one workload.
+type emitOne = func(w *model.Workload) (*emitxds.Resources, error)
+
+// indexed is the EmitFunc that serves.
+func indexed(m *model.Mesh, all []*model.Workload, o emitxds.Options) (emitOne, error) {
+	ix, err := emitxds.NewIndexed(m, all, o)
+	if err != nil {
+		return nil, err
+	}
+	return ix.Emit, nil
+}
 
 // state is one desired state made ready to send. It is immutable.
 type state struct {
@@ -74,19 +87,23 @@ func (b *builder) build(d *Desired) (*state, error) {
 	}
 	ids := identities(d.Mesh)
 	st := &state{commit: b.commit, nodes: make(map[string]*nodeSet, len(d.Workloads)), intern: b.fresh}
-	for _, w := range d.Workloads {
-		id, known := ids[owner{w.Role == model.RoleGateway, w.Service}]
-		if !known || !hasVersion(d.Mesh, w) {
-			continue // discovery may know instances of what has left the mesh
-		}
+	known := slices.DeleteFunc(slices.Clone(d.Workloads), func(w *model.Workload) bool {
+		// Discovery may know instances of what has left the mesh.
+		return ids[ownerOf(w)] == "" || !hasVersion(d.Mesh, w)
+	})
+	emit, err := b.emit(d.Mesh, known, emitxds.Options{Now: b.now, Commit: b.commit})
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range known {
 		if st.nodes[w.NodeID()] != nil {
 			return nil, fmt.Errorf("two workloads have the node id %q", w.NodeID())
 		}
-		set, err := b.node(d, w)
+		set, err := b.node(emit, w)
 		if err != nil {
 			return nil, fmt.Errorf("node %s: %w", w.NodeID(), err)
 		}
-		set.spiffeID = id
+		set.spiffeID = ids[ownerOf(w)]
 		st.nodes[set.node] = set
 	}
 	return st, nil
@@ -97,6 +114,8 @@ type owner struct {
 	gateway bool
 	ref     model.Ref
 }
+
+func ownerOf(w *model.Workload) owner { return owner{w.Role == model.RoleGateway, w.Service} }
 
 // hasVersion says whether the version of a service's instance is in the mesh.
 func hasVersion(m *model.Mesh, w *model.Workload) bool {
@@ -115,8 +134,8 @@ func identities(m *model.Mesh) map[owner]string {
 	return ids
 }
 
-func (b *builder) node(d *Desired, w *model.Workload) (*nodeSet, error) {
-	out, err := b.emit(d.Mesh, w, d.Workloads, emitxds.Options{Now: b.now, Commit: b.commit})
+func (b *builder) node(emit emitOne, w *model.Workload) (*nodeSet, error) {
+	out, err := emit(w)
 	if err != nil {
 		return nil, err
 	}

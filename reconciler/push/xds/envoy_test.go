@@ -303,13 +303,12 @@ func TestEnvoyIsLedWithoutALostRequest(t *testing.T) {
 // TestEnvoyRefusesAndRecovers: what Envoy refuses stays out of traffic's way.
 func TestEnvoyRefusesAndRecovers(t *testing.T) {
 	broken := atomic.Bool{}
-	c := startController(t, Options{Emit: func(m *model.Mesh, w *model.Workload, all []*model.Workload, o emitxds.Options) (*emitxds.Resources, error) {
-		out, err := emitxds.Emit(m, w, all, o)
+	c := startController(t, Options{Emit: eachEmitted(func(_ *model.Workload, out *emitxds.Resources) error {
 		if i := slices.IndexFunc(out.Routes, func(r *routev3.RouteConfiguration) bool { return r.Name == webRoute }); broken.Load() && i >= 0 {
 			out.Routes[i].VirtualHosts[0].Routes[0].Match.PathSpecifier = &routev3.RouteMatch_SafeRegex{SafeRegex: &matcherv3.RegexMatcher{Regex: "(unclosed"}}
 		}
-		return out, err
-	}})
+		return nil
+	})})
 	web := newWeb(t)
 	addr := versionServer(t, c.ca, "v1")
 	c.set("c0", envoyShop(web, "v1", addr))

@@ -64,6 +64,19 @@ func route(name string, split ...model.Split) *model.Route {
 	return r
 }
 
+// eachEmitted emits every workload and hands over what came of it.
+func eachEmitted(visit func(*model.Workload, *emitxds.Resources) error) EmitFunc {
+	return func(m *model.Mesh, all []*model.Workload, o emitxds.Options) (emitOne, error) {
+		return func(w *model.Workload) (*emitxds.Resources, error) {
+			out, err := emitxds.Emit(m, w, all, o)
+			if err != nil {
+				return nil, err
+			}
+			return out, visit(w, out)
+		}, nil
+	}
+}
+
 // shop is web → reviews (v1, v2), and vault, which web does not use.
 func shop() *Desired {
 	web, reviews, vault := service("web", model.HTTP, "v1"), service("reviews", model.HTTP, "v1", "v2"), service("vault", model.HTTP, "v1")

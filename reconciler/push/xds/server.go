@@ -13,13 +13,12 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
 
-	emitxds "github.com/meshc/meshc/compiler/emit/xds"
 	"github.com/meshc/meshc/compiler/model"
 )
 
 // Options of a Server. The zero value serves.
 type Options struct {
-	// Emit gives the resources of a workload; nil: emitxds.Emit.
+	// Emit gives the resources of workloads; nil: those of emitxds.
 	Emit EmitFunc
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
@@ -53,7 +52,7 @@ type Server struct {
 // New makes a server that answers nothing before its first SetDesired.
 func New(o Options) *Server {
 	if o.Emit == nil {
-		o.Emit = emitxds.Emit
+		o.Emit = indexed
 	}
 	if o.Now == nil {
 		o.Now = time.Now

@@ -175,12 +175,12 @@ func rejected(n NodeStatus, want Type) *Answer {
 
 func TestFailingEmitChangesNothing(t *testing.T) {
 	broken := false
-	c := startController(t, Options{Emit: func(m *model.Mesh, w *model.Workload, all []*model.Workload, o emitxds.Options) (*emitxds.Resources, error) {
+	c := startController(t, Options{Emit: eachEmitted(func(w *model.Workload, out *emitxds.Resources) error {
 		if broken && w.Service == ref("web") { // the last node
-			return nil, errors.New("cannot be said")
+			return errors.New("cannot be said")
 		}
-		return emitxds.Emit(m, w, all, o)
-	}})
+		return nil
+	})})
 	c.set("c1", shop())
 	p := c.client(c.dial(c.ca.issue(spiffeID("vault"))), false).start(vaultNode)
 	c.awaitProgrammed("c1", 1)

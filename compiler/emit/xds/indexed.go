@@ -1,0 +1,36 @@
+package xds
+
+import "github.com/meshc/meshc/compiler/model"
+
+// Indexed is a mesh and all of its workloads, looked at once for the resources
+// of every proxy: what Emit gives for one of many costs a look at all of them.
+// It is safe for concurrent use.
+type Indexed struct {
+	ix   *index
+	opts Options
+}
+
+// NewIndexed indexes m and all, which may not change as long as it is used. Two
+// workloads of one node id are an error.
+func NewIndexed(m *model.Mesh, all []*model.Workload, o Options) (*Indexed, error) {
+	ix := emptyIndex(m)
+	if err := ix.place(func(model.Ref) bool { return true }, all); err != nil {
+		return nil, err
+	}
+	return &Indexed{ix: ix, opts: o}, nil
+}
+
+// Emit gives the resources of w, one of all, as the function Emit does.
+func (x *Indexed) Emit(w *model.Workload) (*Resources, error) {
+	return emit(x.ix, w, x.opts)
+}
+
+// emit gives the resources of w, sorted.
+func emit(ix *index, w *model.Workload, o Options) (*Resources, error) {
+	e := &emitter{index: ix, self: w, opts: o, out: &Resources{}}
+	if err := e.run(); err != nil {
+		return nil, err
+	}
+	e.out.sort()
+	return e.out, nil
+}
