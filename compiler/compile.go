@@ -15,7 +15,6 @@ import (
 	"github.com/meshc/meshc/compiler/diag"
 	"github.com/meshc/meshc/compiler/intent"
 	"github.com/meshc/meshc/compiler/load"
-	"github.com/meshc/meshc/compiler/lower"
 	"github.com/meshc/meshc/compiler/model"
 	"github.com/meshc/meshc/compiler/snapshot"
 )
@@ -34,7 +33,8 @@ type Options struct {
 	// held against; nil for none.
 	Snapshot *snapshot.Snapshot
 
-	tables *check.Tables // of a Session; nil for none
+	tables *check.Tables // of a cache; nil for none
+	known  *known        // of a Session; nil for none
 }
 
 // Result of a compile. Model is nil when Diags holds errors; Intent is nil when
@@ -70,7 +70,8 @@ func Compile(ctx context.Context, fsys fs.FS, opts Options) (res *Result, err er
 		opts.Now = time.Now()
 	}
 	res.Intent = in
-	if kept := opts.Load.Cache; kept != nil && opts.tables == nil {
+	opts.known.unchanged(in)
+	if kept := opts.Load.Cache; kept != nil && opts.known == nil {
 		opts.tables = tablesFrom(kept, opts.Load.Dir)
 		defer func() { keepTables(kept, opts.Load.Dir, opts.tables) }()
 	}
@@ -101,16 +102,16 @@ func (res *Result) judge(loaded diag.List, opts Options) {
 
 // lower runs the stages after load.
 func (res *Result) lower(sup *diag.Suppressor, opts Options) {
-	res.Diags = append(res.Diags, sup.Filter(check.Intent(res.Intent))...)
+	res.Diags = append(res.Diags, sup.Filter(opts.known.checkIntent(res.Intent))...)
 	if res.Diags.HasErrors() {
 		return
 	}
-	m, diags := lower.Mesh(res.Intent, lower.Options{})
+	m, diags := opts.known.lower(res.Intent)
 	res.Diags = append(res.Diags, sup.Filter(diags)...)
 	if res.Diags.HasErrors() {
 		return
 	}
-	res.Diags = append(res.Diags, sup.Filter(opts.tables.Model(m, opts.Now))...)
+	res.Diags = append(res.Diags, sup.Filter(opts.checkModel(m))...)
 	if !res.Diags.HasErrors() {
 		res.Diags = append(res.Diags, sup.Filter(rawPatches(m))...)
 	}

@@ -114,13 +114,13 @@ func (c *rawCheck) judge(m *model.Mesh, r *model.Raw, all []*model.Workload) {
 		d.Help = "name the `proxies` that it is for"
 		c.found.Add(d)
 	case s.hash != r.Hash:
-		d := diag.New(diag.RawChanged, r.HashOrigin, "raw %q: %s %q%s", r.Name, r.Kind, r.Target, changed(s.before, r.Hash))
+		d := diag.New(diag.RawChanged, r.HashOrigin, "raw %q: %s %q%s", r.Name, r.Kind, r.Target, changedRaw(s.before, r.Hash))
 		d.Help = fmt.Sprintf("look whether the patch fits it, and write hash: %q", s.hash)
 		c.found.Add(d)
 	}
 }
 
-func changed(now proto.Message, old string) string {
+func changedRaw(now proto.Message, old string) string {
 	if old == "" {
 		return " has a hash that is not written yet"
 	}

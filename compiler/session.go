@@ -6,7 +6,6 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/meshc/meshc/compiler/check"
 	"github.com/meshc/meshc/compiler/diag"
 	"github.com/meshc/meshc/compiler/load"
 )
@@ -14,16 +13,16 @@ import (
 // Session compiles one state of a mesh after the other, and makes again only
 // what is not as it was in the last one: directories whose files, and those
 // above, are the same are not read again, evaluated again or decoded again, and
-// services that come out the same are not judged again for the routes that can
-// be reached. The results are those of Compile.
+// what passes say of services that an edit does not reach is known. The results
+// are those of Compile.
 //
 // What it keeps is text and plain data of one state, so it is bounded by the
 // limits of a load. CUE is evaluated in children that live for one evaluation,
 // as always. The zero value is ready, and safe for concurrent use.
 type Session struct {
-	mu     sync.Mutex
-	memo   load.Memo
-	tables check.Tables
+	mu    sync.Mutex
+	memo  load.Memo
+	known known
 }
 
 // Compile is the function Compile for the next state of the mesh. When another
@@ -34,11 +33,11 @@ func (s *Session) Compile(ctx context.Context, fsys fs.FS, opts Options) (*Resul
 		return Compile(ctx, fsys, opts)
 	}
 	defer s.mu.Unlock()
-	opts.Load.Memo, opts.tables = &s.memo, &s.tables
+	opts.Load.Memo, opts.known = &s.memo, &s.known
 	res, err := Compile(ctx, fsys, opts)
 	if err != nil || slices.ContainsFunc(res.Diags, func(d diag.Diagnostic) bool { return d.Code == diag.Internal }) {
 		// A stage that broke off may have left something half done.
-		s.memo, s.tables = load.Memo{}, check.Tables{}
+		s.memo, s.known = load.Memo{}, known{}
 	}
 	return res, err
 }

@@ -12,7 +12,7 @@ import (
 
 // edgeBytes checks what is said of listeners that carry bytes.
 func (c *overIntent) edgeBytes() {
-	for _, g := range c.mesh.Gateways {
+	for _, g := range c.in.gateways {
 		for _, r := range g.Routes {
 			listeners := scope.RouteListeners(g, r)
 			if i := slices.IndexFunc(listeners, scope.CarriesBytes); i >= 0 {

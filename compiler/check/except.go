@@ -45,7 +45,7 @@ const maxAlternatives = 64
 // emitted: a missing header meets a negated condition, and no proxy says both
 // in one matcher.
 func (c *overModel) alternatives() {
-	for _, s := range c.mesh.Services {
+	for _, s := range c.in.services {
 		for _, r := range s.Routes {
 			for i := range r.Match {
 				if ways(&r.Match[i]) > maxAlternatives {
@@ -55,7 +55,7 @@ func (c *overModel) alternatives() {
 			}
 		}
 	}
-	for _, g := range c.mesh.Gateways {
+	for _, g := range c.in.gateways {
 		for _, l := range g.Listeners {
 			for _, h := range l.Hosts {
 				c.gatewayAlternatives(h.Routes)

@@ -13,7 +13,7 @@ import (
 )
 
 func (c *overIntent) externalTLS() {
-	for _, e := range c.mesh.Externals {
+	for _, e := range c.in.externals {
 		if e.TLS != nil {
 			c.tlsTo(e, e.TLS)
 		}

@@ -11,7 +11,7 @@ import (
 )
 
 func (c *overIntent) faults() {
-	for _, s := range c.mesh.Services {
+	for _, s := range c.in.services {
 		taken := map[string]map[string]claim{"delays": {}, "aborts": {}, "slows down": {}}
 		bounds := map[string]*intent.Fault{}
 		for _, f := range s.Faults {

@@ -3,6 +3,7 @@ package check
 import (
 	"slices"
 
+	"github.com/meshc/meshc/compiler/changed"
 	"github.com/meshc/meshc/compiler/diag"
 	"github.com/meshc/meshc/compiler/intent"
 	"github.com/meshc/meshc/compiler/literal"
@@ -93,20 +94,29 @@ func (c *overIntent) faultCaller(s *intent.Service, f *intent.Fault, from intent
 // callersOf are the services that declare to use one, and the gateways with a
 // route to it.
 func (c *overIntent) callersOf(to model.Ref) []model.Ref {
-	var out []model.Ref
+	c.reads.Note(changed.WholeMesh)
+	if c.calledBy == nil {
+		c.calledBy = c.callersOfAll()
+	}
+	return c.calledBy[to]
+}
+
+func (c *overIntent) callersOfAll() map[model.Ref][]model.Ref {
+	out := map[model.Ref][]model.Ref{}
 	for _, s := range c.mesh.Services {
+		from := scope.ServiceRef(s)
 		for _, u := range s.Uses {
-			if from := scope.ServiceRef(s); literal.Ref(u.Ref.V, from.Namespace) == to {
-				out = append(out, from)
-			}
+			to := literal.Ref(u.Ref.V, from.Namespace)
+			out[to] = append(out[to], from)
 		}
 	}
 	for _, g := range c.mesh.Gateways {
 		from := scope.GatewayRef(g)
-		if slices.ContainsFunc(g.Routes, func(r *intent.GatewayRoute) bool {
-			return !r.Answers() && literal.Ref(r.To.V, from.Namespace) == to
-		}) {
-			out = append(out, from)
+		for _, r := range g.Routes {
+			to := literal.Ref(r.To.V, from.Namespace)
+			if !r.Answers() && !slices.Contains(out[to], from) {
+				out[to] = append(out[to], from)
+			}
 		}
 	}
 	return out

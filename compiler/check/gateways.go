@@ -12,7 +12,7 @@ import (
 )
 
 func (c *overIntent) gateways() {
-	for _, g := range c.mesh.Gateways {
+	for _, g := range c.in.gateways {
 		for _, l := range g.Listeners {
 			c.hostPatterns(l.Hosts)
 		}

@@ -42,7 +42,7 @@ func unchangeableHeader(name string) string {
 }
 
 func (c *overIntent) headers() {
-	for _, s := range c.mesh.Services {
+	for _, s := range c.in.services {
 		for _, r := range s.Routes {
 			c.headerOps(r.RequestHeaders)
 			c.headerOps(r.ResponseHeaders)

@@ -61,11 +61,10 @@ func (t *traffic) healthPort(port *intent.Value[string], m meeting) {
 // healthDenied finds health checks that the server's allow list refuses: every
 // endpoint would seem unwell.
 func (c *overModel) healthDenied() {
-	callers := c.callers()
 	for _, s := range c.mesh.Services {
 		for i := range s.Versions {
 			if h := s.HealthOf(s.Versions[i].Name); h != nil && (h.HTTP != nil || h.GRPC != nil) {
-				c.healthDeniedTo(s, h, callers[s.Ref])
+				c.healthDeniedTo(s, h, c.callersOf(s.Ref))
 			}
 		}
 	}

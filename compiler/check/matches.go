@@ -14,14 +14,14 @@ import (
 )
 
 func (c *overIntent) matches() {
-	for _, s := range c.mesh.Services {
+	for _, s := range c.in.services {
 		for _, r := range s.Routes {
 			c.matchList(r.Name, "match", r.Match)
 			c.exceptions(r.Name, r.Except)
 			c.grpcConditions(r, routePorts(s, r))
 		}
 	}
-	for _, g := range c.mesh.Gateways {
+	for _, g := range c.in.gateways {
 		for _, r := range g.Routes {
 			c.matchList(r.Name, "match", r.Match)
 			c.exceptions(r.Name, r.Except)

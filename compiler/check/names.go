@@ -18,25 +18,35 @@ type claim struct {
 	at   diag.Range
 }
 
-// names checks that a namespace/name means one thing, that lists hold a name
-// once, and that no two things answer on one host and port.
+// names checks that a namespace/name means one thing, and that no two things
+// answer on one host and port.
 func (c *overIntent) names() {
-	taken := map[model.Ref]claim{}
+	taken := make(map[model.Ref]claim, c.units())
 	for _, s := range c.mesh.Services {
 		c.claimRef(taken, scope.ServiceRef(s), "service", s.Name.At)
-		c.namesOfService(s)
 	}
 	for _, e := range c.mesh.Externals {
 		c.claimRef(taken, scope.ExternalRef(e), "external", e.Name.At)
-		once(c, "port", e.Ports, func(p *intent.Port) intent.Value[string] { return p.Name })
 	}
 	for _, g := range c.mesh.Gateways {
 		c.claimRef(taken, scope.GatewayRef(g), "gateway", g.Name.At)
+	}
+	c.hosts()
+}
+
+// namesOwn checks that lists hold a name once.
+func (c *overIntent) namesOwn() {
+	for _, s := range c.in.services {
+		c.namesOfService(s)
+	}
+	for _, e := range c.in.externals {
+		once(c, "port", e.Ports, func(p *intent.Port) intent.Value[string] { return p.Name })
+	}
+	for _, g := range c.in.gateways {
 		once(c, "listener", g.Listeners, func(l *intent.GatewayListener) intent.Value[string] { return l.Name })
 		once(c, "route", g.Routes, func(r *intent.GatewayRoute) intent.Value[string] { return r.Name })
 		once(c, "rate limit", g.RateLimits, func(r *intent.RateLimit) intent.Value[string] { return r.Name })
 	}
-	c.hosts()
 }
 
 func (c *overIntent) namesOfService(s *intent.Service) {

@@ -15,7 +15,7 @@ import (
 // uselessRetries finds retries that no request of their route gets, and
 // tries whose end is not tried again.
 func (c *overModel) uselessRetries() {
-	for _, s := range c.mesh.Services {
+	for _, s := range c.in.services {
 		for _, r := range s.Routes {
 			re := r.Retry
 			if re == nil || re.Origin.IsZero() || re.Attempts == 0 {
@@ -92,7 +92,7 @@ func saysToCallers(s *model.Service) bool {
 // versions finds versions that cannot be told apart, and what is said about
 // versions that get no requests.
 func (c *overModel) versions() {
-	for _, s := range c.mesh.Services {
+	for _, s := range c.in.services {
 		for i, v := range s.Versions {
 			for _, o := range s.Versions[:i] {
 				if maps.Equal(v.Labels, o.Labels) {
@@ -114,7 +114,7 @@ func (c *overIntent) ignored() {
 	if c.diags.HasErrors() {
 		return // names and hosts would be judged by what is refused
 	}
-	for _, s := range c.mesh.Services {
+	for _, s := range c.in.services {
 		for _, v := range s.Versions {
 			if v.Traffic != nil && len(s.Routes) > 0 && !getsRequests(s, v) {
 				c.report(diag.VersionUnused, v.Traffic.At, "no route of service %q sends to version %q, so nobody acts on its `traffic`", s.Name.V, v.Name.V)
@@ -122,7 +122,7 @@ func (c *overIntent) ignored() {
 		}
 		c.retryLimits(s)
 	}
-	for _, g := range c.mesh.Gateways {
+	for _, g := range c.in.gateways {
 		for _, l := range g.Listeners {
 			c.unusedHosts(g, l)
 		}

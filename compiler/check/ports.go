@@ -6,20 +6,20 @@ import (
 )
 
 func (c *overIntent) ports() {
-	for _, s := range c.mesh.Services {
+	for _, s := range c.in.services {
 		c.portList(s.Ports)
 		if len(s.Ports) == 0 && c.isCalled(s) {
 			d := c.report(diag.NoPorts, s.Name.At, "service %q has no ports, so nobody can call it", s.Name.V)
 			d.Help = "write `ports: http: {number: ..., protocol: \"http\"}`"
 		}
 	}
-	for _, e := range c.mesh.Externals {
+	for _, e := range c.in.externals {
 		c.portList(e.Ports)
 		if len(e.Ports) == 0 {
 			c.report(diag.NoPorts, e.Name.At, "external %q has no ports, so nobody can call it", e.Name.V)
 		}
 	}
-	for _, g := range c.mesh.Gateways {
+	for _, g := range c.in.gateways {
 		c.listenerPorts(g)
 	}
 }

@@ -12,7 +12,7 @@ import (
 // POST, which a proxy and grpc-go (gRFC A28, A44) try again only when the route
 // says so.
 func (c *overIntent) protocols() {
-	for _, s := range c.mesh.Services {
+	for _, s := range c.in.services {
 		for _, r := range s.Routes {
 			if onlyGRPC(s, r) {
 				c.retriesPOST(r)

@@ -13,13 +13,24 @@ import (
 // reachability finds, for each service, routes and matches that take no
 // request, routes that compete, and requests that no route takes.
 func (c *overModel) reachability() {
-	tables := make([]toJudge, len(c.mesh.Services))
-	for i, s := range c.mesh.Services {
+	tables := make([]toJudge, len(c.in.services))
+	for i, s := range c.in.services {
 		tables[i] = toJudge{s, c.callersTold(s)}
 	}
 	for _, found := range c.known.all(tables) {
 		c.diags = append(c.diags, found...)
 	}
+}
+
+// reachable is reachability of all services by unit.
+func (c *overModel) reachable() []diag.List {
+	tables := make([]toJudge, len(c.mesh.Services))
+	for i, s := range c.mesh.Services {
+		c.reads.Begin(i)
+		tables[i] = toJudge{s, c.callersTold(s)}
+	}
+	c.reads.End()
+	return c.known.all(tables)
 }
 
 // toJudge is a service, and who calls it where that matters. The judgement

@@ -11,7 +11,7 @@ import (
 // gatewayReachability reports a gateway's rule when, on every host, rules of
 // the gateway before it take all that it leads to.
 func (c *overModel) gatewayReachability() {
-	for _, g := range c.mesh.Gateways {
+	for _, g := range c.in.gateways {
 		open := map[diag.Range]bool{} // rules that something may reach
 		var hidden []func()
 		for _, l := range g.Listeners {

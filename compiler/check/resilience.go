@@ -14,7 +14,7 @@ import (
 const maxAttempts = 100
 
 func (c *overIntent) resilience() {
-	for _, s := range c.mesh.Services {
+	for _, s := range c.in.services {
 		for _, r := range s.Routes {
 			timeout, ok := c.duration(r.Timeout, lower.DefaultTimeout)
 			c.clocks(r, timeout, ok)
@@ -24,10 +24,10 @@ func (c *overIntent) resilience() {
 			}
 		}
 	}
-	for _, e := range c.mesh.Externals {
+	for _, e := range c.in.externals {
 		c.duration(e.Timeout, lower.DefaultTimeout)
 	}
-	for _, g := range c.mesh.Gateways {
+	for _, g := range c.in.gateways {
 		if t := g.Timeouts; t != nil {
 			c.duration(t.RequestHeaders, 0)
 			c.duration(t.Idle, 0)

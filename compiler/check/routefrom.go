@@ -3,6 +3,7 @@ package check
 import (
 	"slices"
 
+	"github.com/meshc/meshc/compiler/changed"
 	"github.com/meshc/meshc/compiler/diag"
 	"github.com/meshc/meshc/compiler/intent"
 	"github.com/meshc/meshc/compiler/literal"
@@ -13,7 +14,7 @@ import (
 
 // routeFrom: those whom routes are for exist, and call the service.
 func (c *overIntent) routeFrom() {
-	for _, s := range c.mesh.Services {
+	for _, s := range c.in.services {
 		for _, r := range s.Routes {
 			if r.From != nil && len(r.From) == 0 {
 				c.report(diag.RouteForNobody, r.Name.At, "route %q is for no caller: `from` is empty", r.Name.V).Help = "leave `from` out to mean every caller"
@@ -68,12 +69,18 @@ func (c *overModel) callersTold(s *model.Service) []model.Caller {
 	if !slices.ContainsFunc(s.Routes, func(r *model.Route) bool { return len(r.From) > 0 }) {
 		return nil
 	}
-	if c.calledBy == nil {
-		c.calledBy = c.callers()
-	}
 	all := []model.Caller{}
-	for _, by := range c.calledBy[s.Ref] {
+	for _, by := range c.callersOf(s.Ref) {
 		all = append(all, model.Caller{SPIFFEID: by.id})
 	}
 	return all
+}
+
+// callersOf are all who call a service.
+func (c *overModel) callersOf(ref model.Ref) []caller {
+	c.reads.Note(changed.WholeMesh)
+	if c.calledBy == nil {
+		c.calledBy = c.callers()
+	}
+	return c.calledBy[ref]
 }

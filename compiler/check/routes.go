@@ -13,7 +13,7 @@ import (
 )
 
 func (c *overIntent) routes() {
-	for _, s := range c.mesh.Services {
+	for _, s := range c.in.services {
 		if lacksRoutes(s) {
 			c.noRoutes(s)
 		}

@@ -15,13 +15,13 @@ import (
 const anyCaller = "*"
 
 func (c *overIntent) security() {
-	for _, s := range c.mesh.Services {
+	for _, s := range c.in.services {
 		if s.Security != nil {
 			names := portNames(s)
 			c.rules(&ruleOwner{c, s.Security, "service", s.Name.V, scope.ServiceRef(s), "port", names, s})
 		}
 	}
-	for _, g := range c.mesh.Gateways {
+	for _, g := range c.in.gateways {
 		if g.Security != nil {
 			var names []string
 			for _, l := range g.Listeners {

@@ -12,13 +12,13 @@ import (
 
 // rules finds rules on callers and requests that change nothing.
 func (c *overModel) rules() {
-	for _, s := range c.mesh.Services {
+	for _, s := range c.in.services {
 		c.ruleLists("service "+s.Ref.String(), s.Allow, s.Deny)
 		c.ruleList("service "+s.Ref.String(), "audit", s.Audit)
 		c.ruleList("service "+s.Ref.String(), "public", s.Public)
 		c.askedLists("service "+s.Ref.String(), s.Authorizer)
 	}
-	for _, g := range c.mesh.Gateways {
+	for _, g := range c.in.gateways {
 		c.ruleLists("gateway "+g.Ref.String(), g.Allow, g.Deny)
 		c.ruleList("gateway "+g.Ref.String(), "audit", g.Audit)
 		c.ruleList("gateway "+g.Ref.String(), "public", g.Public)

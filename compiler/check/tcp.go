@@ -11,7 +11,7 @@ import (
 
 // tcp checks what is said of ports that carry bytes.
 func (c *overIntent) tcp() {
-	for _, s := range c.mesh.Services {
+	for _, s := range c.in.services {
 		var ports []*intent.Port
 		for _, p := range s.Ports {
 			if scope.IsTCP(p) {
@@ -37,7 +37,7 @@ func (c *overIntent) tcp() {
 			}
 		}
 	}
-	for _, e := range c.mesh.Externals {
+	for _, e := range c.in.externals {
 		c.tcpExternal(e)
 	}
 }

@@ -11,7 +11,7 @@ import (
 
 // listenerTLS checks what each listener says of TLS.
 func (c *overIntent) listenerTLS() {
-	for _, g := range c.mesh.Gateways {
+	for _, g := range c.in.gateways {
 		for _, l := range g.Listeners {
 			switch {
 			case l.Protocol.V == "https" && (l.TLS == nil || len(l.TLS.Certificates) == 0):

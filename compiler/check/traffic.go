@@ -10,26 +10,33 @@ import (
 	"github.com/meshc/meshc/compiler/model"
 )
 
-// traffic judges every block where it is written, and then the blocks that
-// meet in one version or external.
+// traffic judges every block where it is written.
 func (c *overIntent) traffic() {
-	t := &traffic{overIntent: c, said: map[diag.Range]bool{}, streams: map[*intent.Value[int]]bool{}}
-	t.written(c.mesh.Config.Traffic, "the mesh")
-	for _, s := range c.mesh.Services {
-		t.written(s.Traffic, fmt.Sprintf("service %q", s.Name.V))
-		for _, v := range s.Versions {
-			t.written(v.Traffic, fmt.Sprintf("version %q of service %q", v.Name.V, s.Name.V))
+	t := &traffic{overIntent: c}
+	for _, s := range c.in.services {
+		if s.Traffic != nil {
+			t.written(s.Traffic, fmt.Sprintf("service %q", s.Name.V))
 		}
-	}
-	for _, e := range c.mesh.Externals {
-		t.written(e.Traffic, fmt.Sprintf("external %q", e.Name.V))
-		t.placeless(e)
-	}
-	for _, s := range c.mesh.Services {
+		for _, v := range s.Versions {
+			if v.Traffic != nil {
+				t.written(v.Traffic, fmt.Sprintf("version %q of service %q", v.Name.V, s.Name.V))
+			}
+		}
 		for _, r := range s.Routes {
 			t.hashKeys(r)
 		}
 	}
+	for _, e := range c.in.externals {
+		t.written(e.Traffic, fmt.Sprintf("external %q", e.Name.V))
+		t.placeless(e)
+	}
+}
+
+// trafficMet judges what the mesh writes, and then the blocks that meet in one
+// version or external.
+func (c *overIntent) trafficMet() {
+	t := &traffic{overIntent: c, said: map[diag.Range]bool{}, streams: map[*intent.Value[int]]bool{}}
+	t.written(c.mesh.Config.Traffic, "the mesh")
 	if c.diags.HasErrors() {
 		return // what meets would be judged by what is refused
 	}
@@ -45,7 +52,7 @@ func (c *overIntent) traffic() {
 	t.streamsUnused()
 }
 
-// traffic is the pass while it runs.
+// traffic is one of the two passes while it runs.
 type traffic struct {
 	*overIntent
 	said map[diag.Range]bool // places of a block that many inherit, and that have their diagnostic

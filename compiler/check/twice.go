@@ -10,7 +10,7 @@ import (
 
 // twice reports entries that a list which is a set holds a second time.
 func (c *overIntent) twice() {
-	for _, s := range c.mesh.Services {
+	for _, s := range c.in.services {
 		for _, r := range s.Routes {
 			c.twiceInMatches(r.Match)
 			if r.Retries != nil {
@@ -20,7 +20,7 @@ func (c *overIntent) twice() {
 		}
 		c.twiceInRules(s.Security)
 	}
-	for _, g := range c.mesh.Gateways {
+	for _, g := range c.in.gateways {
 		c.twiceInRules(g.Security)
 		for _, l := range g.Listeners {
 			c.listedTwice("`hosts`", l.Hosts, strings.ToLower)
@@ -30,7 +30,7 @@ func (c *overIntent) twice() {
 			c.twiceInMatches(r.Match)
 		}
 	}
-	for _, e := range c.mesh.Externals {
+	for _, e := range c.in.externals {
 		c.listedTwice("`endpoints`", e.Endpoints, same)
 	}
 }

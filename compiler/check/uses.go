@@ -9,7 +9,7 @@ import (
 )
 
 func (c *overIntent) uses() {
-	for _, s := range c.mesh.Services {
+	for _, s := range c.in.services {
 		self := scope.ServiceRef(s)
 		for _, u := range s.Uses {
 			ref := literal.Ref(u.Ref.V, self.Namespace)

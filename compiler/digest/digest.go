@@ -20,7 +20,21 @@ type Sum = [sha256.Size]byte
 
 // Of gives the digest of values. It panics on a type that is no plain data: a
 // function, a channel or an interface.
-func Of(values ...any) Sum {
+func Of(values ...any) Sum { return whole.Of(values...) }
+
+// Hasher gives digests that leave one type out, wherever it is.
+type Hasher struct {
+	omitted reflect.Type // nil: none
+	writers sync.Map     // reflect.Type → writer
+}
+
+var whole Hasher
+
+// Without gives a Hasher for which values of type T are all the same.
+func Without[T any]() *Hasher { return &Hasher{omitted: reflect.TypeFor[T]()} }
+
+// Of gives the digest of values. It panics as the function Of does.
+func (h *Hasher) Of(values ...any) Sum {
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
 	out := (*buf)[:0]
@@ -31,7 +45,7 @@ func Of(values ...any) Sum {
 			continue
 		}
 		out = appendString(out, rv.Type().String())
-		out = writerOf(rv.Type())(out, rv)
+		out = h.writerOf(rv.Type())(out, rv)
 	}
 	*buf = out
 	return sha256.Sum256(out)
@@ -48,32 +62,33 @@ const (
 // writer appends a value in a form that nothing else has.
 type writer func(out []byte, v reflect.Value) []byte
 
-var writers sync.Map // reflect.Type → writer
-
-func writerOf(t reflect.Type) writer {
-	if w, ok := writers.Load(t); ok {
+func (h *Hasher) writerOf(t reflect.Type) writer {
+	if w, ok := h.writers.Load(t); ok {
 		return w.(writer)
 	}
 	// A type that leads to itself finds this one first.
 	var made writer
 	var ready sync.WaitGroup
 	ready.Add(1)
-	w, _ := writers.LoadOrStore(t, writer(func(out []byte, v reflect.Value) []byte {
+	w, _ := h.writers.LoadOrStore(t, writer(func(out []byte, v reflect.Value) []byte {
 		ready.Wait()
 		return made(out, v)
 	}))
 	defer func() {
 		if made == nil {
-			writers.Delete(t) // no plain data: whoever asks again is told again
+			h.writers.Delete(t) // no plain data: whoever asks again is told again
 		}
 		ready.Done()
 	}()
-	made = newWriter(t)
-	writers.Store(t, made)
+	made = h.newWriter(t)
+	h.writers.Store(t, made)
 	return w.(writer)
 }
 
-func newWriter(t reflect.Type) writer {
+func (h *Hasher) newWriter(t reflect.Type) writer {
+	if t == h.omitted {
+		return func(out []byte, _ reflect.Value) []byte { return out }
+	}
 	if t == reflect.TypeFor[time.Time]() {
 		return appendTime
 	}
@@ -96,13 +111,13 @@ func newWriter(t reflect.Type) writer {
 			return binary.BigEndian.AppendUint64(out, math.Float64bits(v.Float()))
 		}
 	case reflect.Pointer:
-		return pointerWriter(t)
+		return h.pointerWriter(t)
 	case reflect.Struct:
-		return structWriter(t)
+		return h.structWriter(t)
 	case reflect.Slice, reflect.Array:
-		return listWriter(t)
+		return h.listWriter(t)
 	case reflect.Map:
-		return mapWriter(t)
+		return h.mapWriter(t)
 	}
 	panic(fmt.Sprintf("digest: %s is no plain data", t))
 }
@@ -118,8 +133,8 @@ func appendTime(out []byte, v reflect.Value) []byte {
 	return binary.AppendVarint(out, int64(t.Nanosecond()))
 }
 
-func pointerWriter(t reflect.Type) writer {
-	inside := writerOf(t.Elem())
+func (h *Hasher) pointerWriter(t reflect.Type) writer {
+	inside := h.writerOf(t.Elem())
 	return func(out []byte, v reflect.Value) []byte {
 		if v.IsNil() {
 			return append(out, isNil)
@@ -128,13 +143,13 @@ func pointerWriter(t reflect.Type) writer {
 	}
 }
 
-func structWriter(t reflect.Type) writer {
+func (h *Hasher) structWriter(t reflect.Type) writer {
 	fields := make([]writer, t.NumField())
 	for i := range fields {
 		if f := t.Field(i); f.Type == reflect.TypeFor[time.Time]() && !f.IsExported() {
 			panic(fmt.Sprintf("digest: %s.%s cannot be read", t, f.Name))
 		}
-		fields[i] = writerOf(t.Field(i).Type)
+		fields[i] = h.writerOf(t.Field(i).Type)
 	}
 	return func(out []byte, v reflect.Value) []byte {
 		for i, field := range fields {
@@ -144,8 +159,8 @@ func structWriter(t reflect.Type) writer {
 	}
 }
 
-func listWriter(t reflect.Type) writer {
-	inside := writerOf(t.Elem())
+func (h *Hasher) listWriter(t reflect.Type) writer {
+	inside := h.writerOf(t.Elem())
 	return func(out []byte, v reflect.Value) []byte {
 		if v.Kind() == reflect.Slice && v.IsNil() {
 			return append(out, isNil)
@@ -159,8 +174,8 @@ func listWriter(t reflect.Type) writer {
 }
 
 // mapWriter writes the entries in the order of what their keys are written as.
-func mapWriter(t reflect.Type) writer {
-	key, value := writerOf(t.Key()), writerOf(t.Elem())
+func (h *Hasher) mapWriter(t reflect.Type) writer {
+	key, value := h.writerOf(t.Key()), h.writerOf(t.Elem())
 	return func(out []byte, v reflect.Value) []byte {
 		if v.IsNil() {
 			return append(out, isNil)

@@ -9,30 +9,29 @@ import (
 	"github.com/meshc/meshc/compiler/scope"
 )
 
-func (l *lowering) allow() {
-	callers := l.callers()
-	for i, s := range l.intent.Services {
-		out := l.mesh.Services[i]
-		r := l.rules(scope.ServiceRef(s), portNumbers(s.Ports))
-		if s.Security != nil {
-			out.Deny = r.lower(s.Security.Deny, true)
-			out.Audit = r.lower(s.Security.Audit, true)
-			out.JWT, out.Public = r.providers(s.Security.JWT), r.public(s.Security.Public)
-			out.Authorizer = r.authorizer(s.Security.Authorizer)
-		}
-		if s.Security != nil && s.Security.HasAllow {
-			r.authenticated = len(plaintextPorts(out)) == 0
-			out.Allow = r.lower(s.Security.Allow, false)
-		} else {
-			out.Allow = derived(out, callers[out.Ref])
-		}
+// allow says who is let in to a service: by explicit rules, or those who declare
+// to call it.
+func (l *lowering) allow(i int) {
+	s, out := l.intent.Services[i], l.mesh.Services[i]
+	r := l.rules(scope.ServiceRef(s), portNumbers(s.Ports))
+	if s.Security != nil {
+		out.Deny = r.lower(s.Security.Deny, true)
+		out.Audit = r.lower(s.Security.Audit, true)
+		out.JWT, out.Public = r.providers(s.Security.JWT), r.public(s.Security.Public)
+		out.Authorizer = r.authorizer(s.Security.Authorizer)
+	}
+	if s.Security != nil && s.Security.HasAllow {
+		r.authenticated = len(plaintextPorts(out)) == 0
+		out.Allow = r.lower(s.Security.Allow, false)
+	} else {
+		out.Allow = derived(out, l.calledBy[out.Ref])
 	}
 }
 
 // callers gives, for each service, the identities that declare to call it: by
 // `uses`, by a gateway's route, or by sending it telemetry.
 func (l *lowering) callers() map[model.Ref][]string {
-	callers := map[model.Ref][]string{}
+	callers := make(map[model.Ref][]string, len(l.mesh.Services))
 	for _, s := range l.mesh.Services {
 		for _, used := range s.Uses {
 			callers[used] = append(callers[used], s.SPIFFEID)

@@ -11,19 +11,18 @@ import (
 	"github.com/meshc/meshc/compiler/scope"
 )
 
-func (l *lowering) faults() {
-	for i, s := range l.intent.Services {
-		routes := l.mesh.Services[i].Routes
-		for _, f := range s.Faults {
-			at := slices.IndexFunc(routes, func(r *model.Route) bool { return r.Name == f.On.V })
-			if at < 0 {
-				panic("lower: intent was not checked: fault " + f.Name.V + " is on an unknown route")
-			}
-			l.attach(s, routes[at], f)
+// faults attaches the faults of a service to the routes that they name.
+func (l *lowering) faults(i int) {
+	s, routes := l.intent.Services[i], l.mesh.Services[i].Routes
+	for _, f := range s.Faults {
+		at := slices.IndexFunc(routes, func(r *model.Route) bool { return r.Name == f.On.V })
+		if at < 0 {
+			panic("lower: intent was not checked: fault " + f.Name.V + " is on an unknown route")
 		}
-		for _, r := range routes {
-			l.faulted(r)
-		}
+		l.attach(s, routes[at], f)
+	}
+	for _, r := range routes {
+		l.faulted(r)
 	}
 }
 

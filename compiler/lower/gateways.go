@@ -11,30 +11,31 @@ import (
 	"github.com/meshc/meshc/compiler/target"
 )
 
-func (l *lowering) gateways() {
-	for _, g := range l.intent.Gateways {
-		ref := scope.GatewayRef(g)
-		out := &model.Gateway{
-			Ref:            ref,
-			ServiceAccount: scope.Or(g.ServiceAccount, ref.Name),
-			SPIFFEID:       l.scope.GatewayID(g),
-			RateLimits:     l.rateLimits(ref, g.RateLimits),
-			Egress:         scope.IsEgress(g),
-			AccessLog:      l.accessLog(g.Telemetry, ref),
-			Tracing:        l.tracing(g.Telemetry, ref),
-			Envoy:          l.scope.GatewayProxy(g) == target.Envoy,
-			Timeouts:       gatewayTimeouts(g.Timeouts),
-			TrustedHops:    uint32(scope.Or(g.TrustedHops, 0)),
-			Origin:         g.At,
-		}
-		l.gatewaySecurity(g, out)
-		rules := l.gatewayRules(g)
-		for _, gl := range g.Listeners {
-			out.Listeners = append(out.Listeners, listener(g, gl, rules))
-		}
-		sortListeners(out.Listeners)
-		l.mesh.Gateways = append(l.mesh.Gateways, out)
+// gateway meets each rule of a gateway with the rules of its service, whose
+// routes and faults are final.
+func (l *lowering) gateway(i int) {
+	g := l.intent.Gateways[i]
+	ref := scope.GatewayRef(g)
+	out := &model.Gateway{
+		Ref:            ref,
+		ServiceAccount: scope.Or(g.ServiceAccount, ref.Name),
+		SPIFFEID:       l.scope.GatewayID(g),
+		RateLimits:     l.rateLimits(ref, g.RateLimits),
+		Egress:         scope.IsEgress(g),
+		AccessLog:      l.accessLog(g.Telemetry, ref),
+		Tracing:        l.tracing(g.Telemetry, ref),
+		Envoy:          l.scope.GatewayProxy(g) == target.Envoy,
+		Timeouts:       gatewayTimeouts(g.Timeouts),
+		TrustedHops:    uint32(scope.Or(g.TrustedHops, 0)),
+		Origin:         g.At,
 	}
+	l.gatewaySecurity(g, out)
+	rules := l.gatewayRules(g)
+	for _, gl := range g.Listeners {
+		out.Listeners = append(out.Listeners, listener(g, gl, rules))
+	}
+	sortListeners(out.Listeners)
+	l.mesh.Gateways[i] = out
 }
 
 func gatewayTimeouts(t *intent.GatewayTimeouts) model.GatewayTimeouts {
@@ -92,8 +93,9 @@ func (l *lowering) expand(g *intent.Gateway, rule *gatewayRule) {
 		rule.expanded = []*model.GatewayRoute{answering(rule)}
 		return
 	}
-	svc := l.mesh.Services[slices.Index(l.intent.Services, l.scope.Backend(g, rule.intent))]
-	port := uint16(scope.BackendPort(l.scope.Backend(g, rule.intent), rule.intent).Number.V)
+	backend := l.scope.Backend(g, rule.intent)
+	svc := l.mesh.Services[l.index[scope.ServiceRef(backend)]]
+	port := uint16(scope.BackendPort(backend, rule.intent).Number.V)
 	for _, r := range svc.Routes {
 		if !slices.Contains(r.Ports, port) || !r.TakesFrom(scope.GatewayRef(g)) {
 			continue

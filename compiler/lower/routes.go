@@ -10,21 +10,21 @@ import (
 	"github.com/meshc/meshc/compiler/scope"
 )
 
-func (l *lowering) routes() {
-	for i, s := range l.intent.Services {
-		out := l.mesh.Services[i]
-		if len(s.Routes) == 0 {
-			out.Routes = append(defaultRoutes(s), defaultTCP(s)...)
-			continue
-		}
-		var lowered []ordered[*model.Route]
-		for _, r := range s.Routes {
-			lowered = append(lowered, ordered[*model.Route]{
-				name: r.Name, before: r.Before, after: r.After, at: r.At, it: l.route(s, r),
-			})
-		}
-		out.Routes = append(order(lowered, routesShare, &l.diags), defaultTCP(s)...)
+// routes are the rules of a service in match order; they need its ports and
+// versions.
+func (l *lowering) routes(i int) {
+	s, out := l.intent.Services[i], l.mesh.Services[i]
+	if len(s.Routes) == 0 {
+		out.Routes = append(defaultRoutes(s), defaultTCP(s)...)
+		return
 	}
+	var lowered []ordered[*model.Route]
+	for _, r := range s.Routes {
+		lowered = append(lowered, ordered[*model.Route]{
+			name: r.Name, before: r.Before, after: r.After, at: r.At, it: l.route(s, r),
+		})
+	}
+	out.Routes = append(order(lowered, routesShare, &l.diags), defaultTCP(s)...)
 }
 
 // defaultRoutes sends everything to the only version. A service without

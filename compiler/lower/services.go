@@ -12,47 +12,46 @@ import (
 	"github.com/meshc/meshc/compiler/target"
 )
 
-func (l *lowering) services() {
-	for _, s := range l.intent.Services {
-		ref := scope.ServiceRef(s)
-		l.mesh.Services = append(l.mesh.Services, &model.Service{
-			Ref:            ref,
-			Owner:          scope.Or(s.Owner, ""),
-			Host:           strings.ToLower(scope.Host(s)),
-			ServiceAccount: scope.Or(s.ServiceAccount, ref.Name),
-			SPIFFEID:       l.scope.ServiceID(s),
-			Ports:          l.servicePorts(s),
-			Versions:       l.versions(s),
-			Uses:           uses(s.Uses, ref.Namespace),
-			MTLS:           l.scope.Mode(s),
-			Migration:      mapped(l.scope.Migration(s), migration),
-			RateLimits:     l.rateLimits(ref, s.RateLimits),
-			AccessLog:      l.accessLog(s.Telemetry, ref),
-			Tracing:        l.tracing(s.Telemetry, ref),
-			Injection:      l.injection(s.Workload),
-			Envoy:          l.scope.ServiceProxy(s) == target.Envoy,
-			Origin:         s.At,
-		})
+// service makes what of a service does not depend on others' routes.
+func (l *lowering) service(i int) {
+	s := l.intent.Services[i]
+	ref := scope.ServiceRef(s)
+	l.mesh.Services[i] = &model.Service{
+		Ref:            ref,
+		Owner:          scope.Or(s.Owner, ""),
+		Host:           strings.ToLower(scope.Host(s)),
+		ServiceAccount: scope.Or(s.ServiceAccount, ref.Name),
+		SPIFFEID:       l.scope.ServiceID(s),
+		Ports:          l.servicePorts(s),
+		Versions:       l.versions(s),
+		Uses:           uses(s.Uses, ref.Namespace),
+		MTLS:           l.scope.Mode(s),
+		Migration:      mapped(l.scope.Migration(s), migration),
+		RateLimits:     l.rateLimits(ref, s.RateLimits),
+		AccessLog:      l.accessLog(s.Telemetry, ref),
+		Tracing:        l.tracing(s.Telemetry, ref),
+		Injection:      l.injection(s.Workload),
+		Envoy:          l.scope.ServiceProxy(s) == target.Envoy,
+		Origin:         s.At,
 	}
 }
 
-func (l *lowering) externals() {
-	for _, e := range l.intent.Externals {
-		endpoints := texts(e.Endpoints)
-		slices.Sort(endpoints)
-		l.mesh.Externals = append(l.mesh.Externals, &model.External{
-			Ref:       scope.ExternalRef(e),
-			Host:      strings.ToLower(e.Host.V),
-			Ports:     ports(e.Ports),
-			Via:       l.via(e),
-			Endpoints: slices.Compact(endpoints),
-			Timeout:   durationOr(e.Timeout, DefaultTimeout),
-			Traffic:   placeless(traffic(l.scope.ExternalTraffic(e), e.Host.V, nil)),
-			TLS:       externalTLS(e),
-			Origin:    e.At,
+func (l *lowering) external(i int) {
+	e := l.intent.Externals[i]
+	endpoints := texts(e.Endpoints)
+	slices.Sort(endpoints)
+	l.mesh.Externals[i] = &model.External{
+		Ref:       scope.ExternalRef(e),
+		Host:      strings.ToLower(e.Host.V),
+		Ports:     ports(e.Ports),
+		Via:       l.via(e),
+		Endpoints: slices.Compact(endpoints),
+		Timeout:   durationOr(e.Timeout, DefaultTimeout),
+		Traffic:   placeless(traffic(l.scope.ExternalTraffic(e), e.Host.V, nil)),
+		TLS:       externalTLS(e),
+		Origin:    e.At,
 
-			TimeoutOrigin: placeOf(e.Timeout),
-		})
+		TimeoutOrigin: placeOf(e.Timeout),
 	}
 }
 

@@ -5,11 +5,13 @@
 package scope
 
 import (
+	"slices"
+
+	"github.com/meshc/meshc/compiler/changed"
 	"github.com/meshc/meshc/compiler/intent"
 	"github.com/meshc/meshc/compiler/literal"
 	"github.com/meshc/meshc/compiler/model"
 	"github.com/meshc/meshc/compiler/target"
-	"slices"
 )
 
 // Built-in defaults of names.
@@ -30,6 +32,7 @@ type Scope struct {
 	gateways    map[model.Ref]*intent.Gateway
 	externals   map[model.Ref]*intent.External
 	collects    map[model.Ref]bool // what takes the telemetry of the mesh
+	reads       *changed.Reads     // who asks for what; nil: nobody wants to know
 }
 
 // New indexes m.
@@ -82,13 +85,22 @@ func ExternalRef(e *intent.External) model.Ref {
 }
 
 // Service finds a service, or nil.
-func (s *Scope) Service(r model.Ref) *intent.Service { return s.services[r] }
+func (s *Scope) Service(r model.Ref) *intent.Service {
+	s.reads.Note(r)
+	return s.services[r]
+}
 
 // Gateway finds a gateway, or nil.
-func (s *Scope) Gateway(r model.Ref) *intent.Gateway { return s.gateways[r] }
+func (s *Scope) Gateway(r model.Ref) *intent.Gateway {
+	s.reads.Note(r)
+	return s.gateways[r]
+}
 
 // External finds an external, or nil.
-func (s *Scope) External(r model.Ref) *intent.External { return s.externals[r] }
+func (s *Scope) External(r model.Ref) *intent.External {
+	s.reads.Note(r)
+	return s.externals[r]
+}
 
 // Host is the DNS name of a service.
 func Host(svc *intent.Service) string {

@@ -1,0 +1,125 @@
+// Package changed says how far a change of one service reaches: what of it
+// others may look at, and who has looked at whom. It is what the memory of a
+// session relies on (docs/decisions/0009-one-change.md).
+package changed
+
+import (
+	"slices"
+
+	"github.com/meshc/meshc/compiler/diag"
+	"github.com/meshc/meshc/compiler/digest"
+	"github.com/meshc/meshc/compiler/intent"
+	"github.com/meshc/meshc/compiler/model"
+)
+
+// placeless are digests that do not depend on places.
+var placeless = digest.Without[diag.Range]()
+
+// Outline names what passes over the whole mesh may look at in a service: all
+// of it, but for what is listed here, which passes over one service alone judge,
+// and for places. A field that is new to intent is part of it by itself.
+func Outline(s *intent.Service) digest.Sum {
+	seen := *s
+	seen.Faults = nil
+	seen.Routes = slices.Clone(s.Routes)
+	for i, r := range seen.Routes {
+		route := *r
+		route.Match, route.Except = nil, nil
+		route.Timeout, route.MaxDuration, route.IdleTimeout, route.Retries = nil, nil, nil, nil
+		route.RequestHeaders, route.ResponseHeaders, route.Rewrite = nil, nil, nil
+		route.To = slices.Clone(r.To)
+		for k, w := range r.To {
+			route.To[k] = &intent.Weight{Version: w.Version}
+		}
+		seen.Routes[i] = &route
+	}
+	return placeless.Of(&seen)
+}
+
+// ModelOutline is Outline for what a service was lowered to.
+func ModelOutline(s *model.Service) digest.Sum {
+	seen := *s
+	seen.Routes = slices.Clone(s.Routes)
+	for i, r := range seen.Routes {
+		route := *r
+		route.Match, route.Split = nil, nil
+		route.Timeout, route.MaxDuration, route.IdleTimeout, route.Retry = 0, 0, 0, nil
+		route.RequestHeaders, route.ResponseHeaders, route.Rewrite = model.HeaderOps{}, model.HeaderOps{}, nil
+		route.Delay, route.Abort, route.Bandwidth, route.Faulted = nil, nil, nil, nil
+		seen.Routes[i] = &route
+	}
+	return placeless.Of(&seen)
+}
+
+// Reads remembers which units (services, gateways, externals, by number) asked
+// for what is called so. What a unit asked for once stays remembered, which
+// costs time at most. The zero value is ready.
+type Reads struct {
+	unit   int32
+	on     bool
+	asked  map[int32][]model.Ref
+	askers map[model.Ref][]int32
+}
+
+// WholeMesh stands for what depends on the outlines of all: no thing is called
+// so.
+var WholeMesh model.Ref
+
+// Begin says that what is asked for from now on is asked for by a unit. A nil
+// Reads does not care.
+func (r *Reads) Begin(unit int) {
+	if r == nil {
+		return
+	}
+	if r.asked == nil {
+		r.asked, r.askers = map[int32][]model.Ref{}, map[model.Ref][]int32{}
+	}
+	r.unit, r.on = int32(unit), true
+}
+
+// End says that nobody is to be remembered from now on.
+func (r *Reads) End() {
+	if r != nil {
+		r.on = false
+	}
+}
+
+// Note remembers that the unit asked for what is called ref. A nil Reads
+// remembers nothing.
+func (r *Reads) Note(ref model.Ref) {
+	if r == nil || !r.on || slices.Contains(r.asked[r.unit], ref) {
+		return
+	}
+	r.asked[r.unit] = append(r.asked[r.unit], ref)
+	r.askers[ref] = append(r.askers[ref], r.unit)
+}
+
+// Askers are the units that asked for ref.
+func (r *Reads) Askers(ref model.Ref) []int32 { return r.askers[ref] }
+
+// Between lists where two lists differ. It is not ok when they do not hold
+// things of the same names in the same order.
+func Between[T any](old, now []*T, name func(*T) model.Ref) (at []int, ok bool) {
+	if len(old) != len(now) {
+		return nil, false
+	}
+	for i := range now {
+		if old[i] == now[i] {
+			continue
+		}
+		if name(old[i]) != name(now[i]) {
+			return nil, false
+		}
+		at = append(at, i)
+	}
+	return at, true
+}
+
+// Chosen gives the elements of a list at some places.
+func Chosen[T any](all []*T, at []int) []*T {
+	out := make([]*T, len(at))
+	for i, k := range at {
+		out[i] = all[k]
+	}
+	return out
+}
