@@ -16,13 +16,14 @@ import (
 // reachFlags of `meshc reach`.
 type reachFlags struct {
 	to, from, base, dir string
+	request             oneRequest
 	out                 *outputFormat
 }
 
 func newReachCmd() *cobra.Command {
 	var f reachFlags
 	cmd := &cobra.Command{
-		Use:   "reach --to SVC [--from SVC] [--base TREE]",
+		Use:   "reach --to SVC [--from SVC [--request 'GET /path']] [--base TREE]",
 		Short: "say who can reach a service, exactly",
 		Long: `reach says who may send which requests to a service or an external of the mesh:
 services through their proxies, clients of gateways, whoever connects without
@@ -32,6 +33,11 @@ not list is proved not to get there, and where it could not tell, it says so.
 Where an authorizer is asked, what it says is not known here and is named as a
 condition. Faults and rate limits are no matter of who, and are left out.
 
+With --request it answers for one request of --from. If that does not get
+there, it looks for the smallest changes of the mesh's files that would let it
+in (a use, an entry of a rule, an exception of a deny rule), makes each of them in
+memory, asks again, and says all that the change would let in.
+
 With --base it says what changes about that from another tree, named as for
 meshc diff: a directory, git:REV or live.
 
@@ -39,6 +45,7 @@ Exit status: 0 somebody can (with --base: nothing changes), 1 nobody can (with
 --base: something changes), 2 could not tell.`,
 		Example: `  meshc reach --to ratings
   meshc reach --to shop/payments --from shop/checkout
+  meshc reach --to payments --from cart --request 'POST /refunds'
   meshc reach --to payments --base git:main`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
@@ -47,8 +54,10 @@ Exit status: 0 somebody can (with --base: nothing changes), 1 nobody can (with
 	cmd.Flags().StringVar(&f.from, "from", "", "only what this service, or the clients of this gateway, can send")
 	cmd.Flags().StringVar(&f.base, "base", "", "say what changes from this tree: a directory, git:REV or live")
 	cmd.Flags().StringVar(&f.dir, "dir", ".", "the mesh directory")
+	f.request.addFlags(cmd, "answer for this request of --from: \"GET /path\", or with a URL")
 	f.out = addOutputFlag(cmd)
 	_ = cmd.MarkFlagRequired("to")
+	cmd.MarkFlagsMutuallyExclusive("request", "base")
 	return cmd
 }
 
@@ -63,6 +72,9 @@ func (f *reachFlags) run(cmd *cobra.Command) error {
 	}
 	if err := f.known(to, from, m); err != nil {
 		return err
+	}
+	if f.request.text != "" {
+		return f.askOne(cmd, m, to, from)
 	}
 	a := f.filter(behave.WhoReaches(m, to), from)
 	if f.out.value == "json" {

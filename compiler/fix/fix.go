@@ -5,6 +5,7 @@ package fix
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
@@ -144,4 +145,25 @@ func (o *overlay) changes() ([]Change, error) {
 	}
 	slices.SortFunc(out, func(a, b Change) int { return strings.Compare(a.File, b.File) })
 	return out, nil
+}
+
+// With compiles the mesh in fsys as it is with edits made, which are resolved
+// first, and gives the files that change. It writes nothing. An error says that
+// an edit does not apply, or that what comes out of it does not parse.
+func With(ctx context.Context, fsys fs.FS, opts compiler.Options, edits []diag.Edit) (*compiler.Result, []Change, error) {
+	asked := diag.List{{Fix: &diag.Fix{Edits: edits}}}
+	load.ResolveFixes(fsys, asked)
+	if asked[0].Fix == nil {
+		return nil, nil, errors.New("the place does not hold what the edit expects")
+	}
+	o, err := over(fsys).with([]*diag.Fix{asked[0].Fix})
+	if err != nil {
+		return nil, nil, err
+	}
+	res, err := compiler.Compile(ctx, o, opts)
+	if err != nil {
+		return nil, nil, err
+	}
+	changes, err := o.changes()
+	return res, changes, err
 }
