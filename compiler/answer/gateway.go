@@ -12,7 +12,7 @@ import (
 // chooses the listener, its host the most specific table.
 func (a *asking) throughGateway(g *model.Gateway) {
 	edge := *a.req
-	edge.Edge = g.TrustedHops == 0
+	edge.Edge = !g.Believes(a.req.Source)
 	a.req = &edge
 	var listener *model.GatewayListener
 	for i := range g.Listeners {

@@ -209,6 +209,7 @@ var protection = map[string]order{
 	"mode":       {"", string(model.TLSTerminate), string(model.TLSSimple), string(model.TLSOptionalMutual), string(model.TLSMutual)},
 	"minVersion": {"", string(model.TLS12), string(model.TLS13)},
 	"insecure":   {"*", ""},
+	"pins":       {"", "*"},
 }
 
 type order []string

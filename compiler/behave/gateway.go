@@ -1,7 +1,6 @@
 package behave
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/meshc/meshc/compiler/model"
@@ -28,6 +27,7 @@ func gatewayTable(m *model.Mesh, g *model.Gateway, port uint16) table {
 	}
 	if scheme := schemeOf(g, l); scheme != "" {
 		other := reach.Not(reach.Is(reach.Dim{Kind: reach.Scheme}, reach.Exactly(scheme)))
+		other = reach.All(other, reach.Not(within(g.TrustedCIDRs)))
 		out.rules = append(out.rules, rule{other, Outcome{Verdict: Nowhere}, out.from})
 	}
 	if l.Redirect != nil {
@@ -79,18 +79,16 @@ func (r *rule) atListener(g *model.Gateway, l *model.GatewayListener) {
 	}
 	if l.Protocol.Opaque() {
 		r.then.Client = append(r.then.Client, "protocol: "+string(l.Protocol))
-		if l.ProxyProtocol {
-			r.then.Client = append(r.then.Client, "proxyProtocol: true")
+		for _, s := range l.Facing() {
+			r.then.Client = append(r.then.Client, s.Name+": "+s.Value)
 		}
 		return
 	}
 	settings := g.Timeouts.Settings()
 	r.then.Client = clientTimeouts(g)
-	if g.TrustedHops > 0 {
-		r.then.Client = append(r.then.Client, fmt.Sprintf("trustedHops: %d", g.TrustedHops))
-	}
-	if l.ProxyProtocol {
-		r.then.Client = append(r.then.Client, "proxyProtocol: true")
+	for _, s := range append(g.Facing(), l.Facing()...) {
+		settings = append(settings, s)
+		r.then.Client = append(r.then.Client, s.Name+": "+s.Value)
 	}
 	for _, s := range l.TLS.Settings() {
 		s.Name = "tls." + s.Name

@@ -59,7 +59,7 @@ func judge(m *model.Mesh, to behave.Name, r *reach.Request) judgement {
 	if g := m.Gateway(to.Ref); g != nil {
 		req.TLS = r.Scheme == "https"
 		for _, l := range g.Listeners {
-			if g.TrustedHops > 0 && l.Port == r.Port { // the scheme is what the proxy in front says
+			if g.Believes(req.Source) && l.Port == r.Port { // the scheme is what the proxy in front says
 				req.TLS = l.TLS != nil
 			}
 		}
@@ -178,10 +178,10 @@ func judged(m *model.Mesh, to behave.Name, r *reach.Request, got *answer.Answer)
 		if got.Outcome == answer.Allowed && got.Connection.Server != "" {
 			out.Caller = g.SPIFFEID
 		}
-		out.Client = append(out.Client, fmt.Sprint("hops ", g.TrustedHops))
+		out.Client = append(out.Client, fmt.Sprint("hops ", g.TrustedHops, g.TrustedCIDRs, g.ServerHeader))
 		for _, l := range g.Listeners {
 			if l.Port == r.Port {
-				out.Client = append(out.Client, fmt.Sprint("proxy protocol ", l.ProxyProtocol))
+				out.Client = append(out.Client, fmt.Sprint("proxy protocol ", l.ProxyProtocol, l.Bind))
 				for _, s := range l.TLS.Settings() {
 					out.Client = append(out.Client, "tls "+s.Name+s.Value)
 				}

@@ -83,6 +83,7 @@ var intentPasses = []pass[*overIntent]{
 	{run: (*overIntent).egress, on: outlines},      // externals through gateways that take them
 	{run: (*overIntent).edgeBytes, on: eachUnit},   // listeners that read no requests, and their routes
 	{run: (*overIntent).externalTLS, on: eachUnit}, // what TLS to externals can do
+	{run: (*overIntent).facing, on: eachUnit},      // whom gateways believe, and where they listen
 	{run: (*overIntent).listenerTLS, on: eachUnit}, // certificates by server name, redirects to https
 	{run: (*overIntent).telemetry, on: outlines},   // formats and filters of logs
 	{run: (*overIntent).workloads, on: outlines},   // pods and proxies that can be what is written

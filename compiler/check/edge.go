@@ -162,6 +162,12 @@ func (c *overIntent) gatewayOfBytes(g *intent.Gateway) {
 		if g.TrustedHops != nil {
 			c.withoutRequests(g.TrustedHops.At, "trustedHops", owner)
 		}
+		if g.TrustedCIDRs != nil {
+			c.withoutRequests(*believed(g), "trustedCIDRs", owner)
+		}
+		if g.ServerHeader != nil {
+			c.withoutRequests(g.ServerHeader.At, "serverHeader", owner)
+		}
 		if limits := firstOf(g.RateLimits, func(l *intent.RateLimit) diag.Range { return l.Name.At }); limits != nil {
 			c.withoutRequests(*limits, "rateLimits", owner)
 		}

@@ -56,6 +56,8 @@ func (c *overIntent) egressFields(g *intent.Gateway) {
 		{"routes", firstOf(g.Routes, func(r *intent.GatewayRoute) diag.Range { return r.Name.At })},
 		{"timeouts", at(g.Timeouts, func(t *intent.GatewayTimeouts) diag.Range { return t.At })},
 		{"trustedHops", at(g.TrustedHops, func(v *intent.Value[int]) diag.Range { return v.At })},
+		{"trustedCIDRs", believed(g)},
+		{"serverHeader", at(g.ServerHeader, func(v *intent.Value[string]) diag.Range { return v.At })},
 		{"rateLimits", firstOf(g.RateLimits, func(l *intent.RateLimit) diag.Range { return l.Name.At })},
 		{"security", at(g.Security, func(s *intent.Security) diag.Range { return s.At })},
 	} {

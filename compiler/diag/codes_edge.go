@@ -15,6 +15,11 @@ const (
 
 	ClientCertificateMissing Code = "MSH1130" // mutual TLS to an external with nothing to show
 
+	BadBind Code = "MSH1131" // a listener on what is no IP address
+	BadPin  Code = "MSH1132" // a pin that is no digest of a key
+
+	TrustsAnybody Code = "MSH3070" // whom a gateway believes is everybody, or nobody
+
 	ListenerMismatch Code = "MSH2117" // a route between a listener and a port that speak differently
 	ConnectionsTwice Code = "MSH2118" // two routes that claim the same connections
 

@@ -211,8 +211,8 @@ func (f *flat) gateway(g *model.Gateway) {
 	f.settings("tracing", g.Tracing.Settings(), g.Origin)
 	f.proxy(g.Envoy)
 	f.settings("timeouts", g.Timeouts.Settings(), g.Origin)
-	if g.TrustedHops > 0 {
-		f.add("trustedHops", fmt.Sprint(g.TrustedHops), g.Origin)
+	for _, s := range g.Facing() {
+		f.add(s.Name, s.Value, s.At)
 	}
 	if g.AllowOnly {
 		f.add("allowOnly", "true", g.Origin)
@@ -227,6 +227,9 @@ func (f *flat) gateway(g *model.Gateway) {
 		path := at("listeners", l.Name)
 		f.add(path+".port", fmt.Sprint(l.Port), l.Origin)
 		f.add(path+".protocol", string(l.Protocol), l.Origin)
+		if l.Bind != "" {
+			f.add(path+".bind", l.Bind, l.Origin)
+		}
 		f.settings(path+".tls", l.TLS.Settings(), l.Origin)
 		if l.ProxyProtocol {
 			f.add(path+".proxyProtocol", "required of every connection", l.Origin)

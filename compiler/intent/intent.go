@@ -154,6 +154,8 @@ type Gateway struct {
 	Routes         []*GatewayRoute
 	Timeouts       *GatewayTimeouts
 	TrustedHops    *Value[int]
+	TrustedCIDRs   []Value[string]
+	ServerHeader   *Value[string]
 	RateLimits     []*RateLimit
 	Security       *Security
 	Proxy          *Value[string] // meshc | envoy
@@ -168,6 +170,7 @@ type GatewayListener struct {
 	Port     Value[int]
 	Protocol Value[string] // http | https | tls | tcp
 	Hosts    []Value[string]
+	Bind     *Value[string]
 	TLS      *ListenerTLS
 	Redirect *Value[bool] // redirectToHTTPS
 	Proxied  *Value[bool] // proxyProtocol

@@ -7,6 +7,7 @@ type ListenerTLS struct {
 	Mode                   *Value[string] // terminate | mutual | optionalMutual
 	Certificates           []*Certificate
 	CA                     *Secret
+	Pins, Ciphers          []Value[string]
 	MinVersion, MaxVersion *Value[string] // 1.2 | 1.3
 	At                     diag.Range
 }

@@ -7,6 +7,8 @@ func (c cursor) listenerTLS() *intent.ListenerTLS {
 		Mode:         c.optionalText("mode"),
 		Certificates: each(c.elements("certificates"), cursor.certificate),
 		CA:           block(c, "ca", cursor.secret),
+		Pins:         c.texts("pins"),
+		Ciphers:      c.texts("ciphers"),
 		MinVersion:   c.optionalText("minVersion"),
 		MaxVersion:   c.optionalText("maxVersion"),
 		At:           c.label(),

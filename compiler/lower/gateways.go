@@ -27,6 +27,8 @@ func (l *lowering) gateway(i int) {
 		Envoy:          l.scope.GatewayProxy(g) == target.Envoy,
 		Timeouts:       gatewayTimeouts(g.Timeouts),
 		TrustedHops:    uint32(scope.Or(g.TrustedHops, 0)),
+		TrustedCIDRs:   networks(g.TrustedCIDRs),
+		ServerHeader:   scope.Or(g.ServerHeader, ""),
 		Origin:         g.At,
 	}
 	l.gatewaySecurity(g, out)
@@ -183,7 +185,7 @@ func meetAll(as, bs []model.Match) (met []model.Match, ok bool) {
 // cover its own, in match order.
 func listener(g *intent.Gateway, gl *intent.GatewayListener, rules []*gatewayRule) model.GatewayListener {
 	out := model.GatewayListener{
-		Name: gl.Name.V, Port: uint16(gl.Port.V), Protocol: model.Protocol(gl.Protocol.V), TLS: listenerTLS(gl.TLS),
+		Name: gl.Name.V, Port: uint16(gl.Port.V), Protocol: model.Protocol(gl.Protocol.V), Bind: scope.Or(gl.Bind, ""), TLS: listenerTLS(gl.TLS),
 		ProxyProtocol: scope.Or(gl.Proxied, false), Origin: gl.At,
 	}
 	if scope.RedirectsToHTTPS(gl) {

@@ -13,6 +13,8 @@ func listenerTLS(t *intent.ListenerTLS) *model.ListenerTLS {
 	out := &model.ListenerTLS{
 		Mode:       model.TLSMode(scope.Or(t.Mode, string(model.TLSTerminate))),
 		CA:         secret(t.CA),
+		Pins:       sortedTexts(t.Pins),
+		Ciphers:    sortedTexts(t.Ciphers),
 		MinVersion: model.TLSVersion(scope.Or(t.MinVersion, string(model.TLS12))),
 		MaxVersion: model.TLSVersion(scope.Or(t.MaxVersion, string(model.TLS13))),
 		Origin:     t.At,

@@ -29,7 +29,9 @@ const (
 type ListenerTLS struct {
 	Mode                   TLSMode
 	Certificates           []Certificate
-	CA                     *Secret // nil: clients show nothing
+	CA                     *Secret  // nil: clients show nothing
+	Pins                   []string // digests of clients' keys, sorted; none: any key
+	Ciphers                []string // of TLS 1.2, sorted; none: all of the language
 	MinVersion, MaxVersion TLSVersion
 	Origin                 Origin
 }
@@ -86,6 +88,8 @@ func (t *ListenerTLS) Settings() []Setting {
 		s.add("ca", t.CA.String())
 	}
 	s.at = t.Origin
+	s.add("pins", strings.Join(t.Pins, ", "))
+	s.add("ciphers", strings.Join(t.Ciphers, ", "))
 	s.add("minVersion", string(t.MinVersion))
 	s.add("maxVersion", string(t.MaxVersion))
 	return s.list

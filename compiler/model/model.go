@@ -170,7 +170,9 @@ type Gateway struct {
 	Tracing        *Tracing // nil: none
 	Envoy          bool     // it is meant to be stock Envoy, and not meshc-proxy
 	Timeouts       GatewayTimeouts
-	TrustedHops    uint32 // proxies in front that are believed
+	TrustedHops    uint32   // proxies in front that are believed
+	TrustedCIDRs   []string // networks of proxies in front that are believed, sorted; then TrustedHops is 0
+	ServerHeader   string   // of responses; "" is the service's own
 	Origin         Origin
 }
 
@@ -180,6 +182,7 @@ type GatewayListener struct {
 	Name     string
 	Port     uint16
 	Protocol Protocol     // HTTP, HTTPS, TLS or TCP
+	Bind     string       // the IP address that it is open on; "": where discovery says
 	TLS      *ListenerTLS // of HTTPS
 	// ProxyProtocol: every connection begins with a header that says who the client is.
 	ProxyProtocol bool

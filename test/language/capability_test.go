@@ -54,6 +54,8 @@ var unserved = map[string]struct{ place, field, refusal string }{
 	"gateway.*.kind=egress":               {"service", "}\ngateway: out: kind: \"egress\"\nexternal: tcp: {host: \"tcp.example\", ports: sql: {number: 5432, protocol: \"tcp\"}, via: \"out\"\n}\nservice: caller: {versions: v1: {}, uses: tcp: {}", "network"},
 	"external.*.via":                      {"external", "ports: db: {number: 5434, protocol: \"tcp\"}\n\tvia: \"out\"\n}\ngateway: out: {kind: \"egress\"", "network"},
 	"gateway.*.trustedHops":               {"gateway", `trustedHops: 1`, "xff_num_trusted_hops"},
+	"gateway.*.trustedCIDRs":              {"gateway", `trustedCIDRs: ["10.0.0.0/8"]`, "source_prefix_ranges"},
+	"gateway.*.listeners.*.tls.pins":      {"gateway", `listeners: pinned: {port: 8444, protocol: "https", tls: {mode: "mutual", ca: secret: "c", certificates: [{secret: "s"}], pins: ["NvqYIYSbgK2vCJpQhObf77vv+bQWtc5ek5RIOwPiC9A="]}}`, "verify_certificate_spki"},
 	"gateway.*.listeners.*.proxyProtocol": {"gateway", `listeners: web: proxyProtocol: true`, "proxy_protocol"},
 	"service.*.security.jwt":              {"service", "security: jwt: main: {issuer: \"i\", jwks: file: \"/etc/mesh/jwks.json\", required: false}", "jwt_authn"},
 	"service.*.security.public":           {"service", "security: {jwt: main: {issuer: \"i\", jwks: file: \"/etc/mesh/jwks.json\", required: false}, public: [{paths: [{exact: \"/a\"}]}]}", "jwt_authn"},

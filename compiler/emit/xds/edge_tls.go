@@ -42,6 +42,7 @@ func edgeTLS(t *model.ListenerTLS, cert *model.Certificate) *tlsv3.DownstreamTls
 		TlsParams: &tlsv3.TlsParameters{
 			TlsMinimumProtocolVersion: tlsVersions[t.MinVersion],
 			TlsMaximumProtocolVersion: tlsVersions[t.MaxVersion],
+			CipherSuites:              t.Ciphers,
 		},
 		AlpnProtocols:                  []string{"h2", "http/1.1"},
 		TlsCertificateSdsSecretConfigs: []*tlsv3.SdsSecretConfig{agentSecret(cert.CertificateName())},
@@ -50,6 +51,9 @@ func edgeTLS(t *model.ListenerTLS, cert *model.Certificate) *tlsv3.DownstreamTls
 	if t.CA != nil {
 		common.ValidationContextType = &tlsv3.CommonTlsContext_ValidationContextSdsSecretConfig{
 			ValidationContextSdsSecretConfig: agentSecret(t.CA.AuthoritiesName()),
+		}
+		if len(t.Pins) > 0 {
+			vouchedFor(common, &tlsv3.CertificateValidationContext{VerifyCertificateSpki: t.Pins}, t.CA)
 		}
 		out.RequireClientCertificate = boolValue(t.Mode == model.TLSMutual)
 		out.SessionTicketKeysType = &tlsv3.DownstreamTlsContext_DisableStatelessSessionResumption{DisableStatelessSessionResumption: true}

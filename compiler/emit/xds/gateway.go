@@ -52,6 +52,10 @@ func (e *emitter) gatewayListener(g *model.Gateway, l *model.GatewayListener) er
 		e.unplaced("gateway port %d", l.Port)
 		return nil
 	}
+	at, err := boundTo(l.Bind, at)
+	if err != nil {
+		return err
+	}
 	if l.Protocol.Opaque() {
 		return e.gatewayBytes(g, l, at)
 	}
@@ -82,6 +86,9 @@ func (e *emitter) gatewayListener(g *model.Gateway, l *model.GatewayListener) er
 	}
 	if err == nil && l.ProxyProtocol {
 		err = setProxyProtocol(out)
+	}
+	if err == nil {
+		err = believe(out, g.TrustedCIDRs)
 	}
 	if err != nil {
 		return err

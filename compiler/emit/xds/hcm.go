@@ -106,6 +106,9 @@ func (e *emitter) setGateway(hcm *hcmv3.HttpConnectionManager) error {
 		return nil
 	}
 	hcm.XffNumTrustedHops = g.TrustedHops
+	if g.ServerHeader != "" {
+		hcm.ServerName, hcm.ServerHeaderTransformation = g.ServerHeader, hcmv3.HttpConnectionManager_OVERWRITE
+	}
 	if err := claimsOnly(hcm, g.JWT); err != nil || !g.Timeouts.Written() {
 		return err
 	}

@@ -93,16 +93,26 @@ func addressPrincipals(r *model.Rule) ([]*rbacv3.Principal, error) {
 
 func fromNetworks(list []string) (*rbacv3.Principal, error) {
 	var out []*rbacv3.Principal
-	for _, n := range list {
+	ranges, err := cidrRanges(list)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range ranges {
+		out = append(out, &rbacv3.Principal{Identifier: &rbacv3.Principal_DirectRemoteIp{DirectRemoteIp: r}})
+	}
+	return eitherOf(out), nil
+}
+
+func cidrRanges(networks []string) ([]*corev3.CidrRange, error) {
+	var out []*corev3.CidrRange
+	for _, n := range networks {
 		p, err := netip.ParsePrefix(n)
 		if err != nil {
 			return nil, fmt.Errorf("network: %w", err)
 		}
-		out = append(out, &rbacv3.Principal{Identifier: &rbacv3.Principal_DirectRemoteIp{DirectRemoteIp: &corev3.CidrRange{
-			AddressPrefix: p.Addr().String(), PrefixLen: wrapperspb.UInt32(uint32(p.Bits())),
-		}}})
+		out = append(out, &corev3.CidrRange{AddressPrefix: p.Addr().String(), PrefixLen: wrapperspb.UInt32(uint32(p.Bits()))})
 	}
-	return eitherOf(out), nil
+	return out, nil
 }
 
 func eitherOf(list []*rbacv3.Principal) *rbacv3.Principal {

@@ -7,7 +7,10 @@ func (m *mesh) edge(f *source) {
 		return
 	}
 	if m.chance(50) {
-		f.line("listeners: second: {port: 8081, protocol: \"http\"}")
+		f.line("listeners: second: {port: 8081, protocol: \"http\"%s}", m.maybe(", bind: \"127.0.0.1\""))
+	}
+	if m.chance(40) {
+		f.line("serverHeader: \"edge\"")
 	}
 	if m.chance(50) {
 		m.secured(f)
@@ -28,7 +31,7 @@ func (m *mesh) edge(f *source) {
 		m.telemetry(f)
 	}
 	if m.envoy && m.chance(50) {
-		f.line("trustedHops: %s", m.pick("0", "1", "2"))
+		f.line("%s", m.pick("trustedHops: 0", "trustedHops: 1", "trustedHops: 2", `trustedCIDRs: ["10.0.0.0/8"]`, `trustedCIDRs: ["192.0.2.0/24", "2001:db8::/32"]`))
 		f.line("listeners: balanced: {port: 8083, protocol: \"http\", proxyProtocol: true}")
 	}
 	if m.envoy && m.chance(60) {

@@ -111,6 +111,10 @@ func (m *mesh) edgeRule() string {
 // secured opens listeners with TLS, and one that leads to them.
 func (m *mesh) secured(f *source) {
 	mode := m.pick("", `mode: "mutual", ca: secret: "partners", `, `mode: "optionalMutual", ca: file: "partners.pem", `)
+	if mode != "" && m.envoy && m.chance(50) {
+		mode += `pins: ["NvqYIYSbgK2vCJpQhObf77vv+bQWtc5ek5RIOwPiC9A="], `
+	}
+	mode += m.maybe(`ciphers: ["ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES128-GCM-SHA256"], `)
 	f.line("listeners: secure: {port: 8444, protocol: \"https\", tls: {%scertificates: [%s]%s%s}}", mode,
 		m.pick(`{secret: "shop"}`, `{secret: "shop", hosts: ["shop.example", "*.shop.example"]}, {file: "other/all.pem"}`),
 		m.maybe(`, minVersion: "1.2"`), m.maybe(`, maxVersion: "1.3"`))
