@@ -184,7 +184,7 @@ func (p *proxy) applyBlaming(set *build.Set) error {
 // acknowledged.
 func (p *proxy) probe(l *resource.Listener) error {
 	for _, c := range l.Chains {
-		for _, log := range c.HTTP.AccessLogs {
+		for _, log := range c.AccessLogs() {
 			if err := telemetry.Probe(log.Path); err != nil {
 				return err
 			}

@@ -153,7 +153,12 @@ func (c cursor) text() intent.Value[string] {
 	if err != nil {
 		c.fail(err)
 	}
-	c.note(target.FindValue(c.s.field, s))
+	if row := target.FindValue(c.s.field, s); row != nil {
+		c.note(row)
+		if c.r.written != nil {
+			c.r.written[row.Field] = true
+		}
+	}
 	return intent.Value[string]{V: s, At: c.v.place()}
 }
 

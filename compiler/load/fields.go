@@ -44,7 +44,8 @@ func SchemaFields() []SchemaField {
 	return all
 }
 
-// Written gives the fields of the schema that the mesh in fsys writes, sorted.
+// Written gives the fields of the schema that the mesh in fsys writes, sorted,
+// and "field=value" of those values that compiler/target has a row for.
 // It evaluates in this process, without limits, and is for meshes that are
 // known to be harmless. The list says what keeps the mesh from being read.
 func Written(ctx context.Context, fsys fs.FS) ([]string, diag.List, error) {

@@ -19,9 +19,7 @@ type workerLogs struct {
 const logInterval = 200 * time.Millisecond
 
 func (s *stream) log(status int, took time.Duration) {
-	l := &s.w.logs
-	r := &l.record
-	*r = telemetry.Record{
+	r := telemetry.Record{
 		Start: s.w.wall.Add(-took), Duration: took,
 		Request: s.req.Request, Response: &s.resp, Status: status,
 		Flags: s.flags, Details: s.details,
@@ -31,9 +29,17 @@ func (s *stream) log(status int, took time.Duration) {
 	if s.dest != nil {
 		r.UpstreamCluster = s.dest.Name
 	}
-	for _, t := range s.chain.logs {
-		if t.filter == nil || t.filter(r, s.w.draw) {
-			l.batch(s.w, t.sink).Add(t.format, r)
+	s.w.write(s.chain.logs, r)
+}
+
+// write gives a record to the logs that want it.
+func (w *worker) write(logs []logTarget, record telemetry.Record) {
+	l := &w.logs
+	r := &l.record // what is pointed to is not moved to the heap each time
+	*r = record
+	for _, t := range logs {
+		if t.filter == nil || t.filter(r, w.draw) {
+			l.batch(w, t.sink).Add(t.format, r)
 		}
 	}
 	*r = telemetry.Record{}

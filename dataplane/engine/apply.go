@@ -19,7 +19,7 @@ type prepared struct {
 	config    *snapshot.Config
 	listeners map[place]*boundListener
 	states    map[poolKey]*shared
-	logs      map[*snapshot.HTTP][]logTarget
+	logs      map[*snapshot.Chain][]logTarget
 }
 
 // place is one address of a listener.
@@ -106,7 +106,12 @@ func validate(c *snapshot.Config) error {
 			return fmt.Errorf("listener %q: no filter chain", name)
 		}
 		for _, ch := range l.Chains {
-			if ch.HTTP == nil || ch.HTTP.Routes == nil {
+			switch {
+			case ch.HTTP == nil && ch.TCP != nil && len(ch.TCP.Clusters) > 0 && ch.TCP.Total > 0:
+				continue
+			case ch.TCP != nil:
+				return fmt.Errorf("listener %q: filter chain %q has no cluster, or is for requests as well", name, ch.Name)
+			case ch.HTTP == nil || ch.HTTP.Routes == nil:
 				return fmt.Errorf("listener %q: filter chain %q has no route table", name, ch.Name)
 			}
 			if kib := ch.HTTP.MaxRequestHeadersKiB; kib<<10 > http1.DefaultLimits.HeadBytes {
@@ -120,15 +125,15 @@ func validate(c *snapshot.Config) error {
 // prepareLogs compiles every format and opens every file before anything is
 // changed.
 func (e *Engine) prepareLogs(p *prepared) error {
-	p.logs = map[*snapshot.HTTP][]logTarget{}
+	p.logs = map[*snapshot.Chain][]logTarget{}
 	for name, l := range p.config.Listeners {
 		for _, ch := range l.Chains {
-			for _, al := range ch.HTTP.AccessLogs {
+			for _, al := range ch.AccessLogs() {
 				t, err := e.logTarget(al)
 				if err != nil {
 					return fmt.Errorf("listener %q: access log %q: %w", name, al.Path, err)
 				}
-				p.logs[ch.HTTP] = append(p.logs[ch.HTTP], t)
+				p.logs[ch] = append(p.logs[ch], t)
 			}
 		}
 	}

@@ -29,8 +29,9 @@ type dconn struct {
 	peerInfo
 
 	state    connState
-	mux      *dmux // of HTTP/2
-	sniff    bool  // the first bytes will tell the protocol
+	mux      *dmux   // of HTTP/2
+	tunnel   *tunnel // of bytes
+	sniff    bool    // the first bytes will tell the protocol
 	in       input
 	headFrom int
 	req      http1.Request
@@ -111,7 +112,7 @@ func (d *dconn) choose(l *listenerView, serverName, protocol string) {
 		return
 	}
 	d.protocol, d.sni, d.chain, d.tlsConf = protocol, serverName, c, c.tls
-	c.stats.connect()
+	c.conns.connect()
 	if c.tls == nil {
 		d.open()
 		return
@@ -125,6 +126,10 @@ func (d *dconn) choose(l *listenerView, serverName, protocol string) {
 // that stays silent cannot stay.
 func (d *dconn) open() {
 	d.state = connOpen
+	if d.chain.tcp != nil {
+		d.openTunnel()
+		return
+	}
 	d.headBy = d.w.now + d.chain.head
 	if d.chain.maxAge > 0 {
 		d.ageBy = d.w.now + d.chain.maxAge
@@ -178,6 +183,10 @@ func (d *dconn) run() {
 			d.mux.run()
 			return
 		}
+		if d.tunnel != nil {
+			d.tunnel.run()
+			return
+		}
 		if turn == maxTurns {
 			d.w.later(d)
 			return
@@ -204,7 +213,7 @@ func (d *dconn) runHandshake() {
 	switch {
 	case !done:
 	case err != nil:
-		d.chain.stats.handshakeError.Inc()
+		d.chain.conns.handshakeError.Inc()
 		d.w.e.log.Debug("TLS handshake failed", "listener", d.listener, "remote", d.peer.Remote, "error", err)
 		d.close()
 	default:
@@ -485,6 +494,10 @@ func (d *dconn) drain() {
 		d.mux.drain()
 		return
 	}
+	if d.tunnel != nil {
+		d.tunnel.drain()
+		return
+	}
 	if d.state == connOpen && !d.active && !d.pendingOut() {
 		d.awaitHead()
 	}
@@ -511,12 +524,12 @@ func (d *dconn) refresh() bool {
 		return true
 	}
 	c := l.pick(d.port, d.sni, d.protocol)
-	if c == nil || c.tls != d.tlsConf {
+	if c == nil || c.tls != d.tlsConf || (c.tcp == nil) != (d.chain.tcp == nil) {
 		return false
 	}
-	d.chain.stats.cxActive.Add(-1) // the new chain may count under another prefix
+	d.chain.conns.cxActive.Add(-1) // the new chain may count under another prefix
 	d.chain = c
-	c.stats.cxActive.Add(1)
+	c.conns.cxActive.Add(1)
 	return true
 }
 
@@ -524,6 +537,8 @@ func (d *dconn) onTimer() {
 	switch {
 	case d.mux != nil && d.state == connOpen:
 		d.mux.onTimer()
+	case d.tunnel != nil && d.state == connOpen:
+		d.tunnel.onTimer()
 	case d.active:
 		d.stream.onTimer()
 		d.run()
@@ -617,6 +632,9 @@ func (d *dconn) close() {
 	}
 	d.closed = true
 	d.endMux()
+	if d.tunnel != nil {
+		d.tunnel.finish()
+	}
 	if d.active {
 		d.stream.cancel("DC", "downstream_remote_disconnect")
 	}
@@ -626,7 +644,7 @@ func (d *dconn) close() {
 	d.w.conns.remove(d)
 	d.acceptor.active.Add(-1)
 	if d.chain != nil {
-		d.chain.stats.cxActive.Add(-1)
+		d.chain.conns.cxActive.Add(-1)
 	}
 	d.w.e.noteConn(-1)
 }

@@ -42,6 +42,10 @@ type Options struct {
 	// DrainGrace is how long a connection that idles on a drained listener is
 	// kept for a request that is on its way already. 0 = 100 ms.
 	DrainGrace time.Duration
+	// DrainCap is how long a connection of bytes may go on once its listener or
+	// filter chain is gone: nothing can tell its ends to come to one. 0 = 10 min,
+	// which is Envoy's --drain-time-s.
+	DrainCap time.Duration
 }
 
 // Engine runs the data plane. Its methods may be called from any goroutine.
@@ -122,6 +126,9 @@ func (o *Options) fill() error {
 	}
 	if o.DrainGrace == 0 {
 		o.DrainGrace = 100 * time.Millisecond
+	}
+	if o.DrainCap == 0 {
+		o.DrainCap = 10 * time.Minute
 	}
 	return nil
 }

@@ -7,13 +7,16 @@ import (
 	"github.com/meshc/meshc/dataplane/telemetry"
 )
 
+// connStats are what every filter chain counts of its connections.
+type connStats struct{ cxTotal, cxActive, handshakeError *telemetry.Cell }
+
 // httpStats are one loop's cells of Envoy's http.<stat_prefix>.* statistics.
 type httpStats struct {
-	cxTotal, cxActive, handshakeError *telemetry.Cell
-	rqTotal, rqActive                 *telemetry.Cell
-	h2ProtocolError, cxMaxDuration    *telemetry.Cell
-	class                             [6]*telemetry.Cell // by first digit of the status
-	rqTime                            telemetry.HistogramShard
+	connStats
+	rqTotal, rqActive              *telemetry.Cell
+	h2ProtocolError, cxMaxDuration *telemetry.Cell
+	class                          [6]*telemetry.Cell // by first digit of the status
+	rqTime                         telemetry.HistogramShard
 }
 
 func (w *worker) newHTTPStats(prefix string) *httpStats {
@@ -22,9 +25,11 @@ func (w *worker) newHTTPStats(prefix string) *httpStats {
 		return w.e.reg.Counter("envoy_http_"+name, append(more, label)...).Shard(w.id)
 	}
 	st := &httpStats{
-		cxTotal:         counter("downstream_cx_total"),
-		cxActive:        w.e.reg.Gauge("envoy_http_downstream_cx_active", label).Shard(w.id),
-		handshakeError:  counter("downstream_cx_ssl_connection_error"),
+		connStats: connStats{
+			cxTotal:        counter("downstream_cx_total"),
+			cxActive:       w.e.reg.Gauge("envoy_http_downstream_cx_active", label).Shard(w.id),
+			handshakeError: counter("downstream_cx_ssl_connection_error"),
+		},
 		h2ProtocolError: counter("downstream_cx_protocol_error"),
 		cxMaxDuration:   counter("downstream_cx_max_duration_reached"),
 		rqTotal:         counter("downstream_rq_total"),
@@ -43,7 +48,7 @@ func codeClass(i int) telemetry.Label {
 	return telemetry.Label{Name: "envoy_response_code_class", Value: strconv.Itoa(i)}
 }
 
-func (st *httpStats) connect() {
+func (st *connStats) connect() {
 	st.cxTotal.Inc()
 	st.cxActive.Add(1)
 }

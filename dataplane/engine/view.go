@@ -39,7 +39,9 @@ type chainView struct {
 	stream    int64
 	maxAge    int64 // of a connection; 0: none
 	logs      []logTarget
-	stats     *httpStats
+	stats     *httpStats // of http
+	tcp       *tcpView   // in place of http
+	conns     *connStats
 }
 
 // clusterView joins a Cluster with the loop's pool of it.
@@ -90,28 +92,37 @@ func (w *worker) adopt(p *prepared) {
 func (w *worker) viewListener(l *snapshot.Listener, p *prepared, next *view) *listenerView {
 	v := &listenerView{snap: l, chains: make(map[uint16][]*chainView)}
 	for _, ch := range l.Chains {
-		h := ch.HTTP
-		c := &chainView{
-			view: next, snap: ch, http: h, tls: ch.TLS,
-			limits:    http1.DefaultLimits,
-			idle:      orNever(orDefault(h.IdleTimeout, time.Hour)),
-			head:      orNever(orDefault(h.RequestHeadersTimeout, 10*time.Second)),
-			maxAge:    int64(h.MaxConnectionDuration),
-			handshake: orDefault(ch.HandshakeTimeout, 10*time.Second),
-			stream:    orDefault(h.StreamIdleTimeout, 5*time.Minute),
-			logs:      p.logs[h],
-			stats:     w.newHTTPStats(h.StatPrefix),
-		}
-		if h.MaxHeaders > 0 {
-			c.limits.Fields = h.MaxHeaders
-		}
-		if h.MaxRequestHeadersKiB > 0 {
-			c.limits.HeadBytes = h.MaxRequestHeadersKiB << 10
+		c := &chainView{view: next, snap: ch, tls: ch.TLS, handshake: orDefault(ch.HandshakeTimeout, 10*time.Second)}
+		if ch.TCP != nil {
+			w.viewTCP(c, ch.TCP, p)
+		} else {
+			w.viewHTTP(c, ch.HTTP, p)
 		}
 		v.chains[ch.Port] = append(v.chains[ch.Port], c)
 		v.byName = v.byName || len(ch.ServerNames) > 0
 	}
 	return v
+}
+
+func (w *worker) viewTCP(c *chainView, t *snapshot.TCP, p *prepared) {
+	c.tcp = &tcpView{snap: t, idle: orNever(orDefault(t.IdleTimeout, time.Hour)), logs: p.logs[c.snap], stats: w.newTCPStats(t.StatPrefix)}
+	c.conns = &c.tcp.stats.connStats
+}
+
+func (w *worker) viewHTTP(c *chainView, h *snapshot.HTTP, p *prepared) {
+	c.http, c.limits = h, http1.DefaultLimits
+	c.idle = orNever(orDefault(h.IdleTimeout, time.Hour))
+	c.head = orNever(orDefault(h.RequestHeadersTimeout, 10*time.Second))
+	c.maxAge = int64(h.MaxConnectionDuration)
+	c.stream = orDefault(h.StreamIdleTimeout, 5*time.Minute)
+	c.logs, c.stats = p.logs[c.snap], w.newHTTPStats(h.StatPrefix)
+	c.conns = &c.stats.connStats
+	if h.MaxHeaders > 0 {
+		c.limits.Fields = h.MaxHeaders
+	}
+	if h.MaxRequestHeadersKiB > 0 {
+		c.limits.HeadBytes = h.MaxRequestHeadersKiB << 10
+	}
 }
 
 // viewCluster keeps old when nothing changed: its place in the round robin, and
@@ -157,7 +168,10 @@ func (w *worker) moveListeners(p *prepared) {
 // hold.
 func (w *worker) drainGoneConns() {
 	for d := w.conns.first; d != nil; d = d.next {
-		if !d.refresh() {
+		switch {
+		case d.tunnel != nil:
+			d.tunnel.refresh()
+		case !d.refresh():
 			d.drain()
 		}
 	}

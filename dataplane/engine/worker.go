@@ -45,6 +45,7 @@ type worker struct {
 	logs      workerLogs
 	stopped   bool
 	scratch   [64]byte
+	relay     []byte // for bytes on their way through
 
 	mu   sync.Mutex
 	cmds []func() // guarded by mu

@@ -50,6 +50,21 @@ type Verdict struct {
 	Connection string // "close" to end the downstream connection after the reply
 }
 
+// Connection is one connection of bytes on its way through the filters.
+type Connection struct {
+	Peer Peer
+
+	// Audited is Stream.Audited, of the connection.
+	Audited string
+}
+
+// Network judges connections before anything is done for them. OnConnection runs
+// on the event loop once the peer is known; it gives why the connection is
+// refused, "" to go on. One Network value serves many connections concurrently.
+type Network interface {
+	OnConnection(*Connection) (refusal string)
+}
+
 // HTTP judges request heads. OnRequest runs on the event loop: it must not
 // block, keep the Stream, or be called by two goroutines at once for the same
 // Stream; one HTTP value serves many connections concurrently.

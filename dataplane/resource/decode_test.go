@@ -94,7 +94,7 @@ func TestListenerRefusals(t *testing.T) {
 		}, "not known to this version"},
 		"two filters": {func(l *listenerv3.Listener) {
 			l.FilterChains[0].Filters = append(l.FilterChains[0].Filters, l.FilterChains[0].Filters[0])
-		}, "exactly one"},
+		}, "stands alone"},
 	} {
 		l := proto.Clone(good).(*listenerv3.Listener)
 		c.change(l)

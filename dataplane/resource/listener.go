@@ -11,6 +11,7 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	tcpproxyv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/tcp_proxy/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 
 	"github.com/meshc/meshc/dataplane/snapshot"
@@ -37,7 +38,16 @@ type Chain struct {
 	ServerNames       []string                    // "a.example" or "*.example"; none: every name
 	TLS               *tlsv3.DownstreamTlsContext // nil: plaintext
 	HandshakeTimeout  time.Duration
-	HTTP              *HTTP
+	HTTP              *HTTP         // either this
+	TCP               *snapshot.TCP // or that
+}
+
+// AccessLogs are those of the chain, whatever it carries.
+func (c *Chain) AccessLogs() []snapshot.AccessLog {
+	if c.TCP != nil {
+		return c.TCP.AccessLogs
+	}
+	return c.HTTP.AccessLogs
 }
 
 // HTTP is a decoded HTTP connection manager. HTTP.Routes is nil when the route
@@ -57,7 +67,7 @@ func (l *Listener) ResourceName() string { return l.Name }
 func (l *Listener) RouteConfigs() []string {
 	var names []string
 	for _, c := range l.Chains {
-		if c.HTTP.RouteConfig != "" {
+		if c.HTTP != nil && c.HTTP.RouteConfig != "" {
 			names = append(names, c.HTTP.RouteConfig)
 		}
 	}
@@ -169,20 +179,39 @@ func decodeChain(m *listenerv3.FilterChain, direction string) (*Chain, error) {
 		return nil, fmt.Errorf("transport_socket: %w", err)
 	}
 	c.TLS = tls
-	if len(m.GetFilters()) != 1 {
-		return nil, fmt.Errorf("filters: %d where exactly one HTTP connection manager is supported", len(m.GetFilters()))
+	return c, c.filters(m.GetFilters(), direction)
+}
+
+// filters takes one HTTP connection manager, or what ends in a TCP proxy.
+func (c *Chain) filters(list []*listenerv3.Filter, direction string) error {
+	if len(list) == 0 {
+		return errors.New("filters: there are none")
 	}
-	manager := new(hcmv3.HttpConnectionManager)
-	if err := m.GetFilters()[0].GetTypedConfig().UnmarshalTo(manager); err != nil {
-		return nil, fmt.Errorf("filters[0]: an HTTP connection manager is needed: %w", err)
+	last := list[len(list)-1]
+	if last.GetTypedConfig() == nil {
+		return fmt.Errorf("filters[%d] %q: needs a typed_config", len(list)-1, last.GetName())
 	}
-	if c.HTTP, err = decodeManager(manager, direction); err != nil {
-		return nil, fmt.Errorf("filters[0]: %w", err)
+	config, err := last.GetTypedConfig().UnmarshalNew()
+	if err != nil {
+		return fmt.Errorf("filters[%d] %q: %w", len(list)-1, last.GetName(), err)
 	}
-	if err := c.HTTP.codec(manager, tls); err != nil {
-		return nil, fmt.Errorf("filters[0]: %w", err)
+	switch m := config.(type) {
+	case *tcpproxyv3.TcpProxy:
+		c.TCP, err = decodeTCP(list, m)
+		return err
+	case *hcmv3.HttpConnectionManager:
+		if len(list) != 1 {
+			return fmt.Errorf("filters: %d where the HTTP connection manager stands alone", len(list))
+		}
+		if c.HTTP, err = decodeManager(m, direction); err == nil {
+			err = c.HTTP.codec(m, c.TLS)
+		}
+		if err != nil {
+			return fmt.Errorf("filters[0]: %w", err)
+		}
+		return nil
 	}
-	return c, nil
+	return fmt.Errorf("filters[%d] %q: a chain ends in an HTTP connection manager or a TCP proxy", len(list)-1, last.GetName())
 }
 
 // serverNames refuses what Envoy would match otherwise: it takes a wildcard as

@@ -11,7 +11,7 @@ import (
 
 // Supported is everything that the proxy takes from xDS and from a bootstrap.
 var Supported = support.New(
-	listenerMessages, managerMessages, telemetry.SupportedFilters, route.Supported, cors.Supported, fault.Supported, rbac.Supported,
+	listenerMessages, managerMessages, tcpMessages, telemetry.SupportedFilters, route.Supported, cors.Supported, fault.Supported, rbac.Supported, rbac.SupportedNetwork,
 	clusterMessages, http2Messages, tlsMessages, sourceMessages, bootstrapMessages,
 )
 
@@ -32,7 +32,7 @@ var listenerMessages = []support.Message{
 	{Name: "envoy.config.listener.v3.FilterChain", Fields: []support.Field{
 		support.F("name", ""),
 		support.F("filter_chain_match", ""),
-		support.F("filters", "exactly one HTTP connection manager"),
+		support.F("filters", "exactly one HTTP connection manager, or network RBAC and a TCP proxy as the last"),
 		support.F("transport_socket", "TLS or raw buffer"),
 		support.F("transport_socket_connect_timeout", "of the TLS handshake"),
 	}},

@@ -64,10 +64,19 @@ type Chain struct {
 	ServerNames       []string    // "a.example" or "*.example", in lower case; none: every name
 	TLS               *tls.Config // nil: plaintext
 	HandshakeTimeout  time.Duration
-	HTTP              *HTTP
+	HTTP              *HTTP // either this
+	TCP               *TCP  // or that
 }
 
-// HTTP is a connection manager: exactly one per chain for now.
+// AccessLogs are those of the chain, whatever it carries.
+func (c *Chain) AccessLogs() []AccessLog {
+	if c.TCP != nil {
+		return c.TCP.AccessLogs
+	}
+	return c.HTTP.AccessLogs
+}
+
+// HTTP is a connection manager.
 type HTTP struct {
 	StatPrefix string
 	Direction  string // "inbound", "outbound" or ""

@@ -7,8 +7,8 @@ import (
 	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
 )
 
-// Who notes which shadow policy holds, as Envoy's filters do: those of requests,
-// and those of connections, of which this proxy has none.
+// Who notes which shadow policy holds, as Envoy's filters do: of requests, and of
+// connections.
 const (
 	auditNoted   = "envoy.filters.http.rbac"
 	auditNetwork = "envoy.filters.network.rbac"
@@ -24,7 +24,7 @@ func auditOperator(op, arg string, limit int) (piece, error) {
 	ofRequests := arg == auditNoted+":"+auditPolicy
 	return piece{value: func(dst []byte, r *Record) ([]byte, bool) {
 		v := r.Audited
-		if !ofRequests || v == "" {
+		if ofRequests == r.Opaque || v == "" {
 			return dst, false
 		}
 		if limit > 0 && len(v) > limit {
@@ -40,12 +40,13 @@ func auditFilter(f *accesslogv3.MetadataFilter) (Filter, error) {
 	m := f.GetMatcher()
 	path := m.GetPath()
 	switch {
-	case m.GetFilter() != auditNoted || len(path) != 1 || path[0].GetKey() != auditResult || m.GetInvert():
+	case m.GetFilter() != auditNoted && m.GetFilter() != auditNetwork || len(path) != 1 || path[0].GetKey() != auditResult || m.GetInvert():
 		return nil, fmt.Errorf("filter: metadata_filter: only %s:%s is supported", auditNoted, auditResult)
 	case m.GetValue().GetStringMatch().GetExact() != "allowed" || m.GetValue().GetStringMatch().GetIgnoreCase():
 		return nil, errors.New("filter: metadata_filter: value: only \"allowed\" is supported")
 	case f.GetMatchIfKeyNotFound() == nil || f.GetMatchIfKeyNotFound().GetValue():
 		return nil, errors.New("filter: metadata_filter: match_if_key_not_found must be false")
 	}
-	return func(r *Record, _ func() uint64) bool { return r.Audited != "" }, nil
+	ofRequests := m.GetFilter() == auditNoted
+	return func(r *Record, _ func() uint64) bool { return ofRequests != r.Opaque && r.Audited != "" }, nil
 }

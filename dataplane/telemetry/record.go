@@ -24,5 +24,6 @@ type Record struct {
 	Route           *route.Entry
 	UpstreamCluster string
 	UpstreamHost    string
+	Opaque          bool   // a connection of bytes: Request, Response and Route are nil
 	Audited         string // the policy of shadow rules that holds; "" for none
 }

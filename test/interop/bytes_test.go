@@ -23,26 +23,34 @@ import (
 // Bytes go both ways through sidecars and gateways, each end closes for itself,
 // and whoever is not let in gets none.
 func TestBytes(t *testing.T) {
+	for _, client := range kinds {
+		for _, server := range kinds {
+			t.Run(string(client)+" to "+string(server), func(t *testing.T) { bytesBetween(t, client, server) })
+		}
+	}
+}
+
+func bytesBetween(t *testing.T, client, server kind) {
 	b := newBed(t, compileFS(t, os.DirFS("testdata/bytes")))
 	own := b.plane.certificate("spiffe://cluster.local/ns/default/sa/own") // of the application itself
-	b.sidecar(ref("db"), "v1", envoy, echo(t, nil))
-	b.sidecar(ref("greeter"), "v1", envoy, greeter(t))
-	b.sidecar(ref("bank"), "v1", envoy, echo(t, &tls.Config{Certificates: []tls.Certificate{own}, MinVersion: tls.VersionTLS12}))
-	b.sidecar(ref("web"), "v1", envoy, "")
-	b.gateway(ref("edge"), envoy)
-	b.outside(t)
+	b.sidecar(ref("db"), "v1", server, echo(t, nil))
+	b.sidecar(ref("greeter"), "v1", server, greeter(t))
+	b.sidecar(ref("bank"), "v1", server, echo(t, &tls.Config{Certificates: []tls.Certificate{own}, MinVersion: tls.VersionTLS12}))
+	b.sidecar(ref("web"), "v1", client, "")
+	b.gateway(ref("edge"), client)
+	b.outside(t, server)
 	b.run()
-	o := b.placed["web-envoy"].Outbound
-	edge := b.placed["edge-envoy"].Inbound
+	o := b.placed["web-"+string(client)].Outbound
+	edge := b.placed["edge-"+string(client)].Inbound
 	t.Run("between sidecars", func(t *testing.T) {
 		echoed(t, dial(t, o[model.OutboundKey(ref("db"), meshPort)]))
-		line := b.proxies["db-envoy"].log.await(t, func(e entry) bool { return e["bytes_received"] == float64(megabyte) })
+		line := b.proxies["db-"+string(server)].log.await(t, func(e entry) bool { return e["bytes_received"] == float64(megabyte) })
 		if who := line.text("peer_id"); who != b.mesh.Service(ref("web")).SPIFFEID {
 			t.Errorf("the server says that %q called", who)
 		}
 	})
 	t.Run("server speaks first", func(t *testing.T) {
-		at := b.placed["greeter-envoy"].Inbound[meshPort]
+		at := b.placed["greeter-"+string(server)].Inbound[meshPort]
 		c := b.plane.as(b.mesh.Service(ref("web")).SPIFFEID)
 		c.NextProtos = nil
 		if got, _ := io.ReadAll(tls.Client(dial(t, at), c)); string(got) != greeting {
@@ -54,7 +62,7 @@ func TestBytes(t *testing.T) {
 			t.Errorf("a caller that is not let in is greeted with %q", got)
 		}
 	})
-	t.Run("callers", func(t *testing.T) { b.callersOfBytes(t) })
+	t.Run("callers", func(t *testing.T) { b.callersOfBytes(t, server) })
 	t.Run("tls port", func(t *testing.T) {
 		at := o[model.OutboundKey(ref("bank"), meshPort)]
 		c := handshake(t, at, "whatever.example")
@@ -76,9 +84,9 @@ func TestBytes(t *testing.T) {
 	t.Run("gateway", func(t *testing.T) {
 		echoed(t, dial(t, edge[5432]))
 		id := b.mesh.Gateway(ref("edge")).SPIFFEID
-		b.proxies["db-envoy"].log.await(t, func(e entry) bool { return e.text("peer_id") == id && e["bytes_sent"] == float64(megabyte) })
+		b.proxies["db-"+string(server)].log.await(t, func(e entry) bool { return e.text("peer_id") == id && e["bytes_sent"] == float64(megabyte) })
 	})
-	t.Run("egress", func(t *testing.T) { b.leaving(t) })
+	t.Run("egress", func(t *testing.T) { b.leaving(t, client, server) })
 	for _, x := range b.all() {
 		x.refusedNothing()
 	}
@@ -86,19 +94,19 @@ func TestBytes(t *testing.T) {
 
 // outside puts the externals here, and an egress gateway in front of them. One
 // greets whoever connects.
-func (b *bed) outside(t *testing.T) {
+func (b *bed) outside(t *testing.T, k kind) {
 	certificate, roots := webCertificate(t, "partner.example")
 	b.plane.secret("partner.pem", roots)
 	partner := b.mesh.External(ref("partner"))
 	partner.Endpoints = []string{b.backends.start(t, "partner", &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12})}
 	b.mesh.External(ref("ledger")).Endpoints = []string{echo(t, nil)}
-	b.gateway(ref("out"), envoy)
+	b.gateway(ref("out"), k)
 }
 
 // leaving goes out by the egress gateway, which lets in those that declare it.
-func (b *bed) leaving(t *testing.T) {
-	o, gate := b.placed["web-envoy"].Outbound, b.placed["out-envoy"].Inbound[model.EgressPort]
-	web, log := b.mesh.Service(ref("web")).SPIFFEID, b.proxies["out-envoy"].log
+func (b *bed) leaving(t *testing.T, client, server kind) {
+	o, gate := b.placed["web-"+string(client)].Outbound, b.placed["out-"+string(server)].Inbound[model.EgressPort]
+	web, log := b.mesh.Service(ref("web")).SPIFFEID, b.proxies["out-"+string(server)].log
 	res := send(o[model.OutboundKey(ref("partner"), 443)], nil, &request{method: "GET", target: "/out", host: "partner.example"}, "egress-1")
 	if res.Status != 200 {
 		t.Fatalf("the request through the egress gateway has %d (%s)", res.Status, res.Err)
@@ -141,8 +149,8 @@ func webCertificate(t *testing.T, name string) (certificate tls.Certificate, roo
 }
 
 // callersOfBytes call a server's proxy themselves.
-func (b *bed) callersOfBytes(t *testing.T) {
-	at := b.placed["db-envoy"].Inbound[meshPort]
+func (b *bed) callersOfBytes(t *testing.T, k kind) {
+	at := b.placed["db-"+string(k)].Inbound[meshPort]
 	as := func(id string) *tls.Conn {
 		c := b.plane.as(id)
 		c.NextProtos = nil

@@ -45,14 +45,6 @@ func TestServedRowsAreAccepted(t *testing.T) {
 // of FIELD, and says what its decoders call it.
 var unserved = map[string]struct{ place, field, refusal string }{
 	"external.*.tls.insecure":             {"external", `tls: insecure: {reason: "it is old", until: "2099-01-01T00:00:00Z"}`, "validation_context"},
-	"service.*.ports.*.protocol=tcp":      {"service", `ports: db: {number: 5432, protocol: "tcp"}`, "network"},
-	"external.*.ports.*.protocol=tcp":     {"external", `ports: db: {number: 5432, protocol: "tcp"}`, "network"},
-	"service.*.ports.*.protocol=tls":      {"service", `ports: db: {number: 5433, protocol: "tls"}`, "network"},
-	"external.*.ports.*.protocol=tls":     {"external", `ports: db: {number: 5433, protocol: "tls"}`, "network"},
-	"gateway.*.listeners.*.protocol=tls":  {"gateway", "listeners: bytes: {port: 8443, protocol: \"tls\"}\n\troutes: bytes: {to: \"bytes\", listener: \"bytes\"}\n}\nservice: bytes: {ports: sql: {number: 5432, protocol: \"tcp\"}, versions: v1: {}", "network"},
-	"gateway.*.listeners.*.protocol=tcp":  {"gateway", "listeners: bytes: {port: 8443, protocol: \"tcp\"}\n\troutes: bytes: {to: \"bytes\", listener: \"bytes\"}\n}\nservice: bytes: {ports: sql: {number: 5432, protocol: \"tcp\"}, versions: v1: {}", "network"},
-	"gateway.*.kind=egress":               {"service", "}\ngateway: out: kind: \"egress\"\nexternal: tcp: {host: \"tcp.example\", ports: sql: {number: 5432, protocol: \"tcp\"}, via: \"out\"\n}\nservice: caller: {versions: v1: {}, uses: tcp: {}", "network"},
-	"external.*.via":                      {"external", "ports: db: {number: 5434, protocol: \"tcp\"}\n\tvia: \"out\"\n}\ngateway: out: {kind: \"egress\"", "network"},
 	"gateway.*.trustedHops":               {"gateway", `trustedHops: 1`, "xff_num_trusted_hops"},
 	"gateway.*.trustedCIDRs":              {"gateway", `trustedCIDRs: ["10.0.0.0/8"]`, "source_prefix_ranges"},
 	"gateway.*.listeners.*.tls.pins":      {"gateway", `listeners: pinned: {port: 8444, protocol: "https", tls: {mode: "mutual", ca: secret: "c", certificates: [{secret: "s"}], pins: ["NvqYIYSbgK2vCJpQhObf77vv+bQWtc5ek5RIOwPiC9A="]}}`, "verify_certificate_spki"},

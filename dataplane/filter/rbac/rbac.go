@@ -159,6 +159,11 @@ func (f *Filter) OnRequest(s *filter.Stream) filter.Verdict {
 			c = own
 		}
 	}
+	return c.judge(s)
+}
+
+// judge is the same for requests and connections.
+func (c *Config) judge(s *filter.Stream) filter.Verdict {
 	if c == nil {
 		return filter.Verdict{}
 	}

@@ -91,21 +91,16 @@ func (r *run) listener(l *resource.Listener) (*snapshot.Listener, error) {
 }
 
 func (r *run) chain(c *resource.Chain) (*snapshot.Chain, error) {
-	manager := c.HTTP.HTTP
-	if c.HTTP.RouteConfig != "" {
-		manager.Routes = r.set.Routes[c.HTTP.RouteConfig]
-	}
-	// The table is shared by name; what the manager asks of it is its own.
-	table := *manager.Routes
-	table.NormalizePath, table.RejectEscapedSlashes = c.HTTP.NormalizePath, c.HTTP.RejectEscapedSlashes
-	manager.Routes = &table
 	out := &snapshot.Chain{
 		Name:              c.Name,
 		Port:              c.Port,
 		TransportProtocol: c.TransportProtocol,
 		ServerNames:       c.ServerNames,
 		HandshakeTimeout:  c.HandshakeTimeout,
-		HTTP:              &manager,
+		TCP:               c.TCP,
+	}
+	if c.HTTP != nil {
+		out.HTTP = r.manager(c.HTTP)
 	}
 	if c.TLS == nil {
 		return out, nil
@@ -113,6 +108,18 @@ func (r *run) chain(c *resource.Chain) (*snapshot.Chain, error) {
 	var err error
 	out.TLS, err = r.tlsOf(c.TLS)
 	return out, err
+}
+
+func (r *run) manager(h *resource.HTTP) *snapshot.HTTP {
+	out := h.HTTP
+	if h.RouteConfig != "" {
+		out.Routes = r.set.Routes[h.RouteConfig]
+	}
+	// The table is shared by name; what the manager asks of it is its own.
+	table := *out.Routes
+	table.NormalizePath, table.RejectEscapedSlashes = h.NormalizePath, h.RejectEscapedSlashes
+	out.Routes = &table
+	return &out
 }
 
 func (r *run) cluster(c *resource.Cluster) (*snapshot.Cluster, error) {

@@ -1,0 +1,112 @@
+package engine
+
+import (
+	"golang.org/x/sys/unix"
+)
+
+// tunnelUp is the server's side of a tunnel: a connection of its own, which no
+// other will use.
+type tunnelUp struct {
+	sock
+	host  *host
+	t     *tunnel
+	phase upState
+	timer timer
+}
+
+// connectTunnel starts a connection for t.
+func (h *host) connectTunnel(t *tunnel) bool {
+	w := h.pool.w
+	fd, err := h.dial()
+	u := &tunnelUp{host: h, t: t}
+	u.w, u.fd, u.timer.owner = w, fd, u
+	if err == nil {
+		if err = w.register(&u.sock, u); err != nil {
+			_ = unix.Close(fd)
+		}
+	}
+	if err != nil {
+		w.e.log.Warn("cannot connect", "cluster", h.pool.key.name, "error", err)
+		return false
+	}
+	h.opened()
+	h.pool.brk.Pending.Take()
+	t.up = u
+	w.timers.set(&u.timer, w.now+h.pool.connectTimeout)
+	return true
+}
+
+func (u *tunnelUp) onEvent() {
+	switch u.phase {
+	case upConnecting:
+		u.onConnected()
+	case upHandshake:
+		u.runHandshake()
+	case upActive:
+		u.t.d.run()
+	}
+}
+
+func (u *tunnelUp) onConnected() {
+	if !u.writable {
+		return
+	}
+	errno, err := unix.GetsockoptInt(u.fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	if err != nil || errno != 0 {
+		u.host.known.Failed()
+		u.t.unreached()
+		return
+	}
+	conf := u.host.pool.snap.TLS
+	if conf == nil {
+		u.ready()
+		return
+	}
+	u.phase = upHandshake
+	u.startTLS(conf, false)
+	u.runHandshake()
+}
+
+func (u *tunnelUp) runHandshake() {
+	switch done, err := u.handshake(); {
+	case !done:
+	case err != nil:
+		u.w.e.log.Debug("TLS handshake failed", "cluster", u.host.pool.key.name, "endpoint", u.host.text, "error", err)
+		u.host.pool.stats.tlsError.Inc()
+		u.host.known.Failed()
+		u.t.unreached()
+	default:
+		u.ready()
+	}
+}
+
+func (u *tunnelUp) ready() {
+	u.phase = upActive
+	u.w.timers.set(&u.timer, 0)
+	u.host.pool.brk.Pending.Release()
+	u.host.known.Connected()
+	u.host.started()
+	u.t.lastMove = u.w.now
+	u.t.d.run()
+}
+
+func (u *tunnelUp) onTimer() {
+	u.host.pool.stats.connectTimeout.Inc()
+	u.host.known.TimedOut()
+	u.t.unreached()
+}
+
+func (u *tunnelUp) close() {
+	switch u.phase {
+	case upClosed:
+		return
+	case upActive:
+		u.host.finished()
+	default:
+		u.host.pool.brk.Pending.Release()
+	}
+	u.phase = upClosed
+	u.w.timers.drop(&u.timer)
+	u.sock.close()
+	u.host.closed()
+}
