@@ -143,9 +143,6 @@ func unrunnable(m *model.Mesh, svc *model.Service) string {
 	if m.RoleOf(svc) == model.RoleGRPC {
 		return fmt.Sprintf("service %q speaks and uses grpc alone, so its application reads xDS itself, and gets no bootstrap here", svc.Ref)
 	}
-	if i := slices.IndexFunc(svc.Ports, func(port model.Port) bool { return port.Protocol.Opaque() }); i >= 0 {
-		return fmt.Sprintf("port %q of service %q is %s, which meshc-proxy does not carry", svc.Ports[i].Name, svc.Ref, svc.Ports[i].Protocol)
-	}
 	if svc.Envoy {
 		return fmt.Sprintf("service %q asks for Envoy, and meshc-proxy alone is run here", svc.Ref)
 	}
@@ -226,12 +223,12 @@ func (p *Placement) placeGateway(m *model.Mesh, g *GatewayEntry) {
 	w := &model.Workload{
 		ID: gw.Name + "-0", Role: model.RoleGateway, Service: gw.Ref, Inbound: map[uint16]string{},
 	}
-	for _, l := range gw.Listeners {
-		addr, ok := g.Listen[strconv.Itoa(int(l.Port))]
+	for _, port := range gatewayPorts(gw) {
+		addr, ok := g.Listen[strconv.Itoa(int(port))]
 		if !ok {
-			addr = at(netip.AddrFrom4([4]byte{127, 0, 0, 1}), l.Port)
+			addr = at(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port)
 		}
-		w.Inbound[l.Port] = addr
+		w.Inbound[port] = addr
 	}
 	for _, port := range slices.Sorted(maps.Keys(g.Listen)) {
 		if n, err := strconv.Atoi(port); err == nil && w.Inbound[uint16(n)] == "" {
@@ -239,6 +236,18 @@ func (p *Placement) placeGateway(m *model.Mesh, g *GatewayEntry) {
 		}
 	}
 	p.Workloads = append(p.Workloads, w)
+}
+
+// gatewayPorts are those that a gateway listens on.
+func gatewayPorts(g *model.Gateway) []uint16 {
+	if g.Egress {
+		return []uint16{model.EgressPort}
+	}
+	var out []uint16
+	for _, l := range g.Listeners {
+		out = append(out, l.Port)
+	}
+	return out
 }
 
 // expander fills in the ${…} of local.yaml: first the addresses that meshc

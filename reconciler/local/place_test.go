@@ -230,8 +230,8 @@ apps:
 	}
 }
 
-// TestWhatMeshcProxyCanStandBeside: grpc ports beside http ports are run; what
-// is meant for Envoy or speaks tcp is told and left out.
+// TestWhatMeshcProxyCanStandBeside: grpc and tcp ports beside http ports are
+// run; what is meant for Envoy is told and left out.
 func TestWhatMeshcProxyCanStandBeside(t *testing.T) {
 	m := shop()
 	api, web := m.Services[0], m.Services[1]
@@ -239,10 +239,21 @@ func TestWhatMeshcProxyCanStandBeside(t *testing.T) {
 	if p := placed(t, m, shopYAML); len(p.Problems) != 0 || len(p.Apps) != 3 {
 		t.Errorf("grpc beside http: %q, %d applications", p.Problems, len(p.Apps))
 	}
-	api.Ports[1].Protocol, web.Envoy, m.Gateways[0].Envoy = model.TCP, true, true
+	api.Ports[1].Protocol = model.TCP
 	p := placed(t, m, shopYAML)
+	if len(p.Problems) != 0 || len(p.Apps) != 3 {
+		t.Errorf("tcp beside http: %q, %d applications", p.Problems, len(p.Apps))
+	}
+	m.Gateways[0].Egress = true
+	p = placed(t, m, "gateways:\n  - {name: edge}\n")
+	if !slices.ContainsFunc(p.Workloads, func(w *model.Workload) bool { return w.Role == model.RoleGateway && w.Inbound[model.EgressPort] != "" }) {
+		t.Error("the egress gateway listens nowhere")
+	}
+	m.Gateways[0].Egress = false
+	api.Envoy, web.Envoy, m.Gateways[0].Envoy = true, true, true
+	p = placed(t, m, shopYAML)
 	for _, want := range []string{
-		`port "rpc" of service "shop/api" is tcp`, `service "shop/web" asks for Envoy`, `gateway "shop/edge" asks for Envoy`,
+		`service "shop/api" asks for Envoy`, `service "shop/web" asks for Envoy`, `gateway "shop/edge" asks for Envoy`,
 	} {
 		if !slices.ContainsFunc(p.Problems, func(s string) bool { return strings.Contains(s, want) }) {
 			t.Errorf("%q does not say %s", p.Problems, want)
