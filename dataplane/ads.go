@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -190,20 +192,29 @@ func (p *proxy) probe(l *resource.Listener) error {
 			}
 		}
 	}
-	if p.isBound(l) {
-		return nil
+	for _, at := range l.Bound() {
+		if p.isBound(at) {
+			continue
+		}
+		network := "tcp4"
+		if at.Addr().Unmap().Is6() {
+			network = "tcp6" // which takes nothing of IPv4
+		}
+		socket, err := net.Listen(network, netip.AddrPortFrom(at.Addr().Unmap(), at.Port()).String())
+		if err != nil {
+			return err
+		}
+		if err := socket.Close(); err != nil {
+			return err
+		}
 	}
-	socket, err := net.Listen("tcp", l.Addr.String())
-	if err != nil {
-		return err
-	}
-	return socket.Close()
+	return nil
 }
 
-// isBound: the engine already listens there, for this or another listener.
-func (p *proxy) isBound(l *resource.Listener) bool {
-	for _, other := range p.engine.Config().Listeners {
-		if other.Addr == l.Addr {
+// isBound: the engine already listens there, for whichever listener.
+func (p *proxy) isBound(at netip.AddrPort) bool {
+	for _, l := range p.engine.Config().Listeners {
+		if !l.Unbound && slices.Contains(l.Addresses(), at) {
 			return true
 		}
 	}

@@ -63,6 +63,20 @@ type HTTP struct {
 // ResourceName implements Resource.
 func (l *Listener) ResourceName() string { return l.Name }
 
+// Bound are the addresses that the listener takes from the machine.
+func (l *Listener) Bound() []netip.AddrPort {
+	if l.Unbound {
+		return nil
+	}
+	return append([]netip.AddrPort{l.Addr}, l.Also...)
+}
+
+// Meets says that two listeners want an address both, which one of them can have.
+func (l *Listener) Meets(other *Listener) bool {
+	mine := append([]netip.AddrPort{l.Addr}, l.Also...)
+	return slices.ContainsFunc(append([]netip.AddrPort{other.Addr}, other.Also...), func(at netip.AddrPort) bool { return slices.Contains(mine, at) })
+}
+
 // RouteConfigs names the route configurations to ask RDS for.
 func (l *Listener) RouteConfigs() []string {
 	var names []string

@@ -76,7 +76,7 @@ func (c *Client) fallBack(listeners map[string]*resource.Listener, name string) 
 	}
 	if c.inForce(name, current) {
 		for other, l := range listeners {
-			if other != name && l.Addr == current.Addr {
+			if other != name && l.Meets(current) {
 				name, current = other, l
 				break
 			}

@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net/netip"
+	"slices"
 	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -303,15 +305,20 @@ func (c *Client) judge(r resource.Resource) error {
 	return nil
 }
 
-// isBound: an address that an active listener has is ours already, whichever
-// listener takes it over.
+// isBound: addresses that active listeners have are ours already, whichever
+// listener takes them over.
 func (c *Client) isBound(l *resource.Listener) bool {
+	var ours []netip.AddrPort
 	for _, e := range c.cache.active[resource.ListenerType] {
-		if e.resource.(*resource.Listener).Addr == l.Addr {
-			return true
+		ours = append(ours, e.resource.(*resource.Listener).Bound()...)
+	}
+	wanted := l.Bound()
+	for _, at := range wanted {
+		if !slices.Contains(ours, at) {
+			return false
 		}
 	}
-	return false
+	return len(wanted) > 0
 }
 
 func (c *Client) answer(resp *discoveryv3.DeltaDiscoveryResponse, err error) {

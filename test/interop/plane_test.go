@@ -45,6 +45,11 @@ type plane struct {
 
 func startPlane(t *testing.T) *plane {
 	t.Helper()
+	return startPlaneOn(t, func() (net.Listener, error) { return net.Listen("tcp", "127.0.0.1:0") })
+}
+
+func startPlaneOn(t *testing.T, listen func() (net.Listener, error)) *plane {
+	t.Helper()
 	dir, err := os.MkdirTemp(built.dir, "p") // short: the paths of unix sockets are
 	if err != nil {
 		t.Fatal(err)
@@ -69,7 +74,7 @@ func startPlane(t *testing.T) *plane {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.caAddr, p.adsAddr = p.serve(signing), p.serve(pushing)
+	p.caAddr, p.adsAddr = p.serve(signing, listen), p.serve(pushing, listen)
 	return p
 }
 
@@ -98,8 +103,8 @@ func (p *plane) serverTLS() *tls.Config {
 	return c
 }
 
-func (p *plane) serve(g *grpc.Server) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+func (p *plane) serve(g *grpc.Server, listen func() (net.Listener, error)) string {
+	l, err := listen()
 	if err != nil {
 		p.t.Fatal(err)
 	}

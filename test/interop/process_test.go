@@ -98,18 +98,31 @@ func (p *plane) prepare(w *model.Workload, id string) string {
 // start runs a program until the test ends. Its output goes to log; its
 // messages are shown if the test fails.
 func (x *proxy) start(binary string, log io.Writer, args ...string) {
-	cmd := exec.Command(binary, args...)
+	x.launch(exec.Command(binary, args...), log, func(f func() error) error {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		return f()
+	})
+}
+
+// launch runs cmd until the test ends, started and waited for within in, which
+// keeps to one thread.
+func (x *proxy) launch(cmd *exec.Cmd, log io.Writer, in func(func() error) error) {
 	// The kernel ends the program with the thread that started it, which is
 	// kept for that: a test that is killed leaves nothing behind.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
 	var messages tail
 	cmd.Stdout, cmd.Stderr = log, &messages
 	started, ended := make(chan error), make(chan error, 1)
 	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		started <- cmd.Start()
-		ended <- cmd.Wait()
+		_ = in(func() error {
+			started <- cmd.Start()
+			ended <- cmd.Wait()
+			return nil
+		})
 	}()
 	if err := <-started; err != nil {
 		x.t.Fatal(err)
