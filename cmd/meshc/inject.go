@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -38,9 +37,13 @@ has its service account; and to the version whose labels it has. The label or
 annotation meshc.dev/inject=disabled leaves a pod out. What became of each object
 goes to stderr.
 
-Such a pod carries no traffic yet: its rules lead every connection to the ports
-15001 and 15006, and neither meshc-controller nor meshc compile gives proxies
-listeners there. Review the output; do not apply it where traffic matters.
+The rules of such a pod lead every TCP connection to and from it to the ports
+15006 and 15001 of its proxy, but for what workload.capture of the mesh excludes,
+and DNS. The proxy takes connections to the ports of the service, and calls what
+the service uses; requests to anything else are answered 502. The application has
+to listen on its loopback address, as it does on all addresses. meshc-controller
+has listeners for pods of which its list of workloads says "capture", with their
+addresses and those of the services that they call.
 
 The proxy is a native sidecar (an init container that goes on running), for which
 Kubernetes 1.29 is needed; --classic makes an ordinary container.
@@ -90,9 +93,6 @@ func (f *injectFlags) run(cmd *cobra.Command, args []string) error {
 			report.Manifests += "---\n"
 		}
 		report.Manifests += string(res.Out)
-	}
-	if slices.ContainsFunc(report.Objects, func(o kube.Object) bool { return o.Outcome == kube.Injected }) {
-		fmt.Fprintln(cmd.ErrOrStderr(), "warning: nothing serves what the pods' rules capture yet (ports 15001 and 15006): applied, they carry no traffic")
 	}
 	if f.format.value == "json" {
 		return writeJSON(cmd.OutOrStdout(), "InjectReport", report)

@@ -26,6 +26,7 @@ func (c *overIntent) workloads() {
 	for _, s := range c.mesh.Services {
 		c.workload(s.Workload)
 		c.directPorts(s)
+		c.reservedPorts(s)
 		c.workloadOf(s)
 	}
 }
@@ -105,6 +106,7 @@ func (c *overIntent) captured(k *intent.Capture) {
 	if k.Outbound != nil && k.IncludeOutbound == nil && k.ExcludeOutbound == nil && k.ExcludeOutboundPorts == nil {
 		c.saysNothing("outbound", *k.Outbound)
 	}
+	c.ownPorts(k)
 	c.portsTwice("`exclude`", k.ExcludeInbound)
 	c.portsTwice("`excludePorts`", k.ExcludeOutboundPorts)
 	include, ok := c.ranges("`include`", k.IncludeOutbound)

@@ -9,6 +9,10 @@ const (
 	HealthPort          uint16 = 15021
 )
 
+// DNSPort is never captured on the way out: names are asked for by UDP, which is
+// not captured either, and by TCP where an answer is long.
+const DNSPort uint16 = 53
+
 // Capture says that the rules of a workload's pod lead connections to its proxy
 // and from its application to two ports of the proxy, which looks where they
 // were going. Clients then reach the pod at Workload.Inbound as if there were

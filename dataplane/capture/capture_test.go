@@ -241,6 +241,7 @@ func TestPlansThatCannotBe(t *testing.T) {
 		"no port":       func(p *Plan) { p.Inbound = 0 },
 		"root":          func(p *Plan) { p.UID = 0 },
 		"port 0":        func(p *Plan) { p.ExcludeInbound = []uint16{0} },
+		"own port":      func(p *Plan) { p.ExcludeInbound = []uint16{p.Outbound} },
 		"host bits":     func(p *Plan) { p.IncludeOutbound = []netip.Prefix{netip.MustParsePrefix("10.0.0.1/8")} },
 		"no range":      func(p *Plan) { p.ExcludeOutbound = []netip.Prefix{{}} },
 		"outbound port": func(p *Plan) { p.ExcludeOutboundPorts = []uint16{80, 0} },

@@ -31,6 +31,8 @@ func (p *Plan) Check() error {
 		return fmt.Errorf("ports %d and %d: the proxy has two different ports, for inbound and outbound connections", p.Inbound, p.Outbound)
 	case p.UID == 0:
 		return errors.New("user 0: the proxy has a user of its own, or its connections could not be told from the application's")
+	case slices.Contains(p.ExcludeInbound, p.Inbound) || slices.Contains(p.ExcludeInbound, p.Outbound):
+		return fmt.Errorf("ports %d and %d cannot be excluded: who reaches them directly calls other services in the pod's name", p.Inbound, p.Outbound)
 	}
 	for _, ports := range [][]uint16{p.ExcludeInbound, p.ExcludeOutboundPorts} {
 		if slices.Contains(ports, 0) {

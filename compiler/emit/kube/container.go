@@ -36,8 +36,7 @@ const (
 	tokenAudience = "meshc-ca"
 	tokenLife     = 3600 // seconds; the kubelet renews it in time
 
-	// healthPort answers the kubelet; it is never captured.
-	healthPort = 15021
+	healthPort = int(model.HealthPort)
 	// killGrace is what the kubelet waits beyond the drain before it kills.
 	killGrace = 5 * time.Second
 )
@@ -165,16 +164,19 @@ func (a *addition) agentImage() string {
 // capture is the init container that installs the redirect.
 func (a *addition) capture() container {
 	i := &a.service.Injection
-	args := []string{"capture", fmt.Sprintf("--uid=%d", i.UID)}
+	args := []string{
+		"capture", fmt.Sprintf("--uid=%d", i.UID),
+		fmt.Sprintf("--inbound-port=%d", model.CaptureInboundPort), fmt.Sprintf("--outbound-port=%d", model.CaptureOutboundPort),
+	}
 	list := func(flag string, values []string) {
 		if len(values) > 0 {
 			args = append(args, flag+"="+strings.Join(values, ","))
 		}
 	}
-	list("--exclude-inbound-ports", written(append([]uint16{healthPort}, i.ExcludeInbound...)))
+	list("--exclude-inbound-ports", written(append([]uint16{model.HealthPort}, i.ExcludeInbound...)))
 	list("--include-outbound-cidrs", written(i.IncludeOutbound))
 	list("--exclude-outbound-cidrs", written(i.ExcludeOutbound))
-	list("--exclude-outbound-ports", written(i.ExcludeOutboundPorts))
+	list("--exclude-outbound-ports", written(append([]uint16{model.DNSPort}, i.ExcludeOutboundPorts...)))
 	return container{
 		Name: captureName, Image: a.agentImage(), Args: args, Resources: a.resources(),
 		SecurityContext: confined(0, "NET_ADMIN"),
