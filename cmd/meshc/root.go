@@ -20,6 +20,7 @@ func commands() []*cobra.Command {
 		newDiffCmd(),
 		newRouteCmd(),
 		newReachCmd(),
+		newBisectCmd(),
 		newInjectCmd(),
 		newExplainCmd(),
 		newUpCmd(),

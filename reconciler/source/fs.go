@@ -167,3 +167,40 @@ const (
 	errIsDir  pathReason = "is a directory"
 	errNotDir pathReason = "is not a directory"
 )
+
+// FromFiles is a tree of files by their slash-separated paths, read-only as that
+// of a commit is.
+func FromFiles(files map[string][]byte) fs.FS {
+	root := &node{name: ".", mode: fs.ModeDir | 0o555}
+	for name, data := range files {
+		dir := root
+		parts := strings.Split(name, "/")
+		for _, part := range parts[:len(parts)-1] {
+			next := dir.find(part)
+			if next == nil {
+				next = &node{name: part, mode: fs.ModeDir | 0o555}
+				dir.children = append(dir.children, next)
+			}
+			dir = next
+		}
+		dir.children = append(dir.children, &node{name: parts[len(parts)-1], mode: 0o444, data: data})
+	}
+	root.sortAll()
+	return &treeFS{root: root}
+}
+
+// find is child of a node that is not sorted yet.
+func (n *node) find(name string) *node {
+	i := slices.IndexFunc(n.children, func(c *node) bool { return c.name == name })
+	if i < 0 {
+		return nil
+	}
+	return n.children[i]
+}
+
+func (n *node) sortAll() {
+	n.sort()
+	for _, c := range n.children {
+		c.sortAll()
+	}
+}
