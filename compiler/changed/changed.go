@@ -15,10 +15,16 @@ import (
 // placeless are digests that do not depend on places.
 var placeless = digest.Without[diag.Range]()
 
-// Outline names what passes over the whole mesh may look at in a service: all
-// of it, but for what is listed here, which passes over one service alone judge,
-// and for places. A field that is new to intent is part of it by itself.
-func Outline(s *intent.Service) digest.Sum {
+// Outline is the digest of what passes over the whole mesh may look at in a
+// service or gateway: all of it, but for what is listed here, which passes over
+// one of them alone judge. A field that is new is part of it by itself.
+type Outline struct {
+	Content digest.Sum // without places
+	Placed  digest.Sum
+}
+
+// Of gives the outline of a service as it was written.
+func Of(s *intent.Service) Outline {
 	seen := *s
 	seen.Faults = nil
 	seen.Routes = slices.Clone(s.Routes)
@@ -33,22 +39,48 @@ func Outline(s *intent.Service) digest.Sum {
 		}
 		seen.Routes[i] = &route
 	}
-	return placeless.Of(&seen)
+	return Outline{placeless.Of(&seen), digest.Of(&seen)}
 }
 
-// ModelOutline is Outline for what a service was lowered to.
-func ModelOutline(s *model.Service) digest.Sum {
+// OfModel gives the outline of what a service was lowered to.
+func OfModel(s *model.Service) Outline {
 	seen := *s
 	seen.Routes = slices.Clone(s.Routes)
 	for i, r := range seen.Routes {
-		route := *r
-		route.Match, route.Split = nil, nil
-		route.Timeout, route.MaxDuration, route.IdleTimeout, route.Retry = 0, 0, 0, nil
-		route.RequestHeaders, route.ResponseHeaders, route.Rewrite = model.HeaderOps{}, model.HeaderOps{}, nil
-		route.Delay, route.Abort, route.Bandwidth, route.Faulted = nil, nil, nil, nil
-		seen.Routes[i] = &route
+		seen.Routes[i] = outlined(r)
 	}
-	return placeless.Of(&seen)
+	return Outline{placeless.Of(&seen), digest.Of(&seen)}
+}
+
+// OfGateway gives the outline of what a gateway was lowered to.
+func OfGateway(g *model.Gateway) Outline {
+	seen := *g
+	seen.Listeners = slices.Clone(g.Listeners)
+	for i, l := range seen.Listeners {
+		hosts := slices.Clone(l.Hosts)
+		for k, h := range hosts {
+			hosts[k].Routes = slices.Clone(h.Routes)
+			for n, r := range h.Routes {
+				route := *r
+				route.Route = outlined(r.Route)
+				hosts[k].Routes[n] = &route
+			}
+		}
+		seen.Listeners[i].Hosts = hosts
+	}
+	return Outline{placeless.Of(&seen), digest.Of(&seen)}
+}
+
+func outlined(r *model.Route) *model.Route {
+	if r == nil {
+		return nil
+	}
+	out := *r
+	out.Match, out.Split = nil, nil
+	out.Timeout, out.TimeoutOrigin, out.MaxDuration, out.IdleTimeout, out.Retry = 0, model.Origin{}, 0, 0, nil
+	out.RequestHeaders, out.ResponseHeaders, out.Rewrite = model.HeaderOps{}, model.HeaderOps{}, nil
+	out.Delay, out.Abort, out.Bandwidth, out.Faulted = nil, nil, nil, nil
+	return &out
 }
 
 // Reads remembers which units (services, gateways, externals, by number) asked

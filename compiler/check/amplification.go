@@ -91,7 +91,7 @@ type amplification struct {
 // retryAmplification multiplies tries along every path of the call graph: what
 // each layer tries again reaches the layers below as new requests.
 func (c *overModel) retryAmplification() {
-	a := newAmplification(c.graph())
+	a := c.graph().amplification()
 	for _, v := range a.order {
 		if a.in[v] > maxAmplification*onceOver && (a.before[v] < 0 || a.in[a.before[v]] <= maxAmplification*onceOver) {
 			c.reportAmplification(a, v)
@@ -102,8 +102,14 @@ func (c *overModel) retryAmplification() {
 	}
 }
 
-// newAmplification takes each node and edge twice, so its cost is linear. A
-// cycle with retries has no largest product; paths neither enter nor leave it.
+// amplification is made once for a graph.
+func (g *callGraph) amplification() *amplification {
+	if g.tries == nil {
+		g.tries = newAmplification(g)
+	}
+	return g.tries
+}
+
 func newAmplification(g *callGraph) *amplification {
 	n := len(g.nodes)
 	a := &amplification{callGraph: g, own: make([]int, n), in: make([]int, n), out: make([]int, n),
@@ -111,13 +117,20 @@ func newAmplification(g *callGraph) *amplification {
 	for v := range g.nodes {
 		a.own[v], a.worst[v] = triesOf(g.nodes[v].service)
 	}
+	a.multiply()
+	return a
+}
+
+// multiply takes each node and edge twice, so its cost is linear. A cycle with
+// retries has no largest product; paths neither enter nor leave it.
+func (a *amplification) multiply() {
+	n := len(a.nodes)
 	for i := range a.order {
 		callersFirst := a.order[n-1-i]
 		a.in[callersFirst], a.before[callersFirst] = a.extend(callersFirst, a.nodes[callersFirst].callers, a.in)
 		calledFirst := a.order[i]
 		a.out[calledFirst], a.next[calledFirst] = a.extend(calledFirst, a.nodes[calledFirst].calls, a.out)
 	}
-	return a
 }
 
 // extend multiplies a node's own factor with the largest of its neighbours that

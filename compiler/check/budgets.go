@@ -3,6 +3,7 @@ package check
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,6 +18,7 @@ type budgets struct {
 	takes []time.Duration
 	waits []int
 	at    []diag.Range // the limit that says so
+	tight []bool       // some callers give up before that
 }
 
 // newBudgets goes from what is called to its callers, once over every edge. Of
@@ -25,20 +27,32 @@ type budgets struct {
 // they are made one after another.
 func newBudgets(g *callGraph) *budgets {
 	n := len(g.nodes)
-	b := &budgets{callGraph: g, takes: make([]time.Duration, n), waits: make([]int, n), at: make([]diag.Range, n)}
+	b := &budgets{callGraph: g, takes: make([]time.Duration, n), waits: make([]int, n), at: make([]diag.Range, n), tight: make([]bool, n)}
 	for _, v := range g.order {
-		b.waits[v] = -1
-		below, by := b.below(v)
-		switch node := &g.nodes[v]; {
-		case node.external != nil:
-			if !node.external.TimeoutOrigin.IsZero() {
-				b.takes[v], b.at[v] = node.external.Timeout, node.external.TimeoutOrigin
-			}
-		case node.service != nil:
-			b.service(v, below, by)
-		}
+		b.node(v)
 	}
 	return b
+}
+
+// node judges one node, after those that it calls.
+func (b *budgets) node(v int) {
+	b.takes[v], b.waits[v], b.at[v] = 0, -1, diag.Range{}
+	below, by := b.below(v)
+	switch node := &b.nodes[v]; {
+	case node.external != nil:
+		if !node.external.TimeoutOrigin.IsZero() {
+			b.takes[v], b.at[v] = node.external.Timeout, node.external.TimeoutOrigin
+		}
+	case node.service != nil:
+		b.service(v, below, by)
+		b.tight[v] = slices.ContainsFunc(node.service.Routes, func(r *model.Route) bool { return overBudget(r, below) })
+	}
+}
+
+// overBudget says that callers of a route give up before what it calls is over.
+func overBudget(r *model.Route, below time.Duration) bool {
+	limit := patience(r)
+	return !r.Answers() && limit > 0 && limit < below
 }
 
 // below is the longest time of the nodes that v calls.
@@ -103,14 +117,18 @@ func unwrittenLimit(r *model.Route) time.Duration {
 // timeoutBudgets holds the time that callers wait for a route against the time
 // that the calls below it may take.
 func (c *overModel) timeoutBudgets() {
-	b := newBudgets(c.graph())
+	g := c.graph()
+	if g.budgets == nil {
+		g.budgets = newBudgets(g)
+	}
+	b := g.budgets
 	for v := range b.nodes {
-		if b.nodes[v].service == nil {
+		if !b.tight[v] {
 			continue
 		}
 		below, by := b.below(v)
 		for _, r := range b.nodes[v].service.Routes {
-			if limit := patience(r); !r.Answers() && limit > 0 && limit < below {
+			if overBudget(r, below) {
 				c.overBudget(b, v, by, r)
 			}
 		}

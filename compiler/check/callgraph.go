@@ -14,6 +14,10 @@ type callGraph struct {
 	// order holds every node once, those that are called before their callers,
 	// except within a cycle.
 	order []int
+	// What passes made of the services of the nodes; nil before.
+	tries   *amplification
+	budgets *budgets
+	faults  []bool // of a service: it has faults
 	// cycles are the sets of nodes that all reach each other, of two or more.
 	cycles [][]int
 }

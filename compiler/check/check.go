@@ -156,7 +156,7 @@ var modelPasses = []pass[*overModel]{
 	{run: (*overModel).timeoutBudgets, on: everything},                            // callers that give up before what they wait for
 	{run: (*overModel).faultEffects, on: everything},                              // faults that limits cut short, or that nothing sees
 	{run: (*overModel).uselessRetries, on: eachUnit},                              // retries that no request gets
-	{run: (*overModel).nobodyCalls, on: everything},                               // what only callers would act on
+	{run: (*overModel).nobodyCalls, on: outlines},                                 // what only callers would act on
 	{run: (*overModel).notEntered, on: everything},                                // routes to which no gateway leads
 	{run: (*overModel).versions, on: eachUnit},                                    // versions that select the same workloads
 }

@@ -20,7 +20,7 @@ const largeRadius = model.BasisPointsWhole / 2
 // faultEffects asks of each fault whether it does what it seems to, and whom it
 // concerns.
 func (c *overModel) faultEffects() {
-	for _, s := range c.mesh.Services {
+	for _, s := range c.withFaults() {
 		for _, r := range s.Routes {
 			if r.Delay != nil && !c.delayNeverArrives(r) {
 				c.delayOverCaller(s, r)

@@ -1,7 +1,6 @@
 package check
 
 import (
-	"slices"
 	"time"
 
 	"github.com/meshc/meshc/compiler/changed"
@@ -70,9 +69,9 @@ func (k *keptIntent) again(m *intent.Mesh) (*overIntent, bool) {
 	if !ok1 || !ok2 || !ok3 {
 		return nil, false
 	}
-	e := edit{sameOutline: len(gateways)+len(externals) == 0}
+	e := newEdit(len(gateways)+len(externals) == 0)
 	for _, i := range services {
-		e.sameOutline = e.sameOutline && changed.Outline(k.mesh.Services[i]) == changed.Outline(m.Services[i])
+		e.outlines(changed.Of(k.mesh.Services[i]), changed.Of(m.Services[i]))
 		e.add(i, scope.ServiceRef(m.Services[i]))
 	}
 	for _, i := range gateways {
@@ -86,7 +85,7 @@ func (k *keptIntent) again(m *intent.Mesh) (*overIntent, bool) {
 	if e.sameOutline {
 		c.calledBy = k.calledBy
 	}
-	return c, again(&k.memory, c, intentPasses, &e)
+	return c, again(&k.memory, c, intentPasses, e)
 }
 
 // Model judges a lowered mesh at the time now, as the function Model does.
@@ -116,12 +115,13 @@ func (k *keptModel) again(m *model.Mesh, now time.Time) (*overModel, bool) {
 	if !ok1 || !ok2 || !ok3 {
 		return nil, false
 	}
-	e := edit{sameOutline: len(gateways)+len(externals) == 0}
+	e := newEdit(len(externals) == 0)
 	for _, i := range services {
-		e.sameOutline = e.sameOutline && changed.ModelOutline(k.mesh.Services[i]) == changed.ModelOutline(m.Services[i])
+		e.outlines(changed.OfModel(k.mesh.Services[i]), changed.OfModel(m.Services[i]))
 		e.add(i, m.Services[i].Ref)
 	}
 	for _, i := range gateways {
+		e.outlines(changed.OfGateway(k.mesh.Gateways[i]), changed.OfGateway(m.Gateways[i]))
 		e.add(len(m.Services)+i, m.Gateways[i].Ref)
 	}
 	for _, i := range externals {
@@ -131,30 +131,9 @@ func (k *keptModel) again(m *model.Mesh, now time.Time) (*overModel, bool) {
 	if e.sameOutline {
 		c.calledBy = k.calledBy
 	}
-	if len(externals) == 0 && k.graph.renewed(&k.mesh, m, services, gateways) {
+	if len(externals) == 0 && k.graph.sameCalls(&k.mesh, m, services, gateways) {
 		c.calls = k.graph
+		c.calls.renew(changed.Chosen(m.Services, services))
 	}
-	return c, again(&k.memory, c, modelPasses, &e)
-}
-
-// renewed makes the graph of one mesh that of the next, unless other calls are
-// made there.
-func (g *callGraph) renewed(old, now *model.Mesh, services, gateways []int) bool {
-	if g == nil {
-		return false
-	}
-	for _, i := range services {
-		if !slices.Equal(old.Services[i].Uses, now.Services[i].Uses) {
-			return false
-		}
-	}
-	for _, i := range gateways {
-		if !slices.Equal(backends(old.Gateways[i]), backends(now.Gateways[i])) {
-			return false
-		}
-	}
-	for _, i := range services {
-		g.nodes[g.index[now.Services[i].Ref]].service = now.Services[i]
-	}
-	return true
+	return c, again(&k.memory, c, modelPasses, e)
 }

@@ -32,7 +32,7 @@ func (c *overModel) claimID(first map[string]claim, id string, by claim) {
 
 // expiredFaults reports each fault once, also when it does several things.
 func (c *overModel) expiredFaults() {
-	for _, s := range c.mesh.Services {
+	for _, s := range c.withFaults() {
 		for _, r := range s.Routes {
 			seen := map[string]bool{}
 			for _, f := range r.Faults() {

@@ -50,27 +50,56 @@ func runAll[C judge](c C, passes []pass[C]) {
 // memory is what passes found, by what it is about.
 type memory struct {
 	reads changed.Reads
-	own   map[int32]diag.List // by unit
-	whole []diag.List         // by pass
+	own   diag.List   // of units, sorted
+	of    []int32     // the unit of each
+	whole []diag.List // by pass
+
+	found diag.List // about units by the run under way
+	about []int32
 }
 
 // all is everything that was found, sorted.
 func (m *memory) all() diag.List {
-	var out diag.List
-	for _, found := range m.whole {
-		out = append(out, unshared(found)...)
+	whole := slices.Concat(m.whole...)
+	whole.Sort()
+	out := diag.Join(whole, m.own)
+	for i := range out {
+		out[i].Related = slices.Clip(out[i].Related)
 	}
-	for _, found := range m.own {
-		out = append(out, unshared(found)...)
-	}
-	out.Sort()
 	return out
+}
+
+// settle puts what the run has found in the place of what was known of units.
+func (m *memory) settle(units []int) {
+	order := make([]int, len(m.found))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return diag.Compare(&m.found[a], &m.found[b]) })
+	own, of := make(diag.List, 0, len(m.own)+len(order)), make([]int32, 0, len(m.own)+len(order))
+	add := func(from diag.List, about []int32, i int) {
+		own, of = append(own, from[i]), append(of, about[i])
+	}
+	for i := range m.own {
+		if _, again := slices.BinarySearch(units, int(m.of[i])); again {
+			continue
+		}
+		for len(order) > 0 && diag.Compare(&m.found[order[0]], &m.own[i]) < 0 {
+			add(m.found, m.about, order[0])
+			order = order[1:]
+		}
+		add(m.own, m.of, i)
+	}
+	for _, i := range order {
+		add(m.found, m.about, i)
+	}
+	m.own, m.of, m.found, m.about = own, of, nil, nil
 }
 
 // first runs every pass over a whole mesh of so many units, and remembers. It
 // says that what is remembered can be built on: there are no errors.
 func first[C judge](m *memory, c C, passes []pass[C], units int) bool {
-	m.own, m.whole = map[int32]diag.List{}, make([]diag.List, len(passes))
+	m.whole = make([]diag.List, len(passes))
 	for i, p := range passes {
 		from := len(*c.found())
 		switch {
@@ -90,6 +119,7 @@ func first[C judge](m *memory, c C, passes []pass[C], units int) bool {
 			}
 		}
 	}
+	m.settle(nil)
 	return !c.found().HasErrors()
 }
 
@@ -104,8 +134,8 @@ func one[C judge](m *memory, c C, run func(C), unit int) {
 }
 
 func (m *memory) add(unit int, found diag.List) {
-	if len(found) > 0 {
-		m.own[int32(unit)] = append(m.own[int32(unit)], found...)
+	for _, d := range found {
+		m.found, m.about = append(m.found, d), append(m.about, int32(unit))
 	}
 }
 
@@ -114,6 +144,15 @@ type edit struct {
 	units       []int
 	names       []model.Ref
 	sameOutline bool // of every unit
+	samePlaces  bool // of what outlines hold
+}
+
+func newEdit(same bool) *edit { return &edit{sameOutline: same, samePlaces: same} }
+
+// outlines notes the outline of a unit before and after.
+func (e *edit) outlines(was, is changed.Outline) {
+	e.sameOutline = e.sameOutline && was.Content == is.Content
+	e.samePlaces = e.samePlaces && was.Placed == is.Placed
 }
 
 func (e *edit) add(unit int, name model.Ref) {
@@ -142,9 +181,6 @@ func (e *edit) reached(m *memory) []int {
 // to find: an error has to be judged together with everything else.
 func again[C judge](m *memory, c C, passes []pass[C], e *edit) bool {
 	units := e.reached(m)
-	for _, unit := range units {
-		delete(m.own, int32(unit))
-	}
 	for i, p := range passes {
 		from := len(*c.found())
 		switch {
@@ -152,7 +188,7 @@ func again[C judge](m *memory, c C, passes []pass[C], e *edit) bool {
 			for _, unit := range units {
 				one(m, c, p.run, unit)
 			}
-		case p.on == outlines && e.sameOutline && len(m.whole[i]) == 0:
+		case p.on == outlines && e.sameOutline && (e.samePlaces || len(m.whole[i]) == 0):
 		default:
 			c.widen()
 			p.run(c)
@@ -162,5 +198,6 @@ func again[C judge](m *memory, c C, passes []pass[C], e *edit) bool {
 			return false
 		}
 	}
+	m.settle(units)
 	return true
 }

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Severity orders diagnostics; only Error makes vet answer "no".
@@ -74,13 +75,20 @@ func (r Range) String() string {
 
 // Compare orders ranges by file, then line, then column.
 func (r Range) Compare(o Range) int {
-	return cmp.Or(
-		cmp.Compare(r.File, o.File),
-		cmp.Compare(r.Start.Line, o.Start.Line),
-		cmp.Compare(r.Start.Col, o.Start.Col),
-		cmp.Compare(r.End.Line, o.End.Line),
-		cmp.Compare(r.End.Col, o.End.Col),
-	)
+	if c := strings.Compare(r.File, o.File); c != 0 {
+		return c
+	}
+	if c := r.Start.compare(o.Start); c != 0 {
+		return c
+	}
+	return r.End.compare(o.End)
+}
+
+func (p Pos) compare(o Pos) int {
+	if p.Line != o.Line {
+		return cmp.Compare(p.Line, o.Line)
+	}
+	return cmp.Compare(p.Col, o.Col)
 }
 
 // Related points at a second place that helps to understand a Diagnostic.
@@ -111,9 +119,36 @@ func (l *List) Add(d Diagnostic) { *l = append(*l, d) }
 
 // Sort orders by place, then code, then message, so that output is stable.
 func (l List) Sort() {
-	slices.SortStableFunc(l, func(a, b Diagnostic) int {
-		return cmp.Or(a.Range.Compare(b.Range), cmp.Compare(a.Code, b.Code), cmp.Compare(a.Message, b.Message))
-	})
+	for i := 1; i < len(l); i++ {
+		if Compare(&l[i-1], &l[i]) > 0 {
+			slices.SortStableFunc(l, func(a, b Diagnostic) int { return Compare(&a, &b) })
+			return
+		}
+	}
+}
+
+// Compare orders by place, code and message.
+func Compare(d, o *Diagnostic) int {
+	if c := d.Range.Compare(o.Range); c != 0 {
+		return c
+	}
+	if c := strings.Compare(string(d.Code), string(o.Code)); c != 0 {
+		return c
+	}
+	return strings.Compare(d.Message, o.Message)
+}
+
+// Join makes one sorted list of two.
+func Join(a, b List) List {
+	out := make(List, 0, len(a)+len(b))
+	for len(a) > 0 && len(b) > 0 {
+		if Compare(&a[0], &b[0]) <= 0 {
+			out, a = append(out, a[0]), a[1:]
+		} else {
+			out, b = append(out, b[0]), b[1:]
+		}
+	}
+	return append(append(out, a...), b...)
 }
 
 // HasErrors says whether any diagnostic is an Error.

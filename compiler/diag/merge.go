@@ -13,6 +13,9 @@ func (l List) Merge() List {
 		code Code
 		at   Range
 	}
+	if !l.repeats() {
+		return l
+	}
 	first, more := map[spot]int{}, map[spot]int{}
 	var out List
 	for _, d := range l {
@@ -37,4 +40,16 @@ func (l List) Merge() List {
 		}
 	}
 	return out
+}
+
+// repeats says that a code may come twice at one place. What is sorted has such
+// diagnostics side by side.
+func (l List) repeats() bool {
+	for i := 1; i < len(l); i++ {
+		a, b := &l[i-1], &l[i]
+		if Compare(a, b) > 0 || a.Code == b.Code && a.Range == b.Range {
+			return true
+		}
+	}
+	return false
 }

@@ -3,81 +3,140 @@ package load
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/meshc/meshc/compiler/diag"
 )
 
 // collector reads the files of a mesh within limits.
 type collector struct {
+	ctx    context.Context
 	fsys   fs.FS
 	limits Limits
 	total  int64
 	files  []file
 	diags  diag.List
+	met    []candidate
 	// outputs are directories of `meshc compile`, each ending with a slash.
 	outputs []string
+
+	last, next states // of a Memo; next is nil without one
+	now        time.Time
+}
+
+// candidate is something that may be read, in the order in which it was met.
+type candidate struct {
+	path    string
+	refused string // why it is not read; "" if it is
+	data    []byte
+	known   bool // data is its content
 }
 
 // collect reads every file that can be intent, and cue.mod, sorted by path.
 // What it refuses to read becomes a diagnostic.
-func collect(ctx context.Context, fsys fs.FS, limits Limits) ([]file, diag.List, error) {
-	c := &collector{fsys: fsys, limits: limits}
-	err := fs.WalkDir(fsys, ".", func(p string, d fs.DirEntry, err error) error {
-		if err == nil {
-			err = ctx.Err()
-		}
-		if err != nil {
-			return err
-		}
-		return c.visit(p, d)
-	})
-	if err != nil {
+func collect(ctx context.Context, fsys fs.FS, limits Limits, known *Memo) ([]file, diag.List, error) {
+	c := &collector{ctx: ctx, fsys: fsys, limits: limits, now: time.Now()}
+	if known != nil {
+		c.last, c.next = known.states, newStates()
+	}
+	if err := c.walk("."); err != nil {
 		return nil, nil, fmt.Errorf("read the mesh: %w", err)
+	}
+	if known != nil {
+		inParallel(len(c.met), func(i int) { c.met[i].data, c.met[i].known = c.unread(c.met[i].path) })
+	}
+	if err := c.take(); err != nil {
+		return nil, nil, fmt.Errorf("read the mesh: %w", err)
+	}
+	if known != nil {
+		known.states = c.next
 	}
 	slices.SortFunc(c.files, func(a, b file) int { return strings.Compare(a.Path, b.Path) })
 	return c.files, c.diags, nil
 }
 
-func (c *collector) visit(p string, d fs.DirEntry) error {
-	switch {
-	case d.IsDir():
-		if p != "." && (skippedDir(p) || c.otherModule(p)) {
-			return fs.SkipDir
-		}
-		if c.outputOfCompile(p) {
-			c.outputs = append(c.outputs, p+"/")
-		}
-		return nil
-	case c.generated(p):
-		return nil
-	case skippedName(path.Base(p)):
-		return nil
-	case d.Type()&fs.ModeSymlink != 0:
-		if isIntentFile(p) || path.Ext(p) == "" {
-			c.refuse(p, "%q is a symbolic link, which meshc does not follow", p)
-		}
-		return nil
-	case !isIntentFile(p):
-		return nil
-	case !d.Type().IsRegular():
-		c.refuse(p, "%q is not a regular file", p)
+// walk meets all below a directory, in the order of fs.WalkDir.
+func (c *collector) walk(dir string) error {
+	if dir != "." && (skippedDir(dir) || c.otherModule(dir)) {
 		return nil
 	}
-	return c.read(p)
-}
-
-// read takes in one file, unless that exceeds a limit. The first file over
-// the number or the sum ends the walk: the rest would say the same.
-func (c *collector) read(p string) error {
-	data, err := c.readLimited(p)
+	if c.outputOfCompile(dir) {
+		c.outputs = append(c.outputs, dir+"/")
+	}
+	entries, err := c.list(dir)
+	if err == nil {
+		err = c.ctx.Err()
+	}
 	if err != nil {
 		return err
+	}
+	for _, d := range entries {
+		p := d.Name()
+		if dir != "." {
+			p = dir + "/" + p
+		}
+		if !d.IsDir() {
+			c.meet(p, d.Type())
+		} else if err := c.walk(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *collector) meet(p string, kind fs.FileMode) {
+	switch {
+	case c.generated(p), skippedName(path.Base(p)):
+	case kind&fs.ModeSymlink != 0:
+		if isIntentFile(p) || path.Ext(p) == "" {
+			c.met = append(c.met, candidate{path: p, refused: fmt.Sprintf("%q is a symbolic link, which meshc does not follow", p)})
+		}
+	case !isIntentFile(p):
+	case !kind.IsRegular():
+		c.met = append(c.met, candidate{path: p, refused: fmt.Sprintf("%q is not a regular file", p)})
+	default:
+		c.met = append(c.met, candidate{path: p})
+	}
+}
+
+// take takes in what was met, up to the first file over the number or the sum:
+// the rest would say the same.
+func (c *collector) take() error {
+	for _, m := range c.met {
+		if err := c.ctx.Err(); err != nil {
+			return err
+		}
+		if m.refused != "" {
+			c.refuse(m.path, "%s", m.refused)
+			continue
+		}
+		if err := c.read(m); errors.Is(err, errFull) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// errFull ends reading: a limit of all files is reached, which is reported.
+var errFull = errors.New("the mesh is too large")
+
+// read takes in one file, unless that exceeds a limit.
+func (c *collector) read(m candidate) error {
+	p, data := m.path, m.data
+	if !m.known {
+		var err error
+		if data, err = c.readLimited(p); err != nil {
+			return err
+		}
 	}
 	c.total += int64(len(data))
 	switch {
@@ -86,10 +145,10 @@ func (c *collector) read(p string) error {
 		return nil
 	case len(c.files) >= c.limits.Files:
 		c.refuse(p, "the mesh has more than %d files", c.limits.Files)
-		return fs.SkipAll
+		return errFull
 	case c.total > c.limits.TotalSize:
 		c.refuse(p, "the files of the mesh are larger than %d bytes together", c.limits.TotalSize)
-		return fs.SkipAll
+		return errFull
 	}
 	c.files = append(c.files, file{Path: p, Data: data})
 	return nil
@@ -102,12 +161,16 @@ func (c *collector) readLimited(p string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
+	s, ok := c.stampFor(f)
 	// Room for what the file says that it is, and a byte more to see its end.
 	var data bytes.Buffer
 	if info, err := f.Stat(); err == nil && info.Size() < c.limits.FileSize {
 		data.Grow(int(max(info.Size(), 0)) + bytes.MinRead)
 	}
 	_, err = data.ReadFrom(io.LimitReader(f, c.limits.FileSize+1))
+	if ok && err == nil {
+		c.next.keep(p, seen{s, data.Bytes()})
+	}
 	return data.Bytes(), err
 }
 

@@ -23,7 +23,7 @@ func TestWhatIsReadAndWhatIsLeftAlone(t *testing.T) {
 		"other/cue.mod/module.cue", "", "other/x.cue", "",
 		"sub/x.cue", "",
 	)
-	files, diags, err := collect(t.Context(), fsys, Limits{}.withDefaults())
+	files, diags, err := collect(t.Context(), fsys, Limits{}.withDefaults(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +43,7 @@ func TestTheOutputOfCompileIsLeftAlone(t *testing.T) {
 		"build/xds/"+manifestName, "{}", "build/xds/a.json", strings.Repeat(" ", 1000), "build/xds/shop/v1.json", "{}",
 		"build/xds/x.cue", "package mesh\n", "build/xdsx.json", "{}",
 	)
-	files, diags, err := collect(t.Context(), fsys, Limits{FileSize: 500}.withDefaults())
+	files, diags, err := collect(t.Context(), fsys, Limits{FileSize: 500}.withDefaults(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -264,7 +264,7 @@ func TestSameValuesAsStockCUE(t *testing.T) {
 	for name, f := range fsys {
 		writeFile(t, filepath.Join(root, name), f.Data)
 	}
-	files, _, err := collect(t.Context(), fsys, Limits{}.withDefaults())
+	files, _, err := collect(t.Context(), fsys, Limits{}.withDefaults(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,7 +49,7 @@ func SchemaFields() []SchemaField {
 // It evaluates in this process, without limits, and is for meshes that are
 // known to be harmless. The list says what keeps the mesh from being read.
 func Written(ctx context.Context, fsys fs.FS) ([]string, diag.List, error) {
-	found, diags, err := collect(ctx, fsys, Limits{}.withDefaults())
+	found, diags, err := collect(ctx, fsys, Limits{}.withDefaults(), nil)
 	if err != nil {
 		return nil, nil, fmt.Errorf("load: %w", err)
 	}

@@ -116,7 +116,7 @@ func newRequest(ctx context.Context, fsys fs.FS, opts *Options) (*request, diag.
 	if !fs.ValidPath(dir) {
 		return nil, nil, fmt.Errorf("directory %q is not inside the module", opts.Dir)
 	}
-	found, diags, err := collect(ctx, fsys, opts.Limits)
+	found, diags, err := collect(ctx, fsys, opts.Limits, opts.Memo)
 	if err != nil {
 		return nil, nil, err
 	}

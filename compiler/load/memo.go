@@ -17,6 +17,7 @@ import (
 // the child that evaluated them, and each child lives for one evaluation. The
 // zero value knows nothing. One load uses it at a time.
 type Memo struct {
+	states
 	above map[string]*reading // by directory
 	parts map[string]*part
 	mu    sync.Mutex

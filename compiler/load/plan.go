@@ -32,7 +32,8 @@ func newPlan(files []file, sel string, known *Memo) *plan {
 	byDir := map[string][]file{}
 	for _, f := range files {
 		if !inModuleDir(f.Path) {
-			byDir[path.Dir(f.Path)] = append(byDir[path.Dir(f.Path)], f)
+			d := folderOf(f.Path)
+			byDir[d] = append(byDir[d], f)
 		}
 	}
 	dirs := sortedKeys(byDir)
@@ -181,6 +182,14 @@ func inParallel(n int, f func(i int)) {
 		})
 	}
 	wg.Wait()
+}
+
+// folderOf is path.Dir for paths of files of a mesh, which are clean.
+func folderOf(p string) string {
+	if i := strings.LastIndexByte(p, '/'); i >= 0 {
+		return p[:i]
+	}
+	return "."
 }
 
 func inModuleDir(p string) bool { return p == "cue.mod" || strings.HasPrefix(p, "cue.mod/") }
@@ -385,7 +394,7 @@ func (p *plain) decode(out *intent.Mesh, s *shape, kind, home string, namespace 
 func (p *plan) rest(files []file) []file {
 	var out []file
 	for _, f := range files {
-		if inModuleDir(f.Path) || p.hard[path.Dir(f.Path)] && !isStray(f) {
+		if inModuleDir(f.Path) || p.hard[folderOf(f.Path)] && !isStray(f) {
 			out = append(out, f)
 		}
 	}

@@ -55,7 +55,7 @@ func sameAsCUE(t *testing.T, fsys fstest.MapFS) {
 // there are.
 func share(t *testing.T, fsys fstest.MapFS) (decoded, all int) {
 	t.Helper()
-	files, _, err := collect(t.Context(), fsys, Limits{}.withDefaults())
+	files, _, err := collect(t.Context(), fsys, Limits{}.withDefaults(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -61,7 +61,7 @@ func (l *lowering) next(m *intent.Mesh) (*lowering, bool) {
 	again := newUnits(&n)
 	same := len(gateways)+len(externals) == 0
 	for _, i := range services {
-		same = same && changed.Outline(l.intent.Services[i]) == changed.Outline(m.Services[i])
+		same = same && changed.Of(l.intent.Services[i]).Content == changed.Of(m.Services[i]).Content
 		again.changed(i, scope.ServiceRef(m.Services[i]))
 	}
 	for _, i := range gateways {

@@ -28,9 +28,15 @@ func (n *node) Size() int64                { return int64(len(n.data)) }
 func (n *node) Mode() fs.FileMode          { return n.mode }
 func (n *node) ModTime() time.Time         { return n.modTime }
 func (n *node) IsDir() bool                { return n.mode.IsDir() }
-func (n *node) Sys() any                   { return nil }
+func (n *node) Sys() any                   { return blob(n.hash) }
 func (n *node) Type() fs.FileMode          { return n.mode.Type() }
 func (n *node) Info() (fs.FileInfo, error) { return n, nil }
+
+// blob names the content of a file, as compiler/load.Named wants it.
+type blob plumbing.Hash
+
+// ContentName is the hash of the object.
+func (b blob) ContentName() string { return string(b[:]) }
 
 func (n *node) sort() {
 	slices.SortFunc(n.children, func(a, b *node) int { return cmp.Compare(a.name, b.name) })
