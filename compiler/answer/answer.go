@@ -180,12 +180,17 @@ type Asked struct {
 	At  string    `json:"at,omitempty"`
 }
 
-// asks notes whom by asks about the request r.
-func (a *asking) asks(by model.Ref, whom *model.Authorizer, r *Request) {
+// Asks says that whom is asked about the request r.
+func Asks(whom *model.Authorizer, r *Request) bool {
 	is := func(list []model.Rule) bool {
 		return slices.ContainsFunc(list, func(some model.Rule) bool { return takes(&some, r) })
 	}
-	if whom != nil && (len(whom.On) == 0 || is(whom.On)) && !is(whom.Except) {
+	return whom != nil && (len(whom.On) == 0 || is(whom.On)) && !is(whom.Except)
+}
+
+// asks notes whom by asks about the request r.
+func (a *asking) asks(by model.Ref, whom *model.Authorizer, r *Request) {
+	if Asks(whom, r) {
 		a.out.Asked = append(a.out.Asked, Asked{by, whom.String(), place(whom.Origin)})
 	}
 }

@@ -111,11 +111,12 @@ func claimText(claim string, values []string) string {
 	return base64.StdEncoding.EncodeToString(list)
 }
 
-// takenOut is what is left of claims behind a gateway, which takes tokens out.
-func takenOut(claims []model.Header, providers []model.JWT) []model.Header {
+// takenOut is what a service gets of claims behind a gateway, which takes
+// tokens out that it has verified.
+func takenOut(claims []model.Header, gateway, service []model.JWT) []model.Header {
 	return slices.DeleteFunc(slices.Clone(claims), func(c model.Header) bool {
 		provider, _ := model.SplitClaim(c.Name)
-		t := model.JWTNamed(providers, provider)
-		return t != nil && !t.Forward
+		t := model.JWTNamed(service, provider)
+		return t != nil && model.TakesOut(gateway, t)
 	})
 }

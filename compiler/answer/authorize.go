@@ -35,10 +35,10 @@ func (a *asking) arriving(rule *model.Route) *Request {
 	if w := a.out.Route.Rewrite; w != nil && w.Path != "" {
 		out.Target = w.Path
 	}
-	out.Headers = changed(out.Headers, rule.RequestHeaders)
 	if len(rule.Split) == 1 {
 		out.Headers = changed(out.Headers, rule.Split[0].RequestHeaders)
 	}
+	out.Headers = changed(out.Headers, rule.RequestHeaders)
 	return &out
 }
 

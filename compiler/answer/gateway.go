@@ -2,7 +2,6 @@ package answer
 
 import (
 	"fmt"
-	"net/netip"
 	"strings"
 
 	"github.com/meshc/meshc/compiler/model"
@@ -48,18 +47,20 @@ func (a *asking) throughGateway(g *model.Gateway) {
 		a.end(Denied, fmt.Sprintf("%s; the gateway answers 403", a.out.Authorization.Rule))
 		return
 	}
-	a.req.Source = netip.Addr{} // what comes next sees the gateway's
+	a.req.Source = a.req.Through // what comes next sees the gateway's
 	for _, r := range table.Routes {
 		noted := Rule{Name: r.Name, At: place(r.Origin)}
 		a.alternatives(&noted, r.Route)
 		a.out.Rules = append(a.out.Rules, noted)
 		if noted.Took {
-			a.req.Claims = takenOut(a.req.Claims, g.JWT)
+			came := *a.req
 			service := a.mesh.Service(r.Service)
 			if !r.Itself() {
 				a.out.Service = &r.Service
 			}
-			came := *a.req
+			if service != nil {
+				a.req.Claims = takenOut(a.req.Claims, g.JWT, service.JWT)
+			}
 			a.finish(service, r.Port, r.Route)
 			a.limited(g.RateLimits, r.Name, &came)
 			return
@@ -121,6 +122,7 @@ func (a *asking) redirected(g *model.Gateway, l *model.GatewayListener) {
 				Name: l.Name + "/https", At: place(l.Origin), Timeout: timeoutText(0),
 				Redirect: fmt.Sprintf("%d %s", l.Redirect.Status, Location(l.Redirect, a.req)),
 			}
+			a.limited(g.RateLimits, "", a.req)
 			a.end(Redirected, fmt.Sprintf("listener %q redirects every request: %s", l.Name, a.out.Route.Redirect))
 			return
 		}

@@ -16,9 +16,13 @@ func (a *asking) limited(list []model.RateLimit, route string, came *Request) {
 	route, _, _ = strings.Cut(route, "/")
 	for i := range list {
 		l := &list[i]
-		counts := len(l.Match) == 0 || slices.ContainsFunc(l.Match, func(m model.Match) bool { return Accepts(&m, came) })
-		if counts && (len(l.Routes) == 0 || slices.Contains(l.Routes, route)) {
+		if Counts(l, came) && (len(l.Routes) == 0 || slices.Contains(l.Routes, route)) {
 			a.out.Route.More = append(a.out.Route.More, Setting{Name: "rate limit", Value: l.Name + ": " + l.String(), At: place(l.Origin)})
 		}
 	}
+}
+
+// Counts says that a limit counts a request as it comes to the proxy that keeps it.
+func Counts(l *model.RateLimit, came *Request) bool {
+	return len(l.Match) == 0 || slices.ContainsFunc(l.Match, func(m model.Match) bool { return Accepts(&m, came) })
 }

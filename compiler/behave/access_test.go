@@ -125,7 +125,7 @@ func (sum *accessTally) one(t *testing.T, rng *rand.Rand, m *model.Mesh, s *mode
 		}
 	}
 	name := behave.Name{Kind: behave.ServiceKind, Ref: s.Ref}
-	q := draw(rng, m, m, name)
+	q := askable(name, m, m).draw(rng)
 	onPort := func(e *behave.Entry) bool { return e.Port == q.Port }
 	for _, caller := range m.Services {
 		if slices.Contains(caller.Uses, s.Ref) {
@@ -141,7 +141,7 @@ func (sum *accessTally) one(t *testing.T, rng *rand.Rand, m *model.Mesh, s *mode
 		}
 	}
 	for _, g := range m.Gateways {
-		q := draw(rng, m, m, behave.Name{Kind: behave.GatewayKind, Ref: g.Ref})
+		q := askable(behave.Name{Kind: behave.GatewayKind, Ref: g.Ref}, m, m).draw(rng)
 		port, in := throughGate(m, g, s.Ref, q)
 		check(q, behave.ByGateway, func(e *behave.Entry) bool {
 			return e.Gate == q.Port && slices.Contains(e.Who, g.Ref) && (!in || e.Port == port)
@@ -181,12 +181,12 @@ func TestAccessDifferencesAgainstAnswer(t *testing.T) {
 	for seed := range seeds {
 		m := generated(t, seed)
 		rng := rand.New(rand.NewPCG(seed, 4))
-		for _, mu := range mutations(m, rng) {
+		for _, mu := range mutations(t, m) {
 			if rng.IntN(share) != 0 {
 				continue
 			}
-			other := clone(t, m)
-			if mu.make(other); !sound(other) {
+			other := mu.make(m)
+			if faulted(m, other); !sound(other) {
 				continue
 			}
 			tried++
@@ -241,7 +241,7 @@ func differAt(t *testing.T, rng *rand.Rand, access *behave.Access, m, other *mod
 			t.Errorf("%s %s: let in before %v, after %v, and no entry says so", way, q, was, is)
 		}
 	}
-	q := draw(rng, m, other, name)
+	q := askable(name, m, other).draw(rng)
 	all := func(*behave.Entry) bool { return true }
 	q.Identity = ""
 	check(q, behave.ByPlaintext, all, direct(m, s, q), direct(other, now, q))

@@ -83,6 +83,11 @@ func askedTexts(name string, list []model.Rule) []string {
 	return texts
 }
 
+// someAsked says that a text about whom is asked is one of askedTexts.
+func someAsked(text string) bool {
+	return strings.HasPrefix(text, "on: ") || strings.HasPrefix(text, "except: ")
+}
+
 func ofAuthorizer(client string) bool { return strings.HasPrefix(client, authorizerFacet) }
 
 // authorizerClass of a change of one setting.

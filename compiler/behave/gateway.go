@@ -16,7 +16,7 @@ func gatewayTable(m *model.Mesh, g *model.Gateway, port uint16) table {
 		return nowhere()
 	}
 	out := table{otherwise: Outcome{Verdict: NoRoute}, from: source{origin: l.Origin}}
-	edge := view{domain: domainOf(g.SPIFFEID), port: port, who: known("")}
+	edge := view{domain: domainOf(g.SPIFFEID), port: port, who: known(""), jwt: g.JWT}
 	refused := judge(edge, atEdge(g), g.Deny).denied
 	tokenless, _ := edge.tokenless(g.JWT, g.Public) // nothing is changed on the way to it
 	turnedAway := func(here reach.Pred) {
@@ -27,7 +27,7 @@ func gatewayTable(m *model.Mesh, g *model.Gateway, port uint16) table {
 	}
 	if scheme := schemeOf(g, l); scheme != "" {
 		other := reach.Not(reach.Is(reach.Dim{Kind: reach.Scheme}, reach.Exactly(scheme)))
-		other = reach.All(other, reach.Not(within(g.TrustedCIDRs)))
+		other = reach.All(other, reach.Not(edge.within(g.TrustedCIDRs)))
 		out.rules = append(out.rules, rule{other, Outcome{Verdict: Nowhere}, out.from})
 	}
 	if l.Redirect != nil {
@@ -35,7 +35,7 @@ func gatewayTable(m *model.Mesh, g *model.Gateway, port uint16) table {
 		every := &model.Route{Redirect: l.Redirect, Origin: l.Origin}
 		turnedAway(here)
 		redirected := routeRules(nil, port, every, here, source{name: l.Name, route: every, origin: l.Origin}, known(g.SPIFFEID))
-		out.rules = append(out.rules, limited(redirected, everywhere(g.RateLimits), true, asSent)...)
+		out.rules = append(out.rules, limited(redirected, everywhere(g.RateLimits), true, edge)...)
 	}
 	for _, h := range l.Hosts {
 		here := reach.OfHost(h.Host)
@@ -45,7 +45,7 @@ func gatewayTable(m *model.Mesh, g *model.Gateway, port uint16) table {
 				some := *r
 				some.Route = variant
 				through := throughGateway(m, g, &some, reach.All(here, reach.OfMatches(model.OfClaims(g.JWT, variant.Match))))
-				out.rules = append(out.rules, limited(through, ofRoute(g.RateLimits, r.Name), true, asSent)...)
+				out.rules = append(out.rules, limited(through, ofRoute(g.RateLimits, r.Name), true, edge)...)
 			}
 		}
 		out.rules = append(out.rules, rule{here, Outcome{Verdict: NoRoute}, source{origin: l.Origin}})
@@ -153,7 +153,7 @@ func throughGateway(m *model.Mesh, g *model.Gateway, r *model.GatewayRoute, take
 	if s == nil {
 		return []rule{{takes, Outcome{Verdict: NoRoute}, source{name: r.Name, origin: r.Origin}}}
 	}
-	from := source{name: r.Name, service: s, route: r.Route, origin: r.Origin}
+	from := source{name: r.Name, service: s, gateway: g, route: r.Route, origin: r.Origin}
 	rules := routeRules(s, r.Port, r.Route, takes, from, known(g.SPIFFEID))
 	for i := range rules {
 		then := &rules[i].then

@@ -25,19 +25,7 @@ type field struct {
 // headerOps is the normal form of changes that are made one after the other:
 // for every name whether what was there goes, and what is there then.
 func headerOps(steps ...model.HeaderOps) HeaderOps {
-	fields := map[string]field{}
-	for _, h := range steps {
-		for _, name := range h.Remove {
-			fields[name] = field{cleared: true}
-		}
-		for _, kv := range h.Set {
-			fields[kv.Name] = field{cleared: true, values: []string{kv.Value}}
-		}
-		for _, kv := range h.Add {
-			f := fields[kv.Name]
-			fields[kv.Name] = field{f.cleared, append(slices.Clip(f.values), kv.Value)}
-		}
-	}
+	fields := fieldsOf(steps...)
 	var out HeaderOps
 	for _, name := range sortedKeys(fields) {
 		f := fields[name]
@@ -53,6 +41,24 @@ func headerOps(steps ...model.HeaderOps) HeaderOps {
 		}
 	}
 	return out
+}
+
+// fieldsOf says what changes come to, by the name of the header.
+func fieldsOf(steps ...model.HeaderOps) map[string]field {
+	fields := map[string]field{}
+	for _, h := range steps {
+		for _, name := range h.Remove {
+			fields[name] = field{cleared: true}
+		}
+		for _, kv := range h.Set {
+			fields[kv.Name] = field{cleared: true, values: []string{kv.Value}}
+		}
+		for _, kv := range h.Add {
+			f := fields[kv.Name]
+			fields[kv.Name] = field{f.cleared, append(slices.Clip(f.values), kv.Value)}
+		}
+	}
+	return fields
 }
 
 // shared takes the changes that all destinations have out of them, if they have

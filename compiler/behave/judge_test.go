@@ -36,6 +36,9 @@ type judgement struct {
 	Client   []string
 	Headers  []string
 	Pods     []string // of the service that serves it
+	More     []string // mirrors, upgrades, CORS, what keeps users, and rate limits
+	Asked    []string // settings of the authorizers that are asked
+	Tokens   []string // settings of those tokens that are verified
 }
 
 func (j judgement) text() string {
@@ -52,15 +55,15 @@ var asker = model.Ref{Namespace: "~", Name: "asker"}
 // judge asks for one request to an object; before is a time at which faults are
 // on.
 func judge(m *model.Mesh, to behave.Name, r *reach.Request) judgement {
-	req := &answer.Request{Method: r.Method, Host: r.Host, Port: r.Port, Target: r.Target(), Headers: r.Fields()}
-	if ip, err := netip.ParseAddr(r.Address); err == nil {
-		req.Source = ip
-	}
+	req := &answer.Request{Method: r.Method, Host: r.Host, Port: r.Port, Target: r.Target(), Headers: r.Fields(), Claims: r.Claims}
+	req.Source, _ = netip.ParseAddr(r.Address)
+	req.Through, _ = netip.ParseAddr(r.Through)
 	if g := m.Gateway(to.Ref); g != nil {
 		req.TLS = r.Scheme == "https"
 		for _, l := range g.Listeners {
 			if g.Believes(req.Source) && l.Port == r.Port { // the scheme is what the proxy in front says
 				req.TLS = l.TLS != nil
+				req.Headers = append(slices.Clip(req.Headers), model.Header{Name: "x-forwarded-proto", Value: r.Scheme})
 			}
 		}
 	}
@@ -111,9 +114,31 @@ func routesFor(m *model.Mesh, s *model.Service, identity string) []*model.Route 
 		}
 		open := *route
 		open.From = nil
+		for _, ref := range own {
+			open = *open.ForCaller(ref)
+		}
+		if len(own) == 0 {
+			open = *open.ForCaller(model.Ref{})
+		}
+		for _, f := range open.Faults() { // they are his, whatever he is called
+			switch f.Kind {
+			case "delay":
+				open.Delay = forAll(open.Delay, func(d *model.Delay) *model.FaultScope { return &d.FaultScope })
+			case "abort":
+				open.Abort = forAll(open.Abort, func(a *model.Abort) *model.FaultScope { return &a.FaultScope })
+			default:
+				open.Bandwidth = forAll(open.Bandwidth, func(b *model.Bandwidth) *model.FaultScope { return &b.FaultScope })
+			}
+		}
 		out = append(out, &open)
 	}
 	return out
+}
+
+func forAll[T any](fault *T, scope func(*T) *model.FaultScope) *T {
+	open := *fault
+	scope(&open).From = nil
+	return &open
 }
 
 func judged(m *model.Mesh, to behave.Name, r *reach.Request, got *answer.Answer) judgement {
@@ -132,9 +157,10 @@ func judged(m *model.Mesh, to behave.Name, r *reach.Request, got *answer.Answer)
 	if plaintext && got.Connection != nil {
 		return judgement{Outcome: "refused"}
 	}
-	if got.Outcome == answer.Denied {
+	if got.Outcome == answer.Denied || got.Outcome == answer.Unknown {
 		return out
 	}
+	out.beside(m, service, got)
 	t := got.Route
 	out.Redirect, out.Respond, out.Sent, out.Timeout, out.Longest, out.Idle = t.Redirect, t.Respond, t.Rewrite, t.Timeout, t.MaxDuration, t.IdleTimeout
 	if w := out.Sent; w != nil { // what is rewritten to what it was is not rewritten
@@ -192,6 +218,47 @@ func judged(m *model.Mesh, to behave.Name, r *reach.Request, got *answer.Answer)
 				out.Client = append(out.Client, s.Name+s.Value)
 			}
 		}
+	}
+	return out
+}
+
+// beside notes what is done with a request beside sending it on.
+func (j *judgement) beside(m *model.Mesh, s *model.Service, got *answer.Answer) {
+	for _, set := range got.Route.More {
+		if set.Name == "rate limit" { // what it is called is no matter
+			_, set.Value, _ = strings.Cut(set.Value, ": ")
+		}
+		j.More = append(j.More, set.Name+"="+set.Value)
+	}
+	slices.Sort(j.More)
+	add := func(out *[]string, by model.Ref, list []model.Setting) {
+		for _, set := range list {
+			*out = append(*out, fmt.Sprint(by, " ", set.Name, "=", set.Value))
+		}
+	}
+	for _, a := range got.Asked {
+		if by := m.Gateway(a.By); by != nil {
+			add(&j.Asked, a.By, by.Authorizer.Settings())
+		} else {
+			add(&j.Asked, a.By, m.Service(a.By).Authorizer.Settings())
+		}
+	}
+	if g := m.Gateway(got.Caller.Ref); g != nil {
+		for i := range g.JWT {
+			add(&j.Tokens, g.Ref, named(&g.JWT[i]))
+		}
+	}
+	if s != nil && got.Outcome == answer.Allowed {
+		for i := range s.JWT {
+			add(&j.Tokens, s.Ref, named(&s.JWT[i]))
+		}
+	}
+}
+
+func named(t *model.JWT) []model.Setting {
+	out := t.Settings()
+	for i := range out {
+		out[i].Name = t.Name + "." + out[i].Name
 	}
 	return out
 }
@@ -296,11 +363,17 @@ func outcomeClass(b, a string) behave.Class {
 	switch {
 	case nothing(a) && !nothing(b):
 		return behave.Blackhole
-	case nothing(b) || answered(a) || answered(b):
+	case nothing(b):
+		return behave.Reroute
+	case b == "unauthenticated" && a != "denied" && a != "refused":
+		return behave.Weaken
+	case a == "unauthenticated" && b != "denied" && b != "refused":
+		return behave.Harden
+	case answered(a) || answered(b):
 		return behave.Reroute
 	case b == "refused":
 		return behave.Weaken
-	case a == "refused" && b == "denied":
+	case a == "refused" && (b == "denied" || b == "unauthenticated"):
 		return behave.Harden
 	case a == "allowed" && b == "denied":
 		return behave.Expose

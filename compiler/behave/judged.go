@@ -2,6 +2,7 @@ package behave
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -20,7 +21,12 @@ type shown struct {
 // where the server judges what becomes of it on the way, or where they make a
 // path or URL of it in two ways.
 func (o *Outcome) depends(other *Outcome) bool {
-	return o.Judged != "" || o.Verdict == other.Verdict && (o.Redirect != nil || o.Rewrite != nil)
+	return o.open() || o.Verdict == other.Verdict && (o.Redirect != nil || o.Rewrite != nil)
+}
+
+// open says that conditions on the request that arrives decide about it.
+func (o *Outcome) open() bool {
+	return o.Judged != "" || slices.ContainsFunc(o.Asks, someAsked) || slices.ContainsFunc(o.Limits, func(l Limit) bool { return l.When != "" })
 }
 
 // show looks for a request of a region whose outcomes differ once it is known
@@ -41,6 +47,13 @@ func (c *comparison) show(r reach.Region) (*shown, error) {
 		}
 	}
 	for _, q := range candidates {
+		asking := *q
+		asking.Query = append(slices.Clip(q.Query), model.Header{Name: "q", Value: "1"})
+		if holds, ok := c.space.Holds(r.Set, &asking); holds && ok {
+			candidates = append(candidates, &asking)
+		}
+	}
+	for _, q := range candidates {
 		out := &shown{
 			by:     q,
 			before: resolve(c.outcomes[r.Before], c.taker(c.old, q, c.from[0]), q),
@@ -56,31 +69,54 @@ func (c *comparison) show(r reach.Region) (*shown, error) {
 // resolve is the outcome of one request, about which the server decides by what
 // it gets.
 func resolve(o Outcome, from source, q *reach.Request) Outcome {
-	if o.Judged == "" {
+	if !o.open() {
 		return o
-	}
-	o.Judged = ""
-	id := q.Identity
-	if k, ok := from.who.(known); ok {
-		id = string(k)
 	}
 	s := from.service
 	in := arriving(from, q)
-	if _, through := from.who.(known); !through {
+	if o.Judged != "" {
+		o.Judged = ""
+		id := q.Identity
+		if k, ok := from.who.(known); ok {
+			id = string(k)
+		}
 		if said := answer.Authenticate(s.JWT, s.Public, in); said != nil && !said.Passed {
 			return Outcome{Verdict: Unknown}
 		}
+		if !answer.Authorize(domainOf(s.SPIFFEID), s, id, in, from.port).Allowed {
+			return Outcome{Verdict: Denied}
+		}
 	}
-	if answer.Authorize(domainOf(s.SPIFFEID), s, id, in, from.port).Allowed {
-		return o
+	if slices.ContainsFunc(o.Asks, someAsked) {
+		o.Asks = nil
+		if answer.Asks(s.Authorizer, in) {
+			o.Asks = asks(s.Authorizer)
+		}
 	}
-	return Outcome{Verdict: Denied}
+	var limits []Limit
+	for _, l := range o.Limits {
+		at := in
+		if l.Edge {
+			at = sent(q)
+		}
+		if l.When == "" || answer.Counts(l.limit, at) {
+			l.When = ""
+			limits = append(limits, l)
+		}
+	}
+	o.Limits = sortedLimits(limits)
+	return o
+}
+
+// sent is the request as a client sends it.
+func sent(q *reach.Request) *answer.Request {
+	return &answer.Request{Method: q.Method, Host: q.Host, Port: q.Port, Target: q.Target(), Headers: q.Fields(), Claims: q.Claims, TLS: q.Scheme == "https"}
 }
 
 // made is the outcome with the URL and path that it makes of a request in the
 // place of how it makes them.
 func made(o Outcome, q *reach.Request) string {
-	asked := &answer.Request{Host: q.Host, Port: q.Port, Target: q.Target(), Headers: q.Fields(), TLS: q.Scheme == "https"}
+	asked := sent(q)
 	var extra []string
 	if o.Redirect != nil {
 		extra = append(extra, strconv.Itoa(int(o.Redirect.Status)), answer.Location(o.Redirect, asked))
@@ -102,11 +138,19 @@ func made(o Outcome, q *reach.Request) string {
 
 // arriving is the request as the server gets it.
 func arriving(from source, q *reach.Request) *answer.Request {
-	out := &answer.Request{Method: q.Method, Host: q.Host, Target: q.Target(), Headers: q.Fields(), Claims: q.Claims, Port: from.port}
-	if ip, err := netip.ParseAddr(q.Address); err == nil {
-		if _, through := from.who.(known); !through {
-			out.Source = ip
-		}
+	out := sent(q)
+	out.Port, out.TLS = from.port, false
+	end := q.Address
+	if g := from.gateway; g != nil {
+		end = q.Through
+		out.Claims = slices.DeleteFunc(slices.Clone(q.Claims), func(c model.Header) bool {
+			provider, _ := model.SplitClaim(c.Name)
+			t := model.JWTNamed(from.service.JWT, provider)
+			return t != nil && model.TakesOut(g.JWT, t)
+		})
+	}
+	if ip, err := netip.ParseAddr(end); err == nil {
+		out.Source = ip
 	}
 	r := from.route
 	if w := r.Rewrite; w != nil && w.Host != "" {

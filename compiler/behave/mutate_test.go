@@ -3,7 +3,8 @@ package behave_test
 import (
 	"encoding/json"
 	"fmt"
-	"math/rand/v2"
+	"math/bits"
+	"net/netip"
 	"reflect"
 	"regexp"
 	"slices"
@@ -12,54 +13,102 @@ import (
 	"time"
 
 	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/compiler/reach"
 )
 
 // mutation is one change of one field of a mesh.
 type mutation struct {
 	where string
-	make  func(*model.Mesh)
+	// make gives a mesh that shares with the other what it does not change.
+	make func(*model.Mesh) *model.Mesh
 }
 
-func clone(t testing.TB, m *model.Mesh) *model.Mesh {
+func clone[T any](t testing.TB, m *T) *T {
 	t.Helper()
-	raw, err := json.Marshal(m)
-	out := &model.Mesh{}
-	if err == nil {
-		err = json.Unmarshal(raw, out)
-	}
+	out, err := copied(m)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return out
 }
 
+func copied[T any](m *T) (*T, error) {
+	raw, err := json.Marshal(m)
+	out := new(T)
+	if err == nil {
+		err = json.Unmarshal(raw, out)
+	}
+	return out, err
+}
+
 // unchanged are fields that name things: with another value they are another
-// thing, which is tried by taking objects away.
-var unchanged = []string{"Mesh.TrustDomain", "Mesh.Name", "Ref.Namespace", "Ref.Name", "Service.Host", "External.Host", "External.Endpoints"}
+// thing, which is tried by taking objects away. Route.Faulted says again what
+// the faults say.
+var unchanged = []string{"Ref.Namespace", "Ref.Name", "Service.Host", "External.Host", "External.Endpoints", "Route.Faulted"}
 
 // mutations lists all of them, found by reflection so that none is forgotten.
-func mutations(m *model.Mesh, rng *rand.Rand) []mutation {
-	w := &walker{rng: rng}
-	w.walk(reflect.ValueOf(m).Elem(), nil, "Mesh", "")
-	return w.out
+func mutations(t testing.TB, m *model.Mesh) []mutation {
+	t.Helper()
+	if got, want := reflect.TypeFor[model.Mesh]().NumField(), 6; got != want { // Name, TrustDomain, Raw and those below
+		t.Fatalf("a mesh has %d fields, of which this knows %d", got, want)
+	}
+	var out []mutation
+	out = append(out, mutateList("Mesh.Services", m.Services, func(m *model.Mesh) *[]*model.Service { return &m.Services })...)
+	out = append(out, mutateList("Mesh.Gateways", m.Gateways, func(m *model.Mesh) *[]*model.Gateway { return &m.Gateways })...)
+	return append(out, mutateList("Mesh.Externals", m.Externals, func(m *model.Mesh) *[]*model.External { return &m.Externals })...)
+}
+
+// mutateList takes objects away, swaps them and changes each of their fields.
+func mutateList[T any](where string, list []*T, of func(*model.Mesh) *[]*T) []mutation {
+	var out []mutation
+	add := func(where string, change func(*[]*T)) {
+		out = append(out, mutation{where, func(m *model.Mesh) *model.Mesh {
+			after := *m
+			mine := of(&after)
+			*mine = slices.Clone(*mine)
+			change(mine)
+			return &after
+		}})
+	}
+	for i := range list {
+		add(fmt.Sprint(where, " without ", i), func(l *[]*T) { *l = slices.Delete(*l, i, i+1) })
+		if i > 0 {
+			add(fmt.Sprint(where, " swaps ", i), func(l *[]*T) { (*l)[i-1], (*l)[i] = (*l)[i], (*l)[i-1] })
+		}
+		w := &walker{}
+		w.walk(reflect.ValueOf(list[i]).Elem(), nil, where, "")
+		for _, o := range w.out {
+			add(o.where, func(l *[]*T) {
+				object, err := copied((*l)[i])
+				if err != nil {
+					panic(err)
+				}
+				o.change(reflect.ValueOf(object).Elem())
+				(*l)[i] = object
+			})
+		}
+	}
+	return out
 }
 
 // step leads from a value to a part of it.
 type step func(reflect.Value) reflect.Value
 
-type walker struct {
-	rng *rand.Rand
-	out []mutation
+// walker finds what can be changed of one object.
+type walker struct{ out []change }
+
+type change struct {
+	where  string
+	change func(object reflect.Value)
 }
 
-func (w *walker) add(where string, way []step, change func(reflect.Value)) {
+func (w *walker) add(where string, way []step, do func(reflect.Value)) {
 	way = slices.Clone(way)
-	w.out = append(w.out, mutation{where, func(m *model.Mesh) {
-		v := reflect.ValueOf(m).Elem()
+	w.out = append(w.out, change{where, func(v reflect.Value) {
 		for _, s := range way {
 			v = s(v)
 		}
-		change(v)
+		do(v)
 	}})
 }
 
@@ -93,7 +142,11 @@ func (w *walker) walk(v reflect.Value, way []step, where, owner string) {
 }
 
 func (w *walker) fields(v reflect.Value, way []step, where string) {
-	if v.Type() == reflect.TypeFor[time.Time]() {
+	switch v.Type() {
+	case reflect.TypeFor[netip.Prefix]():
+		w.add(where+" elsewhere", way, func(v reflect.Value) { v.Set(reflect.ValueOf(netip.MustParsePrefix("198.51.100.0/24"))) })
+		return
+	case reflect.TypeFor[time.Time]():
 		w.add(where+" later", way, func(v reflect.Value) { v.Set(reflect.ValueOf(v.Interface().(time.Time).Add(time.Hour))) })
 		return
 	}
@@ -130,6 +183,8 @@ func (w *walker) leaf(v reflect.Value, way []step, where string) {
 	case reflect.Uint16, reflect.Uint32:
 		w.add(where+" more", way, func(v reflect.Value) { v.SetUint(v.Uint() + 1) })
 		w.add(where+" less", way, func(v reflect.Value) { v.SetUint(max(v.Uint(), 1) - 1) })
+	default:
+		panic(where + " is of a kind that nobody mutates")
 	}
 }
 
@@ -170,20 +225,15 @@ func sound(m *model.Mesh) bool {
 		return false
 	}
 	ok := true
-	match := func(ms []model.Match) {
-		for _, x := range ms {
-			for _, p := range x.Paths {
-				ok = ok && (p.Kind == model.Exact || p.Kind == model.Prefix || p.Kind == model.SegmentPrefix || p.Kind == model.Regex && !p.IgnoreCase) && compiles(p.Kind, p.Value)
-			}
-			for _, n := range slices.Concat(x.Headers, x.Query, x.Cookies) {
-				ok = ok && compiles(n.Kind, n.Value) && !(n.Name == model.SchemeHeader && n.Value != "http" && n.Value != "https") && n.Name != "x-forwarded-proto"
-				ok = ok && (!strings.HasPrefix(n.Name, ":") || n.Name == model.HostHeader || n.Name == model.SchemeHeader)
-			}
-			ok = ok && (len(x.Methods) == 0 || len(x.NotMethods) == 0)
-		}
-	}
-	route := func(r *model.Route) {
-		match(r.Match)
+	each(m, func(p *model.PathMatch) {
+		ok = ok && (p.Kind == model.Exact || p.Kind == model.Prefix || p.Kind == model.SegmentPrefix || p.Kind == model.Regex && !p.IgnoreCase) && compiles(p.Kind, p.Value)
+	})
+	each(m, func(n *model.NamedMatch) {
+		ok = ok && compiles(n.Kind, n.Value) && !(n.Name == model.SchemeHeader && n.Value != "http" && n.Value != "https") && n.Name != "x-forwarded-proto"
+		ok = ok && (!strings.HasPrefix(n.Name, ":") || n.Name == model.HostHeader || n.Name == model.SchemeHeader)
+	})
+	each(m, func(x *model.Match) { ok = ok && (len(x.Methods) == 0 || len(x.NotMethods) == 0) })
+	each(m, func(r *model.Route) {
 		if r.Rewrite != nil && r.Rewrite.Path != nil {
 			ok = ok && compiles(model.Regex, r.Rewrite.Path.Pattern)
 		}
@@ -194,31 +244,143 @@ func sound(m *model.Mesh) bool {
 			}
 		}
 		ok = ok && set == 1
+	})
+	return ok && (&wiring{m}).sound()
+}
+
+// wiring is what the model says of other objects beside their names.
+type wiring struct{ mesh *model.Mesh }
+
+func (w *wiring) sound() bool {
+	ok := true
+	service := func(ref model.Ref, port uint16, version string) {
+		s := w.mesh.Service(ref)
+		ok = ok && s != nil && s.Port(port) != nil && s.Version(version) != nil
 	}
-	rules := func(rs []model.Rule) {
-		for _, r := range rs {
-			match(r.Matches())
+	each(w.mesh, func(a *model.Authorizer) { service(a.Service, a.Port, a.Version) })
+	each(w.mesh, func(l *model.RateLimitService) { service(l.Service, l.Port, l.Version) })
+	each(w.mesh, func(l *model.RateLimit) {
+		ok = ok && (l.Local == nil) != (l.Server == nil) && (l.Local == nil || l.Local.Per > 0)
+	})
+	each(w.mesh, func(c *model.Caller) {
+		if s := w.mesh.Service(c.Ref); s != nil {
+			ok = ok && s.SPIFFEID == c.SPIFFEID
+		} else if g := w.mesh.Gateway(c.Ref); g != nil {
+			ok = ok && g.SPIFFEID == c.SPIFFEID
+		} else {
+			ok = false
+		}
+	})
+	for _, s := range w.mesh.Services {
+		ok = ok && w.tokens(s.JWT, slices.Concat(s.Allow, s.Deny), s.Public)
+	}
+	for _, g := range w.mesh.Gateways {
+		ok = ok && w.tokens(g.JWT, slices.Concat(g.Allow, g.Deny), g.Public)
+	}
+	return ok
+}
+
+// tokens says that claims are of providers that there are, and that what is
+// public is not so by whom it is from or by its claims.
+func (w *wiring) tokens(providers []model.JWT, rules, public []model.Rule) bool {
+	ok := true
+	each(rules, func(r *model.Rule) {
+		for _, c := range r.Claims {
+			of, claim := model.SplitClaim(c.Name)
+			ok = ok && claim != "" && model.JWTNamed(providers, of) != nil
+		}
+	})
+	each(public, func(r *model.Rule) { ok = ok && r.Any && len(r.Claims)+len(r.Ports) == 0 })
+	return ok
+}
+
+// each visits every T in a value.
+func each[T any](in any, visit func(*T)) { eachOf(reflect.ValueOf(in), visit) }
+
+func eachOf[T any](v reflect.Value, visit func(*T)) {
+	if v.Type() == reflect.TypeFor[T]() {
+		if v.CanAddr() {
+			visit(v.Addr().Interface().(*T))
+		} else {
+			one := v.Interface().(T)
+			visit(&one)
 		}
 	}
-	for _, s := range m.Services {
-		rules(s.Allow)
-		rules(s.Deny)
-		for _, r := range s.Routes {
-			route(r)
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			eachOf(v.Elem(), visit)
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			eachOf(v.Index(i), visit)
+		}
+	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[model.Origin]() || !strings.HasSuffix(v.Type().PkgPath(), "/model") {
+			return
+		}
+		for i := range v.NumField() {
+			eachOf(v.Field(i), visit)
 		}
 	}
-	for _, g := range m.Gateways {
-		rules(g.Allow)
-		rules(g.Deny)
-		for _, l := range g.Listeners {
-			for _, h := range l.Hosts {
-				for _, r := range h.Routes {
-					route(r.Route)
+}
+
+// fault says in Faulted what the faults of r say: for each set of them the
+// requests that meet all of it, the larger sets first.
+func fault(r *model.Route) {
+	r.Faulted = nil
+	faults := r.Faults()
+	if !slices.ContainsFunc(faults, func(f model.Fault) bool { return len(f.Match) > 0 }) {
+		return
+	}
+	for _, n := range []int{3, 2, 1} {
+		for set := range 1 << len(faults) {
+			if bits.OnesCount(uint(set)) != n {
+				continue
+			}
+			one, narrowed := &model.Faulted{Match: r.Match}, false
+			if len(one.Match) == 0 {
+				one.Match = []model.Match{{}}
+			}
+			for i, f := range faults {
+				if set>>i&1 == 0 {
+					continue
 				}
+				one.Match, narrowed = meet(one.Match, f.Match), narrowed || len(f.Match) > 0
+				switch f.Kind {
+				case "delay":
+					one.Delay = r.Delay
+				case "abort":
+					one.Abort = r.Abort
+				default:
+					one.Bandwidth = r.Bandwidth
+				}
+			}
+			for i, f := range faults { // those for all requests are met in any case
+				if set>>i&1 == 0 && len(f.Match) == 0 {
+					narrowed = false
+				}
+			}
+			if narrowed && len(one.Match) > 0 {
+				r.Faulted = append(r.Faulted, one)
 			}
 		}
 	}
-	return ok
+}
+
+func meet(any, with []model.Match) []model.Match {
+	if len(with) == 0 {
+		return any
+	}
+	var out []model.Match
+	for _, a := range any {
+		for _, b := range with {
+			if met, ok := reach.Meet(a, b); ok {
+				out = append(out, met)
+			}
+		}
+	}
+	return out
 }
 
 func compiles(kind model.MatchKind, value string) bool {

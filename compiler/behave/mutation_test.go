@@ -2,10 +2,12 @@ package behave_test
 
 import (
 	"fmt"
+	"hash/fnv"
+	"io/fs"
 	"math/rand/v2"
 	"os"
+	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -24,13 +26,15 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func generated(t testing.TB, seed uint64) *model.Mesh {
+func generated(t testing.TB, seed uint64) *model.Mesh { return compiled(t, gen.Mesh(seed).FS()) }
+
+func compiled(t testing.TB, files fs.FS) *model.Mesh {
 	t.Helper()
-	res, err := compiler.Compile(t.Context(), gen.Mesh(seed).FS(), compiler.Options{
+	res, err := compiler.Compile(t.Context(), files, compiler.Options{
 		Now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Load: load.Options{InProcess: true},
 	})
 	if err != nil || res.Model == nil {
-		t.Fatalf("seed %d: %v %v", seed, err, res)
+		t.Fatalf("%v %v", err, res)
 	}
 	return res.Model
 }
@@ -47,30 +51,84 @@ func (sum *tally) add(o tally) {
 	sum.requests += o.requests
 }
 
-// TestMutations changes one field of generated meshes after the other. What
-// package behave reports is what package answer sees: every witness is treated
-// differently, in the way that the class says, and where nothing is reported no
-// request of a walk is.
-func TestMutations(t *testing.T) {
-	from, to, share := uint64(0), uint64(5), 50
-	if os.Getenv("MESHC_SOAK") != "" {
-		from, to, share = 0, 50, 1
+// trial is one mesh whose fields are changed, and which of the changes are made.
+type trial struct {
+	name  string
+	files fs.FS
+	pick  func(*rand.Rand, []mutation) []mutation
+}
+
+// oneIn picks one of share changes.
+func oneIn(share int) func(*rand.Rand, []mutation) []mutation {
+	return func(rng *rand.Rand, all []mutation) []mutation {
+		return slices.DeleteFunc(all, func(mutation) bool { return rng.IntN(share) != 0 })
 	}
-	// MESHC_SOAK_PART=2/5 takes the second fifth of the meshes of a soak.
+}
+
+var digits = regexp.MustCompile(`[0-9]+`)
+
+// ofEach picks at most so many changes of each kind of each field, and one of
+// share of those.
+func ofEach(most, share int) func(*rand.Rand, []mutation) []mutation {
+	return func(rng *rand.Rand, all []mutation) []mutation {
+		shuffle(rng, all)
+		seen := map[string]int{}
+		all = slices.DeleteFunc(all, func(m mutation) bool {
+			field, _, _ := strings.Cut(m.where, " = ")
+			field = digits.ReplaceAllString(field, "")
+			seen[field]++
+			return seen[field] > most
+		})
+		return oneIn(share)(rng, all)
+	}
+}
+
+// trials of a test, or of a part of a soak: MESHC_SOAK_PART=2/5 takes the second
+// fifth.
+func trials(t *testing.T) []trial {
+	t.Helper()
+	shop := os.DirFS("../../examples/bookinfo/mesh")
+	if os.Getenv("MESHC_SOAK") == "" {
+		out := []trial{{"bookinfo", shop, ofEach(1, 4)}}
+		for seed := range uint64(5) {
+			out = append(out, trial{fmt.Sprint("mesh", seed), gen.Mesh(seed).FS(), oneIn(50)})
+		}
+		for seed := uint64(1); seed < 3; seed++ {
+			out = append(out, trial{fmt.Sprint("whole", seed), gen.Whole(seed).FS(), ofEach(1, 20)})
+		}
+		return out
+	}
+	part, of := uint64(1), uint64(1)
 	if text := os.Getenv("MESHC_SOAK_PART"); text != "" {
-		var part, of uint64
 		if _, err := fmt.Sscanf(text, "%d/%d", &part, &of); err != nil || part < 1 || part > of {
 			t.Fatalf("MESHC_SOAK_PART is %q, want such as 2/5", text)
 		}
-		from, to = (part-1)*to/of, part*to/of
 	}
+	var out []trial
+	if part == 1 {
+		out = append(out, trial{"bookinfo", shop, oneIn(1)})
+	}
+	for seed := (part - 1) * 20 / of; seed < part*20/of; seed++ {
+		out = append(out, trial{fmt.Sprint("whole", seed), gen.Whole(seed).FS(), ofEach(1, 1)})
+	}
+	for seed := (part - 1) * 50 / of; seed < part*50/of; seed++ {
+		out = append(out, trial{fmt.Sprint("mesh", seed), gen.Mesh(seed).FS(), oneIn(1)})
+	}
+	return out
+}
+
+// TestMutations changes one field of Bookinfo and of generated meshes after the
+// other. What package behave reports is what package answer sees: every witness
+// is treated differently, in the way that the class says, and where nothing is
+// reported no request of a walk is.
+func TestMutations(t *testing.T) {
 	var sum tally
 	var mu sync.Mutex
 	t.Run("mesh", func(t *testing.T) {
-		for seed := from; seed < to; seed++ {
-			t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
+		for _, each := range trials(t) {
+			t.Run(each.name, func(t *testing.T) {
 				t.Parallel()
-				one := mutateAll(t, seed, share)
+				one := mutateAll(t, each)
 				mu.Lock()
 				defer mu.Unlock()
 				sum.add(one)
@@ -78,28 +136,41 @@ func TestMutations(t *testing.T) {
 		}
 	})
 	t.Logf("%d mutations: %d change behaviour (%d witnesses), %d do not (%d requests tried), %d unknown", sum.tried, sum.differ, sum.witnesses, sum.same, sum.requests, sum.unknown)
-	if sum.unknown*100 > sum.tried {
+	if sum.unknown*1000 > sum.tried {
 		t.Errorf("%d of %d are unknown", sum.unknown, sum.tried)
 	}
 }
 
-// mutateAll tries one of share mutations of the mesh of a seed.
-func mutateAll(t *testing.T, seed uint64, share int) tally {
-	run := &mutated{before: generated(t, seed), rng: rand.New(rand.NewPCG(seed, 1)), prints: map[behave.Name]string{}}
-	for _, mu := range mutations(run.before, run.rng) {
-		if share > 1 && run.rng.IntN(share) != 0 {
-			continue
-		}
-		after := clone(t, run.before)
-		mu.make(after)
+// mutateAll tries what is picked of the mutations of one mesh.
+func mutateAll(t *testing.T, of trial) tally {
+	seed := fnv.New64()
+	seed.Write([]byte(of.name))
+	run := &mutated{before: compiled(t, of.files), rng: rand.New(rand.NewPCG(seed.Sum64(), 1)), prints: map[behave.Name]string{}}
+	for _, mu := range of.pick(run.rng, mutations(t, run.before)) {
+		after := mu.make(run.before)
+		faulted(run.before, after)
 		if sound(after) {
 			run.check(t, mu.where, after)
 		}
 		if t.Failed() {
-			t.Fatalf("seed %d, %s", seed, mu.where)
+			t.Fatalf("%s, %s", of.name, mu.where)
 		}
 	}
 	return run.sum
+}
+
+// faulted sets again what faults come to in the objects that differ.
+func faulted(before, after *model.Mesh) {
+	for _, s := range after.Services {
+		if before.Service(s.Ref) != s {
+			each(s, fault)
+		}
+	}
+	for _, g := range after.Gateways {
+		if before.Gateway(g.Ref) != g {
+			each(g, fault)
+		}
+	}
 }
 
 // mutated is a mesh whose mutations are checked.
@@ -125,9 +196,10 @@ func (run *mutated) check(t *testing.T, where string, after *model.Mesh) {
 	t.Helper()
 	run.sum.tried++
 	r := behave.Meshes(run.before, after)
+	prints := run.sum.tried%8 == 0 // they take as long as all the rest
 	for i := range r.Objects {
 		o := &r.Objects[i]
-		if run.samePrint(t, after, o.Name) && len(o.Unknown) == 0 && !onlyCallers(o) {
+		if prints && run.samePrint(t, after, o.Name) && len(o.Unknown) == 0 && !onlyCallers(o) {
 			t.Errorf("%s: %v behaves otherwise, and has the same fingerprint", where, o.Name)
 		}
 		for _, c := range o.Changes {
@@ -148,11 +220,12 @@ func (run *mutated) check(t *testing.T, where string, after *model.Mesh) {
 		run.sum.differ++
 	}
 	for _, name := range r.Same {
-		if !run.samePrint(t, after, name) {
+		if prints && !run.samePrint(t, after, name) {
 			t.Errorf("%s: %v behaves the same, and has another fingerprint", where, name)
 		}
+		from := askable(name, run.before, after)
 		for range 40 {
-			q := draw(run.rng, run.before, after, name)
+			q := from.draw(run.rng)
 			run.sum.requests++
 			if b, a := judge(run.before, name, q), judge(after, name, q); b.text() != a.text() {
 				t.Errorf("%s: %v is said to be the same, but %s\nbefore %s\nafter  %s", where, name, q, b.text(), a.text())
@@ -190,63 +263,82 @@ func checkWitness(t *testing.T, where string, name behave.Name, before, after *m
 	}
 }
 
-// draw makes a request to an object that some condition of either mesh accepts,
-// or nearly does.
-func draw(rng *rand.Rand, before, after *model.Mesh, name behave.Name) *reach.Request {
-	var matches []model.Match
-	var ids, hosts []string
-	var ports []uint16
+// asks is what requests to an object are drawn from.
+type asks struct {
+	name               behave.Name
+	matches            []model.Match
+	ids, hosts, tokens []string
+	ports              []uint16
+}
+
+// askable are the conditions of either mesh on requests to an object.
+func askable(name behave.Name, before, after *model.Mesh) *asks {
+	a := &asks{name: name}
 	for _, m := range []*model.Mesh{before, after} {
 		for _, s := range m.Services {
-			ids = append(ids, s.SPIFFEID)
+			a.ids = append(a.ids, s.SPIFFEID)
 		}
 		if s := m.Service(name.Ref); s != nil {
-			hosts = append(hosts, s.Host)
+			a.hosts = append(a.hosts, s.Host)
 			for _, p := range s.Ports {
-				ports = append(ports, p.Number)
+				a.ports = append(a.ports, p.Number)
 			}
-			for _, r := range s.Routes {
-				matches = append(matches, r.Match...)
-			}
-			for _, r := range slices.Concat(s.Allow, s.Deny) {
-				matches = append(matches, r.Matches()...)
-			}
+			each(s, func(x *model.Match) { a.matches = append(a.matches, *x) })
+			each(s, func(r *model.Rule) { a.matches = append(a.matches, r.Matches()...) })
+			each(s, func(p *model.JWT) { a.tokens = append(a.tokens, p.Name) })
 		}
 		if e := m.External(name.Ref); e != nil {
-			hosts = append(hosts, e.Host)
-			ports = append(ports, e.Ports[0].Number)
+			a.hosts = append(a.hosts, e.Host)
+			a.ports = append(a.ports, e.Ports[0].Number)
 		}
 		if g := m.Gateway(name.Ref); g != nil {
 			for _, l := range g.Listeners {
-				ports = append(ports, l.Port)
+				a.ports = append(a.ports, l.Port)
 				for _, h := range l.Hosts {
-					hosts = append(hosts, strings.Replace(h.Host, "*", "a", 1))
+					a.hosts = append(a.hosts, strings.Replace(h.Host, "*", "a", 1))
 					for _, r := range h.Routes {
-						matches = append(matches, r.Route.Match...)
+						if s := m.Service(r.Service); s != nil {
+							each(s, func(r *model.Rule) { a.matches = append(a.matches, r.Matches()...) })
+							each(s.RateLimits, func(x *model.Match) { a.matches = append(a.matches, *x) })
+							each(s, func(p *model.JWT) { a.tokens = append(a.tokens, p.Name) })
+						}
 					}
 				}
 			}
+			each(g, func(x *model.Match) { a.matches = append(a.matches, *x) })
+			each(g, func(r *model.Rule) { a.matches = append(a.matches, r.Matches()...) })
+			each(g, func(p *model.JWT) { a.tokens = append(a.tokens, p.Name) })
 		}
 	}
+	return a
+}
+
+// draw makes a request that some condition accepts, or nearly does.
+func (a *asks) draw(rng *rand.Rand) *reach.Request {
 	out := &reach.Request{Scheme: "http", Method: "GET", Path: "/"}
-	if len(matches) > 0 {
-		if found, err := reach.Find(reach.OfMatch(matches[rng.IntN(len(matches))])); err == nil && found != nil {
+	if len(a.matches) > 0 {
+		if found, err := reach.Find(reach.OfMatch(a.matches[rng.IntN(len(a.matches))])); err == nil && found != nil {
 			out = found
 		}
 	}
-	if len(ports) > 0 {
-		out.Port = ports[rng.IntN(len(ports))]
+	if len(a.ports) > 0 {
+		out.Port = a.ports[rng.IntN(len(a.ports))]
 	}
-	if len(hosts) > 0 {
-		out.Host = hosts[rng.IntN(len(hosts))]
+	if len(a.hosts) > 0 && (out.Host == "" || rng.IntN(4) > 0) {
+		out.Host = a.hosts[rng.IntN(len(a.hosts))]
 	}
-	if name.Kind == behave.ServiceKind && rng.IntN(8) > 0 {
-		out.Identity = ids[rng.IntN(len(ids))]
+	if a.name.Kind == behave.ServiceKind && rng.IntN(8) > 0 {
+		out.Identity = a.ids[rng.IntN(len(a.ids))]
 	}
-	if name.Kind == behave.GatewayKind {
-		out.Scheme = "http"
+	if a.name.Kind == behave.GatewayKind {
+		out.Scheme = []string{"http", "https"}[rng.IntN(2)]
 	}
-	out.Address = []string{"10.0.0.1", "192.0.2.1", "8.8.8.8"}[rng.IntN(3)]
+	addresses := []string{"10.0.0.1", "192.0.2.1", "8.8.8.8", "2001:db8::1"}
+	out.Address = addresses[rng.IntN(len(addresses))]
+	out.Through = addresses[rng.IntN(len(addresses))]
+	if len(a.tokens) > 0 && rng.IntN(2) == 0 {
+		out.Claims = append(out.Claims, model.Header{Name: a.tokens[rng.IntN(len(a.tokens))]})
+	}
 	switch rng.IntN(6) {
 	case 0:
 		out.Method = "POST"

@@ -23,24 +23,26 @@ type Limit struct {
 // count; what they count is in words beyond.
 const mostSplit = 4
 
-// limited adds limits to what becomes of requests. seen says whether the proxy
-// that keeps them sees of a match what the client sent.
-func limited(rules []rule, limits []*model.RateLimit, edge bool, seen func(*model.Match) bool) []rule {
+// counting is a limit for some requests, as they are sent.
+type counting struct {
+	limit *model.RateLimit
+	when  reach.Pred
+}
+
+// limited adds limits to what becomes of requests, which v sees.
+func limited(rules []rule, limits []*model.RateLimit, edge bool, v view) []rule {
 	var always []Limit
-	var some []*model.RateLimit
+	var some []counting
 	for _, l := range limits {
 		one := Limit{Edge: edge, Does: l.String(), limit: l}
+		when, words := v.counted(l)
 		switch {
 		case len(l.Match) == 0:
 			always = append(always, one)
-		case len(some) < mostSplit && !slices.ContainsFunc(l.Match, func(m model.Match) bool { return !seen(&m) }):
-			some = append(some, l)
+		case len(some) < mostSplit && words == "":
+			some = append(some, counting{l, when})
 		default:
-			var words []string
-			for _, m := range l.Match {
-				words = append(words, m.String())
-			}
-			one.When = strings.Join(words, " or ")
+			one.When = strings.Join(mapped(l.Match, model.Match.String), " or ")
 			always = append(always, one)
 		}
 	}
@@ -59,14 +61,29 @@ func limited(rules []rule, limits []*model.RateLimit, edge bool, seen func(*mode
 	return out
 }
 
+// counted is which requests a limit counts; words are conditions that are none
+// on the request as it was sent.
+func (v view) counted(l *model.RateLimit) (when reach.Pred, words string) {
+	var any []reach.Pred
+	for i := range l.Match {
+		one, hidden := v.arrives(&l.Match[i])
+		if hidden != nil {
+			return reach.Pred{}, hidden.String()
+		}
+		any = append(any, one)
+	}
+	return reach.Any(any...), ""
+}
+
 // split tells requests apart by the limits that count them.
-func split(r rule, limits []*model.RateLimit, edge bool) []rule {
+func split(r rule, limits []counting, edge bool) []rule {
 	if len(limits) == 0 {
 		return []rule{r}
 	}
+	l := limits[0]
 	counted := r
-	counted.when = reach.All(r.when, reach.OfMatches(limits[0].Match))
-	counted.then.Limits = sortedLimits(r.then.Limits, Limit{Edge: edge, Does: limits[0].String(), limit: limits[0]})
+	counted.when = reach.All(r.when, l.when)
+	counted.then.Limits = sortedLimits(r.then.Limits, Limit{Edge: edge, Does: l.limit.String(), limit: l.limit})
 	return append(split(counted, limits[1:], edge), split(r, limits[1:], edge)...)
 }
 
@@ -123,16 +140,6 @@ func (w Limit) covers(l Limit) bool {
 	perSecond := func(x *model.LocalLimit) float64 { return float64(x.Requests) / x.Per.Seconds() }
 	return perSecond(a.Local) <= perSecond(b.Local) && a.Local.Burst <= b.Local.Burst
 }
-
-// unchanged says that a match looks at nothing that was changed on the way.
-func (v view) unchanged(m *model.Match) bool {
-	return !(v.path && len(m.Paths)+len(m.Query) > 0) && !slices.ContainsFunc(m.Headers, func(h model.NamedMatch) bool {
-		return h.Name == model.HostHeader && v.host != "" || slices.Contains(v.headers, h.Name)
-	})
-}
-
-// asSent: a gateway keeps its limits before it changes a request.
-func asSent(*model.Match) bool { return true }
 
 // everywhere are the limits of a gateway that are for no route in particular.
 func everywhere(list []model.RateLimit) []*model.RateLimit {

@@ -2,8 +2,8 @@ package behave
 
 import (
 	"encoding/json"
+	"math/bits"
 	"net/netip"
-	"regexp/syntax"
 	"slices"
 	"strings"
 
@@ -11,41 +11,31 @@ import (
 	"github.com/meshc/meshc/compiler/reach"
 )
 
-// view is a request as those rules see it that judge who is let in.
+// view is a request as those rules see it that judge who is let in, and what is
+// known of what was changed on the way.
 type view struct {
 	domain string // trust domain
 	port   uint16
 	who    client
-	host   string // that a route has put in the place of the client's; "" for none
+	jwt    []model.JWT // that the judging proxy verifies
+	// unverified: tokens have not been looked at, and no claims been put into headers.
+	unverified bool
 
-	// What was changed on the way, so that conditions on it are no conditions on
-	// the client's request.
-	path    bool
-	stem    string // that the path begins with whatever it was, if path
-	address bool
-	headers []string
+	gateway *model.Gateway // through which it comes; nil for none
+	host    string         // that a route has put in the place of the client's; "" for none
+	path    *pathWay       // nil: as sent
+	fields  map[string]fieldWay
 }
 
 // server sees what a route makes of a request on its way. Of one that comes
 // through a gateway it sees the gateway's address.
-func server(s *model.Service, port uint16, r *model.Route, who client) view {
-	v := view{domain: domainOf(s.SPIFFEID), port: port, who: who}
-	_, v.address = who.(known)
+func server(s *model.Service, port uint16, r *model.Route, who client, gateway *model.Gateway) view {
+	v := view{domain: domainOf(s.SPIFFEID), port: port, who: who, jwt: s.JWT, gateway: gateway, fields: fieldWays(r)}
 	if w := r.Rewrite; w != nil {
 		v.host = strings.ToLower(w.Host)
 		if w.Path != nil {
-			v.path, v.stem = true, stem(w.Path)
+			v.path = pathWayOf(w.Path)
 		}
-	}
-	touch := func(h model.HeaderOps) {
-		for _, kv := range slices.Concat(h.Set, h.Add) {
-			v.headers = append(v.headers, kv.Name)
-		}
-		v.headers = append(v.headers, h.Remove...)
-	}
-	touch(r.RequestHeaders)
-	for _, d := range r.Split {
-		touch(d.RequestHeaders)
 	}
 	return v
 }
@@ -98,7 +88,12 @@ func choices(list []open) []open {
 		return []open{{conditions: strings.Join(texts, " ")}}
 	}
 	out := make([]open, 0, 1<<len(list))
-	for set := range 1 << len(list) {
+	sets := make([]uint, 1<<len(list))
+	for i := range sets {
+		sets[i] = uint(i)
+	}
+	slices.SortStableFunc(sets, func(a, b uint) int { return bits.OnesCount(b) - bits.OnesCount(a) })
+	for _, set := range sets {
 		var when []reach.Pred
 		var texts []string
 		for i, o := range list {
@@ -108,7 +103,6 @@ func choices(list []open) []open {
 		}
 		out = append(out, open{reach.All(when...), strings.Join(texts, " ")})
 	}
-	slices.SortStableFunc(out, func(a, b open) int { return strings.Count(b.conditions, "{") - strings.Count(a.conditions, "{") })
 	return out
 }
 
@@ -118,12 +112,14 @@ func (v view) rules(rules []model.Rule) (sure reach.Pred, perhaps []open) {
 	var certain []reach.Pred
 	byText := map[string][]reach.Pred{}
 	for i := range rules {
-		when, hidden := v.holds(&rules[i])
-		if hidden == nil {
-			certain = append(certain, when)
-		} else {
-			text := ruleText(hidden)
-			byText[text] = append(byText[text], when)
+		who, matches := v.caller(&rules[i]), rules[i].Matches()
+		for j := range matches {
+			when, hidden := v.arrives(&matches[j])
+			if when = reach.All(who, when); hidden == nil {
+				certain = append(certain, when)
+			} else {
+				byText[hidden.String()] = append(byText[hidden.String()], when)
+			}
 		}
 	}
 	for _, text := range sortedKeys(byText) {
@@ -132,78 +128,27 @@ func (v view) rules(rules []model.Rule) (sure reach.Pred, perhaps []open) {
 	return reach.Any(certain...), perhaps
 }
 
-// holds is the condition of one rule on the client's request; hidden are those
-// that it has on what was changed on the way, nil for none.
-func (v view) holds(r *model.Rule) (when reach.Pred, hidden *model.Rule) {
-	plain, rest := *r, model.Rule{}
-	if v.host != "" && len(plain.Hosts) > 0 {
-		if !slices.ContainsFunc(plain.Hosts, func(h model.NamedMatch) bool { return reach.AcceptsHeader(h, []string{v.host}) }) {
-			return reach.Any(), nil
-		}
-		plain.Hosts = nil
+// caller is what a rule asks of who connects, from where and to which port.
+func (v view) caller(r *model.Rule) reach.Pred {
+	if !r.On(v.port) {
+		return reach.Any()
 	}
-	if v.path {
-		never := false
-		if rest.Paths, rest.NotPaths, never = v.undecided(r); never {
-			return reach.Any(), nil
-		}
-		plain.Paths, plain.NotPaths = nil, nil
+	all := []reach.Pred{v.who.takenBy(r, v.domain), reach.Not(v.within(r.NotIPs))}
+	if len(r.IPs) > 0 {
+		all = append(all, v.within(r.IPs))
 	}
-	if v.address { // a gateway may have taken the token out
-		rest.IPs, rest.NotIPs, rest.Claims = plain.IPs, plain.NotIPs, plain.Claims
-		plain.IPs, plain.NotIPs, plain.Claims = nil, nil, nil
-	}
-	touched := func(h model.NamedMatch) bool { return slices.Contains(v.headers, h.Name) }
-	plain.Headers = slices.DeleteFunc(slices.Clone(r.Headers), touched)
-	rest.Headers = slices.DeleteFunc(slices.Clone(r.Headers), func(h model.NamedMatch) bool { return !touched(h) })
-	if rest.HTTP() || rest.ByAddress() {
-		hidden = &rest
-	}
-	matches := plain.Matches()
-	if len(matches) == 0 || !plain.On(v.port) {
-		return reach.Any(), nil // methods of which each is excluded, or another port
-	}
-	all := []reach.Pred{v.who.takenBy(&plain, v.domain), reach.OfMatches(matches), reach.Not(within(plain.NotIPs))}
-	if len(plain.IPs) > 0 {
-		all = append(all, within(plain.IPs))
-	}
-	return reach.All(all...), hidden
+	return reach.All(all...)
 }
 
-// undecided are the conditions of a rule on the path that the stem does not
-// decide; never says that it decides against the rule.
-func (v view) undecided(r *model.Rule) (paths, notPaths []model.PathMatch, never bool) {
-	begins := model.PathMatch{Kind: model.Prefix, Value: v.stem}
-	holds := func(p model.PathMatch) bool { return reach.PathCovers(p, begins) }
-	fails := func(p model.PathMatch) bool { return reach.PathsDisjoint(p, begins) }
-	if !slices.ContainsFunc(r.Paths, holds) {
-		paths = slices.DeleteFunc(slices.Clone(r.Paths), fails)
-		never = len(paths) == 0 && len(r.Paths) > 0
+func (v view) within(networks []string) reach.Pred {
+	end := reach.Dim{Kind: reach.Address}
+	if v.gateway != nil {
+		end.Kind = reach.Through
 	}
-	notPaths = slices.DeleteFunc(slices.Clone(r.NotPaths), fails)
-	return paths, notPaths, never || slices.ContainsFunc(r.NotPaths, holds)
-}
-
-// stem is what begins every path that the substitution has changed: the text up
-// to its first group, if it takes the place of the path's beginning.
-func stem(s *model.Substitution) string {
-	re, err := syntax.Parse(s.Pattern, syntax.Perl)
-	if err != nil {
-		return ""
-	}
-	prog, err := syntax.Compile(re.Simplify())
-	if err != nil || prog.StartCond()&syntax.EmptyBeginText == 0 {
-		return ""
-	}
-	text, _, _ := strings.Cut(s.Text, "\\")
-	return text
-}
-
-func within(networks []string) reach.Pred {
 	var any []reach.Pred
 	for _, n := range networks {
 		if p, err := netip.ParsePrefix(n); err == nil {
-			any = append(any, reach.Is(reach.Dim{Kind: reach.Address}, reach.In(p)))
+			any = append(any, reach.Is(end, reach.In(p)))
 		}
 	}
 	return reach.Any(any...)

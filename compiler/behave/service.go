@@ -92,7 +92,7 @@ func ruledBy(s *model.Service, port uint16, r *model.Route, takes reach.Pred, fr
 	if then.Verdict != Served {
 		return []rule{{takes, then, from}}
 	}
-	v := server(s, port, r, who)
+	v := server(s, port, r, who, from.gateway)
 	if s.ModeOn(port) == model.MTLSDisable {
 		v.who = known("")
 	}
@@ -102,13 +102,10 @@ func ruledBy(s *model.Service, port uint16, r *model.Route, takes reach.Pred, fr
 		out = append(out, rule{reach.All(takes, v.who.unknown()), Outcome{Verdict: Refused}, source{name: r.Name, origin: s.Origin}})
 	}
 	then.Asks = asks(s.Authorizer)
-	then.Tokens = tokenTexts(s.JWT, s.Public, v.address)
-	var saved []open
-	if !v.address {
-		var tokenless reach.Pred
-		if tokenless, saved = v.tokenless(s.JWT, s.Public); len(model.Requiring(s.JWT)) > 0 {
-			out = append(out, rule{reach.All(takes, tokenless), Outcome{Verdict: Unknown}, source{name: r.Name, origin: s.JWT[0].Origin}})
-		}
+	then.Tokens = tokenTexts(s.JWT)
+	tokenless, saved := v.tokenless(s.JWT, s.Public)
+	if len(model.Requiring(s.JWT)) > 0 {
+		out = append(out, rule{reach.All(takes, tokenless), Outcome{Verdict: Unknown}, source{name: r.Name, origin: s.JWT[0].Origin}})
 	}
 	says := judge(v, s.Allow, s.Deny)
 	out = append(out, rule{reach.All(takes, says.denied), Outcome{Verdict: Denied}, source{name: r.Name, origin: rulesAt(s)}})
@@ -129,7 +126,7 @@ func ruledBy(s *model.Service, port uint16, r *model.Route, takes reach.Pred, fr
 		out = append(out, retried(reach.All(takes, o.when), perhaps, r, from)...)
 	}
 	out = v.asked(s.Authorizer, append(out, retried(takes, then, r, from)...))
-	return limited(out, ofRoute(s.RateLimits, ""), false, v.unchanged)
+	return limited(out, ofRoute(s.RateLimits, ""), false, v)
 }
 
 // rulesAt is where it says who is let in.

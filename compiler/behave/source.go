@@ -10,8 +10,9 @@ import (
 type source struct {
 	name    string // of the route, for people
 	service *model.Service
-	port    uint16 // of the service
-	who     client // as the service sees it
+	gateway *model.Gateway // through which requests come; nil for none
+	port    uint16         // of the service
+	who     client         // as the service sees it
 	route   *model.Route
 	origin  model.Origin    // of the route, the object, or what refuses
 	client  []model.Setting // of a gateway, about its clients

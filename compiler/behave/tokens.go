@@ -21,8 +21,10 @@ func (v view) tokenless(providers []model.JWT, public []model.Rule) (sure reach.
 	if len(required) == 0 {
 		return reach.Any(), nil
 	}
-	exempt, perhaps := v.rules(public)
-	none := reach.All(reach.Not(reach.Any(mapped(required, reach.HasToken)...)), reach.Not(exempt))
+	before := v
+	before.unverified = true
+	exempt, perhaps := before.rules(public)
+	none := reach.All(reach.Not(reach.Any(mapped(required, v.token)...)), reach.Not(exempt))
 	for i := range perhaps {
 		perhaps[i].when = reach.All(none, perhaps[i].when)
 	}
@@ -30,21 +32,9 @@ func (v view) tokenless(providers []model.JWT, public []model.Rule) (sure reach.
 	return reach.All(none, reach.Not(whole)), perhaps
 }
 
-// tokenTexts are the settings of providers, "main.issuer: https://…", and what
-// is exempt from them.
-func tokenTexts(providers []model.JWT, public []model.Rule, through bool) []string {
-	var out []string
-	for _, s := range tokenSettings(providers) {
-		out = append(out, s.Name+": "+s.Value)
-	}
-	if !through || len(model.Requiring(providers)) == 0 {
-		return out
-	}
-	// Behind a gateway nobody knows whether a token is still there.
-	for i := range public {
-		out = append(out, "public: "+ruleText(&public[i]))
-	}
-	return out
+// tokenTexts are the settings of providers, "main.issuer: https://…".
+func tokenTexts(providers []model.JWT) []string {
+	return mapped(tokenSettings(providers), func(s model.Setting) string { return s.Name + ": " + s.Value })
 }
 
 func tokenSettings(providers []model.JWT) []model.Setting {
@@ -64,7 +54,7 @@ func tokenClass(name string) func(before, after string) Class {
 	setting, _, _ = strings.Cut(setting, ".")
 	return func(before, after string) Class {
 		switch {
-		case name == "public" || setting == "claimHeaders": // routes and applications go by such headers
+		case setting == "claimHeaders": // routes and applications go by such headers
 			return Expose
 		case setting == "clockSkew" || setting == "forward":
 			return Tune

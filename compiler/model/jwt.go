@@ -105,6 +105,19 @@ func Requiring(list []JWT) []string {
 	return out
 }
 
+// TakesOut says that a proxy that verifies tokens of list lets none of t past:
+// wherever one may be it looks, and takes out what it finds.
+func TakesOut(list []JWT, t *JWT) bool {
+	looked := func(at TokenPlace) bool {
+		return slices.ContainsFunc(list, func(p JWT) bool {
+			return !p.Forward && slices.ContainsFunc(p.From, func(o TokenPlace) bool {
+				return o.Source == at.Source && o.Name == at.Name && (o.Prefix == at.Prefix || o.Prefix == "")
+			})
+		})
+	}
+	return len(t.From) > 0 && !slices.ContainsFunc(t.From, func(at TokenPlace) bool { return !looked(at) })
+}
+
 // Settings lists what t sets, in the order of the schema.
 func (t *JWT) Settings() []Setting {
 	s := &settings{at: t.Origin}

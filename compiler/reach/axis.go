@@ -38,7 +38,7 @@ func kindOf(d Dim) *kind {
 	switch {
 	case k == nil:
 		panic("reach: there is no coordinate " + string(d.Kind))
-	case d.Kind == Header && slices.Contains(joined, d.Name):
+	case d.Kind == Header && Joined(d.Name):
 		one := *k
 		one.repeated = false
 		return &one

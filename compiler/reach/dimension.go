@@ -15,11 +15,12 @@ type Kind string
 // Kinds. Those after Method have names, of which a request may have any.
 const (
 	Scheme   Kind = "scheme"
-	Port     Kind = "port"     // that the client asked for, in decimal
-	Host     Kind = "host"     // without port, in lower case
-	Identity Kind = "identity" // the SPIFFE ID of the client; absent without mutual TLS
-	Address  Kind = "address"  // of the connection's other end, in the form of addressText
-	Path     Kind = "path"     // in normal form, without query
+	Port     Kind = "port"            // that the client asked for, in decimal
+	Host     Kind = "host"            // without port, in lower case
+	Identity Kind = "identity"        // the SPIFFE ID of the client; absent without mutual TLS
+	Address  Kind = "address"         // of the connection's other end, in the form of addressText
+	Through  Kind = "gateway address" // of a gateway, as the service behind it sees it; as Address
+	Path     Kind = "path"            // in normal form, without query
 	Method   Kind = "method"
 	Header   Kind = "header" // name in lower case
 	Query    Kind = "query"  // the first value of a key, as sent
@@ -57,7 +58,8 @@ var kinds = map[Kind]*kind{
 	Port:     {samples: []string{"80", "443", "8080"}, domain: expression(portNumbers)},
 	Host:     {domain: expression(hosts)},
 	Identity: {optional: true, domain: expression(`spiffe://[a-z0-9._-]+(/[A-Za-z0-9._-]+)+`)},
-	Address:  {samples: []string{addressText(netip.MustParsePrefix("10.0.0.1/32")), addressText(netip.MustParsePrefix("192.0.2.1/32"))}, domain: expression(`4[01]{32}|6[01]{128}`)},
+	Address:  {samples: sampleAddresses, domain: addresses},
+	Through:  {samples: sampleAddresses, domain: addresses},
 	Path:     {domain: constant(normalPaths)},
 	Method:   {samples: knownMethods, domain: constant(methods)},
 	Header:   {optional: true, repeated: true, domain: constant(fieldValues)},
@@ -66,6 +68,10 @@ var kinds = map[Kind]*kind{
 	Label:    {optional: true, domain: expression(`([A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)?`)},
 	Claim:    {optional: true, repeated: true, domain: expression(`(?s).*`)},
 }
+
+var sampleAddresses = []string{addressText(netip.MustParsePrefix("10.0.0.1/32")), addressText(netip.MustParsePrefix("192.0.2.1/32"))}
+
+var addresses = expression(`4[01]{32}|6[01]{128}`)
 
 const portNumbers = `[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]`
 

@@ -19,9 +19,13 @@ var joined = strings.Fields(`accept accept-encoding access-control-request-heade
 	x-envoy-downstream-service-cluster x-envoy-downstream-service-node x-envoy-external-address x-envoy-original-host
 	x-envoy-original-path x-forwarded-for x-forwarded-host x-forwarded-port x-forwarded-proto x-request-id`)
 
+// Joined says that of a header there is one value, to which further lines are
+// appended.
+func Joined(name string) bool { return slices.Contains(joined, name) }
+
 // seen are the values of a header as conditions see them.
 func seen(name string, values []string) []string {
-	if len(values) > 1 && slices.Contains(joined, name) {
+	if len(values) > 1 && Joined(name) {
 		return []string{strings.Join(values, ",")}
 	}
 	return values

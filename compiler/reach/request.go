@@ -17,6 +17,7 @@ type Request struct {
 	Port     uint16         `json:"port,omitempty"`
 	Identity string         `json:"identity,omitempty"` // "" is none
 	Address  string         `json:"address,omitempty"`  // of the other end of the connection; "" is not asked about
+	Through  string         `json:"through,omitempty"`  // address of the gateway, as the service behind it sees it; "" is not asked about
 	Method   string         `json:"method"`
 	Path     string         `json:"path"`
 	Query    []model.Header `json:"query,omitempty"`
@@ -99,6 +100,9 @@ func (r *Request) String() string {
 	if r.Address != "" {
 		out.WriteString(" at " + r.Address)
 	}
+	if r.Through != "" {
+		out.WriteString(" through a gateway at " + r.Through)
+	}
 	return out.String()
 }
 
@@ -122,11 +126,9 @@ func (r *Request) values(d Dim) []string {
 		}
 		return single(r.Identity)
 	case Address:
-		ip, err := netip.ParseAddr(r.Address)
-		if err != nil {
-			return nil
-		}
-		return single(addressText(netip.PrefixFrom(ip, ip.BitLen())))
+		return addressValue(r.Address)
+	case Through:
+		return addressValue(r.Through)
 	case Query:
 		return first(r.Query, d.Name)
 	case Cookie:
@@ -144,6 +146,14 @@ func (r *Request) values(d Dim) []string {
 		return seen(d.Name, out)
 	}
 	return out
+}
+
+func addressValue(text string) []string {
+	ip, err := netip.ParseAddr(text)
+	if err != nil {
+		return nil
+	}
+	return []string{addressText(netip.PrefixFrom(ip, ip.BitLen()))}
 }
 
 func first(list []model.Header, name string) []string {

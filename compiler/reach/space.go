@@ -79,7 +79,7 @@ func (s *Space) mention(d Dim, t Text) {
 // be there follows in the order in which predicates mention it, because
 // conditions that belong together are then tested together.
 func rank(d Dim) int {
-	order := []Kind{Scheme, Port, Host, Identity, Address, Path, Method}
+	order := []Kind{Scheme, Port, Host, Identity, Address, Through, Path, Method}
 	if i := slices.Index(order, d.Kind); i >= 0 {
 		return i
 	}

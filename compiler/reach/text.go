@@ -15,6 +15,8 @@ type Text struct {
 	value  string
 	lo, hi int64
 	fold   bool
+
+	cut, put string // of replacedShape
 }
 
 type shape uint8
@@ -29,6 +31,7 @@ const (
 	regexShape
 	betweenShape
 	networkShape
+	replacedShape
 )
 
 // AnyValue holds every value, but not its absence.
@@ -55,11 +58,17 @@ func Matching(expr string) Text { return Text{shape: regexShape, value: expr} }
 // Between holds decimal integers from lo up to, but not including, hi.
 func Between(lo, hi int64) Text { return Text{shape: betweenShape, lo: lo, hi: hi} }
 
+// Replaced holds what begins with a match of cut, of which, with put in the place
+// of that, expr matches the whole. All that cut matches has one length.
+func Replaced(cut, put, expr string) Text {
+	return Text{shape: replacedShape, value: expr, cut: cut, put: put}
+}
+
 // WithoutCase lets ASCII letters stand for each other's other case. It says
 // nothing about AnyValue, Matching and Between.
 func (t Text) WithoutCase() Text {
 	switch t.shape {
-	case anyShape, regexShape, betweenShape, networkShape:
+	case anyShape, regexShape, betweenShape, networkShape, replacedShape:
 		return t
 	}
 	t.fold = true
@@ -86,6 +95,17 @@ var shapes = map[shape]struct {
 	networkShape: {words: "in", group: beginnings, begin: automaton.Start},
 	regexShape: {words: "regex", build: func(t Text, b *automaton.Budget) (*automaton.DFA, error) {
 		return automaton.Regex(t.value, b)
+	}},
+	replacedShape: {words: "regex", build: func(t Text, b *automaton.Budget) (*automaton.DFA, error) {
+		cut, err := automaton.Regex(t.cut, b)
+		if err != nil {
+			return nil, err
+		}
+		whole, err := automaton.Regex(t.value, b)
+		if err != nil {
+			return nil, err
+		}
+		return automaton.Replaced(cut, t.put, whole), nil
 	}},
 	betweenShape: {words: "from", build: func(t Text, b *automaton.Budget) (*automaton.DFA, error) {
 		return automaton.Between(t.lo, t.hi, b)
@@ -142,6 +162,8 @@ func (t Text) String() string {
 		return words + " " + networkOf(t.value).String()
 	case t.shape == betweenShape:
 		return fmt.Sprintf("%s %d to %d", words, t.lo, t.hi-1)
+	case t.shape == replacedShape:
+		return fmt.Sprintf("%s %q with %q for %s", words, t.value, t.put, t.cut)
 	case t.fold:
 		words += " (any case)"
 	}
