@@ -47,7 +47,7 @@ var Table = []Row{
 	{"service.*.routes.*.hash", Callers, Proxies},
 	{"service.*.routes.*.sticky", Callers, Proxies},
 	{"service.*.routes.*.mirror", Callers, Envoy},
-	{"service.*.routes.*.upgrades", Both, Envoy},
+	{"service.*.routes.*.upgrades", Both, Proxies},
 	{"service.*.routes.*.cors", Callers, Proxies},
 	{"service.*.faults", Callers, All}, // gRFC A33
 	{"service.*.faults.*.match.[].cookies", Callers, Proxies},

@@ -40,6 +40,8 @@ type dconn struct {
 	bodyEnd  bool
 	bodyErr  error
 	framing  http1.Framing // of the response being sent
+	asks     string        // the protocol that the request asks to change to
+	changed  bool          // to that protocol: what is read and written is it
 
 	stream  stream
 	active  bool // stream is running
@@ -332,6 +334,17 @@ func (d *dconn) begin(end int) {
 	d.chunks, d.bodyErr = http1.ChunkReader{}, nil
 	d.bodyLeft = d.req.Length
 	d.bodyEnd = d.req.Framing == http1.NoBody || d.req.Framing == http1.Length && d.req.Length == 0
+	if d.asks = d.req.Upgrade; ignoredUpgrade(d.asks) {
+		d.asks = ""
+	}
+	if d.asks != "" {
+		if !d.bodyEnd {
+			d.asks = ""
+			d.refuse(errUpgradeBody)
+			return
+		}
+		d.bodyEnd = false // the other protocol is still to come
+	}
 	d.active = true
 	d.stream.init(d.w, d, &d.peerInfo, d.chain, d.head())
 	d.stream.begin()
@@ -339,7 +352,7 @@ func (d *dconn) begin(end int) {
 
 func (d *dconn) head() requestHead {
 	r := &d.req
-	h := requestHead{Request: &r.Request, framing: r.Framing, length: r.Length, expect: r.Continue, upgrade: r.Upgrade}
+	h := requestHead{Request: &r.Request, framing: r.Framing, length: r.Length, expect: r.Continue, upgrade: d.asks}
 	if r.Minor == 0 {
 		h.protocol = message.HTTP10
 	}
@@ -361,6 +374,9 @@ func (d *dconn) endExchange() {
 }
 
 func (d *dconn) readBody(max int) (piece []byte, end bool, st ioState) {
+	if d.asks != "" {
+		return d.readChanged(max)
+	}
 	for !d.bodyEnd {
 		p := d.in.bytes()
 		if len(p) == 0 {
@@ -403,7 +419,7 @@ func (d *dconn) bodyFault() *fault {
 // trailers are checked and dropped by the chunk reader.
 func (d *dconn) trailers() []message.Field { return nil }
 
-func (d *dconn) gone() bool { return d.hup }
+func (d *dconn) gone() bool { return d.hup && !d.changed }
 
 func (d *dconn) drop() { d.close() }
 
@@ -433,6 +449,12 @@ func (d *dconn) sendContinue() {
 }
 
 func (d *dconn) sendHead(r *message.Response, framing message.Framing, length int64, _ bool) {
+	if r.Status == 101 && d.asks != "" {
+		d.change(r)
+		return
+	}
+	// Whoever asked for another protocol may have begun to speak it.
+	d.closing = d.closing || d.asks != ""
 	switch {
 	case d.req.Method == "HEAD" || r.Status == 204 || r.Status == 304:
 		if framing == http1.Chunked || framing == http1.UntilClose {

@@ -392,7 +392,7 @@ func TestUpgradesAreRefusedAndH2COffersIgnored(t *testing.T) {
 		t.Errorf("h2c: %d %q", resp.StatusCode, body)
 	}
 	send(t, c, "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
-	if resp, body := readResponse(t, r, "GET"); resp.StatusCode != 501 || !strings.Contains(body, "websocket") {
+	if resp, body := readResponse(t, r, "GET"); resp.StatusCode != 403 || body != "" || !resp.Close {
 		t.Errorf("websocket: %d %q", resp.StatusCode, body)
 	}
 }

@@ -185,8 +185,8 @@ func removeSpellings(fields []message.Field, name string) []message.Field {
 }
 
 // ignoredUpgrade: offers of a newer HTTP may be declined in silence (RFC 9110
-// §7.8), and some clients make them with every request. Anything else, as
-// WebSocket, needs a tunnel; refusing it is the seam where one will start.
+// §7.8), and some clients make them with every request. Anything else is for the
+// route to allow.
 func ignoredUpgrade(to string) bool {
 	return strings.EqualFold(to, "h2c") || strings.HasPrefix(to, "HTTP/") || strings.HasPrefix(to, "TLS/")
 }

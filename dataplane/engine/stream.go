@@ -91,11 +91,11 @@ func (s *stream) init(w *worker, d downstream, who *peerInfo, chain *chainView, 
 func (s *stream) begin() {
 	random := s.w.draw()
 	s.setForwarded()
-	if to := s.req.upgrade; to != "" && !ignoredUpgrade(to) {
-		s.reply(501, "upgrade to \""+to+"\" is not supported\n", "", "upgrade_not_supported", false)
+	s.route = s.chain.http.Routes.Route(s.req.Request, random)
+	if to := s.req.upgrade; to != "" && !s.route.MayUpgrade(to) {
+		s.reply(403, "", "", "upgrade_failed", false)
 		return
 	}
-	s.route = s.chain.http.Routes.Route(s.req.Request, random)
 	s.fs = filter.Stream{Request: s.req.Request, Route: s.route, Peer: s.who.peer, Random: random, Draw: s.w.draw}
 	if s.route != nil {
 		if d := maxDuration(s.route.MaxDuration, s.req.Fields); d > 0 {
@@ -202,6 +202,10 @@ func (s *stream) dispatch() {
 		s.reply(503, "", "NC", "cluster_not_found", true)
 		return
 	}
+	if s.req.upgrade != "" && s.cluster.pool.multiplexes(s) {
+		s.reply(403, "", "", "upgrade_failed", true)
+		return
+	}
 	// Envoy's order: weighted cluster, then route; each removes, then adds.
 	s.req.Fields = s.dest.Request.Apply(s.req.Fields)
 	s.req.Fields = r.Request.Apply(s.req.Fields)
@@ -219,7 +223,7 @@ func (s *stream) dispatch() {
 
 // requestDone starts the route's timeout, which runs from the end of the request.
 func (s *stream) requestDone() {
-	if t := s.route.Timeout; t > 0 && s.deadline == 0 {
+	if t := s.route.Timeout; t > 0 && s.deadline == 0 && s.req.upgrade == "" {
 		s.deadline = s.w.now + int64(t)
 		s.armTimer()
 	}

@@ -28,7 +28,8 @@ type uconn struct {
 	chunks   http1.ChunkReader
 	err      error // why the connection is of no use
 
-	framing  http1.Framing // of the request being sent
+	framing  http1.Framing // of the request being sent; UntilClose: it asks to change to another protocol
+	ending   bool          // what is in out is the last of it
 	bodyLeft int64
 	attempt
 	timer timer
@@ -237,6 +238,11 @@ func (u *uconn) sendHead(r *message.Request, framing message.Framing, length int
 	u.framing, u.sentHead = framing, true
 	u.host.started()
 	u.out = u.w.bufs.extend(u.out, len(r.Target)+len(r.Authority)+headEstimate(r.Fields))
+	if to := u.s.req.upgrade; to != "" {
+		u.framing = http1.UntilClose
+		u.out = http1.AppendUpgradeRequest(u.out, r, to)
+		return
+	}
 	u.out = http1.AppendRequest(u.out, r, framing, length)
 }
 
@@ -252,9 +258,12 @@ func (u *uconn) sendBody(piece []byte, _ bool) ioState {
 }
 
 func (u *uconn) sendEnd([]message.Field) {
-	if u.framing == http1.Chunked {
+	switch u.framing {
+	case http1.Chunked:
 		u.out = u.w.bufs.extend(u.out, http1.ChunkOverhead)
 		u.out = http1.AppendLastChunk(u.out)
+	case http1.UntilClose:
+		u.ending = true
 	}
 }
 
@@ -278,13 +287,13 @@ func (u *uconn) readHead() (*responseHead, ioState) {
 			end, next, err := http1.HeadEnd(p, u.from, lim.HeadBytes)
 			u.from = next
 			if err == nil && end > 0 {
-				err = http1.ParseResponse(p[:end], u.s.req.Method, lim, &u.resp)
+				err = http1.ParseUpgrade(p[:end], u.s.req.Method, u.s.req.upgrade, lim, &u.resp)
 			}
 			switch {
 			case err != nil:
 				u.err = err
 				return nil, ioError
-			case end > 0 && u.resp.Status < 200:
+			case end > 0 && u.resp.Status < 200 && u.resp.Status != 101:
 				u.in.consume(end)
 				u.from = 0
 				if u.interim++; u.interim > maxInterim {

@@ -112,6 +112,9 @@ func (f *frame) note(name, value string) (keep bool, err *Error) {
 		f.noteConnection(value)
 		return false, nil
 	case "upgrade":
+		if f.upgradeTo != "" { // a list in several fields is one list
+			value = f.upgradeTo + "," + value
+		}
 		f.upgradeTo = value
 		return false, nil
 	case "expect":

@@ -109,7 +109,7 @@ func finishRequest(r *Request, f *frame, target string) *Error {
 	r.Authority = f.host
 	r.Close = f.close || (r.Minor == 0 && !f.keepAlive)
 	r.Continue = f.expect && r.Minor == 1 && r.Framing != NoBody
-	if f.upgrade {
+	if f.upgrade && r.Minor == 1 { // RFC 9110 §7.8: not of HTTP/1.0
 		r.Upgrade = f.upgradeTo
 	}
 	r.hopFields = f.hop

@@ -1,6 +1,10 @@
 package http1
 
-import "github.com/meshc/meshc/dataplane/message"
+import (
+	"strings"
+
+	"github.com/meshc/meshc/dataplane/message"
+)
 
 var (
 	errStatusLine = bad("invalid_status_line")
@@ -12,13 +16,20 @@ var (
 // (1xx) come back like any other, with NoBody. An error means that nothing of
 // the upstream connection can be trusted any more.
 func ParseResponse(head []byte, method string, lim *Limits, r *Response) error {
-	if err := parseResponse(head, method, lim, r); err != nil {
+	return ParseUpgrade(head, method, "", lim, r)
+}
+
+// ParseUpgrade is ParseResponse for a request that asks to upgrade to asked, ""
+// for none. 101 Switching Protocols to that, and to nothing else, is final; what
+// follows it is the other protocol, until the connection ends.
+func ParseUpgrade(head []byte, method, asked string, lim *Limits, r *Response) error {
+	if err := parseResponse(head, method, asked, lim, r); err != nil {
 		return err
 	}
 	return nil
 }
 
-func parseResponse(head []byte, method string, lim *Limits, r *Response) *Error {
+func parseResponse(head []byte, method, asked string, lim *Limits, r *Response) *Error {
 	fields, hop := r.Fields[:0], r.hopFields[:0]
 	*r = Response{hopFields: hop}
 	r.Fields = fields
@@ -39,7 +50,7 @@ func parseResponse(head []byte, method string, lim *Limits, r *Response) *Error 
 	r.Close = f.close || (minor == 0 && !f.keepAlive)
 	r.hopFields = f.hop
 	r.Fields = dropNamed(r.Fields, f.hop)
-	return setResponseFraming(r, &f, method, minor)
+	return setResponseFraming(r, &f, method, asked, minor)
 }
 
 func parseStatusLine(line []byte, r *Response) (minor int, err *Error) {
@@ -64,12 +75,16 @@ func parseStatusLine(line []byte, r *Response) (minor int, err *Error) {
 }
 
 // setResponseFraming follows RFC 9112 §6.3.
-func setResponseFraming(r *Response, f *frame, method string, minor int) *Error {
+func setResponseFraming(r *Response, f *frame, method, asked string, minor int) *Error {
 	switch {
 	case f.chunked && (f.lengths > 0 || minor == 0):
 		return errLengthAndTE
-	case r.Status == 101:
+	case r.Status == 101 && (asked == "" || minor == 0 || !f.upgrade || !strings.EqualFold(f.upgradeTo, asked)):
 		return errUpgraded
+	case r.Status == 101 && (f.chunked || f.length > 0):
+		return errLength
+	case r.Status == 101:
+		r.Framing, r.Close = UntilClose, true
 	case r.Status < 200 || r.Status == 204:
 		if f.chunked || f.length > 0 {
 			return errLength // RFC 9110 §8.6: a server must not send it; someone would read on

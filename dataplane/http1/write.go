@@ -25,6 +25,26 @@ func AppendRequest(dst []byte, r *message.Request, framing Framing, length int64
 	return append(dst, "\r\n"...)
 }
 
+// AppendUpgradeRequest writes r, which has no body, as an HTTP/1.1 head that asks
+// to upgrade to a protocol.
+func AppendUpgradeRequest(dst []byte, r *message.Request, to string) []byte {
+	dst = AppendRequest(dst, r, UntilClose, 0)
+	return appendUpgrade(dst, to)
+}
+
+// AppendUpgradeResponse writes r, whose status is 101, as the head that says so.
+func AppendUpgradeResponse(dst []byte, r *message.Response, to string) []byte {
+	dst = AppendResponse(dst, r, UntilClose, 0, false, false)
+	return appendUpgrade(dst, to)
+}
+
+// appendUpgrade puts two fields before the end of a head.
+func appendUpgrade(dst []byte, to string) []byte {
+	dst = append(dst[:len(dst)-2], "connection: upgrade\r\nupgrade: "...)
+	dst = append(dst, to...)
+	return append(dst, "\r\n\r\n"...)
+}
+
 // AppendResponse writes r as an HTTP/1.1 head. length is written when framing
 // is Length, or, with NoBody, when it is not negative and status allows it
 // (HEAD and 304 tell a length without a body). close adds "connection: close";

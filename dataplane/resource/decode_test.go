@@ -109,7 +109,7 @@ func TestListenerRefusals(t *testing.T) {
 		rds + `"tracing": {},`:                                                "tracing: field is not supported",
 		rds + `"stream_idle_timeout": "0s",`:                                  "stream_idle_timeout",
 		rds + `"forward_client_cert_details": "SANITIZE_SET",`:                "uri",
-		rds + `"upgrade_configs": [{"upgrade_type": "websocket"}],`:           "upgrade_configs",
+		rds + `"upgrade_configs": [{"upgrade_type": "websocket"}],`:           "upgrade_configs", // of a route only
 		`"rds": {"route_config_name": "r", "config_source": {"path": "/x"}},`: "config_source",
 		rds + `"server_header_transformation": "APPEND_IF_ABSENT",`:           "server_header_transformation",
 		`"route_config": {"virtual_hosts": [{"name": "v", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "non_forwarding_action": {}}]}]},`: "non_forwarding_action",

@@ -40,6 +40,9 @@ func routeAction(e *Entry, action *routev3.RouteAction) error {
 	if e.Hash, err = hashPolicy(action.GetHashPolicy()); err != nil {
 		return err
 	}
+	if e.Upgrades, err = upgrades(action.GetUpgradeConfigs()); err != nil {
+		return err
+	}
 	if err := rewrite(e, action); err != nil {
 		return err
 	}

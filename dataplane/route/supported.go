@@ -78,6 +78,10 @@ var Supported = []support.Message{
 		support.F("regex_rewrite", ""),
 		support.F("max_stream_duration", ""),
 		support.F("hash_policy", ""),
+		support.F("upgrade_configs", "of HTTP/1.1 on both sides"),
+	}},
+	{Name: "envoy.config.route.v3.RouteAction.UpgradeConfig", Fields: []support.Field{
+		support.F("upgrade_type", "not CONNECT or CONNECT-UDP, which are no upgrades, nor h2c"), support.F("enabled", ""),
 	}},
 	{Name: "envoy.config.route.v3.RouteAction.HashPolicy", Fields: []support.Field{
 		support.F("header", ""), support.F("cookie", ""), support.F("query_parameter", ""), support.F("connection_properties", ""),

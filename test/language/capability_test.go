@@ -66,7 +66,6 @@ var unserved = map[string]struct{ place, field, refusal string }{
 	"service.*.security.authorizer":       {"service", "security: authorizer: service: \"guard\"\n\tuses: guard: {}\n}\nservice: guard: {\n\tproxy: \"envoy\"\n\tports: rpc: {number: 9000, protocol: \"grpc\"}\n\tversions: v1: {}", "ext_authz"},
 	"gateway.*.security.authorizer":       {"gateway", "security: authorizer: service: \"guard\"\n}\nservice: guard: {\n\tproxy: \"envoy\"\n\tports: rpc: {number: 9000, protocol: \"grpc\"}\n\tversions: v1: {}", "ext_authz"},
 	"service.*.routes.*.mirror":           {"service", "versions: v2: {}\n\troutes: all: {to: v1: 100, mirror: [{version: \"v2\", percent: 1}]}", "request_mirror_policies"},
-	"service.*.routes.*.upgrades":         {"service", "routes: all: {to: v1: 100, upgrades: [\"websocket\"]}", "upgrade_configs"},
 	"mesh.telemetry.tracing":              {"mesh", `telemetry: tracing: zipkin: to: "bank"`, "tracing"},
 	"mesh.telemetry.accessLog.otlp":       {"mesh", `telemetry: accessLog: otlp: to: "logs"`, "open_telemetry"},
 	"service.*.telemetry.tracing":         {"service", `telemetry: tracing: zipkin: to: "bank"`, "tracing"},
