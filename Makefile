@@ -14,7 +14,7 @@ CUE_VERSION         := v0.17.1
 # Packages below testdata are skipped by ./..., so they are named.
 PACKAGES := ./... ./testdata/genmesh/...
 
-.PHONY: help tools build demo demo-script test test-race soak fuzz check golden bench bench-compile clean
+.PHONY: help tools build demo demo-script test test-race soak fuzz check golden bench bench-compile bench-diff clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
@@ -55,6 +55,10 @@ bench: build ## CPU per request beside HAProxy, nginx and Envoy
 bench-compile: tools build ## CPU, wall time and memory of vet and compile beside stock cue
 	go build -trimpath -o bin/ ./testdata/genmesh ./tools/benchcompile
 	@exec bin/benchcompile
+
+bench-diff: tools build ## CPU, wall time and memory of the difference in behaviour beside cue export
+	go build -trimpath -o bin/ ./testdata/genmesh ./tools/benchdiff
+	@exec bin/benchdiff
 
 clean: ## remove what the build made
 	rm -rf bin

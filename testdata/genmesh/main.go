@@ -2,7 +2,7 @@
 // small one that may use every construct, or with -services one of that size.
 //
 //	genmesh -seed 7 -out DIR
-//	genmesh -services 10000 [-per-dir 20] [-seed 7] -out DIR
+//	genmesh -services 10000 [-per-dir 20] [-routes 3] [-seed 7] -out DIR
 package main
 
 import (
@@ -18,24 +18,25 @@ func main() {
 	seed := flag.Uint64("seed", 1, "which mesh")
 	services := flag.Int("services", 0, "write a large mesh of so many services")
 	perDir := flag.Int("per-dir", 20, "with -services: how many stand in one directory")
+	routes := flag.Int("routes", 3, "with -services: how many a service has, at least 3")
 	out := flag.String("out", "", "directory to write, made when it is not there")
 	flag.Parse()
-	if *out == "" || flag.NArg() > 0 || *services < 0 || *perDir < 1 {
+	if *out == "" || flag.NArg() > 0 || *services < 0 || *perDir < 1 || *routes < 3 {
 		flag.Usage()
 		os.Exit(2)
 	}
-	if err := generate(*out, *services, *perDir, *seed); err != nil {
+	if err := generate(*out, gen.LargeOptions{Services: *services, PerDir: *perDir, Routes: *routes, Seed: *seed}); err != nil {
 		fmt.Fprintln(os.Stderr, "genmesh:", err)
 		os.Exit(2)
 	}
 }
 
-func generate(dir string, services, perDir int, seed uint64) error {
+func generate(dir string, o gen.LargeOptions) error {
 	write := func(name, content string) error { return write(dir, name, content) }
-	if services > 0 {
-		return gen.Large(gen.LargeOptions{Services: services, PerDir: perDir, Seed: seed}, write)
+	if o.Services > 0 {
+		return gen.Large(o, write)
 	}
-	for name, content := range gen.Mesh(seed).Files {
+	for name, content := range gen.Mesh(o.Seed).Files {
 		if err := write(name, content); err != nil {
 			return err
 		}

@@ -14,6 +14,7 @@ import (
 type LargeOptions struct {
 	Services int    // how many
 	PerDir   int    // services in one directory; 0 means 20
+	Routes   int    // of a service, at least 3
 	Seed     uint64 // which one of that size
 }
 
@@ -27,8 +28,8 @@ const (
 	perComputed = 20  // directories: one in so many uses CUE's own means
 )
 
-// Large hands every file of a large mesh to write: 3 routes and 2 versions a
-// service, 5 calls, layers of constraints, and a share of directories whose
+// Large hands every file of a large mesh to write: 3 routes or more and 2
+// versions a service, 5 calls, layers of constraints, and a share of directories whose
 // CUE refers and computes. A copy of the schema is among the files, so that
 // stock cue reads the mesh too. It stops at the first error of write.
 func Large(o LargeOptions, write func(name, content string) error) error {
@@ -176,7 +177,8 @@ func (l *large) calls(f *source, i int) {
 	f.close()
 }
 
-// routes are one by header, one by path and method, and one for the rest.
+// routes are one by header, one by path and method, as many by path as are asked
+// for, and one for the rest.
 func (l *large) routes(f *source, name string) {
 	f.open("beta")
 	f.line("match: [{headers: \"x-user\": exact: \"beta\"}]")
@@ -193,6 +195,9 @@ func (l *large) routes(f *source, name string) {
 		f.line("requestHeaders: {set: \"x-list\": \"1\", remove: [\"x-debug\"]}")
 	}
 	f.close()
+	for k := range l.Routes - 3 {
+		f.line("item%02d: {match: [{path: segmentPrefix: \"/%s/item-%d\", headers: \"x-user\": {exact: \"beta\", not: true}}], to: v1: 100, timeout: \"%ds\"}", k, name, k, 2+k%3)
+	}
 	f.open("rest")
 	whole := 80 + l.dice.IntN(20)
 	f.line("to: {v1: %d, v2: %d}", whole, 100-whole)
