@@ -41,17 +41,22 @@ func (v *view) taker(l *listenerView, fd int, bound netip.AddrPort) (*listenerVi
 	if !l.snap.HandOn || to == local {
 		return l, to
 	}
+	return v.takerOf(l, to), to
+}
+
+// takerOf gives whose a connection is that l hands on.
+func (v *view) takerOf(l *listenerView, to netip.AddrPort) *listenerView {
 	if other := v.takers[to]; other != nil {
-		return other, to
+		return other
 	}
-	any := netip.IPv4Unspecified()
+	every := netip.IPv4Unspecified()
 	if to.Addr().Is6() {
-		any = netip.IPv6Unspecified()
+		every = netip.IPv6Unspecified()
 	}
-	if other := v.takers[netip.AddrPortFrom(any, to.Port())]; other != nil {
-		return other, to
+	if other := v.takers[netip.AddrPortFrom(every, to.Port())]; other != nil {
+		return other
 	}
-	return l, to
+	return l
 }
 
 // inspects says whether the first bytes of a connection are looked at.

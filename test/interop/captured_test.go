@@ -3,6 +3,8 @@ package interop
 import (
 	"crypto/tls"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"os"
@@ -179,6 +181,9 @@ func TestCapturedPods(t *testing.T) {
 	c.node.ip("addr", "add", "10.244.1.1/32", "dev", "br0")
 	c.node.serve("10.244.1.1:7001", "by port")
 	c.node.serve("10.244.1.1:7002", "taken")
+	c.node.serve(podAddress(1)+":8444", "kiosk")
+	greet(c.node, "10.244.1.1:5673")
+	c.bank()
 	for _, client := range kinds {
 		web := c.pods["web-"+string(client)+"/v1"]
 		for _, server := range kinds {
@@ -186,8 +191,9 @@ func TestCapturedPods(t *testing.T) {
 		}
 		t.Run(string(client)+" out", func(t *testing.T) { c.goesOut(t, web) })
 		t.Run(string(client)+" in", func(t *testing.T) { c.comesIn(t, "reviews-"+string(client), web) })
+		t.Run(string(client)+" bytes", func(t *testing.T) { c.serverFirst(t, web) })
+		t.Run(string(client)+" by name", func(t *testing.T) { c.byName(t, web) })
 	}
-	t.Run("bytes", func(t *testing.T) { c.serverFirst(t) })
 	for _, x := range c.pods {
 		x.proxy.refusedNothing()
 	}
@@ -281,9 +287,9 @@ func (c *cluster) comesIn(t *testing.T, service string, web *pod) {
 				t.Errorf("plaintext to %s: %s, %v; want %s", at(port), got, err, want)
 			}
 		}
-		for id, want := range map[string]string{"web-envoy": "200 " + x.workload.ID + " xfcc=", "db": "403 ", "": "closed"} {
+		for id, want := range map[string]string{"web-envoy": "200 " + x.workload.ID + " xfcc=", "db-envoy": "403 ", "": "closed"} {
 			for _, port := range []string{"9080", "9081"} {
-				if got := c.asPeer(at(port), id, service); !strings.HasPrefix(got, want) && (id != "db" || port != "9081") {
+				if got := c.asPeer(at(port), id, service); !strings.HasPrefix(got, want) && (id != "db-envoy" || port != "9081") {
 					t.Errorf("%q to %s: %s, want %s", id, at(port), got, want)
 				}
 			}
@@ -327,18 +333,66 @@ func (c *cluster) throughPods(t *testing.T, web *pod) {
 }
 
 // serverFirst: bytes of a server that speaks first arrive.
-func (c *cluster) serverFirst(t *testing.T) {
-	v4, v6 := c.serviceAt("db", 5432)
-	for _, at := range []string{v4, v6} {
-		conn, err := c.pods["web-envoy/v1"].dial(at)
+func (c *cluster) serverFirst(t *testing.T, web *pod) {
+	places := []string{"10.244.1.1:5672"}
+	for _, k := range kinds {
+		v4, v6 := c.serviceAt("db-"+string(k), 5432)
+		places = append(places, v4, v6)
+	}
+	for _, at := range places {
+		if got := hears(t, web, at); got != "hello" {
+			t.Errorf("%s says %q", at, got)
+		}
+	}
+	begin := time.Now()
+	if got := hears(t, web, nowhere+":5432"); got != "" || time.Since(begin) > patience/2 {
+		t.Errorf("nobody says %q after %s", got, time.Since(begin))
+	}
+}
+
+// hears connects, says nothing and gives what is said until the end.
+func hears(t *testing.T, web *pod, at string) string {
+	t.Helper()
+	conn, err := web.dial(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	said, err := io.ReadAll(conn)
+	if err != nil && len(said) == 0 {
+		return ""
+	}
+	return string(said)
+}
+
+// bank is outside of the mesh, and speaks TLS.
+func (c *cluster) bank() {
+	l := tls.NewListener(c.node.listen(podAddress(1)+":8443"), &tls.Config{Certificates: []tls.Certificate{c.plane.certificate(c.mesh.Services[0].SPIFFEID)}})
+	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "bank") }), ErrorLog: log.New(io.Discard, "", 0)}
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(l) }()
+	c.t.Cleanup(func() { s.Close(); <-done })
+}
+
+// byName: one port for an external by its server name and one by its Host.
+func (c *cluster) byName(t *testing.T, web *pod) {
+	for name, want := range map[string]string{"bank.example.com": "200 bank", "other.example.com": "closed"} {
+		conn, err := web.dial(nowhere + ":8443")
 		if err != nil {
 			t.Fatal(err)
 		}
-		_ = conn.SetDeadline(time.Now().Add(patience))
-		b := make([]byte, 5)
-		if n, err := conn.Read(b); err != nil || string(b[:n]) != "hello" {
-			t.Errorf("%s: %q, %v", at, b[:n], err)
+		got, err := getOver(tls.Client(conn, &tls.Config{ServerName: name, InsecureSkipVerify: true}), name)
+		if err != nil {
+			got = "closed"
 		}
-		conn.Close()
+		if got != want {
+			t.Errorf("TLS to %s: %s, %v; want %s", name, got, err, want)
+		}
+	}
+	for name, want := range map[string]string{"kiosk.example.com:8443": "200 kiosk ", "bank.example.com:8443": "502 "} {
+		if got, err := web.get(nowhere+":8443", name); !strings.HasPrefix(got, want) {
+			t.Errorf("HTTP to %s: %s, %v; want %s", name, got, err, want)
+		}
 	}
 }
