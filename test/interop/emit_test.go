@@ -2,6 +2,7 @@ package interop
 
 import (
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
@@ -25,6 +26,9 @@ func TestEverythingEmittedIsTaken(t *testing.T) {
 		all := workloads(mesh)
 		for _, w := range all {
 			checkWorkload(t, seed, mesh, w, all)
+			if w.Role == model.RoleSidecar {
+				checkWorkload(t, seed, mesh, inPod(w), all)
+			}
 		}
 		if t.Failed() {
 			return
@@ -60,6 +64,19 @@ func checkWorkload(t *testing.T, seed uint64, mesh *model.Mesh, w *model.Workloa
 		t.Fatalf("seed %d: %v", seed, err)
 	}
 	checkBootstrap(t, static)
+}
+
+// inPod is w as if its connections were led to its proxy.
+func inPod(w *model.Workload) *model.Workload {
+	out := *w
+	out.Capture = &model.Capture{Addresses: []string{"10.0.0.1", "fd00::1"}, Outbound: map[string][]string{}}
+	for key, at := range w.Outbound {
+		if !strings.Contains(key, "/x-") { // externals are known by name
+			out.Capture.Outbound[key] = []string{at}
+		}
+	}
+	out.Outbound = nil
+	return &out
 }
 
 func messages(r *xds.Resources) []proto.Message {

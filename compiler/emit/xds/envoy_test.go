@@ -1,6 +1,7 @@
 package xds_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/meshc/meshc/compiler/emit/xds"
@@ -49,7 +50,24 @@ func TestEnvoyAcceptsRandomMeshes(t *testing.T) {
 			continue
 		}
 		stock.Accepts(t, envoy, w.NodeID(), staticJSON(t, m, w, all))
+		if w.Role == model.RoleSidecar {
+			stock.Accepts(t, envoy, w.NodeID()+" in a pod", staticJSON(t, m, inPod(w, seed%2 == 0), all))
+		}
 	}
+}
+
+// inPod is w as if its connections were led to its proxy; it knows externals by
+// name, or all that it calls by address.
+func inPod(w *model.Workload, named bool) *model.Workload {
+	out := *w
+	out.Capture = &model.Capture{Addresses: []string{"10.0.0.1"}, Outbound: map[string][]string{}}
+	for key, at := range w.Outbound {
+		if !named || !strings.Contains(key, "/ext:") {
+			out.Capture.Outbound[key] = []string{at}
+		}
+	}
+	out.Outbound = nil
+	return &out
 }
 
 func TestEnvoyAcceptsDynamicBootstrap(t *testing.T) {
