@@ -158,8 +158,7 @@ func kubelet(node *netns, address, path string) (int, error) {
 		return 0, err
 	}
 	defer conn.Close()
-	tr := &http.Transport{Dial: func(string, string) (net.Conn, error) { return conn, nil }, DisableKeepAlives: true}
-	resp, err := (&http.Client{Transport: tr, Timeout: patience}).Get("http://kubelet" + path)
+	resp, err := (&http.Client{Transport: over(conn), Timeout: patience}).Get("http://kubelet" + path)
 	if err != nil {
 		return 0, err
 	}

@@ -2,6 +2,7 @@ package interop
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"io/fs"
@@ -204,11 +205,15 @@ func (x *netns) get(at, host string, headers ...string) (string, error) {
 	return getOver(c, host, headers...)
 }
 
+// over is for one exchange on c.
+func over(c net.Conn) *http.Transport {
+	return &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return c, nil }, DisableKeepAlives: true}
+}
+
 // getOver sends a request on c and gives the status and the body.
 func getOver(c net.Conn, host string, headers ...string) (string, error) {
 	defer c.Close()
 	_ = c.SetDeadline(time.Now().Add(patience))
-	tr := &http.Transport{Dial: func(string, string) (net.Conn, error) { return c, nil }, DisableKeepAlives: true}
 	r, err := http.NewRequest("GET", "http://"+host+"/", nil)
 	if err != nil {
 		return "", err
@@ -217,7 +222,7 @@ func getOver(c net.Conn, host string, headers ...string) (string, error) {
 		name, value, _ := strings.Cut(h, ": ")
 		r.Header.Set(name, value)
 	}
-	resp, err := tr.RoundTrip(r)
+	resp, err := over(c).RoundTrip(r)
 	if err != nil {
 		return "", err
 	}
