@@ -16,6 +16,7 @@ import (
 
 	"github.com/meshc/meshc/compiler/behave"
 	"github.com/meshc/meshc/compiler/behave/show"
+	"github.com/meshc/meshc/compiler/cache"
 	"github.com/meshc/meshc/compiler/diag"
 	"github.com/meshc/meshc/compiler/fielddiff"
 	"github.com/meshc/meshc/compiler/model"
@@ -27,6 +28,9 @@ import (
 type diffFlags struct {
 	dir, state       string
 	exitCode, fields bool
+	maxBytes         int
+	cache            *cacheFlag
+	kept             *cache.Dir // nil for none
 	out              *outputFormat
 }
 
@@ -61,14 +65,26 @@ tell.`,
 	cmd.Flags().StringVar(&f.state, "state", "", "the state directory that live means (default .meshc at the top of the repository)")
 	cmd.Flags().BoolVar(&f.exitCode, "exit-code", true, "exit with status 1 when they differ")
 	cmd.Flags().BoolVar(&f.fields, "fields", false, "compare field by field, not what requests meet")
+	cmd.Flags().IntVar(&f.maxBytes, "max-bytes", show.MarkdownBudget, "with -o markdown: write no more than this, at least 4000")
+	f.cache = addCacheFlag(cmd)
 	f.out = addOutputFlag(cmd, "markdown", "github", "sarif")
 	return cmd
 }
+
+// leastMarkdown is what the table's head and the closing line need, and more.
+const leastMarkdown = 4000
 
 func runDiff(cmd *cobra.Command, f *diffFlags, args []string) error {
 	head := f.dir
 	if len(args) == 2 {
 		head = args[1]
+	}
+	if f.maxBytes < leastMarkdown {
+		return fmt.Errorf("--max-bytes %d: want at least %d", f.maxBytes, leastMarkdown)
+	}
+	var err error
+	if f.kept, err = f.cache.open(); err != nil {
+		return err
 	}
 	before, err := f.tree(cmd.Context(), cmd.ErrOrStderr(), args[0])
 	if err != nil {
@@ -106,7 +122,7 @@ func (f *diffFlags) print(w io.Writer, r *behave.Report) error {
 	case "json":
 		return writeJSON(w, "DiffResult", show.JSON(r))
 	case "markdown":
-		return show.Markdown(w, r, asIs)
+		return show.Markdown(w, r, asIs, f.maxBytes)
 	case "github":
 		return p.GitHub(w, show.Diagnostics(r))
 	case "sarif":
@@ -141,7 +157,11 @@ func (f *diffFlags) tree(ctx context.Context, errw io.Writer, name string) (*mod
 	if name == "live" {
 		return f.live()
 	}
-	return compileDir(ctx, errw, name)
+	root, sub, err := findModule(name)
+	if err != nil {
+		return nil, err
+	}
+	return compileTree(ctx, errw, os.DirFS(root), sub, name, f.kept)
 }
 
 // live reads what serves from the local store.
@@ -198,7 +218,7 @@ func (f *diffFlags) gitTree(ctx context.Context, errw io.Writer, rev string) (*m
 	if err != nil {
 		return nil, fmt.Errorf("git:%s: %w", rev, err)
 	}
-	return compileTree(ctx, errw, fsys, sub, "git:"+rev)
+	return compileTree(ctx, errw, fsys, sub, "git:"+rev, f.kept)
 }
 
 // repositoryOf gives the root of the work tree that dir lies in, and dir

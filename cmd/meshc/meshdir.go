@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/meshc/meshc/compiler"
+	"github.com/meshc/meshc/compiler/cache"
 	"github.com/meshc/meshc/compiler/diag"
 	"github.com/meshc/meshc/compiler/model"
 )
@@ -51,12 +52,13 @@ func compileDir(ctx context.Context, errw io.Writer, dir string) (*model.Mesh, e
 	if err != nil {
 		return nil, err
 	}
-	return compileTree(ctx, errw, os.DirFS(root), sub, dir)
+	return compileTree(ctx, errw, os.DirFS(root), sub, dir, nil)
 }
 
-// compileTree compiles the subtree sub of a module; name is for messages.
-func compileTree(ctx context.Context, errw io.Writer, fsys fs.FS, sub, name string) (*model.Mesh, error) {
-	res, err := compiler.Compile(ctx, fsys, compiler.Options{Dir: sub})
+// compileTree compiles the subtree sub of a module; name is for messages, and
+// kept is the cache, nil for none.
+func compileTree(ctx context.Context, errw io.Writer, fsys fs.FS, sub, name string, kept *cache.Dir) (*model.Mesh, error) {
+	res, err := compiler.Compile(ctx, fsys, compiler.Options{Load: loadOptions(sub, kept)})
 	if err != nil {
 		return nil, fmt.Errorf("compile %s: %w", name, err)
 	}

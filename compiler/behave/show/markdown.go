@@ -8,14 +8,14 @@ import (
 	"github.com/meshc/meshc/compiler/behave"
 )
 
-// MarkdownBudget is how many bytes Markdown writes at most: GitHub takes 65,536
+// MarkdownBudget is how many bytes Markdown writes by default: GitHub takes 65,536
 // characters in one comment.
 const MarkdownBudget = 60_000
 
 // Markdown writes a comment for a pull request: a table of what changes, the
-// closing line, and the text of the report folded away, cut where it would not
-// fit.
-func Markdown(w io.Writer, r *behave.Report, path func(string) string) error {
+// closing line, and the text of the report folded away, cut so that all of it is
+// not longer than most bytes, if these are a few thousand.
+func Markdown(w io.Writer, r *behave.Report, path func(string) string, most int) error {
 	var b strings.Builder
 	title := "no request is treated differently"
 	if !r.Equal() {
@@ -23,7 +23,7 @@ func Markdown(w io.Writer, r *behave.Report, path func(string) string) error {
 	}
 	fmt.Fprintf(&b, "### meshc diff: %s\n\n", title)
 	if !r.Equal() {
-		table(&b, r)
+		table(&b, r, most/2)
 	}
 	if line := sameLine(r); line != "" {
 		b.WriteString(escape(line) + "\n\n")
@@ -35,29 +35,34 @@ func Markdown(w io.Writer, r *behave.Report, path func(string) string) error {
 			return err
 		}
 		const frame = "\n<details><summary>every change, with lines and a request that shows it</summary>\n\n%s\n</details>\n"
-		fmt.Fprintf(&b, frame, fenced(clip(text.String(), MarkdownBudget-b.Len()-2*len(frame))))
+		fmt.Fprintf(&b, frame, fenced(clip(text.String(), most-b.Len()-2*len(frame))))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-func table(b *strings.Builder, r *behave.Report) {
-	const most = 100
+// table writes rows as long as the whole is not longer than most bytes.
+func table(b *strings.Builder, r *behave.Report, most int) {
 	b.WriteString("| object | class | change | requests | callers |\n| --- | --- | --- | --- | --- |\n")
-	rows := 0
+	left := 0
+	add := func(line string) {
+		if left > 0 || b.Len()+len(line) > most {
+			left++
+			return
+		}
+		b.WriteString(line)
+	}
 	for i := range r.Objects {
 		o := &r.Objects[i]
 		for j := range o.Changes {
-			if rows++; rows <= most {
-				b.WriteString(row(o, &o.Changes[j]))
-			}
+			add(row(o, &o.Changes[j]))
 		}
 		for _, u := range o.Unknown {
-			fmt.Fprintf(b, "| %s | **not known** | | %s | |\n", escape(o.Ref.String()), escape(clip(u, cellWidth)))
+			add(fmt.Sprintf("| %s | **not known** | | %s | |\n", escape(o.Ref.String()), escape(clip(u, cellWidth))))
 		}
 	}
-	if rows > most {
-		fmt.Fprintf(b, "| | | %d more | | |\n", rows-most)
+	if left > 0 {
+		fmt.Fprintf(b, "| | | %d more | | |\n", left)
 	}
 	b.WriteString("\n")
 }
