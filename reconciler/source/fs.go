@@ -175,7 +175,7 @@ const (
 )
 
 // FromFiles is a tree of files by their slash-separated paths, read-only as that
-// of a commit is.
+// of a commit is, and with names of content as Git gives them.
 func FromFiles(files map[string][]byte) fs.FS {
 	root := &node{name: ".", mode: fs.ModeDir | 0o555}
 	for name, data := range files {
@@ -191,7 +191,7 @@ func FromFiles(files map[string][]byte) fs.FS {
 		}
 		dir.children = append(dir.children, &node{name: parts[len(parts)-1], mode: 0o444, data: data})
 	}
-	root.sortAll()
+	root.finish()
 	return &treeFS{root: root}
 }
 
@@ -204,9 +204,17 @@ func (n *node) find(name string) *node {
 	return n.children[i]
 }
 
-func (n *node) sortAll() {
-	n.sort()
-	for _, c := range n.children {
-		c.sortAll()
+// finish sorts what is below, and names the content of everything.
+func (n *node) finish() {
+	if !n.IsDir() {
+		n.hash = plumbing.ComputeHash(plumbing.BlobObject, n.data)
+		return
 	}
+	n.sort()
+	var listing []byte
+	for _, c := range n.children {
+		c.finish()
+		listing = append(append(append(listing, c.mode.String()+" "+c.name...), 0), c.hash[:]...)
+	}
+	n.hash = plumbing.ComputeHash(plumbing.TreeObject, listing)
 }

@@ -2,6 +2,7 @@ package source
 
 import (
 	"errors"
+	"io/fs"
 	"slices"
 	"testing"
 	"testing/fstest"
@@ -55,9 +56,24 @@ func TestHistory(t *testing.T) {
 	}
 }
 
+// TestFromFiles: what loads go by to tell one tree from another is another one
+// for other content.
 func TestFromFiles(t *testing.T) {
 	fsys := FromFiles(map[string][]byte{"a/b/c": []byte("1"), "a/d": nil, "e": []byte("2")})
 	if err := fstest.TestFS(fsys, "a/b/c", "a/d", "e"); err != nil {
 		t.Error(err)
+	}
+	name := func(fsys fs.FS, path string) any {
+		info, err := fs.Stat(fsys, path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Sys()
+	}
+	other := FromFiles(map[string][]byte{"a/b/c": []byte("3"), "a/d": nil, "e": []byte("2")})
+	for path, same := range map[string]bool{".": false, "a": false, "a/b": false, "a/b/c": false, "a/d": true, "e": true} {
+		if (name(fsys, path) == name(other, path)) != same {
+			t.Errorf("%s: the same name of its content: %v", path, !same)
+		}
 	}
 }
