@@ -81,7 +81,7 @@ type accessTally struct{ requests, in, unknown int }
 func TestAccessAgainstAnswer(t *testing.T) {
 	seeds, draws := uint64(12), 40
 	if os.Getenv("MESHC_SOAK") != "" {
-		seeds, draws = 200, 400
+		seeds, draws = 100, 200
 	}
 	var sum accessTally
 	for seed := range seeds {
@@ -175,7 +175,7 @@ func strangers(m *model.Mesh, s *model.Service) []string {
 func TestAccessDifferencesAgainstAnswer(t *testing.T) {
 	seeds, share, draws := uint64(3), 200, 10
 	if os.Getenv("MESHC_SOAK") != "" {
-		seeds, share, draws = 50, 10, 40
+		seeds, share, draws = 50, 100, 40
 	}
 	tried, changed, differ := 0, 0, 0
 	for seed := range seeds {

@@ -217,3 +217,25 @@ func with(t *testing.T, fsys fstest.MapFS, files []fix.Change) fstest.MapFS {
 	}
 	return out
 }
+
+// TestBookinfo is the story of the example: productpage wants to show ratings by
+// itself.
+func TestBookinfo(t *testing.T) {
+	q := permit.Question{From: model.Ref{Namespace: "default", Name: "productpage"}, Now: now, Request: answer.Request{
+		Method: "GET", Host: "ratings.default.svc.cluster.local", Port: 9080, Target: "/ratings/1",
+	}}
+	got, err := permit.Find(t.Context(), os.DirFS("../../examples/bookinfo/mesh"), options, q)
+	if err != nil || len(got) == 0 {
+		t.Fatalf("%v %v", got, err)
+	}
+	want := []string{"declare that default/productpage uses default/ratings", "add \"productpage\" to `from` of the allow rule of default/ratings"}
+	for i, step := range got[0].Steps {
+		if len(got[0].Steps) != len(want) || !strings.HasPrefix(step, want[i]+" at shop/") {
+			t.Errorf("%q", got[0].Steps)
+		}
+	}
+	gained := got[0].Access.Entries
+	if len(gained) != 1 || !gained[0].Gained() || !slices.Equal(gained[0].Who, []model.Ref{q.From}) || !slices.Equal(gained[0].Words, []string{`method exact "GET"`}) {
+		t.Errorf("%+v", gained)
+	}
+}
