@@ -13,7 +13,7 @@ import (
 // (names, owners, origins, logs and the kind of the proxy; Uses and the gateway's own part of a route are
 // told by callers and by the route that it ends in).
 var considered = map[reflect.Type]string{
-	reflect.TypeFor[model.Service]():    "Ref Owner Host ServiceAccount SPIFFEID Ports Versions Uses Routes MTLS Migration Allow Deny Audit RateLimits JWT Public Authorizer AccessLog Tracing Injection Envoy Origin",
+	reflect.TypeFor[model.Service]():    "Ref Owner Host ServiceAccount SPIFFEID Ports Versions Uses Routes MTLS Migration Allow Deny Audit RateLimits JWT Public Authorizer AccessLog Metrics Tracing Injection Envoy Origin",
 	reflect.TypeFor[model.Injection]():  "Off ExcludeInbound IncludeOutbound ExcludeOutbound ExcludeOutboundPorts UID KeepProbes Unheld Drain Image AgentImage LogLevel Requests Limits Origin",
 	reflect.TypeFor[model.Quantities](): "CPU Memory",
 	reflect.TypeFor[model.Port]():       "Name Number Protocol MTLS Origin",
@@ -61,6 +61,7 @@ var considered = map[reflect.Type]string{
 	reflect.TypeFor[model.Backoff]():          "Base Max",
 	reflect.TypeFor[model.RateLimited]():      "Header UnixTime Max",
 	reflect.TypeFor[model.LogFilter]():        "MinStatus MinDuration ErrorsOnly BasisPoints Headers",
+	reflect.TypeFor[model.Metrics]():          "Profile Drop Origin",
 	reflect.TypeFor[model.AccessLog]():        "Off To OTLP Text Fields Filter Origin",
 	reflect.TypeFor[model.Tracing]():          "Format Collector Path W3C BasisPoints Tags Origin",
 	reflect.TypeFor[model.Collector]():        "To Port Version Origin",
@@ -69,7 +70,7 @@ var considered = map[reflect.Type]string{
 	reflect.TypeFor[model.GatewayHost]():      "Host Routes",
 	reflect.TypeFor[model.GatewayListener]():  "Name Port Protocol Bind TLS ProxyProtocol Redirect RedirectHosts Hosts Origin",
 	reflect.TypeFor[model.GatewayTimeouts]():  "RequestHeaders Idle MaxConnection Origin",
-	reflect.TypeFor[model.Gateway]():          "Ref ServiceAccount SPIFFEID Egress Listeners AllowOnly Allow Deny Audit RateLimits JWT Public Authorizer AccessLog Tracing Envoy Timeouts TrustedHops TrustedCIDRs ServerHeader Origin",
+	reflect.TypeFor[model.Gateway]():          "Ref ServiceAccount SPIFFEID Egress Listeners AllowOnly Allow Deny Audit RateLimits JWT Public Authorizer AccessLog Metrics Tracing Envoy Timeouts TrustedHops TrustedCIDRs ServerHeader Origin",
 	reflect.TypeFor[model.External]():         "Ref Host Ports Via Endpoints Timeout TimeoutOrigin Traffic TLS Origin",
 	reflect.TypeFor[model.Mesh]():             "Name TrustDomain Services Gateways Externals",
 	reflect.TypeFor[model.RateLimit]():        "Name Routes Match Local Server Global By Status Enforced ResponseHeaders Origin",

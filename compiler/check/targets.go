@@ -2,6 +2,8 @@ package check
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/meshc/meshc/compiler/diag"
 	"github.com/meshc/meshc/compiler/intent"
@@ -92,11 +94,22 @@ func (t *targets) judgeConfig() {
 		}
 		row := target.FindRow(f.Row)
 		for _, r := range t.all() {
+			if r.proxy == target.GRPC && strings.HasPrefix(f.Row, telemetryRow) && t.anyProxy() {
+				continue // it has no proxy that could tell anything, and takes the default from nobody
+			}
 			if t.refused(f, row, r) {
 				break
 			}
 		}
 	}
+}
+
+// telemetryRow begins the rows of what a mesh says that proxies tell.
+const telemetryRow = "mesh.telemetry"
+
+// anyProxy says that somebody has a proxy.
+func (t *targets) anyProxy() bool {
+	return slices.ContainsFunc(t.all(), func(r *runner) bool { return r.proxy != target.GRPC })
 }
 
 func (t *targets) all() []*runner {

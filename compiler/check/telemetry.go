@@ -28,7 +28,7 @@ func (c *overIntent) telemetryOf(t *intent.Telemetry, owner model.Ref) {
 	if t == nil {
 		return
 	}
-	if t.AccessLog == nil && t.Tracing == nil {
+	if t.AccessLog == nil && t.Tracing == nil && t.Metrics == nil {
 		c.report(diag.TelemetryDoesNothing, t.At, "`telemetry` says nothing").Help = "leave it out"
 		return
 	}
@@ -37,6 +37,9 @@ func (c *overIntent) telemetryOf(t *intent.Telemetry, owner model.Ref) {
 	}
 	if t.Tracing != nil {
 		c.tracing(t.Tracing, owner)
+	}
+	if t.Metrics != nil {
+		c.metrics(t.Metrics)
 	}
 }
 

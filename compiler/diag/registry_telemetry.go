@@ -10,6 +10,7 @@ const (
 	BadTraceTag          Code = "MSH5006" // a tag of spans that says nothing
 	FaultWithoutEffect   Code = "MSH5010" // a fault that no request meets
 	FaultBounds          Code = "MSH5011" // two bounds of the faults of one route
+	MetricNotCounted     Code = "MSH5012" // a metric is dropped that nobody counts, or all of them are
 )
 
 // telemetry is 5xxx: metrics, traces and logs, and whom faults are for.
@@ -32,6 +33,9 @@ var telemetry = []Entry{
 	{BadTraceTag, Error, "a tag of spans that says nothing",
 		"A tag has a name, and the text, the header or the variable of the environment that it says. A proxy refuses the whole listener for one that has not.",
 		"tags: stage: literal: \"\"", "tags: stage: literal: \"production\""},
+	{MetricNotCounted, Error, "metrics are dropped that are not there, or all of them",
+		"The minimal profile counts a list of metrics. Dropping another one has no effect, and dropping every one leaves a proxy of which nothing is known.",
+		"metrics: {profile: \"minimal\", drop: [\"upstream_cx_length_ms\"]}", "metrics: {profile: \"minimal\", drop: [\"upstream_rq_retry\"]}"},
 	{FaultWithoutEffect, Error, "a fault that no request meets",
 		"Its `match` takes none of the requests of its route, its `from` names nobody who calls the service, or its `maxActive` bounds what holds nothing. It would be accepted and do nothing.",
 		"faults: slow: {on: \"rest\", from: [], delay: {fixed: \"7s\", percent: 10}, until: \"2099-01-01T00:00:00Z\"}", "faults: slow: {on: \"rest\", delay: {fixed: \"7s\", percent: 10}, until: \"2099-01-01T00:00:00Z\"}"},

@@ -75,6 +75,7 @@ func (f *flat) service(s *model.Service) {
 		f.add("migration.until", m.Until.Format(time.RFC3339), m.Origin)
 	}
 	f.accessLog(s.AccessLog)
+	f.settings("metrics", s.Metrics.Settings(), s.Origin)
 	f.settings("tracing", s.Tracing.Settings(), s.Origin)
 	f.settings("workload", s.Injection.Settings(), s.Injection.Origin)
 	f.proxy(s.Envoy)
@@ -208,6 +209,7 @@ func (f *flat) gateway(g *model.Gateway) {
 		f.add("kind", "egress", g.Origin)
 	}
 	f.accessLog(g.AccessLog)
+	f.settings("metrics", g.Metrics.Settings(), g.Origin)
 	f.settings("tracing", g.Tracing.Settings(), g.Origin)
 	f.proxy(g.Envoy)
 	f.settings("timeouts", g.Timeouts.Settings(), g.Origin)

@@ -5,8 +5,16 @@ import "github.com/meshc/meshc/compiler/diag"
 // Telemetry says what proxies tell about requests. A nil block was not written.
 type Telemetry struct {
 	AccessLog *AccessLog
+	Metrics   *Metrics
 	Tracing   *Tracing
 	At        diag.Range
+}
+
+// Metrics says what is counted.
+type Metrics struct {
+	Profile *Value[string] // minimal | standard | full
+	Drop    []Value[string]
+	At      diag.Range
 }
 
 // Tracing says which spans are made, and where they go.

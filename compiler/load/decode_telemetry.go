@@ -7,7 +7,11 @@ func (c cursor) telemetry() *intent.Telemetry {
 	if !ok {
 		return nil
 	}
-	return &intent.Telemetry{AccessLog: t.accessLog(), Tracing: block(t, "tracing", cursor.tracing), At: t.label()}
+	return &intent.Telemetry{AccessLog: t.accessLog(), Metrics: block(t, "metrics", cursor.metrics), Tracing: block(t, "tracing", cursor.tracing), At: t.label()}
+}
+
+func (c cursor) metrics() *intent.Metrics {
+	return &intent.Metrics{Profile: c.optionalText("profile"), Drop: c.texts("drop"), At: c.label()}
 }
 
 func (c cursor) tracing() *intent.Tracing {

@@ -23,6 +23,7 @@ func (l *lowering) gateway(i int) {
 		RateLimits:     l.rateLimits(ref, g.RateLimits),
 		Egress:         scope.IsEgress(g),
 		AccessLog:      l.accessLog(g.Telemetry, ref),
+		Metrics:        l.metrics(g.Telemetry),
 		Tracing:        l.tracing(g.Telemetry, ref),
 		Envoy:          l.scope.GatewayProxy(g) == target.Envoy,
 		Timeouts:       gatewayTimeouts(g.Timeouts),

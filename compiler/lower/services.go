@@ -29,6 +29,7 @@ func (l *lowering) service(i int) {
 		Migration:      mapped(l.scope.Migration(s), migration),
 		RateLimits:     l.rateLimits(ref, s.RateLimits),
 		AccessLog:      l.accessLog(s.Telemetry, ref),
+		Metrics:        l.metrics(s.Telemetry),
 		Tracing:        l.tracing(s.Telemetry, ref),
 		Injection:      l.injection(s.Workload),
 		Envoy:          l.scope.ServiceProxy(s) == target.Envoy,

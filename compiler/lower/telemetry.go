@@ -22,6 +22,17 @@ func (l *lowering) accessLog(own *intent.Telemetry, owner model.Ref) model.Acces
 	return l.accessLogOf(mesh.AccessLog, scope.DefaultNamespace)
 }
 
+// metrics gives the block that counts: the owner's own, else the mesh's.
+func (l *lowering) metrics(own *intent.Telemetry) *model.Metrics {
+	for _, t := range []*intent.Telemetry{own, l.intent.Config.Telemetry} {
+		if t != nil && t.Metrics != nil {
+			m := t.Metrics
+			return &model.Metrics{Profile: model.MetricsProfile(scope.Or(m.Profile, string(model.StandardMetrics))), Drop: sortedTexts(m.Drop), Origin: m.At}
+		}
+	}
+	return nil
+}
+
 func (l *lowering) accessLogOf(a *intent.AccessLog, namespace string) model.AccessLog {
 	if a.Off != nil && a.Off.V {
 		return model.AccessLog{Off: true, Origin: a.At}

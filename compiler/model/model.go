@@ -74,6 +74,7 @@ type Service struct {
 	Public         []Rule      // any-of; what needs no valid token
 	Authorizer     *Authorizer // nil: nobody is asked
 	AccessLog      AccessLog
+	Metrics        *Metrics  // nil: the standard profile
 	Tracing        *Tracing  // nil: none
 	Injection      Injection // how its pods get a proxy
 	Envoy          bool      // stock Envoy, and not meshc-proxy, is meant to run beside its workloads
@@ -167,6 +168,7 @@ type Gateway struct {
 	Public         []Rule            // any-of; what needs no valid token
 	Authorizer     *Authorizer       // nil: nobody is asked
 	AccessLog      AccessLog
+	Metrics        *Metrics // nil: the standard profile
 	Tracing        *Tracing // nil: none
 	Envoy          bool     // it is meant to be stock Envoy, and not meshc-proxy
 	Timeouts       GatewayTimeouts

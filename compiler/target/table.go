@@ -10,6 +10,7 @@ var Table = []Row{
 	{"mesh.traffic.locality", Callers, Envoy},
 	{"mesh.telemetry", Both, Proxies},
 	{"mesh.raw", Both, Envoy},
+	{"mesh.telemetry.metrics", Both, Envoy},
 	{"mesh.telemetry.tracing", Both, Envoy},
 	{"mesh.telemetry.accessLog.otlp", Both, Envoy},
 	{"namespace", Nobody, All},
@@ -72,6 +73,7 @@ var Table = []Row{
 	{"service.*.security.audit.[].claims", Own, Envoy},
 	{"service.*.rateLimits", Own, Envoy},
 	{"service.*.telemetry", Own, Proxies},
+	{"service.*.telemetry.metrics", Own, Envoy},
 	{"service.*.telemetry.tracing", Own, Envoy},
 	{"service.*.telemetry.accessLog.otlp", Own, Envoy},
 
@@ -86,6 +88,7 @@ var Table = []Row{
 	{"gateway.*.routes.*.match.[].claims", Own, Envoy},
 	{"gateway.*.routes.*.except.[].claims", Own, Envoy},
 	{"gateway.*.rateLimits", Own, Envoy},
+	{"gateway.*.telemetry.metrics", Own, Envoy},
 	{"gateway.*.telemetry.tracing", Own, Envoy},
 	{"gateway.*.telemetry.accessLog.otlp", Own, Envoy},
 	{"gateway.*.trustedHops", Own, Envoy},

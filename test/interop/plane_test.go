@@ -35,6 +35,7 @@ type plane struct {
 	t          *testing.T
 	dir        string
 	authority  *ca.Authority
+	mesh       *model.Mesh // as set last
 	ads        *xds.Server
 	caAddr     string
 	adsAddr    string
@@ -118,6 +119,7 @@ func (p *plane) serve(g *grpc.Server, listen func() (net.Listener, error)) strin
 func (p *plane) set(mesh *model.Mesh, workloads []*model.Workload) string {
 	p.t.Helper()
 	logCases(mesh)
+	p.mesh = mesh
 	commit := fmt.Sprintf("c%d", p.commit.Add(1))
 	if err := p.ads.SetDesired(commit, &xds.Desired{Mesh: mesh, Workloads: workloads}); err != nil {
 		p.t.Fatal(err)

@@ -48,7 +48,7 @@ type proxy struct {
 func (p *plane) startProxy(k kind, w *model.Workload, id string) *proxy {
 	t := p.t
 	t.Helper()
-	dir := p.prepare(w, id)
+	dir := p.prepare(k, w, id)
 	at := func(name string) string { return filepath.Join(dir, name) }
 	identity := []string{"--secrets-dir", p.secretsDir, "--ca-address", p.caAddr, "--ca-root", p.rootFile, "--join-token-file", at("token"), "--identity-dir", at("identity")}
 	x := &proxy{t: t, kind: k, name: w.ID, node: w.NodeID(), admin: unixClient(t, at("admin.sock")), log: newAccessLog()}
@@ -64,7 +64,7 @@ func (p *plane) startProxy(k kind, w *model.Workload, id string) *proxy {
 }
 
 // prepare makes a directory with the bootstrap and the join token of w.
-func (p *plane) prepare(w *model.Workload, id string) string {
+func (p *plane) prepare(k kind, w *model.Workload, id string) string {
 	t := p.t
 	t.Helper()
 	dir := filepath.Join(p.dir, w.ID)
@@ -73,7 +73,7 @@ func (p *plane) prepare(w *model.Workload, id string) string {
 	}
 	at := func(name string) string { return filepath.Join(dir, name) }
 	boot, err := emitxds.Bootstrap(emitxds.BootstrapOptions{
-		NodeID: w.NodeID(), Cluster: w.Service.String(), AdminSocket: at("admin.sock"), AgentSocket: at("agent.sock"),
+		Envoy: k == envoy, Metrics: p.mesh.MetricsOf(w), NodeID: w.NodeID(), Cluster: w.Service.String(), AdminSocket: at("admin.sock"), AgentSocket: at("agent.sock"),
 		Controller: p.adsAddr, ControllerID: model.SPIFFEID(domain, "meshc-system", "meshc-controller"),
 	})
 	if err != nil {

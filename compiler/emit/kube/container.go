@@ -319,6 +319,7 @@ func (a *addition) bootstrap() (string, error) {
 		NodeID:      fmt.Sprintf("%s~%s/$(POD_NAME)", model.RoleSidecar, a.service.Namespace),
 		Cluster:     a.service.Ref.String(),
 		AdminSocket: adminSocket, AgentSocket: agentSocket,
+		Envoy: a.service.Envoy, Metrics: a.service.Metrics,
 		Controller: a.options.Controller, ControllerID: a.options.ControllerID,
 	})
 	if err != nil {

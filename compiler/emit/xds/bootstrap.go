@@ -34,6 +34,11 @@ type BootstrapOptions struct {
 	Controller   string
 	ControllerID string
 
+	// Envoy says that stock Envoy reads it, whose metrics get names and labels that
+	// tell services apart, and which counts what Metrics says.
+	Envoy   bool
+	Metrics *model.Metrics // nil: the standard profile
+
 	// Now and Commit are as in Options. A dynamic bootstrap has neither.
 	Now    time.Time
 	Commit string
@@ -73,6 +78,7 @@ func StaticBootstrap(m *model.Mesh, w *model.Workload, all []*model.Workload, o 
 		return nil, fmt.Errorf("workload %s/%s: %w", w.Service.Namespace, w.ID, err)
 	}
 	o.NodeID, o.Cluster, o.Locality = w.NodeID(), w.Service.String(), w.Locality
+	o.Envoy, o.Metrics = m.RunsEnvoy(w), m.MetricsOf(w)
 	out, err := base(o)
 	if err != nil {
 		return nil, err
@@ -95,6 +101,9 @@ func base(o BootstrapOptions) (*bootstrapv3.Bootstrap, error) {
 		Node:            &corev3.Node{Id: o.NodeID, Cluster: o.Cluster},
 		LayeredRuntime:  expressions(),
 		StaticResources: &bootstrapv3.Bootstrap_StaticResources{Clusters: []*clusterv3.Cluster{agent}},
+	}
+	if o.Envoy {
+		out.StatsConfig = statsOf(o.Metrics)
 	}
 	if o.Locality != (model.Locality{}) {
 		out.Node.Locality = localityProto(o.Locality)

@@ -126,6 +126,7 @@ func (r *Renderer) common(e *emitter, k unitKey, h *holes, make func(*emitter) e
 	u.once.Do(func() {
 		sub := &emitter{index: e.index, self: h.placed(e.self), opts: e.opts, out: &Resources{}}
 		if u.err = make(sub); u.err == nil {
+			sub.count()
 			u.err = sub.validate()
 		}
 		if u.err != nil {

@@ -95,6 +95,7 @@ func (e *emitter) run() error {
 		err = e.capture()
 	}
 	if err == nil {
+		e.count()
 		err = e.validate()
 	}
 	if err != nil {

@@ -119,6 +119,9 @@ func (m *mesh) telemetry(f *source) {
 	if m.envoy && m.chance(60) {
 		m.tracing(f)
 	}
+	if m.envoy && m.chance(40) {
+		f.line("metrics: {profile: %s}", m.pick(`"full"`, `"standard"`, `"minimal"`, `"full", drop: ["upstream_cx_length_ms", "upstream_flow_control_*"]`, `"minimal", drop: ["upstream_cx_*"]`))
+	}
 	m.accessLog(f)
 }
 

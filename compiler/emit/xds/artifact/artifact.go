@@ -77,6 +77,14 @@ func (r *Renderer) Render(out *bytes.Buffer, path string) error {
 	if err := r.resource.Render(out, w); err != nil {
 		return err
 	}
+	stats, err := r.resource.Stats(w)
+	if err != nil {
+		return err
+	}
+	if stats != nil {
+		indented := strings.ReplaceAll(strings.TrimSpace(string(stats)), "\n", "\n  ")
+		fmt.Fprintf(out, ",\n  \"bootstrap\": {\n    \"stats_config\": %s\n  }", strings.ReplaceAll(indented, "\n", "\n  "))
+	}
 	out.WriteString("\n}\n")
 	return nil
 }
