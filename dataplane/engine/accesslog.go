@@ -26,6 +26,9 @@ func (s *stream) log(status int, took time.Duration) {
 		BytesReceived: s.reqBytes, BytesSent: s.respBytes,
 		Peer: &s.who.peer, Protocol: s.req.protocol, Route: s.route, UpstreamHost: s.hostText, Audited: s.fs.Audited,
 	}
+	if s.client.IsValid() {
+		r.Peer = &s.fs.Peer
+	}
 	if s.dest != nil {
 		r.UpstreamCluster = s.dest.Name
 	}

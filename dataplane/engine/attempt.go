@@ -100,6 +100,9 @@ func (s *stream) source() netip.Addr {
 			break
 		}
 	}
+	if s.client.IsValid() {
+		return s.client.Unmap()
+	}
 	return s.who.remote.Addr().Unmap()
 }
 

@@ -19,13 +19,14 @@ import (
 // input buffer or the kernel.
 type dconn struct {
 	sock
-	acceptor *acceptor
-	listener string
-	port     uint16 // the local one, or that to which the connection was going
-	protocol string // "tls" or "raw_buffer": what the chain was chosen by
-	sni      string // the server name that it was chosen by as well
-	tlsConf  *tls.Config
-	chain    *chainView // for the next request; a stream holds its own
+	acceptor  *acceptor
+	listener  string
+	port      uint16 // the local one, or that to which the connection was going
+	protocol  string // "tls" or "raw_buffer": what the chain was chosen by
+	announced bool   // a header says whose it is, which has not come yet
+	sni       string // the server name that it was chosen by as well
+	tlsConf   *tls.Config
+	chain     *chainView // for the next request; a stream holds its own
 	peerInfo
 
 	state    connState
@@ -87,7 +88,7 @@ func (w *worker) newDconn(a *acceptor, fd int, remote netip.AddrPort) {
 	w.e.noteConn(1)
 	a.total.Inc()
 	a.active.Add(1)
-	if l.inspects(d.port) {
+	if d.announced = l.snap.ProxyProtocol; d.announced || l.inspects(d.port) {
 		w.timers.set(&d.timer, w.now+orDefault(l.snap.InspectTimeout, 15*time.Second))
 		return
 	}

@@ -16,9 +16,14 @@ func (s *stream) setForwarded() {
 	h := s.chain.http
 	req := s.req.Request
 	if h.UseRemoteAddress {
-		req.Fields = dropInternal(req.Fields)
+		req.Fields = dropInternal(req.Fields, h.TrustedHops > 0)
+		s.findClient(h.TrustedHops)
 		s.appendForwardedFor()
-		req.Fields = setField(req.Fields, "x-forwarded-proto", req.Scheme)
+		if h.TrustedHops > 0 {
+			s.takeScheme()
+		} else {
+			req.Fields = setField(req.Fields, "x-forwarded-proto", req.Scheme)
+		}
 	} else {
 		s.takeScheme()
 	}
@@ -28,11 +33,12 @@ func (s *stream) setForwarded() {
 
 // dropInternal removes, in every spelling that a backend might fold into it,
 // what only a proxy of the mesh may say. x-forwarded-for stays: it is appended
-// to, and the last entry is ours.
-func dropInternal(fields []message.Field) []message.Field {
+// to, and the last entry is ours; x-forwarded-proto stays where who sends it is
+// trusted with it.
+func dropInternal(fields []message.Field, keepProto bool) []message.Field {
 	kept := fields[:0]
 	for _, f := range fields {
-		if !internal(f.Name) {
+		if !internal(f.Name) || keepProto && f.Name == "x-forwarded-proto" {
 			kept = append(kept, f)
 		}
 	}

@@ -15,17 +15,21 @@ const recordHandshake = 22
 // plaintext, so a fragmented ClientHello cannot slip into the plaintext chain;
 // where chains are chosen by server name the whole ClientHello is waited for.
 func (d *dconn) inspect() {
-	n, errno := sysPeek(d.fd, d.w.scratch[:1])
-	switch {
-	case errno == unix.EAGAIN:
-		return
-	case errno != 0 || n == 0:
-		d.close()
-		return
-	}
 	l := d.w.view.listeners[d.listener]
 	switch {
 	case l == nil:
+		d.close()
+		return
+	case d.announced && !d.readAnnounced():
+		return
+	case !l.inspects(d.port):
+		d.choose(l, "", "raw_buffer")
+		return
+	}
+	n, errno := sysPeek(d.fd, d.w.scratch[:1])
+	switch {
+	case errno == unix.EAGAIN:
+	case errno != 0 || n == 0:
 		d.close()
 	case d.w.scratch[0] != recordHandshake:
 		d.choose(l, "", "raw_buffer")

@@ -98,6 +98,8 @@ type acceptor struct {
 	active *telemetry.Cell
 	total  *telemetry.Cell
 	paused *telemetry.Cell
+	// unannounced connections should have begun with a header of the PROXY protocol.
+	unannounced *telemetry.Cell
 }
 
 func (w *worker) newAcceptor(name string, b *boundListener) *acceptor {
@@ -115,6 +117,7 @@ func (w *worker) newAcceptor(name string, b *boundListener) *acceptor {
 	a.active = w.e.reg.Gauge("envoy_listener_downstream_cx_active", label).Shard(w.id)
 	a.total = w.e.reg.Counter("envoy_listener_downstream_cx_total", label).Shard(w.id)
 	a.paused = w.e.reg.Counter("envoy_listener_downstream_cx_overflow", label).Shard(w.id)
+	a.unannounced = w.e.reg.Counter("envoy_listener_downstream_cx_proxy_proto_error", label).Shard(w.id)
 	w.listeners[b] = a
 	a.arm()
 	return a

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"math"
+	"net/netip"
 	"time"
 
 	"github.com/meshc/meshc/dataplane/endpoint"
@@ -22,15 +23,17 @@ import (
 // Whatever goes wrong on the way comes to fail (the upstream's side), cancel
 // (the client's) or reply (an answer of our own).
 type stream struct {
-	w     *worker
-	d     downstream
-	who   *peerInfo
-	view  *view
-	chain *chainView
-	req   requestHead
-	fs    filter.Stream
-	phase phase
-	start int64
+	w   *worker
+	d   downstream
+	who *peerInfo
+	// client is who the request is from where trusted proxies say so; not valid: the peer.
+	client netip.Addr
+	view   *view
+	chain  *chainView
+	req    requestHead
+	fs     filter.Stream
+	phase  phase
+	start  int64
 
 	nextFilter int
 	verdict    filter.Verdict // waiting out its delay
@@ -96,7 +99,7 @@ func (s *stream) begin() {
 		s.reply(403, "", "", "upgrade_failed", false)
 		return
 	}
-	s.fs = filter.Stream{Request: s.req.Request, Route: s.route, Peer: s.who.peer, Random: random, Draw: s.w.draw}
+	s.fs = filter.Stream{Request: s.req.Request, Route: s.route, Peer: s.peer(), Random: random, Draw: s.w.draw}
 	if s.route != nil {
 		if d := maxDuration(s.route.MaxDuration, s.req.Fields); d > 0 {
 			s.maxBy = s.start + int64(d)

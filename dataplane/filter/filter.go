@@ -13,8 +13,9 @@ import (
 type Peer struct {
 	TLS      bool
 	SPIFFEID string // URI SAN of the verified client certificate, or ""
-	Remote   string // "ip:port"
+	Remote   string // "ip:port" of the client, as far as who passes it on is believed
 	Local    string // "ip:port"
+	Direct   string // "ip:port" of the other end of the connection, where that is not Remote
 }
 
 // Stream is one request on its way through the filters. Route is nil when no

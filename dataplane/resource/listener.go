@@ -25,6 +25,7 @@ type Listener struct {
 	Also                         []netip.AddrPort
 	Unbound, OriginalDst, HandOn bool // as in snapshot.Listener
 	InspectTLS                   bool
+	ProxyProtocol                bool
 	InspectPorts                 []uint16
 	InspectTimeout               time.Duration
 	Chains                       []*Chain // the order in which they are tried

@@ -6,6 +6,7 @@ import (
 
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	originaldstv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/listener/original_dst/v3"
+	proxyprotocolv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/listener/proxy_protocol/v3"
 	tlsinspectorv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/listener/tls_inspector/v3"
 )
 
@@ -33,6 +34,9 @@ func (l *Listener) filter(f *listenerv3.ListenerFilter) error {
 		if l.InspectTLS {
 			return errors.New("behind the TLS inspector, which would see the address of the redirect")
 		}
+		if l.ProxyProtocol {
+			return errors.New("not beside proxy_protocol")
+		}
 		l.OriginalDst = true
 	case f.GetTypedConfig().MessageIs(&tlsinspectorv3.TlsInspector{}):
 		if l.InspectTLS {
@@ -47,8 +51,16 @@ func (l *Listener) filter(f *listenerv3.ListenerFilter) error {
 			return fmt.Errorf("filter_disabled: %w", err)
 		}
 		l.InspectPorts = ports
+	case f.GetTypedConfig().MessageIs(&proxyprotocolv3.ProxyProtocol{}):
+		switch {
+		case f.GetFilterDisabled() != nil:
+			return errors.New("filter_disabled: supported of the TLS inspector only")
+		case l.InspectTLS || l.OriginalDst || l.ProxyProtocol:
+			return errors.New("stands first, and not beside original_dst")
+		}
+		l.ProxyProtocol = true
 	default:
-		return errors.New("is neither original_dst nor the TLS inspector")
+		return errors.New("is neither original_dst nor proxy_protocol nor the TLS inspector")
 	}
 	return nil
 }

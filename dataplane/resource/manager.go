@@ -18,6 +18,9 @@ import (
 	"github.com/meshc/meshc/dataplane/telemetry"
 )
 
+// maxHops bounds the proxies in front of an edge.
+const maxHops = 100
+
 // defaultServer is the Server header that Envoy writes when nothing is said.
 const defaultServer = "envoy"
 
@@ -34,12 +37,16 @@ func decodeManager(m *hcmv3.HttpConnectionManager, direction string) (*HTTP, err
 		MaxRequestHeadersKiB:  int(m.GetMaxRequestHeadersKb().GetValue()),
 		GenerateRequestID:     m.GetGenerateRequestId() == nil || m.GetGenerateRequestId().GetValue(),
 		UseRemoteAddress:      m.GetUseRemoteAddress().GetValue(),
+		TrustedHops:           int(m.GetXffNumTrustedHops()),
 		ServerName:            serverName(m),
 	}}
 	h.NormalizePath = m.GetNormalizePath().GetValue()
 	h.RejectEscapedSlashes = m.GetPathWithEscapedSlashesAction() == hcmv3.HttpConnectionManager_REJECT_REQUEST
 	if err := positiveTimeouts(m); err != nil {
 		return nil, err
+	}
+	if h.TrustedHops > maxHops || h.TrustedHops > 0 && !h.UseRemoteAddress {
+		return nil, fmt.Errorf("xff_num_trusted_hops: only values up to %d are supported, with use_remote_address", maxHops)
 	}
 	if most := http1.DefaultLimits.HeadBytes >> 10; h.MaxRequestHeadersKiB > most {
 		return nil, fmt.Errorf("max_request_headers_kb: only values up to %d are supported", most)

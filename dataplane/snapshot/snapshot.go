@@ -38,6 +38,8 @@ type Listener struct {
 	// address of another listener, or to any address at its port where it has the
 	// unspecified one, are that one's (use_original_dst).
 	HandOn bool
+	// ProxyProtocol: a connection begins with a header that says whose it is.
+	ProxyProtocol bool
 	// InspectTLS: peek at the first bytes to choose a chain by transport
 	// protocol (Envoy's tls_inspector).
 	InspectTLS bool
@@ -45,7 +47,7 @@ type Listener struct {
 	// that are peeked at.
 	InspectPorts []uint16
 	Chains       []*Chain
-	// InspectTimeout bounds the peek; 0 = 15 s.
+	// InspectTimeout bounds the header and the peek; 0 = 15 s.
 	InspectTimeout time.Duration
 }
 
@@ -100,6 +102,7 @@ type HTTP struct {
 	Codec            Codec
 	HTTP2            HTTP2
 	UseRemoteAddress bool // edge: x-forwarded-for gets the peer's address
+	TrustedHops      int  // proxies in front of an edge that are believed about the client
 }
 
 // ForwardClientCert says what happens to x-forwarded-client-cert.

@@ -45,10 +45,8 @@ func TestServedRowsAreAccepted(t *testing.T) {
 // of FIELD, and says what its decoders call it.
 var unserved = map[string]struct{ place, field, refusal string }{
 	"external.*.tls.insecure":             {"external", `tls: insecure: {reason: "it is old", until: "2099-01-01T00:00:00Z"}`, "validation_context"},
-	"gateway.*.trustedHops":               {"gateway", `trustedHops: 1`, "xff_num_trusted_hops"},
 	"gateway.*.trustedCIDRs":              {"gateway", `trustedCIDRs: ["10.0.0.0/8"]`, "source_prefix_ranges"},
 	"gateway.*.listeners.*.tls.pins":      {"gateway", `listeners: pinned: {port: 8444, protocol: "https", tls: {mode: "mutual", ca: secret: "c", certificates: [{secret: "s"}], pins: ["NvqYIYSbgK2vCJpQhObf77vv+bQWtc5ek5RIOwPiC9A="]}}`, "verify_certificate_spki"},
-	"gateway.*.listeners.*.proxyProtocol": {"gateway", `listeners: web: proxyProtocol: true`, "proxy_protocol"},
 	"service.*.security.jwt":              {"service", "security: jwt: main: {issuer: \"i\", jwks: file: \"/etc/mesh/jwks.json\", required: false}", "jwt_authn"},
 	"service.*.security.public":           {"service", "security: {jwt: main: {issuer: \"i\", jwks: file: \"/etc/mesh/jwks.json\", required: false}, public: [{paths: [{exact: \"/a\"}]}]}", "jwt_authn"},
 	"service.*.security.allow.[].claims":  {"service", "security: {jwt: main: {issuer: \"i\", jwks: file: \"/etc/mesh/jwks.json\", required: false}, allow: [{from: [\"web\", \"edge\"], claims: main: sub: exact: \"x\"}]}", "jwt_authn"},

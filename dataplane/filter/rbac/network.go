@@ -1,6 +1,7 @@
 package rbac
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 
@@ -22,7 +23,7 @@ func network(c *corev3.CidrRange) (judge, error) {
 	}
 	p := netip.PrefixFrom(ip, int(bits)).Masked()
 	return func(s *filter.Stream) bool {
-		peer, err := netip.ParseAddrPort(s.Peer.Remote)
+		peer, err := netip.ParseAddrPort(cmp.Or(s.Peer.Direct, s.Peer.Remote))
 		return err == nil && p.Contains(peer.Addr().Unmap())
 	}, nil
 }

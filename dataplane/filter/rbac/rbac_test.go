@@ -36,6 +36,13 @@ func from(remote string) *filter.Stream {
 	return s
 }
 
+// passedOn is a request of a peer by way of another.
+func passedOn(remote, direct string) *filter.Stream {
+	s := from(remote)
+	s.Peer.Direct = direct
+	return s
+}
+
 // policy allows everything to principals, or to anybody what permissions say.
 func rules(permissions, principals string) string {
 	return fmt.Sprintf(`{"rules": {"policies": {"a policy": {"permissions": [%s], "principals": [%s]}}}}`, permissions, principals)
@@ -65,6 +72,8 @@ func TestWhoAndWhat(t *testing.T) {
 		{"or", rules(all, `{"or_ids": {"ids": [{"authenticated": {"principal_name": {"exact": "spiffe://d/x"}}}, `+page+`]}}`), stream(id, "GET", "/"), true},
 		{"and", rules(all, `{"and_ids": {"ids": [`+all+`, {"header": {"name": "x", "present_match": true}}]}}`), stream(id, "GET", "/"), false},
 		{"in the network", rules(all, `{"direct_remote_ip": {"address_prefix": "10.0.0.0", "prefix_len": 8}}`), from("10.1.2.3:4"), true},
+		{"what is said of the client counts for nothing", rules(all, `{"direct_remote_ip": {"address_prefix": "10.0.0.0", "prefix_len": 8}}`), passedOn("10.1.2.3:4", "192.0.2.1:5"), false},
+		{"who passes it on counts", rules(all, `{"direct_remote_ip": {"address_prefix": "10.0.0.0", "prefix_len": 8}}`), passedOn("192.0.2.1:5", "10.1.2.3:4"), true},
 		{"an IPv4 peer in IPv6 form", rules(all, `{"direct_remote_ip": {"address_prefix": "10.0.0.0", "prefix_len": 8}}`), from("[::ffff:10.1.2.3]:4"), true},
 		{"outside the network", rules(all, `{"direct_remote_ip": {"address_prefix": "10.0.0.0", "prefix_len": 8}}`), from("11.1.2.3:4"), false},
 		{"bits after the prefix", rules(all, `{"direct_remote_ip": {"address_prefix": "10.9.9.9", "prefix_len": 8}}`), from("10.1.2.3:4"), true},

@@ -76,6 +76,7 @@ func (r *run) listener(l *resource.Listener) (*snapshot.Listener, error) {
 		Unbound:        l.Unbound,
 		OriginalDst:    l.OriginalDst,
 		HandOn:         l.HandOn,
+		ProxyProtocol:  l.ProxyProtocol,
 		InspectPorts:   l.InspectPorts,
 		InspectTLS:     l.InspectTLS,
 		InspectTimeout: l.InspectTimeout,
