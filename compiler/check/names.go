@@ -94,6 +94,10 @@ func (c *overIntent) hosts() {
 		c.claimHost(taken, strings.ToLower(scope.Host(s)), s.Ports, claim{fmt.Sprintf("service %q", scope.ServiceRef(s)), at})
 	}
 	for _, e := range c.mesh.Externals {
+		if strings.HasPrefix(e.Host.V, "*.") {
+			c.patternOfHosts(e)
+			continue
+		}
 		c.hostName(&e.Host)
 		c.endpoints(e)
 		c.claimHost(taken, strings.ToLower(e.Host.V), e.Ports, claim{fmt.Sprintf("external %q", scope.ExternalRef(e)), e.Host.At})
@@ -165,4 +169,10 @@ func (c *overIntent) segment(v *intent.Value[string]) {
 	if !accountName.MatchString(v.V) || v.V == "." || v.V == ".." {
 		c.report(diag.BadName, v.At, "%q cannot be part of a SPIFFE ID", v.V)
 	}
+}
+
+// patternOfHosts refuses an external that is many.
+func (c *overIntent) patternOfHosts(e *intent.External) {
+	d := c.report(diag.ExternalPattern, e.Host.At, "external %q: %q is not one name", e.Name.V, e.Host.V)
+	d.Help = "declare each name that is called as an external of its own"
 }

@@ -15,8 +15,10 @@ const (
 
 	ClientCertificateMissing Code = "MSH1130" // mutual TLS to an external with nothing to show
 
-	BadBind Code = "MSH1131" // a listener on what is no IP address
-	BadPin  Code = "MSH1132" // a pin that is no digest of a key
+	BadBind         Code = "MSH1131" // a listener on what is no IP address
+	ExternalPattern Code = "MSH1133" // an external with a pattern for its name
+
+	BadPin Code = "MSH1132" // a pin that is no digest of a key
 
 	TrustsAnybody Code = "MSH3070" // whom a gateway believes is everybody, or nobody
 
