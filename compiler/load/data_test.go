@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/ast"
 	"cuelang.org/go/cue/cuecontext"
 	cueyaml "cuelang.org/go/encoding/yaml"
@@ -123,7 +122,7 @@ var yamlSeeds = []string{
 	"a: |\n  two\n  lines\nb: >-\n  folded\n  text\nc: plain\n  over lines\nd: 'it''s'\ne: \"a\\tb\\u00e9\"\n",
 	"a: 2030-01-01\nb: 2030-01-01T00:00:00Z\nc: ~\nd:\ne: True\nf: FALSE\n'g h': {}\n_i: []\n'#j': 1\n",
 	"---\na: 1\n...\n---\nb: 2\n", "é: {ü: \"😀\", x: [ü, {a: b}]}\r\nb: 1\r\n", "\ufeffa: 1\n", "a: !!str 1\nb: !!int 2\nc: !!float 1.5\n",
-	"- a\n- [b]\n", "a: [*b]\n", "a: &a [*a]\n", "? [x]\n: 1\n", "{a: 1, }", "a: {b: {c: {", "\t", "a: - b", "a: -.inf\n", "a: !!bool x\n",
+	"- a\n- [b]\n", "-\n---", "---\n---\na: 1\n---\n", "a: [*b]\n", "a: &a [*a]\n", "? [x]\n: 1\n", "{a: 1, }", "a: {b: {c: {", "\t", "a: - b", "a: -.inf\n", "a: !!bool x\n",
 	"a:\u0085b: 1\n", "a: 1\u2028b: 2\n", "a:   &x   !!map  {  }  # c\n", "\"\\x41\": 1\nA: 2\n", "a: &x # comment\n  b: 1\nc: *x\n",
 }
 
@@ -159,14 +158,31 @@ func compareWithCUE(t *testing.T, text string) {
 	if b.Err() != nil {
 		return // CUE cannot build its own reading of numbers over 64 bits
 	}
-	if _, isList := d.docs[0].(*ast.ListLit); !isList && b.Kind() == cue.ListKind {
-		return // empty documents, which CUE counts
-	}
 	x, errA := a.MarshalJSON()
 	y, errB := b.MarshalJSON()
+	if errA == nil && errB == nil && amongEmpty(string(x), string(y)) {
+		return
+	}
 	if string(x) != string(y) || (errA == nil) != (errB == nil) {
 		t.Errorf("%q means\n%s (%v)\nand CUE reads\n%s (%v)", text, x, errA, y, errB)
 	}
+}
+
+// amongEmpty says that a list holds a document and empty ones, which CUE counts
+// and this reader does not.
+func amongEmpty(doc, list string) bool {
+	inner, ok := strings.CutPrefix(list, "[")
+	if !ok {
+		return false
+	}
+	inner = strings.TrimSuffix(inner, "]")
+	for strings.HasPrefix(inner, "null,") {
+		inner = inner[len("null,"):]
+	}
+	for inner != doc && strings.HasSuffix(inner, ",null") {
+		inner = inner[:len(inner)-len(",null")]
+	}
+	return inner == doc
 }
 
 // cueReads asks CUE's reader, which panics on line breaks such as U+2028.
