@@ -1,9 +1,6 @@
 package main
 
 import (
-	"os"
-	"runtime/debug"
-
 	"github.com/spf13/cobra"
 
 	"github.com/meshc/meshc/compiler/cache"
@@ -34,13 +31,4 @@ func loadOptions(sub string, c *cache.Dir) load.Options {
 		o.Cache = c
 	}
 	return o
-}
-
-// saveMemory makes garbage be collected earlier than Go does by itself: the
-// commands that hold a whole mesh are to fit into a small CI runner.
-func saveMemory() {
-	const percent = 40
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(percent)
-	}
 }

@@ -67,7 +67,7 @@ func (f *compileFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	saveMemory()
+	compiler.SaveMemory()
 	kept, err := f.cache.open()
 	if err != nil {
 		return err

@@ -89,7 +89,7 @@ func (v vetting) report(ctx context.Context, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	saveMemory()
+	compiler.SaveMemory()
 	kept, err := v.cache.open()
 	if err != nil {
 		return err

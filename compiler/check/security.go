@@ -16,9 +16,10 @@ func (c *overIntent) callers() {
 	for _, s := range c.mesh.Services {
 		from := scope.ServiceRef(s)
 		for _, u := range s.Uses {
-			to := literal.Ref(u.Ref.V, from.Namespace)
-			declared[[2]model.Ref{from, to}] = true
-			c.refusedCaller(from, c.scope.ServiceID(s), to, u.Ref.At)
+			if to := literal.Ref(u.Ref.V, from.Namespace); c.hasAllow(to) { // the others take whoever calls
+				declared[[2]model.Ref{from, to}] = true
+				c.refusedCaller(from, c.scope.ServiceID(s), to, u.Ref.At)
+			}
 		}
 	}
 	for _, g := range c.mesh.Gateways {
@@ -49,10 +50,10 @@ func (c *overIntent) callers() {
 // out. An empty list, and one with an unknown name, which may be meant for the
 // caller, are reported where they stand.
 func (c *overIntent) refusedCaller(from model.Ref, id string, to model.Ref, at diag.Range) {
-	s := c.scope.Service(to)
-	if s == nil || from == to || s.Security == nil || len(s.Security.Allow) == 0 {
+	if from == to || !c.hasAllow(to) {
 		return
 	}
+	s := c.scope.Service(to)
 	for _, a := range s.Security.Allow {
 		if a.From == nil || slices.ContainsFunc(a.From, func(v intent.Value[string]) bool { return c.mayMean(v.V, to.Namespace, id) }) {
 			return
@@ -65,6 +66,12 @@ func (c *overIntent) refusedCaller(from model.Ref, id string, to model.Ref, at d
 		d.WithChoice("add \""+written(from, to.Namespace)+"\" to `from`",
 			diag.Edit{Op: diag.Append, Range: names[len(names)-1].At, New: written(from, to.Namespace)})
 	}
+}
+
+// hasAllow says that a service lists whom it lets in.
+func (c *overIntent) hasAllow(ref model.Ref) bool {
+	s := c.scope.Service(ref)
+	return s != nil && s.Security != nil && len(s.Security.Allow) > 0
 }
 
 // mayMean says whether an entry of `from` lets the identity in, or is unknown.

@@ -1,7 +1,6 @@
 package check
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -17,10 +16,14 @@ import (
 func (c *overIntent) targets() {
 	t := &targets{overIntent: c}
 	for _, s := range c.mesh.Services {
-		t.judge(s.Features, scope.ServiceRef(s), t.ofService(s))
+		if len(s.Features) > 0 {
+			t.judge(s.Features, scope.ServiceRef(s), t.ofService(s))
+		}
 	}
 	for _, g := range c.mesh.Gateways {
-		t.judge(g.Features, scope.GatewayRef(g), t.ofGateway(g))
+		if len(g.Features) > 0 {
+			t.judge(g.Features, scope.GatewayRef(g), t.ofGateway(g))
+		}
 	}
 	for _, e := range c.mesh.Externals {
 		t.judge(e.Features, scope.ExternalRef(e), nil)
@@ -30,7 +33,8 @@ func (c *overIntent) targets() {
 
 // runner is one service or gateway and the kind of proxy that serves it.
 type runner struct {
-	what  string
+	what  string // "service"
+	name  string
 	at    diag.Range
 	proxy target.Proxy
 }
@@ -74,7 +78,7 @@ func (t *targets) refused(f intent.Feature, row *target.Row, by *runner) bool {
 	if row.Served&by.proxy != 0 {
 		return false
 	}
-	d := t.report(diag.NotServed, f.At, "%s is not served by %s, the proxy of %s", target.Word(row.Field), by.proxy.Title(), by.what)
+	d := t.report(diag.NotServed, f.At, "%s is not served by %s, the proxy of %s %q", target.Word(row.Field), by.proxy.Title(), by.what, by.name)
 	d.Related = []diag.Related{{Range: by.at, Message: "whose proxy it is"}}
 	switch {
 	case by.proxy == target.Meshc && row.Served&target.Envoy != 0:
@@ -124,11 +128,11 @@ func (t *targets) all() []*runner {
 }
 
 func (t *targets) ofService(s *intent.Service) *runner {
-	return &runner{fmt.Sprintf("service %q", s.Name.V), s.At, t.scope.ServiceProxy(s)}
+	return &runner{"service", s.Name.V, s.At, t.scope.ServiceProxy(s)}
 }
 
 func (t *targets) ofGateway(g *intent.Gateway) *runner {
-	return &runner{fmt.Sprintf("gateway %q", g.Name.V), g.At, t.scope.GatewayProxy(g)}
+	return &runner{"gateway", g.Name.V, g.At, t.scope.GatewayProxy(g)}
 }
 
 func (t *targets) callersOf(ref model.Ref) []*runner {

@@ -30,6 +30,7 @@ const sessionRuns = 5
 // runSession compiles the mesh in dir again and again in one process: from
 // nothing, the same again, and with one service changed. It prints a warm.
 func runSession(dir string) error {
+	compiler.SaveMemory()
 	var out warm
 	session := new(compiler.Session)
 	compile := func() (sample, error) {
