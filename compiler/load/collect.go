@@ -43,6 +43,10 @@ type candidate struct {
 // What it refuses to read becomes a diagnostic.
 func collect(ctx context.Context, fsys fs.FS, limits Limits, known *Memo) ([]file, diag.List, error) {
 	c := &collector{ctx: ctx, fsys: fsys, limits: limits, now: time.Now()}
+	return c.collect(known)
+}
+
+func (c *collector) collect(known *Memo) ([]file, diag.List, error) {
 	if known != nil {
 		c.last, c.next = known.states, newStates()
 	}

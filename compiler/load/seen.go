@@ -119,5 +119,5 @@ func (c *collector) stampFor(f fs.File) (stamp, bool) {
 	if err != nil {
 		return stamp{}, false
 	}
-	return stampOf(info, time.Now())
+	return stampOf(info, c.now)
 }

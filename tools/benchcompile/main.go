@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -27,9 +28,15 @@ func main() {
 	load.MaybeRunChild()
 	sizes := flag.String("services", "100,1000,10000", "sizes, separated by commas")
 	evidence := flag.String("evidence", "docs/evidence/bench-compile", "directory for the raw output")
+	only := flag.String("only", "", "measure only the commands that this expression matches, \"session\" among them")
 	dir := flag.String("session", "", "measure a session on the mesh in this directory, in this process, and print it as JSON")
 	flag.Parse()
 	b := &bench{}
+	var err error
+	if b.only, err = regexp.Compile(*only); err != nil {
+		fmt.Fprintln(os.Stderr, "benchcompile:", err)
+		os.Exit(2)
+	}
 	run := func() error { return b.run(strings.Split(*sizes, ","), *evidence) }
 	if *dir != "" {
 		run = func() error { return runSession(*dir) }
@@ -43,6 +50,7 @@ func main() {
 // bench is one run.
 type bench struct {
 	dir    string
+	only   *regexp.Regexp // commands to measure
 	raw    strings.Builder
 	points map[string][]point // by command
 	order  []string           // of commands
@@ -96,6 +104,7 @@ func (b *bench) size(n int) error {
 		{"cue vet -c ./...", []string{"cue", "vet", "-c", "./..."}},
 		{"cue export ./...", []string{"cue", "export", "./..."}},
 		{"meshc vet", []string{meshc, "vet", "."}},
+		{"meshc vet, filling cache", []string{meshc, "vet", ".", "--cache", kept}},
 		{"meshc compile", []string{meshc, "compile", ".", "--out", out}},
 		{"meshc compile, filling cache", []string{meshc, "compile", ".", "--out", out, "--cache", kept}},
 	} {
@@ -114,6 +123,9 @@ func (b *bench) size(n int) error {
 	}
 	if err := b.measure(n, "meshc vet, one change", tree, meshc, "vet", ".", "--cache", kept); err != nil {
 		return err
+	}
+	if !b.only.MatchString("session") {
+		return nil
 	}
 	return b.session(n, tree)
 }
@@ -141,6 +153,9 @@ func change(tree string, another bool) error {
 }
 
 func (b *bench) measure(n int, name, dir string, args ...string) error {
+	if !b.only.MatchString(name) {
+		return nil
+	}
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Dir = dir
 	var stderr bytes.Buffer

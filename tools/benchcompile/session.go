@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/meshc/meshc/compiler"
+	"github.com/meshc/meshc/compiler/load"
 )
 
 // warm is what a session takes for the second state of a mesh, as the process
@@ -35,7 +36,9 @@ func runSession(dir string) error {
 	session := new(compiler.Session)
 	compile := func() (sample, error) {
 		start, before := time.Now(), cpuTime()
-		res, err := session.Compile(context.Background(), os.DirFS(dir), compiler.Options{Now: time.Now()})
+		res, err := session.Compile(context.Background(), os.DirFS(dir), compiler.Options{Now: time.Now(), Load: load.Options{
+			Limits: load.Limits{Wall: time.Minute}, // the machine may be busy
+		}})
 		if err == nil && res.Model == nil {
 			err = errors.New("the mesh is not sound")
 		}
