@@ -22,16 +22,32 @@ import (
 // spaces, and two spaces for each level. Fields have their names in the
 // protocol.
 func Append(out []byte, m proto.Message, prefix int) ([]byte, error) {
-	w := writer{out: out, prefix: prefix}
-	err := w.message(m.ProtoReflect(), 0, "")
+	w := writers.Get().(*writer)
+	defer writers.Put(w)
+	w.out, w.prefix, w.there, w.found = out, prefix, w.there[:0], w.found[:0]
+	defer func() {
+		w.out = nil
+		clear(w.there[:cap(w.there)]) // a writer that waits holds no messages
+	}()
+	raw, err := proto.MarshalOptions{Deterministic: true, AllowPartial: true}.MarshalAppend(w.raw[:0], m)
+	if err != nil {
+		err = w.message(m.ProtoReflect(), 0, "") // says where
+		return w.out, err
+	}
+	w.raw = raw
+	err = w.wired(planOf(m.ProtoReflect().Descriptor()), raw, 0, "")
 	return w.out, err
 }
+
+var writers = sync.Pool{New: func() any { return new(writer) }}
 
 // writer is one message on its way.
 type writer struct {
 	out    []byte
 	prefix int
 	there  []present // the fields of the messages that are being written, one in the other
+	found  []found   // the same of those that are written from their bytes
+	raw    []byte    // the bytes of the whole message
 }
 
 // spaces are what a line begins with; deeper lines take the slow way.
@@ -93,7 +109,7 @@ func (w *writer) message(m protoreflect.Message, level int, typeURL string) erro
 	for i := from; i < len(w.there); i++ {
 		f := w.there[i]
 		first = w.member(first, level+1)
-		w.out = append(w.out, p.names[f.index]...)
+		w.out = append(w.out, p.fields[f.index].name...)
 		if err := w.value(f.desc, f.value, level+1); err != nil {
 			return fmt.Errorf("%s: %w", f.desc.FullName(), err)
 		}
@@ -218,41 +234,3 @@ func (w *writer) enum(e protoreflect.EnumDescriptor, n protoreflect.EnumNumber) 
 }
 
 const anyName protoreflect.FullName = "google.protobuf.Any"
-
-// plan is how messages of one type are written.
-type plan struct {
-	names   [][]byte // by index of the field: quoted, with the colon
-	special bool     // has a form of its own in JSON
-	own     form     // that form; nil: the slow way knows it
-}
-
-var plans sync.Map // protoreflect.MessageDescriptor → *plan
-
-func planOf(d protoreflect.MessageDescriptor) *plan {
-	if p, ok := plans.Load(d); ok {
-		return p.(*plan)
-	}
-	p := &plan{}
-	fields := d.Fields()
-	if d.FullName().Parent() == "google.protobuf" {
-		p.special, p.own = true, formOf(d)
-	}
-	for i := range fields.Len() {
-		fd := fields.Get(i)
-		p.names = append(p.names, []byte(`"`+fd.TextName()+`": `))
-	}
-	// Extensions would come after the fields, and maps with other keys in an
-	// order of their own.
-	p.special = p.special || d.ExtensionRanges().Len() > 0 || hasOtherMaps(fields)
-	plans.Store(d, p)
-	return p
-}
-
-func hasOtherMaps(fields protoreflect.FieldDescriptors) bool {
-	for i := range fields.Len() {
-		if fd := fields.Get(i); fd.IsMap() && fd.MapKey().Kind() != protoreflect.StringKind {
-			return true
-		}
-	}
-	return false
-}

@@ -10,6 +10,7 @@ import (
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
@@ -105,6 +106,47 @@ func TestMessageIsWhatTheLongWayGives(t *testing.T) {
 	}
 }
 
+// What emit makes is written from its bytes, and what is not as proto.Marshal
+// writes it by way of a message.
+func TestPlainBytes(t *testing.T) {
+	fields, err := structpb.NewStruct(map[string]any{"b": []any{1.5, "x", nil, true}, "a": map[string]any{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, m := range map[string]proto.Message{
+		"cluster": &clusterv3.Cluster{
+			Name: "a", ConnectTimeout: durationpb.New(time.Second), PerConnectionBufferLimitBytes: wrapperspb.UInt32(0),
+			TypedExtensionProtocolOptions: map[string]*anypb.Any{"b": packed(t, &corev3.Address{}), "a": packed(t, &hcmv3.HttpConnectionManager{StatPrefix: "x"})},
+			Metadata:                      &corev3.Metadata{FilterMetadata: map[string]*structpb.Struct{"z": {Fields: map[string]*structpb.Value{"a": structpb.NewStringValue("b")}}}},
+			CommonLbConfig:                &clusterv3.Cluster_CommonLbConfig{},
+		},
+		"retry": &routev3.RetryPolicy{RetriableStatusCodes: []uint32{0, 500, 1 << 31}, RetryOn: "a"},
+	} {
+		if !asjson.Plain(m) {
+			t.Errorf("%s is not written from its bytes", name)
+		}
+		compare(t, m)
+	}
+	for name, b := range map[string]string{
+		"twice":              "\x0a\x01a\x0a\x01b",
+		"a zero":             "\x10\x00",
+		"cut short":          "\x0a\x05a",
+		"group":              "\x0b\x0c",
+		"another type":       "\x08\x01",
+		"two of one choice":  "\x1a\x00\x1a\x00",
+		"not a field number": "\x00",
+		"unknown field":      "\xfa\x7f\x01a",
+	} {
+		for _, kind := range []proto.Message{&hcmv3.HttpConnectionManager{}, &routev3.RouteAction{}, &corev3.DataSource{}} {
+			compare(t, &anypb.Any{TypeUrl: packed(t, kind).TypeUrl, Value: []byte(b)})
+		}
+		if name != "unknown field" && asjson.PlainBytes(&corev3.DataSource{}, []byte(b)) {
+			t.Errorf("%s: decided without a message", name)
+		}
+	}
+	compare(t, fields)
+}
+
 func TestFloats(t *testing.T) {
 	for _, n := range []float64{0, math.Copysign(0, -1), 1, -1, 1.5, 1e-6, 9.9e-7, 1e-7, 1e-10, -1e-9, 1e20, 1e21, 1e22, math.MaxFloat64, math.SmallestNonzeroFloat64, math.NaN(), math.Inf(1), math.Inf(-1)} {
 		compare(t, wrapperspb.Double(n))
@@ -126,7 +168,11 @@ func TestDurations(t *testing.T) {
 func FuzzAppend(f *testing.F) {
 	f.Add([]byte("\n\x01a"))
 	f.Add([]byte{0x0a, 2, '<', '&', 0x12, 2, 8, 3})
+	f.Add([]byte{0x0a, 1, 'a', 0x0a, 1, 'b', 0x10, 0}) // said twice, and a zero
 	f.Fuzz(func(t *testing.T, data []byte) {
+		for _, m := range []proto.Message{&hcmv3.HttpConnectionManager{}, &corev3.Metadata{}, &clusterv3.Cluster{}, &routev3.RouteAction{}, &endpointv3.ClusterLoadAssignment{}} {
+			compare(t, &anypb.Any{TypeUrl: packed(t, m).TypeUrl, Value: data})
+		}
 		for _, m := range []proto.Message{&clusterv3.Cluster{}, &listenerv3.Listener{}, &routev3.RouteConfiguration{}, &hcmv3.HttpConnectionManager{}, &structpb.Struct{}, &durationpb.Duration{}, &routev3.RouteAction{}} {
 			if proto.Unmarshal(data, m) == nil {
 				compare(t, m)

@@ -42,8 +42,16 @@ const (
 func (w *writer) duration(m protoreflect.Message, level int) error {
 	fields := m.Descriptor().Fields()
 	seconds, nanos := m.Get(fields.ByNumber(1)).Int(), m.Get(fields.ByNumber(2)).Int()
-	if seconds < -maxSeconds || seconds > maxSeconds || nanos < -maxNanos || nanos > maxNanos || seconds > 0 && nanos < 0 || seconds < 0 && nanos > 0 {
+	if !w.span(seconds, nanos) {
 		return w.slowly(m, level, "") // which says what is wrong
+	}
+	return nil
+}
+
+// span writes a duration, unless it is none.
+func (w *writer) span(seconds, nanos int64) bool {
+	if seconds < -maxSeconds || seconds > maxSeconds || nanos < -maxNanos || nanos > maxNanos || seconds > 0 && nanos < 0 || seconds < 0 && nanos > 0 {
+		return false
 	}
 	w.out = append(w.out, '"')
 	if seconds < 0 || nanos < 0 {
@@ -57,7 +65,7 @@ func (w *writer) duration(m protoreflect.Message, level int) error {
 		w.out = append(append(w.out, '.'), digits...)
 	}
 	w.out = append(w.out, 's', '"')
-	return nil
+	return true
 }
 
 // anyValue writes what a google.protobuf.Value holds.

@@ -5,10 +5,8 @@
 package valid
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 
@@ -85,30 +83,29 @@ func (j *judge) message(m protoreflect.Message) {
 			j.found = append(j.found, j.at(err))
 		}
 	}
-	if !p.below {
-		return
-	}
-	var there []present
-	m.Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
-		if !fd.IsExtension() && p.fields[fd.Index()] {
-			there = append(there, present{fd, v})
+	for _, fd := range p.below {
+		switch {
+		case !m.Has(fd):
+		case fd.IsList():
+			for i, list := 0, m.Get(fd).List(); i < list.Len(); i++ {
+				j.inside(list.Get(i).Message(), fd, i)
+			}
+		case fd.IsMap():
+			m.Get(fd).Map().Range(func(k protoreflect.MapKey, v protoreflect.Value) bool {
+				j.inside(v.Message(), fd, k.String())
+				return true
+			})
+		default:
+			j.inside(m.Get(fd).Message(), fd, nil)
 		}
-		return true
-	})
-	slices.SortFunc(there, func(a, b present) int { return cmp.Compare(a.field.Index(), b.field.Index()) })
-	for _, f := range there {
-		eachValue(f.field, f.value, func(sub protoreflect.Message, key any) {
-			j.path = append(j.path, step{f.field, key})
-			j.message(sub)
-			j.path = j.path[:len(j.path)-1]
-		})
 	}
 }
 
-// present is a field that a message has.
-type present struct {
-	field protoreflect.FieldDescriptor
-	value protoreflect.Value
+// inside judges a message that a field holds.
+func (j *judge) inside(m protoreflect.Message, fd protoreflect.FieldDescriptor, key any) {
+	j.path = append(j.path, step{fd, key})
+	j.message(m)
+	j.path = j.path[:len(j.path)-1]
 }
 
 // at says where the judge is.
@@ -159,9 +156,8 @@ type rule func(proto.Message) []error
 // plan is what is to be done for messages of one type: its own rule, and the
 // fields below which there are types that have one.
 type plan struct {
-	rule   rule
-	fields []bool // by index
-	below  bool   // some field is one of these
+	rule  rule
+	below []protoreflect.FieldDescriptor
 }
 
 var plans sync.Map // of *plan by protoreflect.MessageDescriptor
@@ -170,11 +166,11 @@ func planOf(d protoreflect.MessageDescriptor) *plan {
 	if known, ok := plans.Load(d); ok {
 		return known.(*plan)
 	}
-	p := &plan{rule: rules[d.FullName()], fields: make([]bool, d.Fields().Len())}
+	p := &plan{rule: rules[d.FullName()]}
 	for i := range d.Fields().Len() {
 		fd := d.Fields().Get(i)
 		if sub := elementOf(fd); sub != nil && leadsToRule(sub, map[protoreflect.FullName]bool{}) {
-			p.fields[i], p.below = true, true
+			p.below = append(p.below, fd)
 		}
 	}
 	plans.Store(d, p)
