@@ -1,10 +1,9 @@
 package xds
 
 import (
-	"bytes"
-	"fmt"
 	"maps"
 	"net/netip"
+	"slices"
 	"strconv"
 
 	"github.com/meshc/meshc/compiler/model"
@@ -42,14 +41,25 @@ func (h *hole) address(w *model.Workload) string {
 // holes are those of one unit.
 type holes struct {
 	list  []hole
-	ports string // on which the unit is bound, and where it is not
+	ports []byte // on which the unit is bound, and where it is not
 	none  bool   // an address is no IPv4 address, or there are too many
+}
+
+// clear forgets all of them.
+func (h *holes) clear() *holes {
+	h.list, h.ports, h.none = h.list[:0], h.ports[:0], false
+	return h
+}
+
+// own is a copy that others' holes leave alone.
+func (h *holes) own() *holes {
+	return &holes{list: slices.Clone(h.list), none: h.none}
 }
 
 // leave makes a hole for an address; an empty address has none.
 func (h *holes) leave(kind holeKind, key, at string) {
 	if at == "" {
-		h.ports += "-,"
+		h.ports = append(h.ports, "-,"...)
 		return
 	}
 	addr, err := netip.ParseAddrPort(at)
@@ -57,7 +67,7 @@ func (h *holes) leave(kind holeKind, key, at string) {
 		h.none = true
 		return
 	}
-	h.ports += fmt.Sprint(addr.Port(), ",")
+	h.ports = append(strconv.AppendUint(h.ports, uint64(addr.Port()), 10), ',')
 	mark := netip.AddrFrom4([4]byte{255, 255, 255, byte(len(h.list))})
 	h.list = append(h.list, hole{kind, key, netip.AddrPortFrom(mark, addr.Port())})
 }
@@ -78,26 +88,4 @@ func (h *holes) placed(w *model.Workload) *model.Workload {
 		}
 	}
 	return &out
-}
-
-// cut makes the hole of a fragment: the first place where its mark is an
-// address. What users wrote comes later in listeners and clusters.
-func (h *holes) cut(f *fragment, kinds ...holeKind) {
-	if h == nil {
-		return
-	}
-	for i := range h.list {
-		one := &h.list[i]
-		for _, kind := range kinds {
-			mark := []byte(`"address": "` + one.mark.Addr().String() + `"`)
-			at := bytes.Index(f.head, mark)
-			if one.kind != kind || at < 0 {
-				continue
-			}
-			from := at + len(`"address": "`)
-			to := at + len(mark) - 1
-			f.head, f.tail, f.hole = f.head[:from:from], f.head[to:], one
-			return
-		}
-	}
 }

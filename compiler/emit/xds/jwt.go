@@ -188,7 +188,7 @@ func (e *emitter) hasCluster(name string) bool {
 			return true
 		}
 	}
-	return e.parts != nil && slices.ContainsFunc(e.parts.clusters, func(f fragment) bool { return f.name == name })
+	return e.page != nil && e.page.hasCluster(name)
 }
 
 // routesByClaims says that a route of a listener asks for claims, or for the

@@ -330,7 +330,7 @@ func (e *emitter) limitServer(list []model.RateLimit) error {
 			return nil
 		}
 	}
-	if e.parts != nil && slices.ContainsFunc(e.parts.clusters, func(f fragment) bool { return f.name == name }) {
+	if e.page != nil && e.page.hasCluster(name) {
 		return nil
 	}
 	return e.versionCluster(s, asked.Version, asked.Port)

@@ -48,8 +48,8 @@ func NewRenderer(m *model.Mesh, all []*model.Workload, o Options) (*Renderer, er
 type unit struct {
 	once sync.Once
 	err  error
-	fragments
-	// away says that the bytes of the fragments are in the spill.
+	sheet
+	// away says that the bytes of the sheet are in the spill.
 	away  bool
 	block block
 }
@@ -66,35 +66,32 @@ type unitKey struct {
 	traits digest.Sum // what else of a proxy its resources may depend on
 }
 
-// rooms are for what comes from the spill while a proxy is rendered.
-var rooms = sync.Pool{New: func() any { return new([]byte) }}
-
 // Render writes the resources of w, to stand behind a key at the top level of
 // an indented document. Whatever has no address is an error.
 func (r *Renderer) Render(out *bytes.Buffer, w *model.Workload) error {
-	room := rooms.Get().(*[]byte)
-	e := &emitter{index: r.ix, self: w, opts: r.opts, out: &Resources{}, shared: r, parts: &fragments{}, room: (*room)[:0]}
-	defer func() { *room = e.room; rooms.Put(room) }()
+	p := pages.Get().(*page)
+	p.clear()
+	defer pages.Put(p)
+	e := &emitter{index: r.ix, self: w, opts: r.opts, out: &Resources{}, shared: r, page: p}
 	if err := e.run(); err != nil {
 		return err
 	}
-	all, err := e.out.fragments(nil)
-	if err != nil {
+	if err := p.own.fill(e.out, nil); err != nil {
 		return fmt.Errorf("workload %s: %w", w.NodeID(), err)
 	}
-	all.add(e.parts)
-	if len(all.unplaced) > 0 {
-		slices.Sort(all.unplaced)
-		err := (&Resources{Unplaced: all.unplaced}).Complete()
+	p.add(&p.own, p.own.data)
+	if len(p.unplaced) > 0 {
+		slices.Sort(p.unplaced)
+		err := (&Resources{Unplaced: p.unplaced}).Complete()
 		return fmt.Errorf("workload %s: %w", w.NodeID(), err)
 	}
-	all.write(out, w)
+	p.write(out, w)
 	return nil
 }
 
 // outbound does what the client of ref has, from what is known of others.
 func (r *Renderer) outbound(e *emitter, ref model.Ref) error {
-	h := &holes{}
+	h := e.holes.clear()
 	for _, p := range e.portsOf(ref) {
 		h.leave(outboundHole, model.OutboundKey(ref, p.Number), e.self.Outbound[model.OutboundKey(ref, p.Number)])
 	}
@@ -106,7 +103,7 @@ func (r *Renderer) outbound(e *emitter, ref model.Ref) error {
 
 // inbound does what the server's side of e's own service has.
 func (r *Renderer) inbound(e *emitter, s *model.Service) error {
-	h := &holes{}
+	h := e.holes.clear()
 	for _, p := range s.Ports {
 		number := strconv.Itoa(int(p.Number))
 		h.leave(inboundHole, number, e.self.Inbound[p.Number])
@@ -121,64 +118,72 @@ func (r *Renderer) inbound(e *emitter, s *model.Service) error {
 // common adds a unit to what e has. The first who needs it makes it, as a proxy
 // whose addresses are holes.
 func (r *Renderer) common(e *emitter, k unitKey, h *holes, make func(*emitter) error) error {
-	k.role, k.ports, k.traits = e.self.Role, h.ports, r.traits(e.self)
+	if e.traits == nil {
+		e.traits = new(r.traits(e.self))
+	}
+	k.role, k.ports, k.traits = e.self.Role, string(h.ports), *e.traits
 	u := r.unit(k)
-	u.once.Do(func() {
-		sub := &emitter{index: e.index, self: h.placed(e.self), opts: e.opts, out: &Resources{}}
-		if u.err = make(sub); u.err == nil {
-			sub.count()
-			u.err = sub.validate()
-		}
-		if u.err != nil {
-			return
-		}
-		var all *fragments
-		if all, u.err = sub.out.fragments(h); u.err == nil {
-			r.keep(u, all)
-		}
-	})
+	u.once.Do(func() { u.err = r.fill(u, e, h.own(), make) })
 	if u.err != nil {
 		return u.err
 	}
-	parts := &u.fragments
+	data := u.data
 	if u.away {
 		var err error
-		if parts, err = e.back(u); err != nil {
+		if data, err = e.page.back(r.spill, u.block); err != nil {
 			return err
 		}
 	}
-	e.parts.add(parts)
+	e.page.add(&u.sheet, data)
 	return nil
 }
 
-// keep holds what was made in memory as long as there is room, and then in the
-// spill.
-func (r *Renderer) keep(u *unit, all *fragments) {
-	u.fragments = *all
-	size := all.bytes()
+// fill makes what is in a unit.
+func (r *Renderer) fill(u *unit, e *emitter, h *holes, make func(*emitter) error) error {
+	sub := &emitter{index: e.index, self: h.placed(e.self), opts: e.opts, out: &Resources{}}
+	if err := make(sub); err != nil {
+		return err
+	}
+	sub.count()
+	if err := sub.validate(); err != nil {
+		return err
+	}
+	s := sheets.Get().(*sheet)
+	defer sheets.Put(s)
+	if err := s.fill(sub.out, h); err != nil {
+		return err
+	}
+	u.sheet = s.kept()
+	r.keep(u, s.data)
+	return nil
+}
+
+// keep holds the bytes of a unit in memory as long as there is room, and then in
+// the spill.
+func (r *Renderer) keep(u *unit, data []byte) {
 	r.mu.Lock()
-	room := r.size+size <= r.limit
+	room := r.size+len(data) <= r.limit
 	if room {
-		r.size += size
+		r.size += len(data)
 	}
 	r.mu.Unlock()
-	if room {
-		return
+	if !room {
+		u.block, u.away = r.spill.put(data)
 	}
-	if u.block, u.away = r.spill.put(all.joined()); u.away {
-		u.strip()
+	if !u.away {
+		u.data = bytes.Clone(data)
 	}
 }
 
-// back gives the fragments of a unit that is away. They are in the room of e.
-func (e *emitter) back(u *unit) (*fragments, error) {
-	from := len(e.room)
-	e.room = slices.Grow(e.room, int(u.block.size))[:from+int(u.block.size)] // who has a part of the old one keeps it
-	data := e.room[from:]
-	if err := e.shared.spill.get(u.block, data); err != nil {
+// back gives the bytes of a unit that is away. They are in the room of the page.
+func (p *page) back(from *spill, b block) ([]byte, error) {
+	at := len(p.room)
+	p.room = slices.Grow(p.room, int(b.size))[:at+int(b.size)] // who has a part of the old one keeps it
+	data := p.room[at:]
+	if err := from.get(b, data); err != nil {
 		return nil, fmt.Errorf("read what was rendered: %w", err)
 	}
-	return u.filled(data), nil
+	return data, nil
 }
 
 // singledOut is the proxy's own service where some route or fault of ref is for

@@ -15,6 +15,7 @@ import (
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 
+	"github.com/meshc/meshc/compiler/digest"
 	"github.com/meshc/meshc/compiler/emit/xds/valid"
 	"github.com/meshc/meshc/compiler/model"
 )
@@ -66,9 +67,10 @@ type emitter struct {
 	opts Options
 	out  *Resources
 
-	shared *Renderer  // what proxies have in common; nil when this is about one
-	parts  *fragments // what came from there
-	room   []byte     // where it lies when it came from the spill
+	shared *Renderer   // what proxies have in common; nil when this is about one
+	page   *page       // what came from there
+	traits *digest.Sum // of self; nil before they are asked for
+	holes  holes       // of the unit that is asked for
 
 	names  map[uint16]*byName            // what a captured pod calls by name, by port
 	inline []*routev3.RouteConfiguration // what a static bootstrap has inside of its listeners
