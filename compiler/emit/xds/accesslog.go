@@ -8,8 +8,9 @@ import (
 	filelogv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/access_loggers/file/v3"
 	otlplogv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/access_loggers/open_telemetry/v3"
 	commonv1 "go.opentelemetry.io/proto/otlp/common/v1"
-	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
 
+	"github.com/meshc/meshc/compiler/digest"
 	"github.com/meshc/meshc/compiler/model"
 )
 
@@ -31,13 +32,9 @@ func (e *emitter) accessLog(server bool, by string) ([]*accesslogv3.AccessLog, e
 	if audits && filter != nil {
 		filter = eitherFilter(filter, auditedFilter(by))
 	}
-	name, sink, err := e.logSink(log)
+	name, packed, err := e.packedSink(log)
 	if err != nil {
 		return nil, fmt.Errorf("access log: %w", err)
-	}
-	packed, err := toAny(sink)
-	if err != nil {
-		return nil, err
 	}
 	return []*accesslogv3.AccessLog{{
 		Name:       name,
@@ -46,17 +43,40 @@ func (e *emitter) accessLog(server bool, by string) ([]*accesslogv3.AccessLog, e
 	}}, nil
 }
 
-// logSink is a file, or what takes records by OTLP.
-func (e *emitter) logSink(log model.AccessLog) (name string, config proto.Message, err error) {
-	if log.OTLP == nil {
-		return "envoy.access_loggers.file", &filelogv3.FileAccessLog{
-			Path:            log.To,
-			AccessLogFormat: &filelogv3.FileAccessLog_LogFormat{LogFormat: logFormat(log)},
-		}, nil
+// packedSink is a file, or what takes records by OTLP. Most listeners of a mesh
+// write one kind of record to one file: that is packed once.
+func (e *emitter) packedSink(log model.AccessLog) (name string, packed *anypb.Any, err error) {
+	if log.OTLP != nil {
+		config, err := e.otlpSink(log)
+		if err != nil {
+			return "", nil, err
+		}
+		packed, err = toAny(config)
+		return "envoy.access_loggers.open_telemetry", packed, err
 	}
+	key := digest.Of(log)
+	known, ok := e.logFiles.Load(key)
+	if !ok {
+		if packed, err = toAny(fileSink(log)); err != nil {
+			return "", nil, err
+		}
+		known, _ = e.logFiles.LoadOrStore(key, packed)
+	}
+	packed = known.(*anypb.Any)
+	return "envoy.access_loggers.file", &anypb.Any{TypeUrl: packed.TypeUrl, Value: packed.Value}, nil
+}
+
+func fileSink(log model.AccessLog) *filelogv3.FileAccessLog {
+	return &filelogv3.FileAccessLog{
+		Path:            log.To,
+		AccessLogFormat: &filelogv3.FileAccessLog_LogFormat{LogFormat: logFormat(log)},
+	}
+}
+
+func (e *emitter) otlpSink(log model.AccessLog) (*otlplogv3.OpenTelemetryAccessLogConfig, error) {
 	cluster, host, err := e.collector(*log.OTLP)
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
 	out := &otlplogv3.OpenTelemetryAccessLogConfig{
 		LogName:            logName,
@@ -67,7 +87,7 @@ func (e *emitter) logSink(log model.AccessLog) (name string, config proto.Messag
 	if log.Text != "" {
 		out.Body = anyText(log.Text)
 	}
-	return "envoy.access_loggers.open_telemetry", out, nil
+	return out, nil
 }
 
 // logName tells these records from other logs.

@@ -1,6 +1,7 @@
 package xds
 
 import (
+	"sync"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -22,6 +23,21 @@ func toAny(m proto.Message) (*anypb.Any, error) {
 	err := anypb.MarshalFrom(out, m, proto.MarshalOptions{Deterministic: true})
 	return out, err
 }
+
+// toEmptyAny packs m, in which nothing is set: it is judged once for its type.
+func toEmptyAny(m proto.Message) (*anypb.Any, error) {
+	kind := m.ProtoReflect().Descriptor()
+	if url, ok := empties.Load(kind); ok {
+		return &anypb.Any{TypeUrl: url.(string)}, nil
+	}
+	out, err := toAny(m)
+	if err == nil {
+		empties.Store(kind, out.TypeUrl)
+	}
+	return out, err
+}
+
+var empties sync.Map // type of message → type URL of what is empty and valid
 
 func duration(d time.Duration) *durationpb.Duration { return durationpb.New(d) }
 

@@ -9,6 +9,7 @@ import (
 	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/meshc/meshc/compiler/model"
 )
@@ -47,7 +48,7 @@ const (
 
 // connectionManager serves rc on one side with filters in front of the router.
 func (e *emitter) connectionManager(at side, speaks hcmv3.HttpConnectionManager_CodecType, rc *routev3.RouteConfiguration, filters ...*hcmv3.HttpFilter) (*listenerv3.Filter, error) {
-	router, err := httpFilter(routerFilter, &routerv3.Router{})
+	router, err := emptyFilter(routerFilter, &routerv3.Router{})
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +156,7 @@ func apiListener(rc string) (*listenerv3.ApiListener, error) {
 	if err != nil {
 		return nil, err
 	}
-	router, err := httpFilter(routerFilter, &routerv3.Router{})
+	router, err := emptyFilter(routerFilter, &routerv3.Router{})
 	if err != nil {
 		return nil, err
 	}
@@ -172,13 +173,20 @@ func apiListener(rc string) (*listenerv3.ApiListener, error) {
 
 // faultHTTPFilter does nothing by itself: routes bring their own config.
 func faultHTTPFilter() (*hcmv3.HttpFilter, error) {
-	return httpFilter(faultFilter, &faultv3.HTTPFault{})
+	return emptyFilter(faultFilter, &faultv3.HTTPFault{})
 }
 
 func httpFilter(name string, config proto.Message) (*hcmv3.HttpFilter, error) {
 	packed, err := toAny(config)
-	if err != nil {
-		return nil, err
-	}
-	return &hcmv3.HttpFilter{Name: name, ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: packed}}, nil
+	return packedFilter(name, packed), err
+}
+
+// emptyFilter is one in whose config nothing is set.
+func emptyFilter(name string, config proto.Message) (*hcmv3.HttpFilter, error) {
+	packed, err := toEmptyAny(config)
+	return packedFilter(name, packed), err
+}
+
+func packedFilter(name string, packed *anypb.Any) *hcmv3.HttpFilter {
+	return &hcmv3.HttpFilter{Name: name, ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: packed}}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 
 	"github.com/meshc/meshc/compiler/model"
 )
@@ -21,6 +22,8 @@ type index struct {
 	mesh      *model.Mesh
 	workloads map[instance][]*model.Workload   // sorted by ID, ingress gateways left out
 	fleets    map[fleet]map[model.Locality]int // how many are ready in each place
+
+	logFiles sync.Map // digest of a model.AccessLog → *anypb.Any, the sink that it is
 }
 
 // newIndex keeps the workloads of self's own service and of those that it

@@ -55,7 +55,7 @@ func (e *emitter) inboundListener(name, at string, mode model.MTLSMode, p model.
 }
 
 func tlsInspector() ([]*listenerv3.ListenerFilter, error) {
-	packed, err := toAny(&tlsinspectorv3.TlsInspector{})
+	packed, err := toEmptyAny(&tlsinspectorv3.TlsInspector{})
 	if err != nil {
 		return nil, err
 	}

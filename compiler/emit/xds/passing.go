@@ -71,7 +71,7 @@ func corsPolicy(c *model.CORS) (*anypb.Any, error) {
 func withCORS(rc *routev3.RouteConfiguration, filters []*hcmv3.HttpFilter) ([]*hcmv3.HttpFilter, error) {
 	for _, h := range rc.VirtualHosts {
 		if slices.ContainsFunc(h.Routes, func(r *routev3.Route) bool { return r.TypedPerFilterConfig[corsFilter] != nil }) {
-			cors, err := httpFilter(corsFilter, &corsv3.Cors{})
+			cors, err := emptyFilter(corsFilter, &corsv3.Cors{})
 			return append([]*hcmv3.HttpFilter{cors}, filters...), err
 		}
 	}

@@ -8,7 +8,7 @@ import (
 // setProxyProtocol takes the header off before anything else reads the
 // connection. Envoy closes a connection without one.
 func setProxyProtocol(l *listenerv3.Listener) error {
-	packed, err := toAny(&proxyprotocolv3.ProxyProtocol{})
+	packed, err := toEmptyAny(&proxyprotocolv3.ProxyProtocol{})
 	if err != nil {
 		return err
 	}

@@ -49,7 +49,7 @@ const hostDraws = 5
 
 // previousHosts turns endpoints away that were tried.
 func previousHosts() (*routev3.RetryPolicy_RetryHostPredicate, error) {
-	packed, err := toAny(&previoushostsv3.PreviousHostsPredicate{})
+	packed, err := toEmptyAny(&previoushostsv3.PreviousHostsPredicate{})
 	if err != nil {
 		return nil, err
 	}

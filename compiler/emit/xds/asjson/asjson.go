@@ -39,16 +39,19 @@ func Append(out []byte, m proto.Message, prefix int) ([]byte, error) {
 	return w.out, err
 }
 
-var writers = sync.Pool{New: func() any { return new(writer) }}
+var writers = sync.Pool{New: func() any { return newWriter() }}
 
 // writer is one message on its way.
 type writer struct {
 	out    []byte
 	prefix int
-	there  []present // the fields of the messages that are being written, one in the other
-	found  []found   // the same of those that are written from their bytes
-	raw    []byte    // the bytes of the whole message
+	there  []present          // the fields of the messages that are being written, one in the other
+	found  []found            // the same of those that are written from their bytes
+	raw    []byte             // the bytes of the whole message
+	packed map[string]content // by type URL, as far as they were met
 }
+
+func newWriter() *writer { return &writer{packed: make(map[string]content)} }
 
 // spaces are what a line begins with; deeper lines take the slow way.
 const spaces = "\n                                                                                                                        "

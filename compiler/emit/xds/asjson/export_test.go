@@ -10,6 +10,6 @@ func Plain(m proto.Message) bool {
 
 // PlainBytes says so of bytes in the place of those of m.
 func PlainBytes(m proto.Message, raw []byte) bool {
-	plain, err := (&writer{}).plainly(planOf(m.ProtoReflect().Descriptor()), raw, 0, "")
+	plain, err := newWriter().plainly(planOf(m.ProtoReflect().Descriptor()), raw, 0, "")
 	return plain && err == nil
 }

@@ -15,23 +15,25 @@ import (
 var errNotUTF8 = errors.New("a string that is not UTF-8")
 
 // text writes a string as encoding/json does.
-func (w *writer) text(s string) error {
+func (w *writer) text(s string) error { return appendText(w, s) }
+
+func appendText[T string | []byte](w *writer, s T) error {
 	if isSimple(s) {
 		w.out = append(w.out, '"')
 		w.out = append(w.out, s...)
 		w.out = append(w.out, '"')
 		return nil
 	}
-	if !utf8.ValidString(s) {
+	if !utf8.ValidString(string(s)) {
 		return errNotUTF8
 	}
-	quoted, err := json.Marshal(s)
+	quoted, err := json.Marshal(string(s))
 	w.out = append(w.out, quoted...)
 	return err
 }
 
 // isSimple says that every byte of s stands for itself.
-func isSimple(s string) bool {
+func isSimple[T string | []byte](s T) bool {
 	for i := range len(s) {
 		switch c := s[i]; {
 		case c < ' ', c >= utf8.RuneSelf, c == '"', c == '\\', c == '<', c == '>', c == '&':

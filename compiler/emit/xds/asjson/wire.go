@@ -1,6 +1,7 @@
 package asjson
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/base64"
 	"fmt"
@@ -183,7 +184,7 @@ func (w *writer) unpack(f *field, b []byte, level int) (plain bool, err error) {
 // wiredMap writes a map, whose entries are messages of a key and a value.
 func (w *writer) wiredMap(f *field, i, n, level int) (plain bool, err error) {
 	w.out = append(w.out, '{')
-	last := ""
+	var last []byte
 	for k := range n {
 		entry := w.found[i+k]
 		if entry.kind != protowire.BytesType {
@@ -195,14 +196,13 @@ func (w *writer) wiredMap(f *field, i, n, level int) (plain bool, err error) {
 			return false, nil
 		}
 		value := w.found[from+1]
-		raw, _ := protowire.ConsumeBytes(w.found[from].bytes)
-		key := string(raw)
-		if k > 0 && key <= last {
+		key, _ := protowire.ConsumeBytes(w.found[from].bytes)
+		if k > 0 && bytes.Compare(key, last) <= 0 {
 			return false, nil
 		}
 		last = key
 		w.member(k == 0, level+1)
-		if err := w.text(key); err != nil {
+		if err := appendText(w, key); err != nil {
 			return false, err
 		}
 		w.out = append(w.out, ": "...)
@@ -234,7 +234,7 @@ func (w *writer) one(f *field, v found, level int) (plain bool, err error) {
 	if f.desc.Kind() == protoreflect.BytesKind {
 		return true, w.text(base64.StdEncoding.EncodeToString(b))
 	}
-	return true, w.text(string(b))
+	return true, appendText(w, b)
 }
 
 // wiredNumber writes a number, a truth value or an enumerator.

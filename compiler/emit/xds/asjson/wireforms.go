@@ -2,7 +2,6 @@ package asjson
 
 import (
 	"math"
-	"sync"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -82,7 +81,11 @@ func (w *writer) wiredValue(p *plan, b []byte, level int) (plain bool, err error
 	return w.one(v.field, v, level)
 }
 
-var packed sync.Map // type URL → *plan
+// content is what an Any of one type URL holds.
+type content struct {
+	url  string
+	plan *plan
+}
 
 // wiredAny writes what an Any holds when it is of a type that is known.
 func (w *writer) wiredAny(p *plan, b []byte, level int) (plain bool, err error) {
@@ -98,17 +101,18 @@ func (w *writer) wiredAny(p *plan, b []byte, level int) (plain bool, err error) 
 		parts[f.field.index], _ = protowire.ConsumeBytes(f.bytes)
 	}
 	w.found = w.found[:from]
-	url := string(parts[0])
-	inside, ok := packed.Load(url)
+	inside, ok := w.packed[string(parts[0])]
 	if !ok {
+		url := string(parts[0])
 		kind, err := protoregistry.GlobalTypes.FindMessageByURL(url)
 		if err != nil {
 			return false, nil // the slow way says what is wrong
 		}
-		inside, _ = packed.LoadOrStore(url, planOf(kind.Descriptor()))
+		inside = content{url, planOf(kind.Descriptor())}
+		w.packed[url] = inside
 	}
-	if inside.(*plan).special {
+	if inside.plan.special {
 		return false, nil
 	}
-	return true, w.wired(inside.(*plan), parts[1], level, url)
+	return true, w.wired(inside.plan, parts[1], level, inside.url)
 }

@@ -27,10 +27,16 @@ func Message(m proto.Message) error {
 			all = append(all, err)
 		}
 	}
-	j := &judge{}
+	j := judges.Get().(*judge)
+	defer judges.Put(j)
+	j.path = j.path[:0]
 	j.message(m.ProtoReflect())
-	return errors.Join(append(all, j.found...)...)
+	all = append(all, j.found...)
+	j.found = nil
+	return errors.Join(all...)
 }
+
+var judges = sync.Pool{New: func() any { return new(judge) }}
 
 // Deep is Message for m and for all that is packed inside of it. A message of
 // a type that this program does not know is refused.
@@ -57,7 +63,7 @@ func eachAny(m protoreflect.Message, visit func(*anypb.Any)) {
 		return
 	}
 	m.Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
-		eachValue(fd, v, func(sub protoreflect.Message, _ any) { eachAny(sub, visit) })
+		eachValue(fd, v, func(sub protoreflect.Message) { eachAny(sub, visit) })
 		return true
 	})
 }
@@ -68,11 +74,22 @@ type judge struct {
 	path  []step
 }
 
+// holds says how a field holds messages.
+type holds uint8
+
+const (
+	aMessage holds = iota
+	aList
+	aMap
+)
+
 // step is one part of the way to a message: a field, and in a list or map the
-// key in it.
+// place in it.
 type step struct {
 	field protoreflect.FieldDescriptor
-	key   any // int, string or nil
+	index int    // in a list
+	key   string // in a map
+	kind  holds
 }
 
 // message applies the rule of m's type, and those of what it holds.
@@ -83,27 +100,36 @@ func (j *judge) message(m protoreflect.Message) {
 			j.found = append(j.found, j.at(err))
 		}
 	}
-	for _, fd := range p.below {
-		switch {
-		case !m.Has(fd):
-		case fd.IsList():
-			for i, list := 0, m.Get(fd).List(); i < list.Len(); i++ {
-				j.inside(list.Get(i).Message(), fd, i)
+	for _, at := range p.below {
+		if !m.Has(at.field) {
+			continue
+		}
+		switch v := m.Get(at.field); at.kind {
+		case aList:
+			for i, list := 0, v.List(); i < list.Len(); i++ {
+				at.index = i
+				j.inside(list.Get(i).Message(), at)
 			}
-		case fd.IsMap():
-			m.Get(fd).Map().Range(func(k protoreflect.MapKey, v protoreflect.Value) bool {
-				j.inside(v.Message(), fd, k.String())
-				return true
-			})
+		case aMap:
+			j.entries(v.Map(), at)
 		default:
-			j.inside(m.Get(fd).Message(), fd, nil)
+			j.inside(v.Message(), at)
 		}
 	}
 }
 
+// entries judges the values of a map.
+func (j *judge) entries(m protoreflect.Map, at step) {
+	m.Range(func(k protoreflect.MapKey, v protoreflect.Value) bool {
+		at.key = k.String()
+		j.inside(v.Message(), at)
+		return true
+	})
+}
+
 // inside judges a message that a field holds.
-func (j *judge) inside(m protoreflect.Message, fd protoreflect.FieldDescriptor, key any) {
-	j.path = append(j.path, step{fd, key})
+func (j *judge) inside(m protoreflect.Message, at step) {
+	j.path = append(j.path, at)
 	j.message(m)
 	j.path = j.path[:len(j.path)-1]
 }
@@ -119,34 +145,34 @@ func (j *judge) at(err error) error {
 			where.WriteByte('.')
 		}
 		where.WriteString(string(s.field.Name()))
-		switch key := s.key.(type) {
-		case int:
-			fmt.Fprintf(&where, "[%d]", key)
-		case string:
-			fmt.Fprintf(&where, "[%q]", key)
+		switch s.kind {
+		case aList:
+			fmt.Fprintf(&where, "[%d]", s.index)
+		case aMap:
+			fmt.Fprintf(&where, "[%q]", s.key)
 		}
 	}
 	return fmt.Errorf("%s: %w", where.String(), err)
 }
 
-// eachValue visits the messages that a field holds, each with its key.
-func eachValue(fd protoreflect.FieldDescriptor, v protoreflect.Value, visit func(m protoreflect.Message, key any)) {
+// eachValue visits the messages that a field holds.
+func eachValue(fd protoreflect.FieldDescriptor, v protoreflect.Value, visit func(m protoreflect.Message)) {
 	switch {
 	case fd.IsMap():
 		if fd.MapValue().Message() == nil {
 			return
 		}
-		v.Map().Range(func(k protoreflect.MapKey, v protoreflect.Value) bool {
-			visit(v.Message(), k.String())
+		v.Map().Range(func(_ protoreflect.MapKey, v protoreflect.Value) bool {
+			visit(v.Message())
 			return true
 		})
 	case fd.Message() == nil:
 	case fd.IsList():
 		for i, list := 0, v.List(); i < list.Len(); i++ {
-			visit(list.Get(i).Message(), i)
+			visit(list.Get(i).Message())
 		}
 	default:
-		visit(v.Message(), nil)
+		visit(v.Message())
 	}
 }
 
@@ -157,7 +183,7 @@ type rule func(proto.Message) []error
 // fields below which there are types that have one.
 type plan struct {
 	rule  rule
-	below []protoreflect.FieldDescriptor
+	below []step // without places
 }
 
 var plans sync.Map // of *plan by protoreflect.MessageDescriptor
@@ -170,11 +196,21 @@ func planOf(d protoreflect.MessageDescriptor) *plan {
 	for i := range d.Fields().Len() {
 		fd := d.Fields().Get(i)
 		if sub := elementOf(fd); sub != nil && leadsToRule(sub, map[protoreflect.FullName]bool{}) {
-			p.below = append(p.below, fd)
+			p.below = append(p.below, step{field: fd, kind: holdsOf(fd)})
 		}
 	}
 	plans.Store(d, p)
 	return p
+}
+
+func holdsOf(fd protoreflect.FieldDescriptor) holds {
+	switch {
+	case fd.IsMap():
+		return aMap
+	case fd.IsList():
+		return aList
+	}
+	return aMessage
 }
 
 // elementOf is the type of the messages that a field holds, or nil.

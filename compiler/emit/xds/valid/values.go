@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"regexp/syntax"
 	"strings"
+	"sync"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
@@ -40,8 +41,39 @@ const maxRegexProgram = 100_000
 
 func regexes(m *matcherv3.RegexMatcher) []error { return some(regex(m.GetRegex())) }
 
+// taken are expressions that RE2 takes: meshes say the same ones over and over.
+var taken = struct {
+	sync.Mutex
+	known map[string]bool
+}{known: map[string]bool{}}
+
+// Bounds of what is remembered: expressions, and bytes of each.
+const (
+	maxTaken  = 1 << 12
+	longTaken = 1 << 8
+)
+
 // regex says why RE2 would not take an expression.
 func regex(expr string) error {
+	taken.Lock()
+	ok := taken.known[expr]
+	taken.Unlock()
+	if ok {
+		return nil
+	}
+	err := parsed(expr)
+	if err == nil && len(expr) <= longTaken {
+		taken.Lock()
+		defer taken.Unlock()
+		if len(taken.known) >= maxTaken {
+			clear(taken.known)
+		}
+		taken.known[strings.Clone(expr)] = true
+	}
+	return err
+}
+
+func parsed(expr string) error {
 	tree, err := syntax.Parse(expr, syntax.Perl)
 	if err != nil {
 		return fmt.Errorf("regular expression %q: %w", clip(expr), err)
