@@ -35,7 +35,12 @@ var shownElsewhere = map[diag.Code]struct{ file, test string }{
 	diag.ChangeShift:     {"behave/mutation_test.go", "TestMutations"},
 	diag.ChangeHarden:    {"behave/mutation_test.go", "TestMutations"},
 	diag.ChangeTune:      {"behave/mutation_test.go", "TestMutations"},
-	diag.ChangeUnknown:   {"behave/compare_test.go", "TestARewrittenPathThatIsJudgedOtherwiseIsUnknown"},
+	// Of a run of `meshc test`.
+	diag.ExpectationFails:   {"expect/expect_test.go", "TestVerdicts"},
+	diag.ExpectationVacuous: {"expect/expect_test.go", "TestVerdicts"},
+	diag.ExpectationUnknown: {"expect/expect_test.go", "TestVerdicts"},
+
+	diag.ChangeUnknown: {"behave/compare_test.go", "TestARewrittenPathThatIsJudgedOtherwiseIsUnknown"},
 }
 
 // TestEveryCodeHasFixtures holds the registry and testdata/codes together: a

@@ -21,6 +21,9 @@ func TestInitIsCleanForStockCUE(t *testing.T) {
 	if out, err := offline.CombinedOutput(); err != nil {
 		t.Fatalf("cue vet -c ./... without a network: %v\n%s", err, out)
 	}
+	if out := command(t, 0, "test", dir); !strings.HasSuffix(out, "2 of 2 expectations: 2 hold\n") {
+		t.Errorf("meshc test of a starter mesh printed:\n%s", out)
+	}
 	out := command(t, 0, "vet", dir)
 	if strings.Count(out, "\n") != 1 || !strings.HasPrefix(out, "ok: 2 services, 1 gateway") {
 		t.Fatalf("meshc vet of a starter mesh printed:\n%s", out)

@@ -65,12 +65,6 @@ func compileTree(ctx context.Context, errw io.Writer, fsys fs.FS, sub, name stri
 	if res.Model != nil {
 		return res.Model, nil
 	}
-	var found diag.List
-	for _, d := range res.Diags {
-		if d.Severity == diag.Error {
-			found.Add(d)
-		}
-	}
 	p := diag.Printer{
 		Source: func(file string) []byte {
 			data, err := fs.ReadFile(fsys, file)
@@ -81,8 +75,19 @@ func compileTree(ctx context.Context, errw io.Writer, fsys fs.FS, sub, name stri
 		},
 		Path: func(file string) string { return file },
 	}
-	if err := p.Text(errw, found); err != nil {
-		return nil, fmt.Errorf("print diagnostics: %w", err)
+	return nil, notCompiled(errw, p, res.Diags, name)
+}
+
+// notCompiled prints the errors of what does not compile, and says so.
+func notCompiled(errw io.Writer, p diag.Printer, all diag.List, name string) error {
+	var found diag.List
+	for _, d := range all {
+		if d.Severity == diag.Error {
+			found.Add(d)
+		}
 	}
-	return nil, fmt.Errorf("%s does not compile: %s", name, plural(len(found), "error"))
+	if err := p.Text(errw, found); err != nil {
+		return fmt.Errorf("print diagnostics: %w", err)
+	}
+	return fmt.Errorf("%s does not compile: %s", name, plural(len(found), "error"))
 }

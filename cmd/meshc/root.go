@@ -21,6 +21,7 @@ func commands() []*cobra.Command {
 		newRouteCmd(),
 		newReachCmd(),
 		newBisectCmd(),
+		newTestCmd(),
 		newInjectCmd(),
 		newExplainCmd(),
 		newUpCmd(),

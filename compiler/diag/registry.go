@@ -27,6 +27,7 @@ var blocks = [][]Entry{
 	callers,
 	migration,
 	change,
+	expecting,
 	trace,
 	matching,
 	limits,

@@ -36,6 +36,7 @@ type Config struct {
 	Traffic     *Traffic
 
 	RateLimitService *RateLimitService
+	Expect           []*ExpectMesh
 
 	At diag.Range
 }
@@ -67,6 +68,7 @@ type Service struct {
 	Workload       *Workload
 	Features       []Feature
 	Traffic        *Traffic
+	Expect         []*Expect
 	At             diag.Range // the label
 }
 
@@ -161,6 +163,7 @@ type Gateway struct {
 	Proxy          *Value[string] // meshc | envoy
 	Telemetry      *Telemetry
 	Features       []Feature
+	Expect         []*Expect
 	At             diag.Range
 }
 

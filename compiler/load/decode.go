@@ -17,6 +17,7 @@ func (c cursor) config() intent.Config {
 		Traffic:     c.traffic(),
 
 		RateLimitService: block(c, "rateLimitService", cursor.rateLimitService),
+		Expect:           each(c.entries("expect"), cursor.expectMesh),
 
 		At: c.label(),
 	}
@@ -49,6 +50,7 @@ func (c cursor) service(home string, namespace *intent.Value[string]) *intent.Se
 		Telemetry:      c.telemetry(),
 		Workload:       block(c, "workload", cursor.workload),
 		Traffic:        c.traffic(),
+		Expect:         each(c.entries("expect"), cursor.expect),
 		At:             c.label(),
 	}
 }
@@ -126,6 +128,7 @@ func (c cursor) gateway(home string, namespace *intent.Value[string]) *intent.Ga
 		Security:       c.security(),
 		Proxy:          c.optionalText("proxy"),
 		Telemetry:      c.telemetry(),
+		Expect:         each(c.entries("expect"), cursor.expect),
 		At:             c.label(),
 	}
 }

@@ -79,6 +79,7 @@ var Table = []Row{
 
 	{"gateway.*", Own, Proxies},
 	{"gateway.*.timeouts", Own, Proxies},
+	{"gateway.*.expect", Nobody, All},
 	{"gateway.*.security.jwt", Own, Envoy},
 	{"gateway.*.security.public", Own, Envoy},
 	{"gateway.*.security.authorizer", Own, Envoy},

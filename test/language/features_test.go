@@ -73,6 +73,9 @@ func featuresTables(t *testing.T, writers map[string][]string) string {
 		if becomes[f.Field] = envoyField(f.Doc); becomes[f.Field] == "" {
 			becomes[f.Field] = above(becomes, f.Field)
 		}
+		if owner, _, below := strings.Cut(f.Field, ".expect."); below { // conditions there are those of routes, and become nothing
+			becomes[f.Field] = becomes[owner+".expect"]
+		}
 		if !f.Leaf {
 			continue
 		}

@@ -65,6 +65,7 @@ func generate(seed uint64, k kind) *Generated {
 		m.writeGateway()
 	}
 	m.writeCollector()
+	m.writeExpectations(seed)
 	g := &Generated{Files: m.files}
 	for c := range m.constructs {
 		g.Constructs = append(g.Constructs, c)
