@@ -33,18 +33,15 @@ func (a *asking) throughGateway(g *model.Gateway) {
 		return
 	}
 	table := hostTable(listener, a.req.Host)
+	if table != nil {
+		a.out.HostPattern = table.Host
+	}
+	// Filters come before routes: a host that no route is for gets 401 and 403 too.
+	if (table != nil || !listener.Protocol.Opaque()) && !a.pastEdge(g, listener) {
+		return
+	}
 	if table == nil {
 		a.end(NoHost, fmt.Sprintf("no route of listener %q is for host %s", listener.Name, a.req.Host))
-		return
-	}
-	a.out.HostPattern = table.Host
-	if !a.authenticated(g.JWT, g.Public, a.req, "the gateway") {
-		return
-	}
-	a.audited(g.Ref, g.Audit, "", a.req, listener.Port)
-	a.asks(g.Ref, g.Authorizer, a.req)
-	if a.out.Authorization = a.atEdge(g, listener.Port); !a.out.Authorization.Allowed {
-		a.end(Denied, fmt.Sprintf("%s; the gateway answers 403", a.out.Authorization.Rule))
 		return
 	}
 	a.req.Source = a.req.Through // what comes next sees the gateway's
@@ -104,28 +101,39 @@ func GatewayRoute(g *model.Gateway, req *Request) *model.Route {
 	return nil
 }
 
+// pastEdge says that tokens and rules of a gateway let a request in.
+func (a *asking) pastEdge(g *model.Gateway, l *model.GatewayListener) bool {
+	if !a.authenticated(g.JWT, g.Public, a.req, "the gateway") {
+		return false
+	}
+	a.audited(g.Ref, g.Audit, "", a.req, l.Port)
+	a.asks(g.Ref, g.Authorizer, a.req)
+	if a.out.Authorization = a.atEdge(g, l.Port); !a.out.Authorization.Allowed {
+		a.end(Denied, fmt.Sprintf("%s; the gateway answers 403", a.out.Authorization.Rule))
+		return false
+	}
+	return true
+}
+
 // redirected is what a listener answers that sends every client to https.
 func (a *asking) redirected(g *model.Gateway, l *model.GatewayListener) {
 	for _, pattern := range l.RedirectHosts {
 		if model.HostAccepts(pattern, strings.ToLower(a.req.Host)) {
 			a.out.HostPattern = pattern
-			if !a.authenticated(g.JWT, g.Public, a.req, "the gateway") {
-				return
-			}
-			a.audited(g.Ref, g.Audit, "", a.req, l.Port)
-			a.asks(g.Ref, g.Authorizer, a.req)
-			if a.out.Authorization = a.atEdge(g, l.Port); !a.out.Authorization.Allowed {
-				a.end(Denied, fmt.Sprintf("%s; the gateway answers 403", a.out.Authorization.Rule))
-				return
-			}
-			a.out.Route = &Taken{
-				Name: l.Name + "/https", At: place(l.Origin), Timeout: timeoutText(0),
-				Redirect: fmt.Sprintf("%d %s", l.Redirect.Status, Location(l.Redirect, a.req)),
-			}
-			a.limited(g.RateLimits, "", a.req)
-			a.end(Redirected, fmt.Sprintf("listener %q redirects every request: %s", l.Name, a.out.Route.Redirect))
-			return
+			break
 		}
 	}
-	a.end(NoHost, fmt.Sprintf("listener %q does not take host %s", l.Name, a.req.Host))
+	switch {
+	case !a.pastEdge(g, l):
+		return
+	case a.out.HostPattern == "":
+		a.end(NoHost, fmt.Sprintf("listener %q does not take host %s", l.Name, a.req.Host))
+		return
+	}
+	a.out.Route = &Taken{
+		Name: l.Name + "/https", At: place(l.Origin), Timeout: timeoutText(0),
+		Redirect: fmt.Sprintf("%d %s", l.Redirect.Status, Location(l.Redirect, a.req)),
+	}
+	a.limited(g.RateLimits, "", a.req)
+	a.end(Redirected, fmt.Sprintf("listener %q redirects every request: %s", l.Name, a.out.Route.Redirect))
 }

@@ -19,23 +19,7 @@ type anybody struct{}
 
 func (anybody) unknown() reach.Pred { return reach.Absent(identity) }
 
-// takenBy is what a rule asks of identities.
-func (anybody) takenBy(r *model.Rule, domain string) reach.Pred {
-	is := func(id string) reach.Pred { return reach.Is(identity, reach.Exactly(id)) }
-	below := func(prefix string) reach.Pred { return reach.Is(identity, reach.BeginsWith(prefix)) }
-	all := []reach.Pred{reach.Not(reach.Any(mapped(r.NotPrincipals, is)...))}
-	switch {
-	case r.Any:
-	case r.Authenticated:
-		all = append(all, below("spiffe://"+domain+"/"))
-	default:
-		all = append(all, reach.Any(mapped(r.Principals, is)...))
-	}
-	if len(r.Namespaces) > 0 {
-		all = append(all, reach.Any(mapped(r.Namespaces, func(ns string) reach.Pred { return below(model.NamespaceID(domain, ns)) })...))
-	}
-	return reach.All(all...)
-}
+func (anybody) takenBy(r *model.Rule, domain string) reach.Pred { return reach.OfCaller(r, domain) }
 
 // known is a client with this SPIFFE ID, "" for none: a gateway, or whoever
 // calls in plaintext.

@@ -82,9 +82,11 @@ func verdictClass(b, a Verdict) Class {
 	nothing := func(v Verdict) bool { return v == NoRoute || v == Nowhere }
 	judged := func(v Verdict) bool { return v == Denied || v == Refused || v == Unknown }
 	switch {
-	case nothing(a) && !nothing(b):
+	case nothing(a) && (b == Served || b == Replied):
 		return Blackhole
-	case b == Refused && !nothing(a) && a != Replied, b == Unknown && (a == Served || a == Replied):
+	case nothing(a):
+		return Reroute
+	case b == Refused && a != Replied, b == Unknown && (a == Served || a == Replied):
 		return Weaken
 	case a == Refused && !nothing(b) && b != Replied, a == Unknown && (b == Served || b == Replied):
 		return Harden

@@ -30,16 +30,20 @@ func gatewayTable(m *model.Mesh, g *model.Gateway, port uint16) table {
 		other = reach.All(other, reach.Not(edge.within(g.TrustedCIDRs)))
 		out.rules = append(out.rules, rule{other, Outcome{Verdict: Nowhere}, out.from})
 	}
+	if !l.Protocol.Opaque() { // filters come before routes, whatever the host
+		turnedAway(reach.All())
+	}
 	if l.Redirect != nil {
 		here := reach.Any(mapped(l.RedirectHosts, reach.OfHost)...)
 		every := &model.Route{Redirect: l.Redirect, Origin: l.Origin}
-		turnedAway(here)
 		redirected := routeRules(nil, port, every, here, source{name: l.Name, route: every, origin: l.Origin}, known(g.SPIFFEID))
 		out.rules = append(out.rules, limited(redirected, everywhere(g.RateLimits), true, edge)...)
 	}
 	for _, h := range l.Hosts {
 		here := reach.OfHost(h.Host)
-		turnedAway(here)
+		if l.Protocol.Opaque() {
+			turnedAway(here)
+		}
 		for _, r := range h.Routes {
 			for _, variant := range r.Route.ForCaller(g.Ref).Variants() {
 				some := *r

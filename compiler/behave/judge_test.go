@@ -361,9 +361,9 @@ func outcomeClass(b, a string) behave.Class {
 	nothing := func(o string) bool { return o == "nothing" || o == "no route" }
 	answered := func(o string) bool { return o == "redirected" || o == "answered" }
 	switch {
-	case nothing(a) && !nothing(b):
+	case nothing(a) && (b == "allowed" || b == "outside-the-mesh" || answered(b)):
 		return behave.Blackhole
-	case nothing(b):
+	case nothing(a) || nothing(b):
 		return behave.Reroute
 	case b == "unauthenticated" && a != "denied" && a != "refused":
 		return behave.Weaken

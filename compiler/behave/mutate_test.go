@@ -262,6 +262,7 @@ func (w *wiring) sound() bool {
 	each(w.mesh, func(l *model.RateLimit) {
 		ok = ok && (l.Local == nil) != (l.Server == nil) && (l.Local == nil || l.Local.Per > 0)
 	})
+	each(w.mesh, func(r *model.Respond) { ok = ok && (r.Body != "" || r.ContentType == "") })
 	each(w.mesh, func(c *model.Caller) {
 		if s := w.mesh.Service(c.Ref); s != nil {
 			ok = ok && s.SPIFFEID == c.SPIFFEID

@@ -3,7 +3,6 @@ package behave
 import (
 	"encoding/json"
 	"math/bits"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -145,13 +144,7 @@ func (v view) within(networks []string) reach.Pred {
 	if v.gateway != nil {
 		end.Kind = reach.Through
 	}
-	var any []reach.Pred
-	for _, n := range networks {
-		if p, err := netip.ParsePrefix(n); err == nil {
-			any = append(any, reach.Is(end, reach.In(p)))
-		}
-	}
-	return reach.Any(any...)
+	return reach.Within(end, networks)
 }
 
 // ruleText is equal for equal rules.

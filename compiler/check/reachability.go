@@ -3,7 +3,6 @@ package check
 import (
 	"fmt"
 	"slices"
-	"strconv"
 
 	"github.com/meshc/meshc/compiler/diag"
 	"github.com/meshc/meshc/compiler/model"
@@ -86,14 +85,6 @@ func (t *table) put(c candidate) (candidate, error) {
 	return c, err
 }
 
-func onPorts(ports []uint16) reach.Pred {
-	var any []reach.Pred
-	for _, p := range ports {
-		any = append(any, reach.Is(reach.Dim{Kind: reach.Port}, reach.Exactly(strconv.Itoa(int(p)))))
-	}
-	return reach.Any(any...)
-}
-
 // serviceTable judges the routes of one service. A client comes by one of the
 // service's ports.
 func (c *overModel) serviceTable(s *model.Service, callers []model.Caller) error {
@@ -101,13 +92,13 @@ func (c *overModel) serviceTable(s *model.Service, callers []model.Caller) error
 	for _, p := range s.Ports {
 		ports = append(ports, p.Number)
 	}
-	everyone := onPorts(ports)
+	everyone := reach.OfPorts(ports)
 	if callers != nil {
 		everyone = reach.All(everyone, callerIDs(callers))
 	}
 	all := []reach.Pred{everyone}
 	for _, r := range s.Routes {
-		all = append(all, onPorts(r.Ports), reach.OfMatches(r.Match), fromOf(r))
+		all = append(all, reach.OfPorts(r.Ports), reach.OfMatches(r.Match), fromOf(r))
 	}
 	space, err := reach.New(reach.DefaultLimits, all...)
 	if err != nil {
@@ -115,7 +106,7 @@ func (c *overModel) serviceTable(s *model.Service, callers []model.Caller) error
 	}
 	t := &table{space: space}
 	for _, r := range s.Routes {
-		if err := c.serviceRoute(s, t, r, reach.All(everyone, onPorts(r.Ports), fromOf(r))); err != nil {
+		if err := c.serviceRoute(s, t, r, reach.All(everyone, reach.OfPorts(r.Ports), fromOf(r))); err != nil {
 			return err
 		}
 	}

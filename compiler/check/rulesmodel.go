@@ -1,152 +1,246 @@
 package check
 
 import (
-	"net/netip"
-	"slices"
-	"strings"
-
 	"github.com/meshc/meshc/compiler/diag"
 	"github.com/meshc/meshc/compiler/model"
 	"github.com/meshc/meshc/compiler/reach"
 )
 
-// rules finds rules on callers and requests that change nothing.
+// rules finds rules on callers and requests that change nothing, exactly: by the
+// requests for which they hold.
 func (c *overModel) rules() {
 	for _, s := range c.in.services {
-		c.ruleLists("service "+s.Ref.String(), s.Allow, s.Deny)
-		c.ruleList("service "+s.Ref.String(), "audit", s.Audit)
-		c.ruleList("service "+s.Ref.String(), "public", s.Public)
-		c.askedLists("service "+s.Ref.String(), s.Authorizer)
+		o := &judgedRules{overModel: c, owner: "service " + s.Ref.String(), host: s.Host}
+		o.all(s.Allow, s.Deny, s.Audit, s.Public, s.Authorizer)
 	}
 	for _, g := range c.in.gateways {
-		c.ruleLists("gateway "+g.Ref.String(), g.Allow, g.Deny)
-		c.ruleList("gateway "+g.Ref.String(), "audit", g.Audit)
-		c.ruleList("gateway "+g.Ref.String(), "public", g.Public)
-		c.askedLists("gateway "+g.Ref.String(), g.Authorizer)
+		o := &judgedRules{overModel: c, owner: "gateway " + g.Ref.String(), host: exampleHost("*")}
+		o.all(g.Allow, g.Deny, g.Audit, g.Public, g.Authorizer)
 	}
 }
 
-// askedLists judges what an authorizer is asked about.
-func (c *overModel) askedLists(owner string, a *model.Authorizer) {
-	if a == nil {
+// judgedRules are the rules of one service or gateway.
+type judgedRules struct {
+	*overModel
+	owner, host string
+	space       *reach.Space
+}
+
+// heldRule is a rule with the requests for which it holds.
+type heldRule struct {
+	rule    *model.Rule
+	holds   reach.Set
+	covered bool // by others
+}
+
+func (o *judgedRules) all(allow, deny, audit, public []model.Rule, a *model.Authorizer) {
+	o.together("security", func() error { return o.verdicts(allow, deny) }, allow, deny)
+	o.together("audit", func() error { _, err := o.list("audit", audit); return err }, audit)
+	o.together("public", func() error { _, err := o.list("public", public); return err }, public)
+	if a != nil {
+		o.together("authorizer", func() error { return o.asked(a) }, a.On, a.Except)
+	}
+}
+
+// together judges lists in one space, if anybody has written one of their rules.
+func (o *judgedRules) together(what string, judge func() error, lists ...[]model.Rule) {
+	var preds []reach.Pred
+	var at diag.Range
+	for _, list := range lists {
+		for i := range list {
+			preds = append(preds, reach.OfRule(&list[i], o.mesh.TrustDomain))
+			if at.IsZero() {
+				at = list[i].Origin
+			}
+		}
+	}
+	if at.IsZero() {
 		return
 	}
-	c.ruleList(owner, "on", a.On)
-	c.ruleList(owner, "except", a.Except)
-	for i := range a.On {
-		hides := slices.IndexFunc(a.Except, func(x model.Rule) bool { return !c.ruleIsEmpty(&x) && c.ruleCovers(&x, &a.On[i]) })
-		if hides < 0 || c.ruleIsEmpty(&a.On[i]) {
-			continue
-		}
-		d := c.report(diag.RuleCovered, a.On[i].Origin, "%s: whatever this `on` names, `except` leaves out, so the authorizer is not asked about it", owner)
-		d.Related = []diag.Related{{Range: a.Except[hides].Origin, Message: "the exception"}}
-		d.Help = "take it away, or narrow the exception"
+	var err error
+	if o.space, err = reach.New(reach.DefaultLimits, preds...); err == nil {
+		err = judge()
+	}
+	if err != nil {
+		d := o.report(diag.ReachUnknown, at, "%s: whether every rule of %s changes something is %s", o.owner, what, err)
+		d.Help = "fewer or simpler conditions on one coordinate, such as expressions and substrings, can be decided"
 	}
 }
 
-func (c *overModel) ruleLists(owner string, allow, deny []model.Rule) {
-	c.ruleList(owner, "allow", allow)
-	c.ruleList(owner, "deny", deny)
+func (o *judgedRules) verdicts(allow, deny []model.Rule) error {
+	let, err := o.list("allow", allow)
+	if err != nil {
+		return err
+	}
+	refused, err := o.list("deny", deny)
+	if err != nil {
+		return err
+	}
 	for i := range deny {
 		if deny[i].Everything() {
-			d := c.report(diag.DeniesEverybody, deny[i].Origin, "%s: this rule refuses every request", owner)
+			d := o.report(diag.DeniesEverybody, deny[i].Origin, "%s: this rule refuses every request", o.owner)
 			d.Help = "add conditions to it"
-			return
+			return nil
 		}
 	}
-	for i := range allow {
-		hides := slices.IndexFunc(deny, func(d model.Rule) bool { return !c.ruleIsEmpty(&d) && c.ruleCovers(&d, &allow[i]) })
-		if hides < 0 || allow[i].Origin.IsZero() || c.ruleIsEmpty(&allow[i]) {
-			continue
-		}
-		d := c.report(diag.DenyHidesAllow, allow[i].Origin, "%s: whatever this rule lets in, a deny rule refuses", owner)
-		d.Related = []diag.Related{{Range: deny[hides].Origin, Message: "the deny rule"}}
+	return o.hidden(let, refused, func(r heldRule) *diag.Diagnostic {
+		d := o.report(diag.DenyHidesAllow, r.rule.Origin, "%s: whatever this rule lets in, a deny rule refuses", o.owner)
 		d.Help = "take this rule away, or narrow the other one"
-	}
+		return d
+	}, "the deny rule")
 }
 
-// ruleList finds, in one list, rules that never hold and rules that another one
-// contains; of two that say the same, the second.
-func (c *overModel) ruleList(owner, verb string, list []model.Rule) {
-	for i := range list {
-		if c.ruleIsEmpty(&list[i]) {
-			c.report(diag.RuleNeverHolds, list[i].Origin, "%s: no request can meet all conditions of this %s rule", owner, verb)
+// asked judges what an authorizer is asked about.
+func (o *judgedRules) asked(a *model.Authorizer) error {
+	on, err := o.list("on", a.On)
+	if err != nil {
+		return err
+	}
+	except, err := o.list("except", a.Except)
+	if err != nil {
+		return err
+	}
+	return o.hidden(on, except, func(r heldRule) *diag.Diagnostic {
+		d := o.report(diag.RuleCovered, r.rule.Origin, "%s: whatever this `on` names, `except` leaves out, so the authorizer is not asked about it", o.owner)
+		d.Help = "take it away, or narrow the exception"
+		return d
+	}, "the exception")
+}
+
+// hidden reports rules whose requests others, which come first, take all of.
+func (o *judgedRules) hidden(rules, by []heldRule, report func(heldRule) *diag.Diagnostic, word string) error {
+	all, err := o.space.Union(sets(by)...)
+	if err != nil {
+		return err
+	}
+	for _, r := range rules {
+		if r.rule.Origin.IsZero() || r.holds.Empty() {
 			continue
 		}
-		for k := range list {
-			same := k > i && c.ruleCovers(&list[i], &list[k])
-			if k == i || same || list[i].Origin.IsZero() || c.ruleIsEmpty(&list[k]) || !c.ruleCovers(&list[k], &list[i]) {
+		left, err := o.space.Minus(r.holds, all)
+		if err != nil {
+			return err
+		}
+		if left.Empty() {
+			if err := o.show(report(r), r, by, word); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// list finds, in one list, rules that never hold and rules that others contain;
+// of two that say the same, the second.
+func (o *judgedRules) list(verb string, list []model.Rule) ([]heldRule, error) {
+	held := make([]heldRule, len(list))
+	for i := range list {
+		set, err := o.space.Set(reach.OfRule(&list[i], o.mesh.TrustDomain))
+		if err != nil {
+			return nil, err
+		}
+		held[i] = heldRule{rule: &list[i], holds: set}
+		if set.Empty() {
+			o.report(diag.RuleNeverHolds, list[i].Origin, "%s: no request can meet all conditions of this %s rule", o.owner, verb)
+		}
+	}
+	if err := o.contained(verb, held); err != nil {
+		return nil, err
+	}
+	return held, o.jointly(verb, held)
+}
+
+// contained reports rules that one other contains.
+func (o *judgedRules) contained(verb string, held []heldRule) error {
+	for i := range held {
+		r := &held[i]
+		if r.rule.Origin.IsZero() || r.holds.Empty() {
+			continue
+		}
+		for k := range held {
+			if k == i || k > i && held[k].holds == r.holds {
 				continue
 			}
-			d := c.report(diag.RuleCovered, list[i].Origin, "%s: another %s rule holds whenever this one does", owner, verb)
-			d.Related = []diag.Related{{Range: list[k].Origin, Message: "the other rule"}}
-			d.Help = "take this rule away"
-			break
+			left, err := o.space.Minus(r.holds, held[k].holds)
+			if err != nil {
+				return err
+			}
+			if left.Empty() {
+				r.covered = true
+				d := o.report(diag.RuleCovered, r.rule.Origin, "%s: another %s rule holds whenever this one does", o.owner, verb)
+				d.Help = "take this rule away"
+				if err := o.show(d, *r, held[k:k+1], "the other rule"); err != nil {
+					return err
+				}
+				break
+			}
 		}
 	}
+	return nil
 }
 
-// ruleIsEmpty says that the rule surely never holds.
-func (c *overModel) ruleIsEmpty(r *model.Rule) bool {
-	if !slices.ContainsFunc(r.Matches(), func(m model.Match) bool { return !reach.Empty(m) && !pathsExclude(m.Paths) }) {
-		return true
+// jointly reports rules that several others contain together, the last ones
+// first, because one that is reported contains no other.
+func (o *judgedRules) jointly(verb string, held []heldRule) error {
+	before := make([]reach.Set, len(held)+1) // what the rules in front hold for
+	var after reach.Set
+	var err error
+	for i, r := range held {
+		if before[i+1] = before[i]; !r.covered {
+			if before[i+1], err = o.space.Union(before[i], r.holds); err != nil {
+				return err
+			}
+		}
 	}
-	if len(r.IPs) > 0 && networksCover(r.NotIPs, r.IPs) {
-		return true
-	}
-	takes := func(id string) bool { return r.TakesCaller(c.mesh.TrustDomain, id) }
-	return len(r.Principals) > 0 && !slices.ContainsFunc(r.Principals, takes)
-}
-
-// pathsExclude says that a negated condition takes all that another one leaves.
-func pathsExclude(ps []model.PathMatch) bool {
-	for _, no := range ps {
-		if !no.Not {
+	for i := len(held) - 1; i >= 0; i-- {
+		r := &held[i]
+		if r.covered {
 			continue
 		}
-		no.Not = false
-		if slices.ContainsFunc(ps, func(p model.PathMatch) bool { return !p.Not && reach.PathCovers(no, p) }) {
-			return true
+		left, err := o.space.Minus(r.holds, before[i])
+		if err == nil {
+			left, err = o.space.Minus(left, after)
+		}
+		if err != nil {
+			return err
+		}
+		if left.Empty() && !r.holds.Empty() && !r.rule.Origin.IsZero() {
+			r.covered = true
+			d := o.report(diag.RuleCovered, r.rule.Origin, "%s: other %s rules together hold whenever this one does", o.owner, verb)
+			d.Help = "take this rule away"
+			if err := o.show(d, *r, held, "one of the other rules"); err != nil {
+				return err
+			}
+			continue
+		}
+		if after, err = o.space.Union(after, r.holds); err != nil {
+			return err
 		}
 	}
-	return false
+	return nil
 }
 
-// ruleCovers says that a surely holds whenever b does.
-func (c *overModel) ruleCovers(a, b *model.Rule) bool {
-	return c.callersCover(a, b) &&
-		(len(a.IPs) == 0 || len(b.IPs) > 0 && networksCover(a.IPs, b.IPs)) && networksCover(b.NotIPs, a.NotIPs) &&
-		(len(a.Ports) == 0 || len(b.Ports) > 0 && subset(b.Ports, a.Ports)) &&
-		reach.AllCovered(b.Matches(), a.Matches())
-}
-
-func (c *overModel) callersCover(a, b *model.Rule) bool {
-	if len(b.Principals) > 0 {
-		return !slices.ContainsFunc(b.Principals, func(id string) bool {
-			return b.TakesCaller(c.mesh.TrustDomain, id) && !a.TakesCaller(c.mesh.TrustDomain, id)
-		})
+// show adds a request for which the rule holds, and which of the others do for
+// some of its requests.
+func (o *judgedRules) show(d *diag.Diagnostic, r heldRule, others []heldRule, word string) error {
+	d.Witness = witnessAt(o.space.Witness(r.holds), o.host)
+	for _, x := range others {
+		both, err := o.space.Intersection(x.holds, r.holds)
+		if err != nil {
+			return err
+		}
+		if x.covered || both.Empty() || x.rule.Origin.IsZero() {
+			continue
+		}
+		d.Related = append(d.Related, diag.Related{Range: x.rule.Origin, Message: word})
 	}
-	within := len(a.Namespaces) == 0 || len(b.Namespaces) > 0 && subset(b.Namespaces, a.Namespaces)
-	excluded := func(id string) bool {
-		inB := len(b.Namespaces) == 0 || slices.ContainsFunc(b.Namespaces, func(ns string) bool {
-			return strings.HasPrefix(id, model.NamespaceID(c.mesh.TrustDomain, ns))
-		})
-		return inB && !slices.Contains(b.NotPrincipals, id)
+	return nil
+}
+
+func sets(rules []heldRule) []reach.Set {
+	out := make([]reach.Set, len(rules))
+	for i, r := range rules {
+		out[i] = r.holds
 	}
-	return (a.Any || a.Authenticated && b.Authenticated) && within && !slices.ContainsFunc(a.NotPrincipals, excluded)
-}
-
-// networksCover says that each of inner lies in one of outer.
-func networksCover(outer, inner []string) bool {
-	return !slices.ContainsFunc(inner, func(in string) bool {
-		small, err := netip.ParsePrefix(in)
-		return err != nil || !slices.ContainsFunc(outer, func(out string) bool {
-			large, err := netip.ParsePrefix(out)
-			return err == nil && large.Bits() <= small.Bits() && large.Contains(small.Addr())
-		})
-	})
-}
-
-func subset[T comparable](small, large []T) bool {
-	return !slices.ContainsFunc(small, func(x T) bool { return !slices.Contains(large, x) })
+	return out
 }
