@@ -32,6 +32,7 @@ var bans = []ban{
 	{"compiler/reach/automaton", module, "automata know nothing of requests"},
 	{"compiler/reach/diagram", module, "diagrams know nothing of requests"},
 	{"compiler/behave", "github.com/envoyproxy", "behaviour is that of the model"},
+	{"compiler/expect", "github.com/envoyproxy", "expectations are held against the model"},
 	{"compiler/lower", "github.com/envoyproxy", "lowering ends at the model"},
 	{"compiler/lower", "cuelang.org/go", "only load imports CUE"},
 	{"compiler/check", "cuelang.org/go", "only load imports CUE"},
