@@ -67,8 +67,8 @@ func TestAnnouncedBytes(t *testing.T) {
 	a := newAuthority(t)
 	m := bytesMesh(echoServer(t, a.server(serverID)))
 	m.chain.TransportProtocol, m.chain.ServerNames = "tls", []string{"mesh"}
-	var seen filter.Peer
-	m.chain.TCP.Guards = []filter.Network{seeing{&seen}}
+	peers := make(seeing, 1)
+	m.chain.TCP.Guards = []filter.Network{peers}
 	l := m.config.Listeners["in"]
 	l.ProxyProtocol, l.InspectTLS = true, true
 	e := start(t, m)
@@ -78,15 +78,15 @@ func TestAnnouncedBytes(t *testing.T) {
 	if err := secured.Handshake(); err != nil {
 		t.Fatal(err)
 	}
-	if local := c.LocalAddr().String(); seen.Remote != "192.0.2.7:4711" || seen.Local != "203.0.113.1:443" || seen.Direct != local {
+	if seen, local := <-peers, c.LocalAddr().String(); seen.Remote != "192.0.2.7:4711" || seen.Local != "203.0.113.1:443" || seen.Direct != local {
 		t.Errorf("%+v, of %s", seen, local)
 	}
 	echoes(t, secured, 100_000)
 }
 
-type seeing struct{ peer *filter.Peer }
+type seeing chan filter.Peer
 
-func (s seeing) OnConnection(c *filter.Connection) string { *s.peer = c.Peer; return "" }
+func (s seeing) OnConnection(c *filter.Connection) string { s <- c.Peer; return "" }
 
 // Who says nothing, or only half a header, has as long as every client before its
 // first request.

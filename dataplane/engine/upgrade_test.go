@@ -169,7 +169,7 @@ func TestUpgradedConnectionsEnd(t *testing.T) {
 			_, _ = readRequestHead(bufio.NewReader(c))
 			_, _ = io.WriteString(c, changesToEcho)
 			got, err := io.ReadAll(c)
-			if fmt.Sprintf("%s", got) != "bye" {
+			if string(got) != "bye" {
 				err = fmt.Errorf("%q, %v", got, err)
 			}
 			done <- err
