@@ -133,8 +133,9 @@ func (r *running) letsIn(s *model.Service, port uint16, named []behave.Caller, o
 
 // link is a call of which some request is let in.
 type link struct {
-	to model.Ref
-	by *reach.Request
+	to     model.Ref
+	by     *reach.Request
+	copies model.Origin // the mirror that makes copies of other calls; zero for a call
 }
 
 // calling is all links from one service or gateway, and how they were found.
@@ -166,7 +167,7 @@ func (r *running) notReachedFrom(targets, sources, except []model.Ref, out *Resu
 			chain := append(slices.Clip(at.chain), l.to.String())
 			if slices.Contains(targets, l.to) {
 				out.Chain = chain
-				r.fails(at.at, l.by, []string{"notReachedFrom: " + strings.Join(chain, " calls ")}, out)
+				r.leads(at.at, l, out)
 				return
 			}
 			if !seen[l.to] && !slices.Contains(except, l.to) {
@@ -180,13 +181,26 @@ func (r *running) notReachedFrom(targets, sources, except []model.Ref, out *Resu
 	}
 }
 
-// calls are the links from a service or gateway, in the order of references.
+// leads notes the last link of a chain. Nobody sends copies on purpose, so there
+// is no command that sends one.
+func (r *running) leads(from model.Ref, l link, out *Result) {
+	unmet := []string{"notReachedFrom: " + strings.Join(out.Chain, " calls ")}
+	if l.copies.IsZero() {
+		r.fails(from, l.by, unmet, out)
+		return
+	}
+	out.Verdict, out.Unmet, out.Request, out.shown, out.sender = Fails, unmet, l.by.String(), l.by, from
+	out.RuleAt, out.Why = l.copies.String(), fmt.Sprintf("requests of %s are copied to %s", from, l.to)
+}
+
+// calls are the links from a service or gateway, in the order of references, and
+// then those of copies.
 func (r *running) calls(from model.Ref) *calling {
 	if known := r.links[from]; known != nil {
 		return known
 	}
 	found := &calling{}
-	add := func(to model.Ref, c behave.Claim) {
+	note := func(to model.Ref, copies model.Origin, c behave.Claim) {
 		p, err := behave.Prove(r.mesh, c)
 		if err != nil {
 			found.unknown = append(found.unknown, fmt.Sprintf("%s to %s: %s", from, to, err))
@@ -195,13 +209,25 @@ func (r *running) calls(from model.Ref) *calling {
 		found.regions += p.Regions
 		found.unknown = append(found.unknown, p.Unknown...)
 		if p.Against != nil && !slices.ContainsFunc(found.links, func(l link) bool { return l.to == to }) {
-			found.links = append(found.links, link{to, p.Against.Request})
+			found.links = append(found.links, link{to, p.Against.Request, copies})
 		}
 	}
+	add := func(to model.Ref, c behave.Claim) { note(to, model.Origin{}, c) }
+	var copied []model.Mirror
 	if g := r.mesh.Gateway(from); g != nil {
 		r.callsOfGateway(g, add)
+		copied = g.Copies()
 	} else {
-		r.callsOfService(r.mesh.Service(from), add)
+		s := r.mesh.Service(from)
+		r.callsOfService(s, add)
+		copied = r.mesh.CopiesOf(s)
+	}
+	self := []behave.Caller{{Ref: from, Identity: r.identity(from)}}
+	for _, m := range copied {
+		note(m.Service, m.Origin, behave.Claim{
+			Of: behave.Name{Kind: behave.ServiceKind, Ref: m.Service}, Port: m.Port, Direct: true, When: identityOf(self), Callers: self,
+			Holds: func(o *behave.Outcome) bool { return o.Verdict != behave.Served },
+		})
 	}
 	r.links[from] = found
 	return found
