@@ -95,7 +95,7 @@ func (r *Renderer) past(v any) []byte {
 				walk(v.Elem())
 			}
 		case reflect.Struct:
-			for i := range v.NumField() {
+			for _, i := range timely(v.Type()) {
 				walk(v.Field(i))
 			}
 		case reflect.Slice:
@@ -118,20 +118,34 @@ func timeOf(v reflect.Value) (time.Time, bool) {
 	return t, ok
 }
 
+// timelyFields remembers, by type, what timely gives.
+var timelyFields sync.Map
+
+// timely gives the fields of a struct type that may hold a time: looking at all
+// of them in every mesh would take longer than the digests.
+func timely(t reflect.Type) []int {
+	if known, ok := timelyFields.Load(t); ok {
+		return known.([]int)
+	}
+	var out []int
+	for i := range t.NumField() {
+		if holdsTime(t.Field(i).Type) {
+			out = append(out, i)
+		}
+	}
+	timelyFields.Store(t, out)
+	return out
+}
+
 // holdsTime says that a value of a type may hold a time.
 func holdsTime(t reflect.Type) bool {
 	switch t.Kind() {
 	case reflect.Pointer, reflect.Slice:
 		return holdsTime(t.Elem())
+	case reflect.Interface:
+		return true
 	case reflect.Struct:
-		if t == reflect.TypeFor[time.Time]() {
-			return true
-		}
-		for i := range t.NumField() {
-			if holdsTime(t.Field(i).Type) {
-				return true
-			}
-		}
+		return t == reflect.TypeFor[time.Time]() || len(timely(t)) > 0
 	}
 	return false
 }
