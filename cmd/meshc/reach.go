@@ -29,7 +29,8 @@ func newReachCmd() *cobra.Command {
 services through their proxies, clients of gateways, whoever connects without
 mutual TLS where that is accepted, and whoever else has an identity that rules
 let in. It goes by routes, mutual TLS, tokens and rules together; what it does
-not list is proved not to get there, and where it could not tell, it says so.
+not list is proved not to get there, and where it could not tell, it says so: of
+a service without a proxy, whose rules nobody keeps, it never can.
 Where an authorizer is asked, what it says is not known here and is named as a
 condition. Faults and rate limits are no matter of who, and are left out.
 

@@ -1,6 +1,7 @@
 package behave
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/meshc/meshc/compiler/model"
@@ -96,6 +97,9 @@ func accessOf(before, after *model.Mesh, ref model.Ref) *Access {
 	}
 	if r := rawsOf(before, after); r != nil {
 		a.out.Unknown = append(a.out.Unknown, r.unknown(a.out.Name)...)
+	}
+	if why := cmp.Or(unguarded(after, ref), unguarded(before, ref)); why != "" {
+		a.out.Unknown = append(a.out.Unknown, why)
 	}
 	a.nothing()
 	slices.SortStableFunc(a.out.Entries, func(x, y Entry) int {

@@ -63,6 +63,9 @@ func Prove(m *model.Mesh, c Claim) (*Proof, error) {
 		t = externalTable(e, c.Port)
 	}
 	p.out.Unknown = rawsOf(m, m).unknown(c.Of)
+	if why := unguarded(m, c.Of.Ref); c.Direct && why != "" {
+		p.out.Unknown = append(p.out.Unknown, why)
+	}
 	if err := p.run(t); err != nil {
 		return nil, err
 	}
