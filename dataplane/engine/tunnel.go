@@ -197,8 +197,12 @@ func (t *tunnel) gone() bool {
 // the last.
 func (t *tunnel) move(from, to *sock, f *flow, count *int64, total *telemetry.Cell) (moved bool) {
 	if f.waits(to) {
+		left := to.waits()
 		switch to.flush() {
 		case ioAgain:
+			if to.waits() < left { // slow, and not idle
+				t.lastMove = t.d.w.now
+			}
 			return false
 		case ioError:
 			f.breaks()
