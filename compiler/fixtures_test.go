@@ -39,6 +39,17 @@ var shownElsewhere = map[diag.Code]struct{ file, test string }{
 	diag.ExpectationFails:   {"expect/expect_test.go", "TestVerdicts"},
 	diag.ExpectationVacuous: {"expect/expect_test.go", "TestVerdicts"},
 	diag.ExpectationUnknown: {"expect/expect_test.go", "TestVerdicts"},
+	// Of the policies of a mesh, which are held against what was compiled.
+	diag.PolicyOwned:    {"../policies/policies_test.go", "TestMeshes"},
+	diag.PolicyEgress:   {"../policies/policies_test.go", "TestMeshes"},
+	diag.PolicyRetries:  {"../policies/policies_test.go", "TestMeshes"},
+	diag.PolicyFaults:   {"../policies/policies_test.go", "TestMeshes"},
+	diag.PolicyCanary:   {"../policies/policies_test.go", "TestChanges"},
+	diag.PolicyMTLS:     {"../policies/policies_test.go", "TestChanges"},
+	diag.PolicyAccess:   {"../policies/policies_test.go", "TestChanges"},
+	diag.PolicyFreeze:   {"../policies/policies_test.go", "TestChanges"},
+	diag.PolicyUnknown:  {"../policies/policies_test.go", "TestWhatIsNotKnownIsAViolation"},
+	diag.ExemptionEnded: {"../policies/policies_test.go", "TestExemptionsOfMeshes"},
 
 	diag.ChangeUnknown: {"behave/compare_test.go", "TestARewrittenPathThatIsJudgedOtherwiseIsUnknown"},
 }

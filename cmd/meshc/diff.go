@@ -9,17 +9,20 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/spf13/cobra"
 
+	"github.com/meshc/meshc/compiler"
 	"github.com/meshc/meshc/compiler/behave"
 	"github.com/meshc/meshc/compiler/behave/show"
 	"github.com/meshc/meshc/compiler/cache"
 	"github.com/meshc/meshc/compiler/diag"
 	"github.com/meshc/meshc/compiler/fielddiff"
 	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/policies"
 	"github.com/meshc/meshc/reconciler/source"
 	"github.com/meshc/meshc/reconciler/store"
 )
@@ -52,8 +55,12 @@ state directory serves). HEAD is the mesh directory unless given.
 Classes of changes: BLACKHOLE EXPOSE WEAKEN FAULT NARROW REROUTE RESTART SHIFT
 HARDEN TUNE, and NOOP; ` + "`meshc explain MSH2150`" + ` to MSH2159 say what each means.
 
-Exit status: 0 the same, 1 they differ (0 with --exit-code=false), 2 could not
-tell.`,
+The policies of the mesh that are about changes are held against it: those of both
+trees, so that a change cannot do what it takes a policy away for. What they forbid
+is told beside. live has no policies, and --fields passes them over.
+
+Exit status: 0 the same, 1 they differ (0 with --exit-code=false, unless a policy of
+severity error is violated), 2 could not tell.`,
 		Example: `  meshc diff git:HEAD
   meshc diff git:main git:my-branch
   meshc diff -o markdown git:main
@@ -86,25 +93,29 @@ func runDiff(cmd *cobra.Command, f *diffFlags, args []string) error {
 	if f.kept, err = f.cache.open(); err != nil {
 		return err
 	}
-	before, err := f.tree(cmd.Context(), cmd.ErrOrStderr(), args[0])
+	before, err := f.side(cmd.Context(), cmd.ErrOrStderr(), args[0])
 	if err != nil {
 		return err
 	}
-	after, err := f.tree(cmd.Context(), cmd.ErrOrStderr(), head)
+	after, err := f.side(cmd.Context(), cmd.ErrOrStderr(), head)
 	if err != nil {
 		return err
 	}
 	if f.fields {
-		return f.compareFields(cmd.OutOrStdout(), before, after)
+		return f.compareFields(cmd.OutOrStdout(), before.Model, after.Model)
 	}
-	r := behave.Meshes(before, after)
-	if err := f.print(cmd.OutOrStdout(), r); err != nil {
+	r := behave.Meshes(before.Model, after.Model)
+	violations, err := policies.Change(before, after, r, time.Now())
+	if err != nil {
+		return fmt.Errorf("hold the change against the policies: %w", err)
+	}
+	if err := f.print(cmd.OutOrStdout(), r, violations); err != nil {
 		return fmt.Errorf("print the difference: %w", err)
 	}
 	switch {
 	case r.Unknown():
 		return &exitError{code: statusUnknown}
-	case !r.Equal() && f.exitCode:
+	case !r.Equal() && f.exitCode, violations.HasErrors():
 		return answerNo()
 	}
 	return nil
@@ -112,7 +123,7 @@ func runDiff(cmd *cobra.Command, f *diffFlags, args []string) error {
 
 // print writes what requests meet in the format that was asked for. Places are
 // named as in the mesh directory, so that lines of HEAD can be found.
-func (f *diffFlags) print(w io.Writer, r *behave.Report) error {
+func (f *diffFlags) print(w io.Writer, r *behave.Report, violations diag.List) error {
 	p := diag.Printer{}
 	if root, _, err := findModule(f.dir); err == nil {
 		p = diagPrinter(root)
@@ -120,15 +131,31 @@ func (f *diffFlags) print(w io.Writer, r *behave.Report) error {
 	asIs := func(file string) string { return file }
 	switch f.out.value {
 	case "json":
-		return writeJSON(w, "DiffResult", show.JSON(r))
+		return writeJSON(w, "DiffResult", diffResult{show.JSON(r), violations.Reasoned()})
 	case "markdown":
-		return show.Markdown(w, r, asIs, f.maxBytes)
+		used, err := show.Violations(w, violations, f.maxBytes/4)
+		if err != nil {
+			return err
+		}
+		return show.Markdown(w, r, asIs, f.maxBytes-used)
 	case "github":
-		return p.GitHub(w, show.Diagnostics(r))
+		return p.GitHub(w, append(violations, show.Diagnostics(r)...))
 	case "sarif":
-		return p.SARIF(w, diag.Report{Diagnostics: show.Diagnostics(r)})
+		return p.SARIF(w, diag.Report{Diagnostics: append(violations, show.Diagnostics(r)...)})
 	}
-	return show.Text(w, r, asIs)
+	if err := show.Text(w, r, asIs); err != nil || len(violations) == 0 {
+		return err
+	}
+	if _, err := fmt.Fprintf(w, "\n%s:\n\n", show.ViolationsTitle(violations)); err != nil {
+		return err
+	}
+	return p.Text(w, violations)
+}
+
+// diffResult is the JSON of diff.
+type diffResult struct {
+	*show.Document
+	Violations diag.List `json:"violations,omitempty"` // of policies, and what is said of their exemptions
 }
 
 // compareFields is the comparison of what is written, as resolved.
@@ -151,6 +178,15 @@ func (f *diffFlags) compareFields(w io.Writer, before, after *model.Mesh) error 
 
 // tree gives the model of what an argument names.
 func (f *diffFlags) tree(ctx context.Context, errw io.Writer, name string) (*model.Mesh, error) {
+	t, err := f.side(ctx, errw, name)
+	if err != nil {
+		return nil, err
+	}
+	return t.Model, nil
+}
+
+// side gives what is compared of what an argument names.
+func (f *diffFlags) side(ctx context.Context, errw io.Writer, name string) (*policies.Tree, error) {
 	if rev, ok := strings.CutPrefix(name, "git:"); ok {
 		return f.gitTree(ctx, errw, rev)
 	}
@@ -161,11 +197,11 @@ func (f *diffFlags) tree(ctx context.Context, errw io.Writer, name string) (*mod
 	if err != nil {
 		return nil, err
 	}
-	return compileTree(ctx, errw, os.DirFS(root), sub, name, f.kept)
+	return sideOf(compileResult(ctx, errw, os.DirFS(root), sub, name, f.kept))
 }
 
 // live reads what serves from the local store.
-func (f *diffFlags) live() (*model.Mesh, error) {
+func (f *diffFlags) live() (*policies.Tree, error) {
 	dir := f.state
 	if dir == "" {
 		root, _, err := findModule(f.dir)
@@ -190,11 +226,11 @@ func (f *diffFlags) live() (*model.Mesh, error) {
 	case g.Damage != nil:
 		return nil, fmt.Errorf("live: %w", g.Damage)
 	}
-	return g.Mesh, nil
+	return &policies.Tree{Model: g.Mesh}, nil
 }
 
 // gitTree compiles the mesh directory as of a revision of its repository.
-func (f *diffFlags) gitTree(ctx context.Context, errw io.Writer, rev string) (*model.Mesh, error) {
+func (f *diffFlags) gitTree(ctx context.Context, errw io.Writer, rev string) (*policies.Tree, error) {
 	if rev == "" {
 		return nil, errors.New("git: names no revision")
 	}
@@ -218,7 +254,14 @@ func (f *diffFlags) gitTree(ctx context.Context, errw io.Writer, rev string) (*m
 	if err != nil {
 		return nil, fmt.Errorf("git:%s: %w", rev, err)
 	}
-	return compileTree(ctx, errw, fsys, sub, "git:"+rev, f.kept)
+	return sideOf(compileResult(ctx, errw, fsys, sub, "git:"+rev, f.kept))
+}
+
+func sideOf(res *compiler.Result, err error) (*policies.Tree, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &policies.Tree{Intent: res.Intent, Model: res.Model}, nil
 }
 
 // repositoryOf gives the root of the work tree that dir lies in, and dir

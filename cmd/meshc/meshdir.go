@@ -58,12 +58,21 @@ func compileDir(ctx context.Context, errw io.Writer, dir string) (*model.Mesh, e
 // compileTree compiles the subtree sub of a module; name is for messages, and
 // kept is the cache, nil for none.
 func compileTree(ctx context.Context, errw io.Writer, fsys fs.FS, sub, name string, kept *cache.Dir) (*model.Mesh, error) {
+	res, err := compileResult(ctx, errw, fsys, sub, name, kept)
+	if err != nil {
+		return nil, err
+	}
+	return res.Model, nil
+}
+
+// compileResult is compileTree with all that a compile gives; there is a model.
+func compileResult(ctx context.Context, errw io.Writer, fsys fs.FS, sub, name string, kept *cache.Dir) (*compiler.Result, error) {
 	res, err := compiler.Compile(ctx, fsys, compiler.Options{Load: loadOptions(sub, kept)})
 	if err != nil {
 		return nil, fmt.Errorf("compile %s: %w", name, err)
 	}
 	if res.Model != nil {
-		return res.Model, nil
+		return res, nil
 	}
 	p := diag.Printer{
 		Source: func(file string) []byte {

@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/policies"
 	"github.com/meshc/meshc/reconciler/local"
 	"github.com/meshc/meshc/reconciler/source"
 	"github.com/meshc/meshc/reconciler/store"
@@ -107,9 +108,9 @@ func begin(ctx context.Context, errw io.Writer, o *local.Options) error {
 	}
 	head, err := resolveRevision(o.Repo, o.Ref)
 	if err == nil {
-		var m *model.Mesh
-		if m, err = (&diffFlags{dir: o.Mesh}).gitTree(ctx, errw, head.Hash); err == nil {
-			o.First, o.TrustDomain = head.Hash, m.TrustDomain
+		var t *policies.Tree
+		if t, err = (&diffFlags{dir: o.Mesh}).gitTree(ctx, errw, head.Hash); err == nil {
+			o.First, o.TrustDomain = head.Hash, t.Model.TrustDomain
 			return sameTrustDomain(ctx, errw, o, repo)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/meshc/meshc/compiler/diag"
 	"github.com/meshc/meshc/compiler/fix"
 	"github.com/meshc/meshc/compiler/intent"
+	"github.com/meshc/meshc/policies"
 )
 
 func newVetCmd() *cobra.Command {
@@ -22,7 +24,8 @@ func newVetCmd() *cobra.Command {
 		Use:   "vet [DIR]",
 		Short: "report everything that is wrong with a mesh",
 		Long: `Report everything that is wrong with the mesh in DIR (default "."): shape,
-references, conflicts, reachability, security and resilience. It needs no network.
+references, conflicts, reachability, security, resilience, and the policies about
+meshes. It needs no network.
 
   meshc vet                    what is wrong, why, and how to mend it
   meshc vet -o github          annotations of a pull request; also sarif, markdown, json
@@ -109,6 +112,13 @@ func (v vetting) report(ctx context.Context, w io.Writer) error {
 		return fmt.Errorf("vet %s: %w", v.dir, err)
 	}
 	res.Diags = append(append(res.Diags, hidden...), unread...)
+	if res.Model != nil {
+		violations, err := policies.Mesh(res.Intent, res.Model, time.Now())
+		if err != nil {
+			return fmt.Errorf("vet %s: %w", v.dir, err)
+		}
+		res.Diags = append(res.Diags, violations...)
+	}
 	res.Diags.Sort()
 	if err := nothingThere(v.dir, sub, res); err != nil {
 		return err

@@ -88,6 +88,7 @@ var intentPasses = []pass[*overIntent]{
 	{run: (*overIntent).telemetry, on: outlines},   // formats and filters of logs
 	{run: (*overIntent).workloads, on: outlines},   // pods and proxies that can be what is written
 	{run: (*overIntent).expects, on: outlines},     // expectations that can be held against the mesh
+	{run: (*overIntent).policies, on: outlines},    // guardrails that can be judged
 	{run: (*overIntent).raws, on: outlines},        // patches of proxies that there are
 	{run: (*overIntent).ignored, on: eachUnit},     // fields where no request comes by
 	{run: (*overIntent).targets, on: outlines},     // nothing that the proxies concerned cannot serve

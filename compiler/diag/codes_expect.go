@@ -1,6 +1,6 @@
 package diag
 
-// Codes of what is expected of a mesh: 2170 to 2189. vet reports the first two,
+// Codes of what is expected of a mesh: 2170 to 2174. vet reports the first two,
 // and meshc test the others.
 const (
 	ExpectsNothing     Code = "MSH2170" // an expectation that says nothing of what becomes of requests

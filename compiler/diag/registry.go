@@ -28,6 +28,7 @@ var blocks = [][]Entry{
 	migration,
 	change,
 	expecting,
+	guardrails,
 	trace,
 	matching,
 	limits,

@@ -1,6 +1,6 @@
 package diag
 
-// expecting is 2170 to 2189: what is expected of a mesh.
+// expecting is 2170 to 2174: what is expected of a mesh.
 var expecting = []Entry{
 	{ExpectsNothing, Error, "an expectation that says nothing",
 		"It names requests, and not what becomes of them, so it could never fail.",

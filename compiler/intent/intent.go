@@ -37,6 +37,7 @@ type Config struct {
 
 	RateLimitService *RateLimitService
 	Expect           []*ExpectMesh
+	Policies         []*Policy
 
 	At diag.Range
 }

@@ -18,6 +18,7 @@ func (c cursor) config() intent.Config {
 
 		RateLimitService: block(c, "rateLimitService", cursor.rateLimitService),
 		Expect:           each(c.entries("expect"), cursor.expectMesh),
+		Policies:         each(c.entries("policies"), cursor.policy),
 
 		At: c.label(),
 	}

@@ -88,11 +88,12 @@ compare() {
 		note "no difference could be made"
 		return
 	fi
-	# 2 says that something is not known; what is known is shown all the same.
-	meshc diff "${args[@]}" -o "$(format)" "git:$MESHC_BASE" >"$out/diff.txt" || [ $? -eq 2 ]
+	# 1 says that a policy is violated, 2 that something is not known; what is known
+	# is shown all the same.
+	meshc diff "${args[@]}" -o "$(format)" "git:$MESHC_BASE" >"$out/diff.txt" || [ $? -le 2 ]
 	budget <"$out/diff.txt"
-	meshc diff "${args[@]}" -o markdown --max-bytes "$comment_bytes" "git:$MESHC_BASE" >"$out/diff.md" || [ $? -eq 2 ]
-	meshc diff "${args[@]}" -o sarif "git:$MESHC_BASE" >"$out/diff.sarif" || [ $? -eq 2 ]
+	meshc diff "${args[@]}" -o markdown --max-bytes "$comment_bytes" "git:$MESHC_BASE" >"$out/diff.md" || [ $? -le 2 ]
+	meshc diff "${args[@]}" -o sarif "git:$MESHC_BASE" >"$out/diff.sarif" || [ $? -le 2 ]
 }
 
 # marker finds the comment of this mesh again.

@@ -1,0 +1,137 @@
+package policies
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/meshc/meshc/compiler/behave"
+	"github.com/meshc/meshc/compiler/diag"
+	"github.com/meshc/meshc/compiler/model"
+)
+
+// widened asks of every service and external that was there before whether
+// somebody is let in now who was not, or on fewer conditions.
+func (c *change) widened() []finding {
+	if c.asked {
+		return c.gained
+	}
+	c.asked = true
+	for _, s := range c.before.Services {
+		if c.after.Service(s.Ref) != nil {
+			c.access(behave.Name{Kind: behave.ServiceKind, Ref: s.Ref})
+		}
+	}
+	for _, e := range c.before.Externals {
+		if c.after.External(e.Ref) != nil {
+			c.access(behave.Name{Kind: behave.ExternalKind, Ref: e.Ref})
+		}
+	}
+	return c.gained
+}
+
+func (c *change) access(of behave.Name) {
+	if c.untouched(of.Ref) {
+		return
+	}
+	a := behave.CompareAccess(c.before, c.after, of.Ref)
+	at := c.origin(of.Ref)
+	for _, u := range a.Unknown {
+		c.gained = append(c.gained, finding{code: diag.PolicyUnknown, of: of, at: at,
+			text: fmt.Sprintf("it cannot be told who is let in to %s %s now: %s", of.Kind, of.Ref, u)})
+	}
+	for i := range a.Entries {
+		e := &a.Entries[i]
+		how := loosens(e)
+		if how == "" {
+			continue
+		}
+		c.gained = append(c.gained, finding{code: diag.PolicyAccess, of: of, at: at,
+			text: fmt.Sprintf("%s %s %s %s, port %d: %s", of.Kind, of.Ref, how, who(e), e.Port, strings.Join(e.Words, "; or ")),
+			help: "it takes an exemption as approval: by the owner, with a reason, until a day", sample: e.Witness.String()})
+	}
+}
+
+// loosens says in words what is wider now; "" for nothing.
+func loosens(e *behave.Entry) string {
+	switch {
+	case e.Gained():
+		return "newly lets in"
+	case !e.After.Admitted:
+		return ""
+	case slices.ContainsFunc(e.Before.Asks, func(a string) bool { return !slices.Contains(e.After.Asks, a) }):
+		return "no longer asks " + strings.Join(e.Before.Asks, ", ") + " about"
+	case e.Before.Judged != e.After.Judged && e.Before.Judged != "":
+		return "has other conditions on a rewritten path, which are not compared, for"
+	}
+	return ""
+}
+
+func who(e *behave.Entry) string {
+	var names []string
+	for _, ref := range e.Who {
+		names = append(names, ref.String())
+	}
+	switch e.Way {
+	case behave.ByCaller:
+		return "requests of " + strings.Join(names, ", ")
+	case behave.ByGateway:
+		return "clients of gateway " + strings.Join(names, ", ")
+	case behave.ByPlaintext:
+		return "whoever connects without mutual TLS"
+	}
+	return "whoever connects with another identity"
+}
+
+func (c *change) origin(ref model.Ref) model.Origin {
+	if s := c.after.Service(ref); s != nil {
+		return s.Origin
+	}
+	return c.after.External(ref).Origin
+}
+
+// untouched says that nothing that decides who gets to a service or external is
+// written otherwise, or elsewhere, than before.
+func (c *change) untouched(ref model.Ref) bool {
+	if c.before.TrustDomain != c.after.TrustDomain || !reflect.DeepEqual(c.before.Raw, c.after.Raw) {
+		return false
+	}
+	return reflect.DeepEqual(c.before.Service(ref), c.after.Service(ref)) &&
+		reflect.DeepEqual(c.before.External(ref), c.after.External(ref)) &&
+		reflect.DeepEqual(identities(c.before, ref), identities(c.after, ref)) &&
+		reflect.DeepEqual(gateways(c.before, ref), gateways(c.after, ref))
+}
+
+// identities are those of the services that declare to use one.
+func identities(m *model.Mesh, ref model.Ref) map[model.Ref]string {
+	out := map[model.Ref]string{}
+	for _, s := range m.Services {
+		if slices.Contains(s.Uses, ref) {
+			out[s.Ref] = s.SPIFFEID
+		}
+	}
+	return out
+}
+
+// gateways that lead to a service, or by which an external is called.
+func gateways(m *model.Mesh, ref model.Ref) []*model.Gateway {
+	var out []*model.Gateway
+	for _, g := range m.Gateways {
+		if g.Egress || leads(g, ref) {
+			out = append(out, g)
+		}
+	}
+	return out
+}
+
+func leads(g *model.Gateway, ref model.Ref) bool {
+	for i := range g.Listeners {
+		for j := range g.Listeners[i].Hosts {
+			if slices.ContainsFunc(g.Listeners[i].Hosts[j].Routes, func(r *model.GatewayRoute) bool { return r.Service == ref }) {
+				return true
+			}
+		}
+	}
+	return false
+}
