@@ -339,6 +339,20 @@ func TestReadOnlyToken(t *testing.T) {
 	}
 }
 
+// TestNewBranch: the first push of a branch has nothing before it, which is no
+// failure; a base that is not there is one.
+func TestNewBranch(t *testing.T) {
+	p := newPull(t)
+	p.env = append(p.env, "MESHC_CHANGE=", "MESHC_BASE="+strings.Repeat("0", 40))
+	if printed, verdict := p.all(); verdict != 0 || !strings.Contains(printed["diff"], "nothing to compare with") {
+		t.Errorf("verdict %d, %v", verdict, printed)
+	}
+	p.env = append(p.env, "MESHC_BASE="+strings.Repeat("0", 39)+"1")
+	if _, verdict := p.all(); verdict == 0 {
+		t.Error("a base that is not there is no failure")
+	}
+}
+
 // TestLargeDifference: a comment stays below what a forge takes.
 func TestLargeDifference(t *testing.T) {
 	p := newPull(t)

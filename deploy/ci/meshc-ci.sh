@@ -83,6 +83,10 @@ compare() {
 	: "${MESHC_BASE:?say the revision to compare with}"
 	local args=(--dir "$dir" --exit-code=false "${cache[@]}")
 	rm -f "$out"/diff.*
+	if [[ $MESHC_BASE =~ ^0+$ ]]; then # what forges say of the first push of a branch
+		note "a new branch: there is nothing to compare with"
+		return
+	fi
 	keep diff meshc diff "${args[@]}" -o json "git:$MESHC_BASE" >"$out/diff.json"
 	if [ ! -s "$out/diff.json" ]; then
 		note "no difference could be made"
