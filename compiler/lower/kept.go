@@ -71,6 +71,7 @@ func (l *lowering) next(m *intent.Mesh) (*lowering, bool) {
 		again.changed(n.externalUnit(i), scope.ExternalRef(m.Externals[i]))
 	}
 	n.again(l, again, same)
+	n.diags = nil // found has them, too
 	for _, found := range n.found {
 		n.diags = append(n.diags, found...)
 	}
