@@ -18,6 +18,7 @@ func (c *change) widened() []finding {
 		return c.gained
 	}
 	c.asked = true
+	c.approached = c.approaches()
 	for _, s := range c.before.Services {
 		if c.after.Service(s.Ref) != nil {
 			c.access(behave.Name{Kind: behave.ServiceKind, Ref: s.Ref})
@@ -94,44 +95,61 @@ func (c *change) origin(ref model.Ref) model.Origin {
 // untouched says that nothing that decides who gets to a service or external is
 // written otherwise, or elsewhere, than before.
 func (c *change) untouched(ref model.Ref) bool {
-	if c.before.TrustDomain != c.after.TrustDomain || !reflect.DeepEqual(c.before.Raw, c.after.Raw) {
+	if c.before.TrustDomain != c.after.TrustDomain || !reflect.DeepEqual(plain(c.before.Raw), plain(c.after.Raw)) {
 		return false
 	}
 	return reflect.DeepEqual(c.before.Service(ref), c.after.Service(ref)) &&
 		reflect.DeepEqual(c.before.External(ref), c.after.External(ref)) &&
-		reflect.DeepEqual(identities(c.before, ref), identities(c.after, ref)) &&
-		reflect.DeepEqual(gateways(c.before, ref), gateways(c.after, ref))
+		!c.approached[ref]
 }
 
-// identities are those of the services that declare to use one.
-func identities(m *model.Mesh, ref model.Ref) map[model.Ref]string {
-	out := map[model.Ref]string{}
-	for _, s := range m.Services {
-		if slices.Contains(s.Uses, ref) {
-			out[s.Ref] = s.SPIFFEID
+// approaches are the services and externals that somebody else calls than
+// before, or by another gateway.
+func (c *change) approaches() map[model.Ref]bool {
+	out := map[model.Ref]bool{}
+	before, after := users(c.before), users(c.after)
+	for _, both := range []map[model.Ref][]string{before, after} {
+		for ref := range both {
+			out[ref] = out[ref] || !slices.Equal(before[ref], after[ref])
 		}
 	}
-	return out
-}
-
-// gateways that lead to a service, or by which an external is called.
-func gateways(m *model.Mesh, ref model.Ref) []*model.Gateway {
-	var out []*model.Gateway
-	for _, g := range m.Gateways {
-		if g.Egress || leads(g, ref) {
-			out = append(out, g)
-		}
-	}
-	return out
-}
-
-func leads(g *model.Gateway, ref model.Ref) bool {
-	for i := range g.Listeners {
-		for j := range g.Listeners[i].Hosts {
-			if slices.ContainsFunc(g.Listeners[i].Hosts[j].Routes, func(r *model.GatewayRoute) bool { return r.Service == ref }) {
-				return true
+	for _, m := range []*model.Mesh{c.before, c.after} {
+		for _, g := range m.Gateways {
+			if reflect.DeepEqual(c.before.Gateway(g.Ref), c.after.Gateway(g.Ref)) {
+				continue
+			}
+			for _, ref := range ledTo(m, g) {
+				out[ref] = true
 			}
 		}
 	}
-	return false
+	return out
+}
+
+// users are the services that declare to use each, with their identities.
+func users(m *model.Mesh) map[model.Ref][]string {
+	out := map[model.Ref][]string{}
+	for _, s := range m.Services {
+		for _, ref := range s.Uses {
+			out[ref] = append(out[ref], s.Ref.String()+" "+s.SPIFFEID)
+		}
+	}
+	return out
+}
+
+// ledTo are the services that a gateway leads to, and, by an egress gateway, the
+// externals.
+func ledTo(m *model.Mesh, g *model.Gateway) []model.Ref {
+	var out []model.Ref
+	for i := range g.Listeners {
+		for j := range g.Listeners[i].Hosts {
+			for _, r := range g.Listeners[i].Hosts[j].Routes {
+				out = append(out, r.Service)
+			}
+		}
+	}
+	for _, e := range m.Behind(g.Ref) {
+		out = append(out, e.Ref)
+	}
+	return out
 }

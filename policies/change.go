@@ -18,6 +18,7 @@ type change struct {
 	now           time.Time
 	gained        []finding // made by widened
 	asked         bool
+	approached    map[model.Ref]bool // made by widened
 }
 
 // overChange gives the judge of a policy about changes, nil for one about meshes.

@@ -229,6 +229,29 @@ func compact(codes string) string {
 	return strings.Join(out, " ")
 }
 
+func TestRoutesThatLetIn(t *testing.T) {
+	rule := []string{"", "mesh: policies: it: access: {}", `from: ["web"]`, `from: ["web", "edge"]`}
+	const shut, some = `shut: {match: [{headers: x: present: true}], respond: status: 403}`, `some: {match: [{path: prefix: "/some"}], to: v1: 100}`
+	in := func(rules ...string) *policies.Tree {
+		return compile(t, append(rule, "routes: {", "routes: {\n"+strings.Join(rules, "\n"))...)
+	}
+	t.Run("by their order", func(t *testing.T) {
+		hold(t, in(shut, some), in(some, shut), "MSH2181")
+	})
+	t.Run("by a condition", func(t *testing.T) {
+		hold(t, in(shut), in(strings.Replace(shut, "present: true", `regex: "[a-z]*"`, 1)), "MSH2181")
+	})
+	t.Run("which shut out", func(t *testing.T) {
+		hold(t, in(some), in(shut, some), "")
+	})
+	t.Run("of a gateway", func(t *testing.T) {
+		got := hold(t, in(), compile(t, append(rule, `routes: api: to: "web"`, `routes: {api: {to: "web", match: [{path: prefix: "/"}], after: ["more"]}, more: {to: "api", match: [{path: prefix: "/api/"}]}}`)...), "MSH2181")
+		if len(got) == 0 || !strings.Contains(got[0].Message, "clients of gateway default/edge") {
+			t.Errorf("%v", got)
+		}
+	})
+}
+
 const approve = `exemptions: batch: {service: "api", reason: "nightly export", owner: "OWNER", until: "UNTIL"}`
 
 func TestApprovals(t *testing.T) {
