@@ -35,7 +35,7 @@ var statements = []string{".before", ".before.[]", ".after", ".after.[]", ".prox
 // forPeople says that a field is a statement, or that the schema calls it
 // documentation, or what vet and test go by.
 func forPeople(field string) bool {
-	if strings.Contains(field, ".expect.") {
+	if strings.Contains(field, ".expect.") || strings.HasPrefix(field, "mesh.policies.") {
 		return true // the mesh is held against it, no proxy is given it
 	}
 	if slices.ContainsFunc(statements, func(end string) bool { return strings.HasSuffix(field, end) }) {

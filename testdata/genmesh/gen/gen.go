@@ -66,6 +66,7 @@ func generate(seed uint64, k kind) *Generated {
 	}
 	m.writeCollector()
 	m.writeExpectations(seed)
+	m.writePolicies(seed)
 	g := &Generated{Files: m.files}
 	for c := range m.constructs {
 		g.Constructs = append(g.Constructs, c)
