@@ -161,6 +161,7 @@ func (s *stream) finishResponse(fields []message.Field) []message.Field {
 	for _, f := range s.fs.Set {
 		fields = setField(fields, f.Name, f.Value)
 	}
+	fields = append(fields, s.fs.Add...)
 	if name := s.chain.http.ServerName; name != "" {
 		fields = setField(fields, "server", name)
 	}

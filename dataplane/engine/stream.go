@@ -183,6 +183,7 @@ func (s *stream) answer(v *filter.Verdict) {
 	if s.route != nil && s.route.Direct.Status == 0 {
 		s.dest = s.route.Pick(s.splitValue())
 	}
+	s.grpcCode = v.GRPC
 	s.reply(v.Status, v.Body, v.Flag, v.Details, !v.Bare)
 }
 

@@ -30,6 +30,8 @@ type Stream struct {
 	Random  uint64
 	Draw    func() uint64
 	Set     []message.Field
+	// Add is what the response has beside its own fields.
+	Add []message.Field
 
 	// Audited is set by filters, and tells the access log about it: the policy of
 	// shadow rules that holds, "" for none.
@@ -44,6 +46,7 @@ type Verdict struct {
 	Delay      time.Duration
 	DelayFlag  string
 	Status     int
+	GRPC       int // the grpc-status of the reply to a gRPC request; 0: what Status says
 	Body       string
 	Flag       string
 	Details    string

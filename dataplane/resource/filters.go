@@ -3,8 +3,10 @@ package resource
 import (
 	"fmt"
 
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	corsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/cors/v3"
 	faultv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/fault/v3"
+	localv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/local_ratelimit/v3"
 	rbacv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rbac/v3"
 	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
@@ -14,6 +16,7 @@ import (
 	"github.com/meshc/meshc/dataplane/filter"
 	"github.com/meshc/meshc/dataplane/filter/cors"
 	"github.com/meshc/meshc/dataplane/filter/fault"
+	"github.com/meshc/meshc/dataplane/filter/localrate"
 	"github.com/meshc/meshc/dataplane/filter/rbac"
 )
 
@@ -31,6 +34,12 @@ func httpFilter(name string, config proto.Message) (filter.HTTP, error) {
 			return nil, err
 		}
 		return fault.New(name, c), nil
+	case *localv3.LocalRateLimit:
+		f, err := localrate.New(name, m)
+		if err != nil {
+			return nil, err
+		}
+		return f, nil
 	case *rbacv3.RBAC:
 		c, err := rbac.Decode(m)
 		if err != nil {
@@ -55,6 +64,8 @@ func perRouteConfig(_ string, packed *anypb.Any) (any, error) {
 		return fault.Decode(m)
 	case *rbacv3.RBACPerRoute:
 		return rbac.DecodePerRoute(m)
+	case *routev3.FilterConfig:
+		return filter.On{}, nil
 	}
 	return nil, fmt.Errorf("%s is not a per-route config of this proxy", config.ProtoReflect().Descriptor().FullName())
 }
@@ -83,6 +94,9 @@ func httpFilters(list []*hcmv3.HttpFilter) ([]filter.HTTP, error) {
 		last := i == len(list)-1
 		if router := decoded == nil; router != last {
 			return nil, fmt.Errorf("%s: the router, and only it, ends the chain", at)
+		}
+		if f.GetDisabled() && decoded != nil {
+			decoded = filter.OnlyWhereOn(decoded)
 		}
 		if decoded != nil {
 			out = append(out, decoded)

@@ -2,7 +2,9 @@ package resource
 
 import (
 	"github.com/meshc/meshc/dataplane/filter/cors"
+	"github.com/meshc/meshc/dataplane/filter/descriptor"
 	"github.com/meshc/meshc/dataplane/filter/fault"
+	"github.com/meshc/meshc/dataplane/filter/localrate"
 	"github.com/meshc/meshc/dataplane/filter/rbac"
 	"github.com/meshc/meshc/dataplane/resource/support"
 	"github.com/meshc/meshc/dataplane/route"
@@ -11,7 +13,7 @@ import (
 
 // Supported is everything that the proxy takes from xDS and from a bootstrap.
 var Supported = support.New(
-	listenerMessages, managerMessages, tcpMessages, telemetry.SupportedFilters, route.Supported, cors.Supported, fault.Supported, rbac.Supported, rbac.SupportedNetwork,
+	listenerMessages, managerMessages, tcpMessages, telemetry.SupportedFilters, route.Supported, cors.Supported, fault.Supported, rbac.Supported, rbac.SupportedNetwork, descriptor.Supported, localrate.Supported,
 	clusterMessages, http2Messages, tlsMessages, sourceMessages, bootstrapMessages,
 )
 
@@ -78,7 +80,7 @@ var managerMessages = []support.Message{
 		support.F("stat_prefix", ""),
 		support.F("rds", ""),
 		support.F("route_config", ""),
-		support.F("http_filters", "CORS, fault, RBAC; the router last"),
+		support.F("http_filters", "CORS, fault, RBAC, local rate limits; the router last"),
 		support.F("access_log", ""),
 		support.F("common_http_protocol_options", ""),
 		support.F("request_headers_timeout", "10 s when absent, 0 is none"),
@@ -99,7 +101,7 @@ var managerMessages = []support.Message{
 	{Name: p + "Rds", Fields: []support.Field{
 		support.F("config_source", "ADS"), support.F("route_config_name", ""),
 	}},
-	{Name: p + "HttpFilter", Fields: []support.Field{support.F("name", ""), support.F("typed_config", "")}},
+	{Name: p + "HttpFilter", Fields: []support.Field{support.F("name", ""), support.F("typed_config", ""), support.F("disabled", "but on routes that switch it on")}},
 	{Name: p + "HttpConnectionManager.SetCurrentClientCertDetails", Fields: []support.Field{
 		support.F("uri", "required where the header is written"),
 	}},

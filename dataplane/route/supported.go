@@ -10,14 +10,14 @@ var Supported = []support.Message{
 		support.Only("validate_clusters", "a route to a cluster that is not there answers 503 NC", "false"),
 		support.F("ignore_port_in_host_matching", ""),
 		support.F("most_specific_header_mutations_wins", ""),
-		support.F("typed_per_filter_config", "fault and RBAC"),
+		support.F("typed_per_filter_config", "fault, RBAC, and what switches a filter on"),
 	}, mutationFields...)},
 	{Name: "envoy.config.route.v3.VirtualHost", Fields: append([]support.Field{
 		support.F("name", ""),
 		support.F("domains", "exact, `*.suffix`, `prefix.*` and `*`; compared with the port, without regard to ASCII case"),
 		support.F("routes", "the first that matches is taken"),
 		support.Only("require_tls", "", "NONE"),
-		support.F("typed_per_filter_config", "fault and RBAC"),
+		support.F("typed_per_filter_config", "fault, RBAC, and what switches a filter on"),
 	}, mutationFields...)},
 	{Name: "envoy.config.route.v3.Route", Fields: append([]support.Field{
 		support.F("name", ""),
@@ -26,8 +26,9 @@ var Supported = []support.Message{
 		support.F("direct_response", ""),
 		support.F("redirect", ""),
 		support.F("metadata", "namespace `meshc.dev` only"),
-		support.F("typed_per_filter_config", "fault and RBAC"),
+		support.F("typed_per_filter_config", "fault, RBAC, and what switches a filter on"),
 	}, mutationFields...)},
+	{Name: "envoy.config.route.v3.FilterConfig", Fields: []support.Field{support.Only("config", "empty: the filter is on, with its own config", "")}},
 	{Name: "envoy.config.route.v3.RouteMatch", Fields: []support.Field{
 		support.F("prefix", "of the path without its query"),
 		support.F("path", "the whole path without its query"),

@@ -106,6 +106,37 @@ func try(t *testing.T, addr, target string, headers ...string) *http.Response {
 	return resp
 }
 
+// TestLocalRateLimits holds meshc-proxy to what Envoy does, without the limits
+// that somebody else counts.
+func TestLocalRateLimits(t *testing.T) {
+	for _, k := range []kind{envoy, meshc} {
+		t.Run(string(k), func(t *testing.T) {
+			b := newBed(t, compileFS(t, os.DirFS("testdata/limits")))
+			global := func(l model.RateLimit) bool { return l.Local == nil }
+			shop, edge := b.mesh.Service(ref("shop")), b.mesh.Gateway(ref("edge"))
+			shop.RateLimits, edge.RateLimits = slices.DeleteFunc(shop.RateLimits, global), slices.DeleteFunc(edge.RateLimits, global)
+			b.sidecar(ref("shop"), string(k), k, b.backends.start(t, "shop/"+string(k), nil))
+			b.sidecar(ref("web"), "v1", envoy, "")
+			b.sidecar(ref("batch"), "v1", envoy, "")
+			b.gateway(ref("edge"), k)
+			b.run()
+			b.localLimits(t, k, func(name string) string {
+				return b.placed[name+"-envoy"].Outbound[model.OutboundKey(ref("shop"), meshPort)]
+			})
+			at := b.placed["edge-"+string(k)].Inbound[8080]
+			if got := tries(t, 3, at, "/limited/a", "x-to", string(k)); !slices.Equal(got, []int{200, 200, 429}) {
+				t.Errorf("the route of a gateway that is limited: %v", got)
+			}
+			if got := tries(t, 3, at, "/rest", "x-to", string(k)); !slices.Equal(got, []int{200, 200, 200}) {
+				t.Errorf("a route that is not: %v", got)
+			}
+			for _, x := range b.all() {
+				x.refusedNothing()
+			}
+		})
+	}
+}
+
 // limitBed has callers and a gateway on Envoy, and what they call on each kind.
 func limitBed(t *testing.T) (b *bed, c *counter, s *grpc.Server) {
 	b = newBed(t, compileFS(t, os.DirFS("testdata/limits")))

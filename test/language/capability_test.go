@@ -59,22 +59,35 @@ var unserved = map[string]struct{ place, field, refusal string }{
 	"gateway.*.security.audit.[].claims":  {"gateway", "security: {jwt: main: {issuer: \"i\", jwks: file: \"/etc/mesh/jwks.json\", required: false}, audit: [{claims: main: sub: exact: \"x\"}]}", "jwt_authn"},
 	"gateway.*.routes.*.match.[].claims":  {"gateway", "security: jwt: main: {issuer: \"i\", jwks: file: \"/etc/mesh/jwks.json\", required: false}\n\troutes: one: {match: [{claims: main: sub: exact: \"x\"}], to: \"shop\", port: \"http\", before: [\"all\"]}", "jwt_authn"},
 	"gateway.*.routes.*.except.[].claims": {"gateway", "security: jwt: main: {issuer: \"i\", jwks: file: \"/etc/mesh/jwks.json\", required: false}\n\troutes: one: {except: [{claims: main: sub: exact: \"x\"}], to: \"shop\", port: \"http\", before: [\"all\"]}", "jwt_authn"},
-	"service.*.rateLimits":                {"service", `rateLimits: all: local: {requests: 10, per: "1s"}`, "LocalRateLimit"},
-	"gateway.*.rateLimits":                {"gateway", `rateLimits: all: local: {requests: 10, per: "1s"}`, "LocalRateLimit"},
-	"service.*.security.authorizer":       {"service", "security: authorizer: service: \"guard\"\n\tuses: guard: {}\n}\nservice: guard: {\n\tproxy: \"envoy\"\n\tports: rpc: {number: 9000, protocol: \"grpc\"}\n\tversions: v1: {}", "ext_authz"},
-	"gateway.*.security.authorizer":       {"gateway", "security: authorizer: service: \"guard\"\n}\nservice: guard: {\n\tproxy: \"envoy\"\n\tports: rpc: {number: 9000, protocol: \"grpc\"}\n\tversions: v1: {}", "ext_authz"},
-	"service.*.routes.*.mirror":           {"service", "versions: v2: {}\n\troutes: all: {to: v1: 100, mirror: [{version: \"v2\", percent: 1}]}", "request_mirror_policies"},
-	"mesh.telemetry.metrics":              {"mesh", `telemetry: metrics: profile: "full"`, "stat"},
-	"mesh.telemetry.tracing":              {"mesh", `telemetry: tracing: zipkin: to: "bank"`, "tracing"},
-	"mesh.telemetry.accessLog.otlp":       {"mesh", `telemetry: accessLog: otlp: to: "logs"`, "open_telemetry"},
-	"service.*.telemetry.metrics":         {"service", `telemetry: metrics: profile: "full"`, "stat"},
-	"service.*.telemetry.tracing":         {"service", `telemetry: tracing: zipkin: to: "bank"`, "tracing"},
-	"service.*.telemetry.accessLog.otlp":  {"service", `telemetry: accessLog: otlp: to: "logs"`, "open_telemetry"},
-	"gateway.*.telemetry.metrics":         {"gateway", `telemetry: metrics: profile: "full"`, "stat"},
-	"gateway.*.telemetry.tracing":         {"gateway", `telemetry: tracing: zipkin: to: "bank"`, "tracing"},
-	"gateway.*.telemetry.accessLog.otlp":  {"gateway", `telemetry: accessLog: otlp: to: "logs"`, "open_telemetry"},
-	"service.*.faults.*.maxActive":        {"service", faulted + `delay: {fixed: "1s", percent: 1}, maxActive: 1}`, "max_active_faults"},
-	"service.*.faults.*.bandwidth":        {"service", faulted + `bandwidth: {kibPerSecond: 1, percent: 1}}`, "response_rate_limit"},
+	"service.*.rateLimits.*.global": {"service", `rateLimits: all: global: {}
+	uses: guard: {}
+}
+mesh: rateLimitService: {service: "guard", domain: "d"}
+service: guard: {
+	proxy: "envoy"
+	ports: rpc: {number: 9000, protocol: "grpc"}
+	versions: v1: {}`, "ratelimit.v3.RateLimit"},
+	"gateway.*.rateLimits.*.global": {"gateway", `rateLimits: all: global: {}
+}
+mesh: rateLimitService: {service: "guard", domain: "d"}
+service: guard: {
+	proxy: "envoy"
+	ports: rpc: {number: 9000, protocol: "grpc"}
+	versions: v1: {}`, "ratelimit.v3.RateLimit"},
+	"service.*.security.authorizer":      {"service", "security: authorizer: service: \"guard\"\n\tuses: guard: {}\n}\nservice: guard: {\n\tproxy: \"envoy\"\n\tports: rpc: {number: 9000, protocol: \"grpc\"}\n\tversions: v1: {}", "ext_authz"},
+	"gateway.*.security.authorizer":      {"gateway", "security: authorizer: service: \"guard\"\n}\nservice: guard: {\n\tproxy: \"envoy\"\n\tports: rpc: {number: 9000, protocol: \"grpc\"}\n\tversions: v1: {}", "ext_authz"},
+	"service.*.routes.*.mirror":          {"service", "versions: v2: {}\n\troutes: all: {to: v1: 100, mirror: [{version: \"v2\", percent: 1}]}", "request_mirror_policies"},
+	"mesh.telemetry.metrics":             {"mesh", `telemetry: metrics: profile: "full"`, "stat"},
+	"mesh.telemetry.tracing":             {"mesh", `telemetry: tracing: zipkin: to: "bank"`, "tracing"},
+	"mesh.telemetry.accessLog.otlp":      {"mesh", `telemetry: accessLog: otlp: to: "logs"`, "open_telemetry"},
+	"service.*.telemetry.metrics":        {"service", `telemetry: metrics: profile: "full"`, "stat"},
+	"service.*.telemetry.tracing":        {"service", `telemetry: tracing: zipkin: to: "bank"`, "tracing"},
+	"service.*.telemetry.accessLog.otlp": {"service", `telemetry: accessLog: otlp: to: "logs"`, "open_telemetry"},
+	"gateway.*.telemetry.metrics":        {"gateway", `telemetry: metrics: profile: "full"`, "stat"},
+	"gateway.*.telemetry.tracing":        {"gateway", `telemetry: tracing: zipkin: to: "bank"`, "tracing"},
+	"gateway.*.telemetry.accessLog.otlp": {"gateway", `telemetry: accessLog: otlp: to: "logs"`, "open_telemetry"},
+	"service.*.faults.*.maxActive":       {"service", faulted + `delay: {fixed: "1s", percent: 1}, maxActive: 1}`, "max_active_faults"},
+	"service.*.faults.*.bandwidth":       {"service", faulted + `bandwidth: {kibPerSecond: 1, percent: 1}}`, "response_rate_limit"},
 	"service.*.faults.*.abort.grpcStatus": {"service", `ports: rpc: {number: 81, protocol: "grpc"}
 	routes: {call: {port: "rpc", to: v1: 100}, rest: {port: "http", to: v1: 100}}
 	faults: x: {on: "call", until: "2099-01-01T00:00:00Z", abort: {grpcStatus: "internal", percent: 1}}`, "grpc_status"},

@@ -141,7 +141,7 @@ func (t *Table) value(at path, f Field, fd protoreflect.FieldDescriptor, v proto
 			return at.fail("value %s is not supported (only %s)", got, strings.Join(f.Values, ", "))
 		}
 	}
-	if fd.Message() != nil {
+	if fd.Message() != nil && len(f.Values) == 0 { // else nothing is left to look at
 		return t.message(at, v.Message(), depth+1)
 	}
 	return nil
@@ -155,6 +155,8 @@ func text(fd protoreflect.FieldDescriptor, v protoreflect.Value) string {
 			return string(d.Name())
 		}
 		return strconv.Itoa(int(v.Enum()))
+	case fd.Message() != nil && fd.Message().FullName() == "google.protobuf.Any":
+		return v.Message().Interface().(*anypb.Any).GetTypeUrl()
 	case fd.Message() != nil && wellKnown[fd.Message().FullName()]:
 		inner := fd.Message().Fields().ByNumber(1)
 		return v.Message().Get(inner).String()
