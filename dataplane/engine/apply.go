@@ -66,6 +66,7 @@ func (e *Engine) Apply(c *snapshot.Config) error {
 	old := e.current
 	e.current = next
 	e.config.Store(c)
+	e.busy.follow(c, e.dial)
 	e.everywhere(func(w *worker) { w.adopt(next) })
 	for _, b := range old.listeners {
 		if !next.holds(b) {

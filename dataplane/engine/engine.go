@@ -67,6 +67,7 @@ type Engine struct {
 	sinks    map[string]*telemetry.Sink
 
 	config atomic.Pointer[snapshot.Config]
+	busy   background // guarded by mu
 }
 
 // New starts the event loops. They serve nothing until Apply.
@@ -196,6 +197,7 @@ func (e *Engine) Close() error {
 		return nil
 	}
 	e.closed = true
+	e.busy.close()
 	closeGone(e.current, &prepared{})
 	e.everywhere((*worker).stop)
 	e.done.Wait()

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"slices"
 	"strings"
 
 	"github.com/meshc/meshc/dataplane/message"
@@ -167,6 +168,14 @@ func (s *stream) finishResponse(fields []message.Field) []message.Field {
 	}
 	if _, ok := message.Get(fields, "date"); !ok {
 		fields = append(fields, message.Field{Name: "date", Value: s.w.dateField()})
+	}
+	return fields
+}
+
+// without is the fields but for those of these names.
+func without(fields []message.Field, names []string) []message.Field {
+	for _, name := range names {
+		fields = slices.DeleteFunc(fields, func(f message.Field) bool { return f.Name == name })
 	}
 	return fields
 }

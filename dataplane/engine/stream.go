@@ -93,6 +93,8 @@ func (s *stream) init(w *worker, d downstream, who *peerInfo, chain *chainView, 
 // begin starts the life of the request.
 func (s *stream) begin() {
 	random := s.w.draw()
+	s.req.Metadata = nil // of an earlier request of the connection
+	s.req.Fields = without(s.req.Fields, s.chain.http.RemoveEarly)
 	s.setForwarded()
 	s.route = s.chain.http.Routes.Route(s.req.Request, random)
 	if to := s.req.upgrade; to != "" && !s.route.MayUpgrade(to) {
@@ -100,11 +102,7 @@ func (s *stream) begin() {
 		return
 	}
 	s.fs = filter.Stream{Request: s.req.Request, Route: s.route, Peer: s.peer(), Random: random, Draw: s.w.draw}
-	if s.route != nil {
-		if d := maxDuration(s.route.MaxDuration, s.req.Fields); d > 0 {
-			s.maxBy = s.start + int64(d)
-		}
-	}
+	s.boundDuration()
 	s.armTimer()
 }
 
@@ -138,7 +136,12 @@ func (s *stream) filter() {
 	filters := s.chain.http.Filters
 	for s.nextFilter < len(filters) {
 		v := filters[s.nextFilter].OnRequest(&s.fs)
-		s.nextFilter++
+		if !v.Again {
+			s.nextFilter++
+		}
+		if v.Reroute && s.route != route.BadPath && !s.reroute() {
+			return
+		}
 		if v.Delay > 0 {
 			s.addFlag(v.DelayFlag)
 			s.verdict = v
@@ -151,6 +154,30 @@ func (s *stream) filter() {
 		}
 	}
 	s.dispatch()
+}
+
+// reroute chooses the route anew: a filter has found out what routes look at. It
+// answers requests that the new route does not take.
+func (s *stream) reroute() bool {
+	s.route = s.chain.http.Routes.RouteAgain(s.req.Request, s.fs.Random)
+	s.fs.Route = s.route
+	s.maxBy = 0
+	s.boundDuration()
+	if to := s.req.upgrade; to != "" && !s.route.MayUpgrade(to) {
+		s.reply(403, "", "", "upgrade_failed", false)
+		return false
+	}
+	return true
+}
+
+// boundDuration says when the stream ends by its route.
+func (s *stream) boundDuration() {
+	if s.route == nil {
+		return
+	}
+	if d := maxDuration(s.route.MaxDuration, s.req.Fields); d > 0 {
+		s.maxBy = s.start + int64(d)
+	}
 }
 
 func (s *stream) sleep(d time.Duration) {

@@ -44,6 +44,8 @@ type Stream struct {
 // says about responses.
 type Verdict struct {
 	Delay      time.Duration
+	Again      bool // ask the filter again after Delay
+	Reroute    bool // choose the route anew: the filter has changed the request
 	DelayFlag  string
 	Status     int
 	GRPC       int // the grpc-status of the reply to a gRPC request; 0: what Status says

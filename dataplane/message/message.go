@@ -3,6 +3,8 @@
 // change it, a codec writes it out again.
 package message
 
+import "google.golang.org/protobuf/types/known/structpb"
+
 // Field is one header field. Name is in lower case, as every codec makes it.
 // Both strings may alias the codec's buffer: they live as long as the exchange
 // and are copied by whoever keeps them longer.
@@ -24,6 +26,9 @@ type Request struct {
 	// TakesTrailers: the client, and every hop so far, takes the trailers of the
 	// response ("te: trailers").
 	TakesTrailers bool
+	// Metadata is what filters have found out about the request, by filter: Envoy's
+	// dynamic metadata. A request begins with none.
+	Metadata map[string]*structpb.Struct
 }
 
 // Path is the target up to, not including, the first '?'.

@@ -6,6 +6,7 @@ import (
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	corsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/cors/v3"
 	faultv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/fault/v3"
+	jwtv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/jwt_authn/v3"
 	localv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/local_ratelimit/v3"
 	rbacv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rbac/v3"
 	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
@@ -16,6 +17,7 @@ import (
 	"github.com/meshc/meshc/dataplane/filter"
 	"github.com/meshc/meshc/dataplane/filter/cors"
 	"github.com/meshc/meshc/dataplane/filter/fault"
+	"github.com/meshc/meshc/dataplane/filter/jwt"
 	"github.com/meshc/meshc/dataplane/filter/localrate"
 	"github.com/meshc/meshc/dataplane/filter/rbac"
 )
@@ -34,6 +36,12 @@ func httpFilter(name string, config proto.Message) (filter.HTTP, error) {
 			return nil, err
 		}
 		return fault.New(name, c), nil
+	case *jwtv3.JwtAuthentication:
+		f, err := jwt.New(name, m)
+		if err != nil {
+			return nil, err
+		}
+		return f, nil
 	case *localv3.LocalRateLimit:
 		f, err := localrate.New(name, m)
 		if err != nil {

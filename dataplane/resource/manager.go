@@ -61,6 +61,9 @@ func decodeManager(m *hcmv3.HttpConnectionManager, direction string) (*HTTP, err
 	if h.ForwardClientCert, err = clientCert(m); err != nil {
 		return nil, err
 	}
+	if h.RemoveEarly, err = removedEarly(m.GetEarlyHeaderMutationExtensions()); err != nil {
+		return nil, err
+	}
 	return h, h.routes(m)
 }
 

@@ -4,6 +4,7 @@ import (
 	"github.com/meshc/meshc/dataplane/filter/cors"
 	"github.com/meshc/meshc/dataplane/filter/descriptor"
 	"github.com/meshc/meshc/dataplane/filter/fault"
+	"github.com/meshc/meshc/dataplane/filter/jwt"
 	"github.com/meshc/meshc/dataplane/filter/localrate"
 	"github.com/meshc/meshc/dataplane/filter/rbac"
 	"github.com/meshc/meshc/dataplane/resource/support"
@@ -13,7 +14,7 @@ import (
 
 // Supported is everything that the proxy takes from xDS and from a bootstrap.
 var Supported = support.New(
-	listenerMessages, managerMessages, tcpMessages, telemetry.SupportedFilters, route.Supported, cors.Supported, fault.Supported, rbac.Supported, rbac.SupportedNetwork, descriptor.Supported, localrate.Supported,
+	listenerMessages, managerMessages, tcpMessages, telemetry.SupportedFilters, route.Supported, cors.Supported, fault.Supported, rbac.Supported, rbac.SupportedNetwork, descriptor.Supported, localrate.Supported, jwt.Supported,
 	clusterMessages, http2Messages, tlsMessages, sourceMessages, bootstrapMessages,
 )
 
@@ -80,7 +81,7 @@ var managerMessages = []support.Message{
 		support.F("stat_prefix", ""),
 		support.F("rds", ""),
 		support.F("route_config", ""),
-		support.F("http_filters", "CORS, fault, RBAC, local rate limits; the router last"),
+		support.F("http_filters", "CORS, fault, tokens, RBAC, local rate limits; the router last"),
 		support.F("access_log", ""),
 		support.F("common_http_protocol_options", ""),
 		support.F("request_headers_timeout", "10 s when absent, 0 is none"),
@@ -96,6 +97,7 @@ var managerMessages = []support.Message{
 		support.F("xff_num_trusted_hops", "with `use_remote_address`"),
 		support.F("internal_address_config", "empty: no address is internal"),
 		support.F("normalize_path", ""),
+		support.F("early_header_mutation_extensions", "what is removed"),
 		support.Only("path_with_escaped_slashes_action", "", "IMPLEMENTATION_SPECIFIC_DEFAULT", "KEEP_UNCHANGED", "REJECT_REQUEST"),
 	}},
 	{Name: p + "Rds", Fields: []support.Field{
@@ -107,6 +109,8 @@ var managerMessages = []support.Message{
 	}},
 	{Name: p + "HttpConnectionManager.InternalAddressConfig"},
 	{Name: "envoy.extensions.filters.http.router.v3.Router"},
+	{Name: "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation", Fields: []support.Field{support.F("mutations", "")}},
+	{Name: "envoy.config.common.mutation_rules.v3.HeaderMutation", Fields: []support.Field{support.F("remove", "")}},
 	{Name: "envoy.config.core.v3.HttpProtocolOptions", Fields: []support.Field{
 		support.F("idle_timeout", "1 h when absent, 0 is none"),
 		support.F("max_headers_count", "100 when absent; of listeners only"),

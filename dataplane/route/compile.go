@@ -96,7 +96,7 @@ func (c *compiler) virtualHost(global level, vh *routev3.VirtualHost) (*VirtualH
 }
 
 func (c *compiler) route(r *routev3.Route, global, vhost level) (*Route, error) {
-	matches, err := compileMatch(r.GetMatch())
+	matches, err := CompileMatch(r.GetMatch())
 	if err != nil {
 		return nil, fmt.Errorf("match: %w", err)
 	}

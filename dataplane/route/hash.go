@@ -124,7 +124,7 @@ func (k *HashKey) hash(req *message.Request, source netip.Addr, made func(*HashK
 		var text [64]byte
 		return xxhash.Sum64(source.AppendTo(text[:0])), source.IsValid()
 	}
-	value, _ := cookieValue(req, k.Name)
+	value, _ := CookieOf(req, k.Name)
 	if value == "" && k.Cookie != nil {
 		value = made(k)
 		return xxhash.Sum64String(value), true

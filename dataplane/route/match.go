@@ -14,7 +14,9 @@ import (
 // condition is one part of a route's match; all parts must hold.
 type condition func(*message.Request) bool
 
-func compileMatch(m *routev3.RouteMatch) (func(*message.Request, uint64) bool, error) {
+// CompileMatch gives the judge of a RouteMatch for requests and their random
+// values; nil: it accepts every request.
+func CompileMatch(m *routev3.RouteMatch) (func(*message.Request, uint64) bool, error) {
 	path, err := pathCondition(m)
 	if err != nil {
 		return nil, err
@@ -41,6 +43,13 @@ func compileMatch(m *routev3.RouteMatch) (func(*message.Request, uint64) bool, e
 		c, err := cookieCondition(ck)
 		if err != nil {
 			return nil, fmt.Errorf("cookie %q: %w", ck.GetName(), err)
+		}
+		all = append(all, c)
+	}
+	for _, d := range m.GetDynamicMetadata() {
+		c, err := CompileMetadata(d)
+		if err != nil {
+			return nil, err
 		}
 		all = append(all, c)
 	}

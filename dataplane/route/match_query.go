@@ -53,14 +53,14 @@ func cookieCondition(c *routev3.CookieMatcher) (condition, error) {
 	}
 	name, invert := c.GetName(), c.GetInvertMatch()
 	return func(req *message.Request) bool {
-		value, ok := cookieValue(req, name)
+		value, ok := CookieOf(req, name)
 		return (ok && judge(value)) != invert
 	}, nil
 }
 
-// cookieValue gives the first cookie called name over all Cookie fields. A
+// CookieOf gives the first cookie called name over all Cookie fields. A
 // value in double quotes loses them, as in Envoy's Utility::parseCookies.
-func cookieValue(req *message.Request, name string) (string, bool) {
+func CookieOf(req *message.Request, name string) (string, bool) {
 	for i := range req.Fields {
 		if req.Fields[i].Name != "cookie" {
 			continue

@@ -39,6 +39,7 @@ var Supported = []support.Message{
 		support.F("headers", ""),
 		support.F("query_parameters", "the first value of a key, not decoded"),
 		support.F("cookies", "the first value of a name"),
+		support.F("dynamic_metadata", "of verified tokens"),
 	}},
 	{Name: "envoy.config.route.v3.HeaderMatcher", Fields: []support.Field{
 		support.F("name", "`:method`, `:path`, `:authority` and `:scheme` too; of several values one must match, and none if inverted"),
@@ -48,6 +49,15 @@ var Supported = []support.Message{
 		support.F("invert_match", ""),
 		support.F("treat_missing_header_as_empty", "not with `present_match`"),
 	}},
+	{Name: "envoy.type.matcher.v3.MetadataMatcher", Fields: []support.Field{
+		support.F("filter", ""), support.F("path", ""), support.F("value", ""), support.F("invert", ""),
+	}},
+	{Name: "envoy.type.matcher.v3.MetadataMatcher.PathSegment", Fields: []support.Field{support.F("key", "")}},
+	{Name: "envoy.type.matcher.v3.ValueMatcher", Fields: []support.Field{
+		support.F("string_match", ""), support.F("bool_match", ""), support.F("present_match", ""), support.F("list_match", ""), support.F("or_match", ""),
+	}},
+	{Name: "envoy.type.matcher.v3.ListMatcher", Fields: []support.Field{support.F("one_of", "")}},
+	{Name: "envoy.type.matcher.v3.OrMatcher", Fields: []support.Field{support.F("value_matchers", "")}},
 	{Name: "envoy.config.route.v3.QueryParameterMatcher", Fields: []support.Field{
 		support.F("name", ""), support.F("string_match", ""), support.F("present_match", ""),
 	}},

@@ -60,6 +60,12 @@ func (t *Table) Route(req *message.Request, random uint64) *Entry {
 	if !t.normalize(req) {
 		return BadPath
 	}
+	return t.RouteAgain(req, random)
+}
+
+// RouteAgain is Route for a request that it has routed before, with a path that
+// is normal: what is unescaped twice could become what nobody has judged.
+func (t *Table) RouteAgain(req *message.Request, random uint64) *Entry {
 	host := t.VirtualHost(req.Authority)
 	if host == nil {
 		return nil

@@ -86,6 +86,10 @@ type HTTP struct {
 	Filters    []filter.HTTP // in order, the router left out
 	AccessLogs []AccessLog
 
+	// RemoveEarly are header fields of requests, in lower case, that are taken out
+	// before anything else looks at them.
+	RemoveEarly []string
+
 	ServerName            string        // "" = leave the upstream's Server header
 	IdleTimeout           time.Duration // of a keep-alive connection, 0 = 1 h, below 0 = none
 	RequestHeadersTimeout time.Duration // from first byte to end of head, 0 = 10 s, below 0 = none

@@ -42,6 +42,12 @@ gateway: edge: {
 // TestClaimHeaders holds routes to the claims in headers: what a client says
 // under their names chooses nothing.
 func TestClaimHeaders(t *testing.T) {
+	for _, k := range tokenKinds {
+		t.Run(string(k), func(t *testing.T) { claimsInHeaders(t, k) })
+	}
+}
+
+func claimsInHeaders(t *testing.T, k kind) {
 	x := startTokens(t, claimHeaderMesh)
 	for _, s := range []string{"shop/v1", "shop/v2", "staff/v1"} {
 		name, version, _ := strings.Cut(s, "/")
@@ -51,7 +57,7 @@ func TestClaimHeaders(t *testing.T) {
 		}
 		x.sidecar(ref(name), version, as, x.backends.start(t, s, nil))
 	}
-	gate := x.gateway(ref("edge"), envoy).Inbound[8080]
+	gate := x.gateway(ref("edge"), k).Inbound[8080]
 	x.run()
 	type claims = map[string]any
 	for _, c := range []struct {

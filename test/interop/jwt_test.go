@@ -235,11 +235,20 @@ func (b *bed) ask(addr, method, target string, headers ...string) came {
 	return out
 }
 
+// tokenKinds verify tokens.
+var tokenKinds = []kind{envoy, meshc}
+
 func TestTokens(t *testing.T) {
+	for _, k := range tokenKinds {
+		t.Run(string(k), func(t *testing.T) { verifiedTokens(t, k) })
+	}
+}
+
+func verifiedTokens(t *testing.T, k kind) {
 	x := startTokens(t, tokenMesh)
 	web := x.sidecar(ref("web"), "v1", envoy, "")
 	for _, s := range []string{"strict", "lenient", "several", "optional"} {
-		x.sidecar(ref(s), "v1", envoy, x.backends.start(t, s, nil))
+		x.sidecar(ref(s), "v1", k, x.backends.start(t, s, nil))
 	}
 	x.run()
 	at := func(service string) string { return web.Outbound[model.OutboundKey(ref(service), meshPort)] }
@@ -364,13 +373,19 @@ gateway: edge: {
 `
 
 func TestClaims(t *testing.T) {
+	for _, k := range tokenKinds {
+		t.Run(string(k), func(t *testing.T) { knownClaims(t, k) })
+	}
+}
+
+func knownClaims(t *testing.T, k kind) {
 	x := startTokens(t, claimMesh)
 	web := x.sidecar(ref("web"), "v1", envoy, "")
-	x.sidecar(ref("vault"), "v1", envoy, x.backends.start(t, "vault", nil))
+	x.sidecar(ref("vault"), "v1", k, x.backends.start(t, "vault", nil))
 	for _, s := range []string{"beta", "staff", "rest"} {
 		x.sidecar(ref(s), "v1", envoy, x.backends.start(t, s, nil))
 	}
-	edge := x.gateway(ref("edge"), envoy)
+	edge := x.gateway(ref("edge"), k)
 	x.run()
 	vault, gate := web.Outbound[model.OutboundKey(ref("vault"), meshPort)], edge.Inbound[8080]
 	type claims = map[string]any
@@ -427,7 +442,7 @@ func TestClaims(t *testing.T) {
 				t.Errorf("%s, want %s", served, c.want)
 			}
 			if want := x.predicted(c.at == gate, c.target, c.claims); want != c.want {
-				t.Errorf("the model says %s, Envoy %s", want, c.want)
+				t.Errorf("the model says %s, the proxy %s", want, c.want)
 			}
 		})
 	}

@@ -44,21 +44,9 @@ func TestServedRowsAreAccepted(t *testing.T) {
 // unserved writes a field of each row that meshc-proxy does not serve, in place
 // of FIELD, and says what its decoders call it.
 var unserved = map[string]struct{ place, field, refusal string }{
-	"external.*.tls.insecure":             {"external", `tls: insecure: {reason: "it is old", until: "2099-01-01T00:00:00Z"}`, "validation_context"},
-	"gateway.*.trustedCIDRs":              {"gateway", `trustedCIDRs: ["10.0.0.0/8"]`, "source_prefix_ranges"},
-	"gateway.*.listeners.*.tls.pins":      {"gateway", `listeners: pinned: {port: 8444, protocol: "https", tls: {mode: "mutual", ca: secret: "c", certificates: [{secret: "s"}], pins: ["NvqYIYSbgK2vCJpQhObf77vv+bQWtc5ek5RIOwPiC9A="]}}`, "verify_certificate_spki"},
-	"service.*.security.jwt":              {"service", "security: jwt: main: {issuer: \"i\", jwks: file: \"/etc/mesh/jwks.json\", required: false}", "jwt_authn"},
-	"service.*.security.public":           {"service", "security: {jwt: main: {issuer: \"i\", jwks: file: \"/etc/mesh/jwks.json\", required: false}, public: [{paths: [{exact: \"/a\"}]}]}", "jwt_authn"},
-	"service.*.security.allow.[].claims":  {"service", "security: {jwt: main: {issuer: \"i\", jwks: file: \"/etc/mesh/jwks.json\", required: false}, allow: [{from: [\"web\", \"edge\"], claims: main: sub: exact: \"x\"}]}", "jwt_authn"},
-	"service.*.security.deny.[].claims":   {"service", "security: {jwt: main: {issuer: \"i\", jwks: file: \"/etc/mesh/jwks.json\", required: false}, deny: [{claims: main: sub: exact: \"x\"}]}", "jwt_authn"},
-	"service.*.security.audit.[].claims":  {"service", "security: {jwt: main: {issuer: \"i\", jwks: file: \"/etc/mesh/jwks.json\", required: false}, audit: [{claims: main: sub: exact: \"x\"}]}", "jwt_authn"},
-	"gateway.*.security.jwt":              {"gateway", "security: jwt: main: {issuer: \"i\", jwks: file: \"/etc/mesh/jwks.json\", required: false}", "jwt_authn"},
-	"gateway.*.security.public":           {"gateway", "security: {jwt: main: {issuer: \"i\", jwks: file: \"/etc/mesh/jwks.json\", required: false}, public: [{paths: [{exact: \"/a\"}]}]}", "jwt_authn"},
-	"gateway.*.security.allow.[].claims":  {"gateway", "security: {jwt: main: {issuer: \"i\", jwks: file: \"/etc/mesh/jwks.json\", required: false}, allow: [{claims: main: sub: exact: \"x\"}]}", "jwt_authn"},
-	"gateway.*.security.deny.[].claims":   {"gateway", "security: {jwt: main: {issuer: \"i\", jwks: file: \"/etc/mesh/jwks.json\", required: false}, deny: [{claims: main: sub: exact: \"x\"}]}", "jwt_authn"},
-	"gateway.*.security.audit.[].claims":  {"gateway", "security: {jwt: main: {issuer: \"i\", jwks: file: \"/etc/mesh/jwks.json\", required: false}, audit: [{claims: main: sub: exact: \"x\"}]}", "jwt_authn"},
-	"gateway.*.routes.*.match.[].claims":  {"gateway", "security: jwt: main: {issuer: \"i\", jwks: file: \"/etc/mesh/jwks.json\", required: false}\n\troutes: one: {match: [{claims: main: sub: exact: \"x\"}], to: \"shop\", port: \"http\", before: [\"all\"]}", "jwt_authn"},
-	"gateway.*.routes.*.except.[].claims": {"gateway", "security: jwt: main: {issuer: \"i\", jwks: file: \"/etc/mesh/jwks.json\", required: false}\n\troutes: one: {except: [{claims: main: sub: exact: \"x\"}], to: \"shop\", port: \"http\", before: [\"all\"]}", "jwt_authn"},
+	"external.*.tls.insecure":        {"external", `tls: insecure: {reason: "it is old", until: "2099-01-01T00:00:00Z"}`, "validation_context"},
+	"gateway.*.trustedCIDRs":         {"gateway", `trustedCIDRs: ["10.0.0.0/8"]`, "source_prefix_ranges"},
+	"gateway.*.listeners.*.tls.pins": {"gateway", `listeners: pinned: {port: 8444, protocol: "https", tls: {mode: "mutual", ca: secret: "c", certificates: [{secret: "s"}], pins: ["NvqYIYSbgK2vCJpQhObf77vv+bQWtc5ek5RIOwPiC9A="]}}`, "verify_certificate_spki"},
 	"service.*.rateLimits.*.global": {"service", `rateLimits: all: global: {}
 	uses: guard: {}
 }

@@ -32,7 +32,10 @@ var Supported = []support.Message{
 	}},
 	{Name: "envoy.config.rbac.v3.Permission", Fields: []support.Field{
 		support.F("any", ""), support.F("and_rules", ""), support.F("or_rules", ""), support.F("not_rule", ""),
-		support.F("header", ""), support.F("url_path", ""),
+		support.F("header", ""), support.F("url_path", ""), support.F("sourced_metadata", ""),
+	}},
+	{Name: "envoy.config.rbac.v3.SourcedMetadata", Fields: []support.Field{
+		support.F("metadata_matcher", "of verified tokens"), support.Only("metadata_source", "", "DYNAMIC"),
 	}},
 	{Name: "envoy.config.rbac.v3.Permission.Set", Fields: []support.Field{support.F("rules", "")}},
 	{Name: "envoy.config.rbac.v3.Principal", Fields: []support.Field{
@@ -62,6 +65,8 @@ func permission(p *configv3.Permission) (judge, error) {
 		return header(rule.Header)
 	case *configv3.Permission_UrlPath:
 		return urlPath(rule.UrlPath)
+	case *configv3.Permission_SourcedMetadata:
+		return found(rule.SourcedMetadata)
 	}
 	return nil, errors.New("rule is not supported")
 }
@@ -149,6 +154,14 @@ func header(m *routev3.HeaderMatcher) (judge, error) {
 	matches, err := route.CompileHeader(m)
 	if err != nil {
 		return nil, err
+	}
+	return func(s *filter.Stream) bool { return matches(s.Request) }, nil
+}
+
+func found(m *configv3.SourcedMetadata) (judge, error) {
+	matches, err := route.CompileMetadata(m.GetMetadataMatcher())
+	if err != nil {
+		return nil, fmt.Errorf("sourced_metadata: %w", err)
 	}
 	return func(s *filter.Stream) bool { return matches(s.Request) }, nil
 }
