@@ -22,11 +22,6 @@ var SupportedFilters = []support.Message{
 	{Name: "envoy.config.accesslog.v3.MetadataFilter", Fields: []support.Field{
 		support.F("matcher", "that shadow rules hold"), support.F("match_if_key_not_found", "must be false"),
 	}},
-	{Name: "envoy.type.matcher.v3.MetadataMatcher", Fields: []support.Field{
-		support.F("filter", ""), support.F("path", ""), support.F("value", ""),
-	}},
-	{Name: "envoy.type.matcher.v3.MetadataMatcher.PathSegment", Fields: []support.Field{support.F("key", "")}},
-	{Name: "envoy.type.matcher.v3.ValueMatcher", Fields: []support.Field{support.F("string_match", "")}},
 	{Name: "envoy.config.accesslog.v3.StatusCodeFilter", Fields: []support.Field{support.F("comparison", "")}},
 	{Name: "envoy.config.accesslog.v3.DurationFilter", Fields: []support.Field{support.F("comparison", "")}},
 	{Name: "envoy.config.accesslog.v3.ComparisonFilter", Fields: []support.Field{support.F("op", ""), support.F("value", "")}},

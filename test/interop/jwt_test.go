@@ -168,12 +168,17 @@ func startTokens(t *testing.T, text string) *tokens {
 		}
 		_, _ = w.Write(x.one.keys)
 	}))
-	text = strings.NewReplacer("CA", ca, "FILES", dir).Replace(text)
+	text = strings.NewReplacer("CA", filepath.Base(ca), "FILES", dir).Replace(text)
 	x.bed = newBed(t, compileFS(t, fstest.MapFS{
 		"cue.mod/module.cue": {Data: []byte("module: \"mesh.test\"\nlanguage: version: \"v0.17.0\"\n")},
 		"mesh.cue":           {Data: []byte("package mesh\n\nimport m \"meshc.dev/mesh\"\n\nmesh: m.#Config\nservice: m.#Services\ngateway: m.#Gateways\nexternal: m.#Externals\n")},
 		"a.cue":              {Data: []byte(text)},
 	}))
+	authority, err := os.ReadFile(ca)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.plane.secret(filepath.Base(ca), authority)
 	if keys := x.mesh.External(ref("keys")); keys != nil {
 		keys.Endpoints = []string{addr}
 	}

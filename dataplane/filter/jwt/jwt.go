@@ -47,6 +47,7 @@ var Supported = []support.Message{
 		support.F("async_fetch", "required; the first requests wait for the first fetch"), support.F("retry_policy", ""),
 	}},
 	{Name: prefix + "JwksAsyncFetch"},
+	{Name: "google.protobuf.Empty"},
 	{Name: "envoy.config.core.v3.HttpUri", Fields: []support.Field{support.F("uri", ""), support.F("cluster", ""), support.F("timeout", "above 0")}},
 	{Name: "envoy.config.core.v3.RetryPolicy", Fields: []support.Field{support.F("num_retries", "up to 9")}},
 }
