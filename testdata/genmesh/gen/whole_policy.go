@@ -31,7 +31,7 @@ func (m *mesh) writePolicies(seed uint64) {
 		f.line("steps: exemptions: edge: {gateway: \"shop/ingress\", reason: \"it is new\", owner: \"team-shop\", until: \"2039-01-01T00:00:00Z\"}")
 	}
 	f.line("mtls: {mtls: {}, %s}", exempt(""))
-	f.line("mtls: exemptions: out: {external: \"shop/payments-api\", reason: \"it is new\", owner: \"team-shop\", until: \"2039-01-01T00:00:00Z\"}")
+	f.line("mtls: exemptions: out: {external: \"shop/weather\", reason: \"it is new\", owner: \"team-shop\", until: \"2039-01-01T00:00:00Z\"}")
 	f.line("access: {access: {}, %s}", exempt(""))
 	f.line("freeze: freeze: %s", windows)
 	f.close()
