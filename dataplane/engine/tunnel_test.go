@@ -288,11 +288,11 @@ func TestConnectionsOfBytesAreLimited(t *testing.T) {
 
 func TestIdleConnectionsOfBytesEnd(t *testing.T) {
 	m := bytesMesh(echoServer(t, nil))
-	m.chain.TCP.IdleTimeout = 100 * time.Millisecond
+	m.chain.TCP.IdleTimeout = time.Second
 	e := start(t, m)
 	c := dial(t, addrOf(t, e, "in"))
-	for range 5 { // what moves is not idle
-		time.Sleep(40 * time.Millisecond)
+	for range 6 { // what moves is not idle
+		time.Sleep(200 * time.Millisecond)
 		if _, err := io.WriteString(c, "a"); err != nil {
 			t.Fatal(err)
 		}

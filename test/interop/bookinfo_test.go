@@ -66,7 +66,7 @@ var states = []struct {
 	{"versions fewer", reviews("v3: {}, v4: {}", `all: to: v4: 100`), "v4"},
 	{"renamed", reviews("v5: {}", `all: to: v5: 100`), "v5"},
 	{"a service less", map[string]string{
-		"shop/details.cue": "", "shop/productpage.cue": `service: productpage: {
+		"mesh.cue": unbound + "\nservice: [string]: security: mtls: \"strict\"\n", "shop/details.cue": "", "shop/productpage.cue": `service: productpage: {
 	ports: http: {number: 9080, protocol: "http"}
 	versions: v1: {}
 	uses: reviews: {}
@@ -87,7 +87,7 @@ gateway: ingress: {
 	{"as it was", nil, "v1"},
 }
 
-// unbound is the root without its rule on mutual TLS.
+// unbound is the root without its rule on mutual TLS and what it expects.
 const unbound = `import m "meshc.dev/mesh"
 
 mesh:     m.#Config
