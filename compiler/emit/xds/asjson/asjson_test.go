@@ -169,6 +169,7 @@ func FuzzAppend(f *testing.F) {
 	f.Add([]byte("\n\x01a"))
 	f.Add([]byte{0x0a, 2, '<', '&', 0x12, 2, 8, 3})
 	f.Add([]byte{0x0a, 1, 'a', 0x0a, 1, 'b', 0x10, 0}) // said twice, and a zero
+	f.Add([]byte("\b\x18\xa8\xd5\xb0\xc7\x1c\x1c"))    // a field beyond all numbers
 	f.Fuzz(func(t *testing.T, data []byte) {
 		for _, m := range []proto.Message{&hcmv3.HttpConnectionManager{}, &corev3.Metadata{}, &clusterv3.Cluster{}, &routev3.RouteAction{}, &endpointv3.ClusterLoadAssignment{}} {
 			compare(t, &anypb.Any{TypeUrl: packed(t, m).TypeUrl, Value: data})

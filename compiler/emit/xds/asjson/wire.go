@@ -101,7 +101,7 @@ func (w *writer) split(p *plan, b []byte) bool {
 	sorted := true
 	for len(b) > 0 {
 		number, kind, n := protowire.ConsumeTag(b)
-		if n < 0 {
+		if n < 0 || number > protowire.MaxValidNumber {
 			return false
 		}
 		b = b[n:]
