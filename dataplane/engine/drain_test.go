@@ -64,8 +64,8 @@ func TestGaugesAcrossAChangeOfPrefix(t *testing.T) {
 func TestDelayLongerThanTheIdleTimeout(t *testing.T) {
 	app := backend(t, func(w http.ResponseWriter, r *http.Request) { time.Sleep(20 * time.Millisecond) })
 	m := newMesh(app)
-	m.entry.Idle = 100 * time.Millisecond
-	m.chain.HTTP.Filters = []filter.HTTP{verdict{Delay: 250 * time.Millisecond, DelayFlag: "DI"}}
+	m.entry.Idle = 500 * time.Millisecond
+	m.chain.HTTP.Filters = []filter.HTTP{verdict{Delay: 1200 * time.Millisecond, DelayFlag: "DI"}}
 	e := start(t, m)
 	if status, body := get(t, client(t), "http://"+addrOf(t, e, "in")+"/"); status != 200 {
 		t.Errorf("%d %s", status, body)

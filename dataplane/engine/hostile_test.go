@@ -291,12 +291,12 @@ func TestClientThatReadsNothingIsLeft(t *testing.T) {
 // come.
 func TestFramesInPiecesAreNoStuckFrame(t *testing.T) {
 	m := newMesh(h2Backend(t, func(w http.ResponseWriter, r *http.Request) {}))
-	m.chain.HTTP.RequestHeadersTimeout = 200 * time.Millisecond
+	m.chain.HTTP.RequestHeadersTimeout = 800 * time.Millisecond
 	e := start(t, m, oneLoop)
 	p := dialPeer(t, addrOf(t, e, "in"), 1<<20)
 	ping := append([]byte{0, 0, 8, byte(http2.FramePing), 0, 0, 0, 0, 0}, "12345678"...)
 	send(t, p.c, "%s", ping[:5])
-	for began := time.Now(); time.Since(began) < time.Second; {
+	for began := time.Now(); time.Since(began) < 2*time.Second; {
 		send(t, p.c, "%s%s", ping[5:], ping[:5])
 		for {
 			f, err := p.fr.ReadFrame()

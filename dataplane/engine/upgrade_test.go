@@ -135,11 +135,11 @@ func TestUpgradedConnectionsEnd(t *testing.T) {
 	}
 	t.Run("idle", func(t *testing.T) {
 		m := upgradeMesh(upgrading(t, changesToEcho))
-		m.entry.Idle = 150 * time.Millisecond
+		m.entry.Idle = time.Second
 		records := withLog(t, m)
 		e, c, r := ask(t, m)
-		for range 5 {
-			time.Sleep(50 * time.Millisecond)
+		for range 6 {
+			time.Sleep(200 * time.Millisecond)
 			send(t, c, "a")
 			if _, err := r.ReadByte(); err != nil {
 				t.Fatal(err)
