@@ -50,14 +50,14 @@ var unserved = map[string]struct{ place, field, refusal string }{
 	"service.*.rateLimits.*.global": {"service", `rateLimits: all: global: {}
 	uses: guard: {}
 }
-mesh: rateLimitService: {service: "guard", domain: "d"}
+mesh: rateLimitService: {service: "guard", domain: "d", timeout: "50ms", failOpen: true}
 service: guard: {
 	proxy: "envoy"
 	ports: rpc: {number: 9000, protocol: "grpc"}
 	versions: v1: {}`, "ratelimit.v3.RateLimit"},
 	"gateway.*.rateLimits.*.global": {"gateway", `rateLimits: all: global: {}
 }
-mesh: rateLimitService: {service: "guard", domain: "d"}
+mesh: rateLimitService: {service: "guard", domain: "d", timeout: "50ms", failOpen: true}
 service: guard: {
 	proxy: "envoy"
 	ports: rpc: {number: 9000, protocol: "grpc"}
