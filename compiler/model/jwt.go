@@ -106,12 +106,13 @@ func Requiring(list []JWT) []string {
 }
 
 // TakesOut says that a proxy that verifies tokens of list lets none of t past:
-// wherever one may be it looks, and takes out what it finds.
+// wherever one may be it looks, and takes out what it finds. Envoy 1.40 leaves
+// cookies as they are, whatever `forward` is, and so does meshc-proxy.
 func TakesOut(list []JWT, t *JWT) bool {
 	looked := func(at TokenPlace) bool {
 		return slices.ContainsFunc(list, func(p JWT) bool {
 			return !p.Forward && slices.ContainsFunc(p.From, func(o TokenPlace) bool {
-				return o.Source == at.Source && o.Name == at.Name && (o.Prefix == at.Prefix || o.Prefix == "")
+				return at.Source != TokenCookie && o.Source == at.Source && o.Name == at.Name && (o.Prefix == at.Prefix || o.Prefix == "")
 			})
 		})
 	}
