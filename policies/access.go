@@ -98,6 +98,10 @@ func (c *change) untouched(ref model.Ref) bool {
 	if c.before.TrustDomain != c.after.TrustDomain || !reflect.DeepEqual(plain(c.before.Raw), plain(c.after.Raw)) {
 		return false
 	}
+	// Whether there is a proxy goes by the ports of what a service calls as well.
+	if s := c.before.Service(ref); s != nil && c.before.RoleOf(s) != c.after.RoleOf(c.after.Service(ref)) {
+		return false
+	}
 	return reflect.DeepEqual(c.before.Service(ref), c.after.Service(ref)) &&
 		reflect.DeepEqual(c.before.External(ref), c.after.External(ref)) &&
 		!c.approached[ref]

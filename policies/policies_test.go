@@ -252,6 +252,24 @@ func TestRoutesThatLetIn(t *testing.T) {
 	})
 }
 
+// Without the http port of what it calls, a service of grpc has no proxy, which
+// is written nowhere near it.
+func TestProxiesThatGoLetIn(t *testing.T) {
+	calls := func(protocol string) *policies.Tree {
+		return compile(t, "", "mesh: policies: it: access: {}",
+			"", `service: quotes: {ports: p: {number: 90, protocol: "`+protocol+`"}, versions: v1: {}}
+service: rpc: {ports: p: {number: 91, protocol: "grpc"}, versions: v1: {}, uses: quotes: {}}
+service: web: uses: rpc: {}`)
+	}
+	var about []string
+	for _, d := range hold(t, calls("http"), calls("grpc"), "MSH2183") {
+		about = append(about, d.Message)
+	}
+	if all := strings.Join(about, "\n"); !strings.Contains(all, "service default/rpc") {
+		t.Errorf("nothing is said of the service:\n%s", all)
+	}
+}
+
 const approve = `exemptions: batch: {service: "api", reason: "nightly export", owner: "OWNER", until: "UNTIL"}`
 
 func TestApprovals(t *testing.T) {
