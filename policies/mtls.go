@@ -29,8 +29,9 @@ func (c *change) loosened() []finding {
 	}
 	for _, now := range c.after.Services {
 		if old := c.before.Service(now.Ref); old != nil {
+			gone := guarded(c.before, old) && !guarded(c.after, now)
 			for _, p := range now.Ports {
-				weaker(serviceName(now.Ref), placeOf(p.Origin, now.Origin), p.Number, weakerPort(old, now, p.Number))
+				weaker(serviceName(now.Ref), placeOf(p.Origin, now.Origin), p.Number, weakerPort(old, now, p.Number, gone))
 			}
 		}
 	}
@@ -59,10 +60,19 @@ func placeOf(own, whole model.Origin) model.Origin {
 	return own
 }
 
-func weakerPort(old, now *model.Service, port uint16) []string {
+// guarded says that there is a proxy beside a service, which asks for mutual TLS.
+func guarded(m *model.Mesh, s *model.Service) bool {
+	return m.RoleOf(s) != model.RoleGRPC && !s.Injection.Off
+}
+
+// weakerPort goes by what the proxy asks for; gone says that there is none now.
+func weakerPort(old, now *model.Service, port uint16, gone bool) []string {
 	before, after := old.MTLS, now.ModeOn(port)
 	if old.Port(port) != nil {
 		before = old.ModeOn(port)
+	}
+	if gone && strength[before] > strength[model.MTLSDisable] {
+		return []string{fmt.Sprintf("no proxy asks for mutual TLS, which was %s", before)}
 	}
 	if strength[after] < strength[before] {
 		return []string{fmt.Sprintf("mutual TLS is %s, and was %s", after, before)}

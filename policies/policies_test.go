@@ -169,6 +169,7 @@ func TestChanges(t *testing.T) {
 			{"of a service", []string{`security: {`, `security: {mtls: "permissive",`}, "MSH2180"},
 			{"of a port", []string{`security: {`, `security: {ports: http: mtls: "permissive",`}, "MSH2180"},
 			{"of the mesh", []string{"", `mesh: mtls: "permissive"`}, "MSH2180 MSH2180"},
+			{"with its proxy", []string{"", `service: web: workload: inject: false`}, "MSH2180"},
 			{"for a while", []string{`security: {`, `security: {migration: {to: "strict", until: "2026-03-01T00:00:00Z"},`}, "MSH2180"},
 			{"of a new port", []string{`security: {`, `ports: more: {number: 81, protocol: "http"}, security: {ports: more: mtls: "permissive",`}, "MSH2180"},
 		}},
