@@ -75,8 +75,8 @@ func TestDelayLongerThanTheIdleTimeout(t *testing.T) {
 // Requests that wait for a connection must not wait for ever when the one they
 // wait for goes and no new one can be made.
 func TestQueueWhenNoConnectionCanBeMade(t *testing.T) {
-	die := make(chan struct{})
-	app := rawBackend(t, func(c net.Conn) { readRequestHead(bufio.NewReader(c)); <-die })
+	die, reached := make(chan struct{}), make(chan struct{})
+	app := rawBackend(t, func(c net.Conn) { readRequestHead(bufio.NewReader(c)); close(reached); <-die })
 	m := newMesh(app)
 	m.cluster().MaxConnections = 1
 	e := start(t, m, func(o *Options) { o.Workers = 1 })
@@ -87,6 +87,7 @@ func TestQueueWhenNoConnectionCanBeMade(t *testing.T) {
 		waiting = append(waiting, bufio.NewReader(c))
 	}
 	eventually(t, "three wait", func() bool { return metric(t, e, "envoy_cluster_upstream_cx_overflow") == 3 })
+	<-reached // accepting takes a descriptor, too
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		t.Fatal(err)

@@ -36,6 +36,12 @@ type sock struct {
 	tls      *tlsLayer
 }
 
+// unconnected says that the connection could not be made, or has been reset.
+func (s *sock) unconnected() bool {
+	errno, err := unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	return err != nil || errno != 0
+}
+
 // handler gets the events of a sock, after its flags are set.
 type handler interface{ onEvent() }
 

@@ -3,8 +3,6 @@ package engine
 import (
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/meshc/meshc/dataplane/endpoint"
 	"github.com/meshc/meshc/dataplane/filter"
 	"github.com/meshc/meshc/dataplane/message"
@@ -189,8 +187,7 @@ func (t *tunnel) done() bool {
 // gone says that the client has reset the connection; one that has only ended
 // its side still waits for an answer.
 func (t *tunnel) gone() bool {
-	errno, err := unix.GetsockoptInt(t.d.fd, unix.SOL_SOCKET, unix.SO_ERROR)
-	return err != nil || errno != 0
+	return t.d.unconnected()
 }
 
 // move takes one piece from one side to the other, if the other has taken all of

@@ -1,9 +1,5 @@
 package engine
 
-import (
-	"golang.org/x/sys/unix"
-)
-
 // tunnelUp is the server's side of a tunnel: a connection of its own, which no
 // other will use.
 type tunnelUp struct {
@@ -16,23 +12,13 @@ type tunnelUp struct {
 
 // connectTunnel starts a connection for t.
 func (h *host) connectTunnel(t *tunnel) bool {
-	w := h.pool.w
-	fd, err := h.dial()
 	u := &tunnelUp{host: h, t: t}
-	u.w, u.fd, u.timer.owner = w, fd, u
-	if err == nil {
-		if err = w.register(&u.sock, u); err != nil {
-			_ = unix.Close(fd)
-		}
-	}
-	if err != nil {
-		w.e.log.Warn("cannot connect", "cluster", h.pool.key.name, "error", err)
+	u.timer.owner = u
+	if !h.dial(&u.sock, u, &u.timer) {
 		return false
 	}
-	h.opened()
 	h.pool.brk.Pending.Take()
 	t.up = u
-	w.timers.set(&u.timer, w.now+h.pool.connectTimeout)
 	return true
 }
 
@@ -51,8 +37,7 @@ func (u *tunnelUp) onConnected() {
 	if !u.writable {
 		return
 	}
-	errno, err := unix.GetsockoptInt(u.fd, unix.SOL_SOCKET, unix.SO_ERROR)
-	if err != nil || errno != 0 {
+	if u.unconnected() {
 		u.host.known.Failed()
 		u.t.unreached()
 		return
@@ -71,8 +56,7 @@ func (u *tunnelUp) runHandshake() {
 	switch done, err := u.handshake(); {
 	case !done:
 	case err != nil:
-		u.w.e.log.Debug("TLS handshake failed", "cluster", u.host.pool.key.name, "endpoint", u.host.text, "error", err)
-		u.host.pool.stats.tlsError.Inc()
+		u.host.handshakeFailed(err)
 		u.host.known.Failed()
 		u.t.unreached()
 	default:

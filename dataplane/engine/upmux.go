@@ -4,8 +4,6 @@ import (
 	"crypto/tls"
 	"slices"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/meshc/meshc/dataplane/http1"
 	"github.com/meshc/meshc/dataplane/http2"
 	"github.com/meshc/meshc/dataplane/message"
@@ -28,21 +26,12 @@ type umux struct {
 // dialMux starts a connection; the streams that wait for it are in the host's
 // queue. It gives false when it could not even be tried.
 func (h *host) dialMux() bool {
-	w := h.pool.w
 	m := &umux{host: h}
-	fd, err := h.dial()
-	if err != nil {
-		w.e.log.Warn("cannot connect", "cluster", h.pool.key.name, "error", err)
+	m.timer.owner = m
+	if !h.dial(&m.sock, m, &m.timer) {
 		return false
 	}
-	m.sock.w, m.fd, m.timer.owner = w, fd, m
-	if err := w.register(&m.sock, m); err != nil {
-		_ = unix.Close(fd)
-		return false
-	}
-	h.opened()
 	h.muxes = append(h.muxes, m)
-	w.timers.set(&m.timer, w.now+h.pool.connectTimeout)
 	return true
 }
 
@@ -64,8 +53,7 @@ func (m *umux) onConnected() {
 	if !m.writable {
 		return
 	}
-	errno, err := unix.GetsockoptInt(m.fd, unix.SOL_SOCKET, unix.SO_ERROR)
-	if err != nil || errno != 0 {
+	if m.unconnected() {
 		m.connectFailed(failConnect)
 		return
 	}
@@ -83,8 +71,7 @@ func (m *umux) runHandshake() {
 	switch done, err := m.handshake(); {
 	case !done:
 	case err != nil:
-		m.sock.w.e.log.Debug("TLS handshake failed", "cluster", m.host.pool.key.name, "endpoint", m.host.text, "error", err)
-		m.host.pool.stats.tlsError.Inc()
+		m.host.handshakeFailed(err)
 		m.connectFailed(failConnect)
 	case m.connectionState().NegotiatedProtocol != "h2":
 		m.sock.w.e.log.Debug("server does not speak HTTP/2", "cluster", m.host.pool.key.name, "endpoint", m.host.text)

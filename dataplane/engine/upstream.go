@@ -48,30 +48,46 @@ const (
 // connect starts a connection for s, which has been counted as pending. When it
 // gives false, s has failed.
 func (h *host) connect(s *stream) bool {
-	w := h.pool.w
-	fd, err := h.dial()
 	u := &uconn{host: h, s: s}
-	u.w, u.fd, u.timer.owner = w, fd, u
-	if err == nil {
-		if err = w.register(&u.sock, u); err != nil {
-			_ = unix.Close(fd)
-		}
-	}
-	if err != nil {
-		w.e.log.Warn("cannot connect", "cluster", h.pool.key.name, "error", err)
+	u.timer.owner = u
+	if !h.dial(&u.sock, u, &u.timer) {
 		h.pool.stats.connectFail.Inc()
 		h.pool.brk.Pending.Release()
 		s.fail(failConnect)
 		return false
 	}
-	h.opened()
 	s.up = u
-	w.timers.set(&u.timer, w.now+h.pool.connectTimeout)
 	return true
 }
 
-// dial makes a socket and starts to connect it.
-func (h *host) dial() (int, error) {
+// dial starts a connection whose events go to owner, as does its timer when the
+// time to connect is over. It gives false when it could not even be tried.
+func (h *host) dial(s *sock, owner handler, timeout *timer) bool {
+	w := h.pool.w
+	fd, err := h.socket()
+	if err == nil {
+		s.w, s.fd = w, fd
+		if err = w.register(s, owner); err != nil {
+			_ = unix.Close(fd)
+		}
+	}
+	if err != nil {
+		w.e.log.Warn("cannot connect", "cluster", h.pool.key.name, "error", err)
+		return false
+	}
+	h.opened()
+	w.timers.set(timeout, w.now+h.pool.connectTimeout)
+	return true
+}
+
+// handshakeFailed counts a TLS handshake with the endpoint that failed.
+func (h *host) handshakeFailed(err error) {
+	h.pool.w.e.log.Debug("TLS handshake failed", "cluster", h.pool.key.name, "endpoint", h.text, "error", err)
+	h.pool.stats.tlsError.Inc()
+}
+
+// socket makes a socket and starts to connect it.
+func (h *host) socket() (int, error) {
 	family, sa := sockaddr(h.addr)
 	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -105,8 +121,7 @@ func (u *uconn) onConnected() {
 	if !u.writable {
 		return
 	}
-	errno, err := unix.GetsockoptInt(u.fd, unix.SOL_SOCKET, unix.SO_ERROR)
-	if err != nil || errno != 0 {
+	if u.unconnected() {
 		u.connectFailed(failConnect)
 		return
 	}
@@ -124,8 +139,7 @@ func (u *uconn) runHandshake() {
 	switch done, err := u.handshake(); {
 	case !done:
 	case err != nil:
-		u.w.e.log.Debug("TLS handshake failed", "cluster", u.host.pool.key.name, "endpoint", u.host.text, "error", err)
-		u.host.pool.stats.tlsError.Inc()
+		u.host.handshakeFailed(err)
 		u.connectFailed(failConnect)
 	default:
 		u.ready()
