@@ -35,15 +35,20 @@ func (b *background) follow(c *snapshot.Config, dial filter.Dial) {
 			}
 		}
 	}
+	var gone []filter.Background
 	for f, stop := range b.running {
 		if !wanted[f] {
 			stop()
 			delete(b.running, f)
+			gone = append(gone, f)
 		}
 	}
 	for f := range wanted {
 		if b.running[f] != nil {
 			continue
+		}
+		for _, old := range gone {
+			f.Inherit(old)
 		}
 		ctx, stop := context.WithCancel(context.Background())
 		if b.running == nil {

@@ -180,6 +180,20 @@ func (f *Filter) Run(ctx context.Context, dial filter.Dial) {
 	all.Wait()
 }
 
+// Inherit implements filter.Background: keys that have been fetched from the same
+// place stay until others have come, also while the place does not answer.
+func (f *Filter) Inherit(from filter.Background) {
+	old, ok := from.(*Filter)
+	if !ok {
+		return
+	}
+	for _, p := range f.providers {
+		for _, o := range old.providers {
+			p.keys.inherit(o.keys)
+		}
+	}
+}
+
 // waitForKeys is how long a request waits before it asks for keys again that are
 // fetched for the first time.
 const waitForKeys = 5 * time.Millisecond

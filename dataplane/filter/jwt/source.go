@@ -74,6 +74,13 @@ func remoteSource(r *jwtv3.RemoteJwks) (*source, error) {
 	return s, nil
 }
 
+// inherit takes the keys of o, if they are from the same place, and s has none.
+func (s *source) inherit(o *source) {
+	if s.cluster != "" && s.cluster == o.cluster && s.uri == o.uri {
+		s.now.CompareAndSwap(nil, o.now.Load())
+	}
+}
+
 func (s *source) set(raw []byte) error {
 	keys, err := ParseKeys(raw)
 	if err == nil {
