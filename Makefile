@@ -11,19 +11,20 @@ export PATH := $(MESHC_TOOLS)/bin:$(PATH)
 ENVOY_VERSION       := 1.40.0
 STATICCHECK_VERSION := v0.8.2
 CUE_VERSION         := v0.17.1
+H2SPEC_VERSION      := v2.2.1+incompatible
 # Packages below testdata are skipped by ./..., so they are named.
 PACKAGES := ./... ./testdata/genmesh/...
 
-.PHONY: help tools build demo demo-script test test-race soak fuzz check golden bench bench-compile bench-diff clean
+.PHONY: help tools build demo demo-script test test-race soak fuzz check golden bench-dataplane bench-compile bench-diff bench-reconcile clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-15s %s\n", $$1, $$2}'
 
-tools: ## bring Envoy, cue and staticcheck into the tool cache
-	@tools/install.sh "$(MESHC_TOOLS)" "$(ENVOY_VERSION)" "$(STATICCHECK_VERSION)" "$(CUE_VERSION)"
+tools: ## bring Envoy, cue, staticcheck and Kubernetes' API server into the tool cache
+	@tools/install.sh "$(MESHC_TOOLS)" "$(ENVOY_VERSION)" "$(STATICCHECK_VERSION)" "$(CUE_VERSION)" "$(H2SPEC_VERSION)"
 
 build: ## build the commands into bin/
-	go build -trimpath -o bin/ ./cmd/... ./examples/bookinfo/... ./tools/demo ./tools/bench
+	go build -trimpath -o bin/ ./cmd/... ./examples/bookinfo/... ./tools/demo
 
 demo: build ## run Bookinfo on this machine from a fresh Git repository; Ctrl-C ends it
 	@exec bin/demo
@@ -49,8 +50,9 @@ golden: ## rewrite the golden files
 check: tools ## what CI checks beside the tests
 	@tools/check.sh
 
-bench: build ## CPU per request beside HAProxy, nginx and Envoy
-	@exec bin/bench
+bench-dataplane: tools build ## CPU, latency and memory of forwarding beside HAProxy, nginx and Envoy
+	go build -trimpath -o bin/ ./tools/benchdataplane
+	@exec bin/benchdataplane
 
 bench-compile: tools build ## CPU, wall time and memory of vet and compile beside stock cue
 	go build -trimpath -o bin/ ./testdata/genmesh ./tools/benchcompile
@@ -59,6 +61,9 @@ bench-compile: tools build ## CPU, wall time and memory of vet and compile besid
 bench-diff: tools build ## CPU, wall time and memory of the difference in behaviour beside cue export
 	go build -trimpath -o bin/ ./testdata/genmesh ./tools/benchdiff
 	@exec bin/benchdiff
+
+bench-reconcile: tools ## apply, healing, and commits to proxies, on a real API server with simulated proxies
+	MESHC_BENCH=1 go test -v -count=1 -timeout 55m ./tools/benchreconcile
 
 clean: ## remove what the build made
 	rm -rf bin

@@ -29,7 +29,12 @@ const (
 	admin  = "spiffe://mesh.example/ns/shop/sa/admin"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(crashAt) != "" {
+		crashingAuthority()
+	}
+	goleak.VerifyTestMain(m)
+}
 
 type clock struct {
 	mu sync.Mutex
@@ -181,10 +186,20 @@ func TestStartsAtTheSameTimeAgreeOnOneRoot(t *testing.T) {
 	}
 }
 
+// only is the one file of a pattern.
+func only(t testing.TB, dir, pattern string) string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(dir, pattern))
+	if err != nil || len(found) != 1 {
+		t.Fatalf("%s in %s: %v, %v", pattern, dir, found, err)
+	}
+	return found[0]
+}
+
 func TestOpenRefusesADamagedKeystore(t *testing.T) {
 	edit := func(name string, f func([]byte) []byte) func(*testing.T, string) {
 		return func(t *testing.T, dir string) {
-			path := filepath.Join(dir, name)
+			path := only(t, dir, name)
 			data, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)
@@ -196,46 +211,39 @@ func TestOpenRefusesADamagedKeystore(t *testing.T) {
 	}
 	chmod := func(name string, mode os.FileMode) func(*testing.T, string) {
 		return func(t *testing.T, dir string) {
-			if err := os.Chmod(filepath.Join(dir, name), mode); err != nil {
+			if err := os.Chmod(only(t, dir, name), mode); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	certificateOf := func(file string) func(*testing.T, string) {
-		return func(t *testing.T, dir string) { // root's key with another certificate
-			other, err := os.ReadFile(filepath.Join(dir, file))
+	foreignKey := func(kind string) func(*testing.T, string) {
+		return func(t *testing.T, dir string) {
+			other := filepath.Join(t.TempDir(), "ca")
+			open(t, Config{Dir: other})
+			data, err := os.ReadFile(only(t, other, "keys/"+kind+"-*"))
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, cert := pem.Decode(other)
-			edit("root.pem", func(b []byte) []byte {
-				key, _ := pem.Decode(b)
-				return append(pem.EncodeToMemory(key), cert...)
-			})(t, dir)
+			edit("keys/"+kind+"-*", func([]byte) []byte { return data })(t, dir)
 		}
 	}
 	cases := map[string]struct {
 		damage func(*testing.T, string)
 		want   string
 	}{
-		"readable root":       {chmod("root.pem", 0o644), "mode 0644"},
-		"readable issuer":     {chmod("issuer.pem", 0o640), "mode 0640"},
-		"open directory":      {chmod("", 0o755), "mode 0755"},
-		"open tokens":         {chmod("tokens", 0o711), "mode 0711"},
-		"half a root":         {edit("root.pem", func(b []byte) []byte { return b[:len(b)/2] }), "root.pem"},
-		"an empty issuer":     {edit("issuer.pem", func([]byte) []byte { return nil }), "issuer.pem"},
-		"trailing bytes":      {edit("issuer.pem", func(b []byte) []byte { return append(b, "x"...) }), "after the certificate"},
-		"a mismatched pair":   {certificateOf("issuer.pem"), "not for the key beside it"},
-		"a root that is gone": {func(t *testing.T, dir string) { _ = os.Remove(filepath.Join(dir, "root.pem")) }, "root is missing"},
-		"a foreign issuer": {func(t *testing.T, dir string) {
-			other := filepath.Join(t.TempDir(), "ca")
-			open(t, Config{Dir: other})
-			data, err := os.ReadFile(filepath.Join(other, "issuer.pem"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			edit("issuer.pem", func([]byte) []byte { return data })(t, dir)
-		}, "not signed by the root"},
+		"readable state":               {chmod("ca.json", 0o644), "mode 0644"},
+		"readable issuer":              {chmod("keys/issuer-*", 0o640), "mode 0640"},
+		"open keys":                    {chmod("keys", 0o701), "mode 0701"},
+		"open directory":               {chmod("", 0o755), "mode 0755"},
+		"open tokens":                  {chmod("tokens", 0o711), "mode 0711"},
+		"half a state":                 {edit("ca.json", func(b []byte) []byte { return b[:len(b)/2] }), "ca.json"},
+		"a flipped bit":                {edit("ca.json", func(b []byte) []byte { b[len(b)/2] ^= 1; return b }), "ca.json"},
+		"an empty issuer":              {edit("keys/issuer-*", func([]byte) []byte { return nil }), "issuer-"},
+		"trailing bytes":               {edit("keys/issuer-*", func(b []byte) []byte { return append(b, "x"...) }), "after the key"},
+		"a foreign key":                {foreignKey("issuer"), "not for the key beside it"},
+		"a foreign token key":          {foreignKey("jwt"), "not that of the key beside it"},
+		"a state that is gone":         {func(t *testing.T, dir string) { _ = os.Remove(filepath.Join(dir, "ca.json")) }, "state is missing"},
+		"an issuer's key that is gone": {func(t *testing.T, dir string) { _ = os.Remove(only(t, dir, "keys/issuer-*")) }, "no such file"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -262,18 +270,6 @@ func TestOpenRefusesADamagedKeystore(t *testing.T) {
 	}
 }
 
-func TestMissingIssuerIsMadeAgainUnderTheSameRoot(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "ca")
-	first := open(t, Config{Dir: dir})
-	if err := os.Remove(filepath.Join(dir, "issuer.pem")); err != nil {
-		t.Fatal(err)
-	}
-	second := open(t, Config{Dir: dir})
-	if _, err := first.Verify(issue(t, second, cart, 0)); err != nil {
-		t.Error(err)
-	}
-}
-
 func TestLifetimeIsCapped(t *testing.T) {
 	c := newClock()
 	a := open(t, Config{Now: c.now, TTL: time.Hour})
@@ -287,7 +283,7 @@ func TestLifetimeIsCapped(t *testing.T) {
 
 func TestNoCertificateOutlivesItsIssuer(t *testing.T) {
 	c := newClock()
-	a := open(t, Config{Now: c.now, TTL: 1000 * 24 * time.Hour})
+	a := open(t, Config{Now: c.now, TTL: MaxTTL})
 	for range 12 { // over ten years, past the end of several issuers
 		chain := issue(t, a, cart, 0)
 		if chain[0].NotAfter.After(chain[1].NotAfter) {
@@ -295,9 +291,46 @@ func TestNoCertificateOutlivesItsIssuer(t *testing.T) {
 		}
 		c.add(300 * 24 * time.Hour)
 	}
-	c.add(60 * 24 * time.Hour) // past the root's end
+}
+
+func TestNothingIsIssuedUnderAnExpiredRoot(t *testing.T) {
+	c := newClock()
+	a := open(t, Config{Now: c.now})
+	if err := os.Remove(only(t, a.cfg.Dir, "keys/root-*")); err != nil { // it is rotated in time otherwise
+		t.Fatal(err)
+	}
+	c.add(template.RootTTL + time.Hour)
 	if _, err := a.Issue(cart, newKey(t).Public(), 0); err == nil {
 		t.Error("a certificate under an expired root")
+	}
+}
+
+// The root's key is needed when an issuer is made, and at no other time.
+func TestTheRootsKeyIsNotNeededToRun(t *testing.T) {
+	c := newClock()
+	a := open(t, Config{Now: c.now})
+	key := only(t, a.cfg.Dir, "keys/root-*")
+	safe := filepath.Join(t.TempDir(), "safe")
+	if err := os.Rename(key, safe); err != nil {
+		t.Fatal(err)
+	}
+	offline := open(t, Config{Dir: a.cfg.Dir, Now: c.now})
+	first := issue(t, offline, cart, 0)
+	c.add(template.IssuerTTL/2 + time.Hour) // an issuer is due and cannot be made
+	if chain := issue(t, offline, cart, 0); !chain[1].Equal(first[1]) {
+		t.Fatal("another issuer without the root's key")
+	}
+	if s, err := offline.Status(); err != nil || s.Rotation != nil {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	if err := os.Rename(safe, key); err != nil {
+		t.Fatal(err)
+	}
+	c.add(retryEvery)
+	issue(t, offline, cart, 0)
+	c.add(offline.cfg.TTL)
+	if chain := issue(t, offline, cart, 0); chain[1].Equal(first[1]) {
+		t.Error("the issuer was not renewed when the root's key was there again")
 	}
 }
 
@@ -307,6 +340,8 @@ func TestIssuerIsRenewedAtHalfLifeUnderTheSameRoot(t *testing.T) {
 	before := issue(t, a, cart, 0)
 	c.add(template.IssuerTTL/2 + time.Hour)
 	bundle := string(a.BundlePEM())
+	issue(t, a, cart, 0) // prepares the next one
+	c.add(a.cfg.TTL)
 	after := issue(t, a, cart, 0)
 	if before[1].Equal(after[1]) {
 		t.Fatal("the issuer was not renewed")
@@ -353,7 +388,7 @@ func TestControllerCertificateIsRenewed(t *testing.T) {
 	if same, _ := a.ControllerCertificate(); same != first {
 		t.Error("a fresh certificate was replaced")
 	}
-	id, err := a.Verify([]*x509.Certificate{first.Leaf, a.issuer.Certificate})
+	id, err := a.Verify([]*x509.Certificate{first.Leaf, a.signedBy})
 	if err != nil || id != "spiffe://mesh.example/ns/meshc-system/sa/meshc-controller" {
 		t.Errorf("%q, %v", id, err)
 	}
@@ -365,11 +400,15 @@ func TestControllerCertificateIsRenewed(t *testing.T) {
 
 func TestKeysDoNotLeaveTheKeystore(t *testing.T) {
 	a := open(t, Config{})
-	if _, ok := a.issuer.Signer.(*ecdsa.PrivateKey); ok {
+	by, err := a.source.current(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := by.signer.(*ecdsa.PrivateKey); ok {
 		t.Error("the issuer's key can be had by a type assertion")
 	}
 	var out strings.Builder
-	slog.New(slog.NewJSONHandler(&out, nil)).Info("x", "pair", a.issuer.Signer)
+	slog.New(slog.NewJSONHandler(&out, nil)).Info("x", "pair", by.signer)
 	if !strings.Contains(out.String(), "[redacted]") {
 		t.Errorf("logged as %s", out.String())
 	}

@@ -21,6 +21,11 @@ func (r *Rate) fillDefaults() {
 	}
 }
 
+// times is for an address, behind which there may be several identities.
+func (r Rate) times(n int) Rate {
+	return Rate{PerSecond: r.PerSecond * float64(n), Burst: r.Burst * n}
+}
+
 // maxIdentities bounds the limiter's memory.
 const maxIdentities = 10_000
 

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/spiffe/go-spiffe/v2/spiffeid"
+	"github.com/spiffe/go-spiffe/v2/proto/spiffe/workload"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/peer"
@@ -21,10 +21,11 @@ import (
 	"github.com/meshc/meshc/ca/validate"
 )
 
-// Register adds the signing service to a gRPC server, which should listen with
-// ServerTLS.
+// Register adds the signing service, and the one that tells of the trust bundle, to a
+// gRPC server, which should have ServerOptions.
 func (a *Authority) Register(r grpc.ServiceRegistrar) {
 	api.RegisterIstioCertificateServiceServer(r, &service{a: a})
+	workload.RegisterSpiffeWorkloadAPIServer(r, &bundles{a: a})
 }
 
 type service struct {
@@ -35,7 +36,13 @@ type service struct {
 // CreateCertificate authenticates before it reads anything of the request, and
 // uses up a join token only when nothing but the signature is left to do.
 func (s *service) CreateCertificate(ctx context.Context, req *api.IstioCertificateRequest) (*api.IstioCertificateResponse, error) {
-	caller, err := s.a.tokens.Identify(ctx, s.verify)
+	if host := attest.PeerHost(ctx); s.a.attest.Reviewer != nil && !s.a.reviews.allow(host) {
+		return nil, s.refuse(ctx, attest.Caller{}, codes.ResourceExhausted, errors.New("too many requests from this address"))
+	}
+	caller, err := s.a.attest.Identify(ctx)
+	if errors.Is(err, attest.ErrUnavailable) {
+		return nil, s.refuse(ctx, caller, codes.Unavailable, err)
+	}
 	if err != nil {
 		return nil, s.refuse(ctx, caller, codes.Unauthenticated, err)
 	}
@@ -53,19 +60,21 @@ func (s *service) CreateCertificate(ctx context.Context, req *api.IstioCertifica
 	if err != nil {
 		return nil, s.refuse(ctx, caller, codes.InvalidArgument, err)
 	}
-	if err := s.a.tokens.Confirm(caller); err != nil {
+	if _, err := s.a.workload(caller.ID.String()); err != nil {
+		return nil, s.refuse(ctx, caller, codes.PermissionDenied, err)
+	}
+	if _, err := s.a.source.current(s.a.cfg.Now()); err != nil {
+		return nil, s.refuse(ctx, caller, codes.Internal, err)
+	}
+	if err := s.a.attest.Confirm(caller); err != nil {
 		return nil, s.refuse(ctx, caller, codes.Unauthenticated, err)
 	}
-	chain, err := s.a.Issue(caller.ID.String(), pub, ttl)
+	chain, err := s.a.issue(asker{Caller: caller, peer: address(ctx)}, pub, ttl)
 	if err != nil {
 		return nil, s.refuse(ctx, caller, codes.Internal, err)
 	}
 	s.audit(ctx, caller, chain[0])
 	return &api.IstioCertificateResponse{CertChain: s.a.encode(chain)}, nil
-}
-
-func (s *service) verify(chain []*x509.Certificate) (spiffeid.ID, error) {
-	return validate.SVID(chain, s.a.roots, s.a.cfg.Now())
 }
 
 func (s *service) audit(ctx context.Context, c attest.Caller, leaf *x509.Certificate) {
@@ -78,8 +87,11 @@ func (s *service) audit(ctx context.Context, c attest.Caller, leaf *x509.Certifi
 func (s *service) refuse(ctx context.Context, c attest.Caller, code codes.Code, reason error) error {
 	s.a.cfg.Log.WarnContext(ctx, "certificate refused",
 		"spiffeID", c.ID.String(), "method", string(c.Method), "peer", address(ctx), "code", code.String(), "reason", reason)
-	if code == codes.Internal {
+	switch code {
+	case codes.Internal:
 		return status.Error(code, "the certificate could not be made")
+	case codes.Unavailable:
+		return status.Error(code, attest.ErrUnavailable.Error())
 	}
 	return status.Error(code, reason.Error())
 }

@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/meshc/meshc/ca/attest"
 	"github.com/meshc/meshc/ca/validate"
@@ -19,10 +20,11 @@ import (
 // over. Call it for each handshake.
 func (a *Authority) ControllerCertificate() (*tls.Certificate, error) {
 	now := a.cfg.Now()
+	by, err := a.source.current(now)
 	a.mu.Lock()
-	cur := a.controller
+	cur, signedBy, madeAt := a.controller, a.signedBy, a.madeAt
 	a.mu.Unlock()
-	if cur != nil && !halfOver(cur.Leaf, now) {
+	if cur != nil && fresh(cur.Leaf, madeAt, now) && (err != nil || by.certificate().Equal(signedBy)) {
 		return cur, nil
 	}
 	next, err := a.newControllerCertificate()
@@ -34,9 +36,15 @@ func (a *Authority) ControllerCertificate() (*tls.Certificate, error) {
 		return nil, err
 	}
 	a.mu.Lock()
-	a.controller = next
+	a.controller, a.signedBy, a.madeAt = next, issuerOf(next), now
 	a.mu.Unlock()
 	return next, nil
+}
+
+// fresh says whether less than half of the life of a certificate is over that was made
+// at a time, by a clock that may have been set back since.
+func fresh(c *x509.Certificate, madeAt, now time.Time) bool {
+	return !now.Before(c.NotBefore) && !now.After(madeAt.Add(c.NotAfter.Sub(madeAt)/2))
 }
 
 func (a *Authority) newControllerCertificate() (*tls.Certificate, error) {
@@ -44,7 +52,7 @@ func (a *Authority) newControllerCertificate() (*tls.Certificate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ca: controller's key: %w", err)
 	}
-	chain, err := a.issue(validate.ControllerID(a.td), key.Public(), 0)
+	chain, err := a.issue(asker{Caller: attest.Caller{ID: validate.ControllerID(a.td), Method: "own"}}, key.Public(), 0)
 	if err != nil {
 		return nil, err
 	}
@@ -53,6 +61,15 @@ func (a *Authority) newControllerCertificate() (*tls.Certificate, error) {
 		cert.Certificate = append(cert.Certificate, c.Raw)
 	}
 	return cert, nil
+}
+
+// issuerOf is the certificate above the leaf; it was validated when it was issued.
+func issuerOf(c *tls.Certificate) *x509.Certificate {
+	issuer, err := x509.ParseCertificate(c.Certificate[1])
+	if err != nil {
+		return nil
+	}
+	return issuer
 }
 
 // ServerTLS is for listeners of the control plane: its own certificate, TLS
@@ -88,6 +105,17 @@ func (a *Authority) Verify(chain []*x509.Certificate) (string, error) {
 		return "", err
 	}
 	return id.String(), nil
+}
+
+// Trusts says whether a root that is in the trust bundle now is above a certificate
+// chain, leaf first, whether or not the leaf has ended since.
+func (a *Authority) Trusts(chain []*x509.Certificate) bool {
+	if len(chain) == 0 {
+		return false
+	}
+	leaf := chain[0] // all that is above it was valid for all of its life
+	_, err := validate.SVID(chain, a.roots, leaf.NotBefore.Add(leaf.NotAfter.Sub(leaf.NotBefore)/2))
+	return err == nil
 }
 
 // Peer returns the SPIFFE ID of the caller of a gRPC method, from its verified

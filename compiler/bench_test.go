@@ -41,7 +41,11 @@ func BenchmarkRender(b *testing.B) {
 			b.Fatal(err)
 		}
 		var out bytes.Buffer
-		for _, name := range files.Names() {
+		names, err := files.Names()
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, name := range names {
 			out.Reset()
 			if err := files.Render(&out, name); err != nil {
 				b.Fatal(err)

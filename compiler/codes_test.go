@@ -134,7 +134,7 @@ func marks(t *testing.T, name, data string) (clean string, ranges []diag.Range) 
 	at := func() diag.Pos {
 		text := out.String()
 		line := strings.Count(text, "\n") + 1
-		return diag.Pos{Line: line, Col: len(text) - (strings.LastIndex(text, "\n") + 1) + 1}
+		return diag.NewPos(line, len(text)-(strings.LastIndex(text, "\n")+1)+1)
 	}
 	for {
 		before, rest, found := strings.Cut(data, opening)

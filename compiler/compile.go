@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"path"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,9 +33,11 @@ type Options struct {
 	// Snapshot is the recorded state of clusters that a mesh without errors is
 	// held against; nil for none.
 	Snapshot *snapshot.Snapshot
+	// Past says that this is not the state of the mesh that will be edited next:
+	// what a cache knows of that one is used, and left as it is.
+	Past bool
 
-	tables *check.Tables // of a cache; nil for none
-	known  *known        // of a Session; nil for none
+	known *known // of a Session or a cache; nil for nothing
 }
 
 // Result of a compile. Model is nil when Diags holds errors; Intent is nil when
@@ -45,12 +48,56 @@ type Result struct {
 	Diags  diag.List
 	// Suppressed are the diagnostics that an @meshc attribute takes out of Diags.
 	Suppressed []diag.Suppressed
+	// Step says how Model differs from those that Options.Load.Cache has known; nil
+	// where that is not known.
+	Step *Step
 }
 
 // Compile loads, checks, lowers and checks again. Diagnostics, errors among
 // them, are in the Result; the error is for what kept the compiler from
 // judging at all, such as I/O. A panic in a stage becomes MSH9001.
-func Compile(ctx context.Context, fsys fs.FS, opts Options) (res *Result, err error) {
+func Compile(ctx context.Context, fsys fs.FS, opts Options) (*Result, error) {
+	if opts.Dir != "" {
+		opts.Load.Dir = opts.Dir
+	}
+	if opts.Now.IsZero() {
+		opts.Now = time.Now()
+	}
+	if opts.Load.Cache != nil && opts.known == nil && !opts.Load.AllCUE {
+		return cached(ctx, fsys, opts)
+	}
+	return compile(ctx, fsys, opts)
+}
+
+// cached compiles with what a cache knows of the last state of the mesh. Should
+// that lead to a crash, the mesh is judged from nothing.
+func cached(ctx context.Context, fsys fs.FS, opts Options) (*Result, error) {
+	cache, dir := opts.Load.Cache, opts.Load.Dir
+	s := stateFrom(cache, dir)
+	var tables *check.Tables
+	run := func() (*Result, error) {
+		s.known.checks.Tables = func() *check.Tables {
+			tables = tablesFrom(cache, dir)
+			return tables
+		}
+		opts.known, opts.Load.Parts = &s.known, s.parts
+		return compile(ctx, fsys, opts)
+	}
+	res, err := run()
+	if err == nil && s.was != nil && res.crashed() {
+		s = newState(cache, dir)
+		res, err = run()
+	}
+	if err == nil && !res.crashed() && !opts.Past {
+		res.Step = s.save(res.Model)
+		if tables != nil {
+			keepTables(cache, dir, tables)
+		}
+	}
+	return res, err
+}
+
+func compile(ctx context.Context, fsys fs.FS, opts Options) (res *Result, err error) {
 	res = &Result{}
 	defer func() {
 		if v := recover(); v != nil {
@@ -59,27 +106,22 @@ func Compile(ctx context.Context, fsys fs.FS, opts Options) (res *Result, err er
 			res.Diags.Sort()
 		}
 	}()
-	if opts.Dir != "" {
-		opts.Load.Dir = opts.Dir
-	}
 	in, diags, err := load.Mesh(ctx, fsys, opts.Load)
 	if err != nil {
 		return nil, fmt.Errorf("load mesh: %w", err)
 	}
-	if opts.Now.IsZero() {
-		opts.Now = time.Now()
-	}
 	res.Intent = in
 	opts.known.unchanged(in)
-	if kept := opts.Load.Cache; kept != nil && opts.known == nil {
-		opts.tables = tablesFrom(kept, opts.Load.Dir)
-		defer func() { keepTables(kept, opts.Load.Dir, opts.tables) }()
-	}
 	res.judge(diags, opts)
 	load.ResolveFixes(fsys, res.Diags)
 	res.Diags.Sort()
 	res.Diags = res.Diags.Merge()
 	return res, nil
+}
+
+// crashed says that a stage broke off: it may have left something half done.
+func (res *Result) crashed() bool {
+	return slices.ContainsFunc(res.Diags, func(d diag.Diagnostic) bool { return d.Code == diag.Internal })
 }
 
 // judge takes the diagnostics of load, runs the stages after it, and leaves out
@@ -111,7 +153,7 @@ func (res *Result) lower(sup *diag.Suppressor, opts Options) {
 	if res.Diags.HasErrors() {
 		return
 	}
-	res.Diags = append(res.Diags, sup.Filter(opts.checkModel(m))...)
+	res.Diags = append(res.Diags, sup.Filter(opts.known.checkModel(m, opts.Now))...)
 	if !res.Diags.HasErrors() {
 		res.Diags = append(res.Diags, sup.Filter(rawPatches(m))...)
 	}

@@ -20,6 +20,7 @@ var shownElsewhere = map[diag.Code]struct{ file, test string }{
 	diag.EvaluationCrash:    {"load/crash_test.go", "TestPanicOfTheEvaluatorCostsOneDirectory"},
 	diag.Internal:           {"compile_test.go", "TestPanicBecomesADiagnostic"},
 	diag.TrustDomainChanged: {"../reconciler/reconciler_test.go", "TestGuards"},
+	diag.AliasUnvouched:     {"../reconciler/reconciler_test.go", "TestGuards"},
 	// Their meshes hold a hash of what is emitted.
 	diag.RawChanged: {"raw_test.go", "TestRawPatchesArePinned"},
 	diag.BadRaw:     {"raw_test.go", "TestRawPatchesThatDoNotFit"},
@@ -50,6 +51,13 @@ var shownElsewhere = map[diag.Code]struct{ file, test string }{
 	diag.PolicyFreeze:   {"../policies/policies_test.go", "TestChanges"},
 	diag.PolicyUnknown:  {"../policies/policies_test.go", "TestWhatIsNotKnownIsAViolation"},
 	diag.ExemptionEnded: {"../policies/policies_test.go", "TestExemptionsOfMeshes"},
+	// Of rules, which are held against what was compiled.
+	diag.RuleFinding:     {"../policies/rules_test.go", "TestRulesOverMeshes"},
+	diag.BadRule:         {"../policies/rules_test.go", "TestRulesThatCannotBeRead"},
+	diag.RuleFailed:      {"../policies/rules_test.go", "TestRulesThatCannotJudge"},
+	diag.RuleUntested:    {"../policies/rules_test.go", "TestRulesOverMeshes"},
+	diag.RuleTestFails:   {"expect/show/show_test.go", "TestTestsOfRules"},
+	diag.RuleTestUnknown: {"expect/show/show_test.go", "TestTestsOfRules"},
 
 	diag.ChangeUnknown: {"behave/compare_test.go", "TestARewrittenPathThatIsJudgedOtherwiseIsUnknown"},
 }

@@ -1,6 +1,8 @@
 package compiler
 
 import (
+	"time"
+
 	"github.com/meshc/meshc/compiler/changed"
 	"github.com/meshc/meshc/compiler/check"
 	"github.com/meshc/meshc/compiler/diag"
@@ -60,10 +62,10 @@ func (k *known) lower(m *intent.Mesh) (*model.Mesh, diag.List) {
 	return k.lowers.Mesh(m, lower.Options{})
 }
 
-// checkModel judges a model with what a session or a cache knows.
-func (o *Options) checkModel(m *model.Mesh) diag.List {
-	if o.known == nil {
-		return o.tables.Model(m, o.Now)
+// checkModel judges a model with what is known.
+func (k *known) checkModel(m *model.Mesh, now time.Time) diag.List {
+	if k == nil {
+		return check.Model(m, now)
 	}
-	return o.known.checks.Model(m, o.Now)
+	return k.checks.Model(m, now)
 }

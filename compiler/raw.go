@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -35,11 +34,7 @@ func rawPatches(m *model.Mesh) diag.List {
 		sound.Raw = append(sound.Raw, *r)
 	}
 	all := xds.DefaultWorkloads(&sound)
-	for _, w := range all {
-		if slices.ContainsFunc(sound.Raw, func(r model.Raw) bool { return r.For(w.Service) }) {
-			c.proxy(&sound, w, all)
-		}
-	}
+	c.proxies(&sound, all)
 	for i := range sound.Raw {
 		c.judge(&sound, &sound.Raw[i], all)
 	}
@@ -77,28 +72,41 @@ func (c *rawCheck) bad(r *model.Raw, err error) {
 	}
 }
 
-// proxy makes the resources of one.
-func (c *rawCheck) proxy(m *model.Mesh, w *model.Workload, all []*model.Workload) {
+// proxies makes the resources of those that a patch is for.
+func (c *rawCheck) proxies(m *model.Mesh, all []*model.Workload) {
+	var now *model.Workload
 	var here []*model.Raw
-	_, err := xds.Emit(m, w, all, xds.Options{Patched: func(r *model.Raw, before proto.Message) {
+	ix, err := xds.NewIndexed(m, all, xds.Options{Patched: func(r *model.Raw, before proto.Message) {
 		here = append(here, r)
-		s, hash := c.of(r), xds.RawHash(before)
-		switch {
-		case s.before == nil:
-			s.proxy, s.before, s.hash = w.Service, before, hash
-		case s.hash != hash && s.other == model.Ref{}:
-			s.other = w.Service
-		}
+		c.met(r, now.Service, before)
 	}})
-	if err == nil {
-		return
+	if err != nil {
+		panic("compiler: two workloads that were placed here have one name: " + err.Error())
 	}
-	if refused := (*xds.RawError)(nil); errors.As(err, &refused) {
-		c.bad(refused.Raw, refused.Err)
-		return
+	for _, w := range all {
+		if !slices.ContainsFunc(m.Raw, func(r model.Raw) bool { return r.For(w.Service) }) {
+			continue
+		}
+		now, here = w, nil
+		_, err := ix.Emit(w)
+		if refused := (*xds.RawError)(nil); errors.As(err, &refused) {
+			c.bad(refused.Raw, refused.Err)
+		} else if err != nil {
+			for _, r := range here {
+				c.bad(r, err)
+			}
+		}
 	}
-	for _, r := range here {
-		c.bad(r, err)
+}
+
+// met remembers the resource that a patch is for, as a proxy has it.
+func (c *rawCheck) met(r *model.Raw, proxy model.Ref, before proto.Message) {
+	s, hash := c.of(r), xds.RawHash(before)
+	switch {
+	case s.before == nil:
+		s.proxy, s.before, s.hash = proxy, before, hash
+	case s.hash != hash && s.other == model.Ref{}:
+		s.other = proxy
 	}
 }
 
@@ -135,11 +143,15 @@ func (c *rawCheck) nowhere(m *model.Mesh, r *model.Raw, all []*model.Workload) {
 	bare := *m
 	bare.Raw = nil
 	var names []string
+	ix, err := xds.NewIndexed(&bare, all, xds.Options{})
+	if err != nil {
+		panic("compiler: two workloads that were placed here have one name: " + err.Error())
+	}
 	for _, w := range all {
 		if !r.For(w.Service) || w.Role == model.RoleGRPC {
 			continue
 		}
-		res, err := xds.Emit(&bare, w, all, xds.Options{Now: time.Time{}})
+		res, err := ix.Emit(w)
 		if err != nil {
 			continue // whoever compiles it is told
 		}

@@ -3,10 +3,8 @@ package compiler
 import (
 	"context"
 	"io/fs"
-	"slices"
 	"sync"
 
-	"github.com/meshc/meshc/compiler/diag"
 	"github.com/meshc/meshc/compiler/load"
 )
 
@@ -35,8 +33,7 @@ func (s *Session) Compile(ctx context.Context, fsys fs.FS, opts Options) (*Resul
 	defer s.mu.Unlock()
 	opts.Load.Memo, opts.known = &s.memo, &s.known
 	res, err := Compile(ctx, fsys, opts)
-	if err != nil || slices.ContainsFunc(res.Diags, func(d diag.Diagnostic) bool { return d.Code == diag.Internal }) {
-		// A stage that broke off may have left something half done.
+	if err != nil || res.crashed() {
 		s.memo, s.known = load.Memo{}, known{}
 	}
 	return res, err

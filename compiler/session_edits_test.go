@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"maps"
 	"math/rand/v2"
-	"os"
 	"path"
 	"regexp"
 	"slices"
@@ -18,7 +17,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/meshc/meshc/compiler"
+	"github.com/meshc/meshc/compiler/cache"
 	"github.com/meshc/meshc/compiler/load"
+	"github.com/meshc/meshc/test/soak"
 	"github.com/meshc/meshc/testdata/genmesh/gen"
 )
 
@@ -198,27 +199,38 @@ func (h hashed) Open(name string) (fs.File, error) {
 // However far an edit of a mesh that uses the whole language reaches, a session
 // says what a compile from nothing says.
 func TestSessionIsColdHoweverFarAnEditReaches(t *testing.T) {
-	seeds, steps := uint64(4), 25
-	if os.Getenv("MESHC_SOAK") != "" {
-		seeds, steps = 400, 60
+	steps := 25
+	if soak.On() {
+		steps = 60
 	}
-	models := 0
-	for seed := range seeds {
+	models, writes, followed := 0, 0, 0
+	from, to := soak.Seeds(t, 4, 400)
+	for seed := from; seed < to; seed++ {
 		generated := gen.Whole(seed + 1)
 		if seed%4 == 3 {
 			generated = gen.Mesh(seed)
 		}
 		first := generated.FS().(fstest.MapFS)
 		e := &edited{dice: rand.New(rand.NewPCG(seed, 0x65646974)), first: first, fsys: maps.Clone(first)}
-		models += e.run(t, seed, steps)
+		sound, out := e.run(t, seed, steps)
+		models, writes, followed = models+sound, writes+out.writes, followed+out.followed
 	}
-	if models < int(seeds)*steps/5 {
-		t.Errorf("only %d of %d states are sound", models, int(seeds)*steps)
+	t.Logf("%d of %d writes went by the difference of two models", followed, writes)
+	if followed < writes/5 || followed == writes {
+		t.Errorf("%d of %d writes went by the difference of two models", followed, writes)
+	}
+	if states := int(to-from) * steps; models < states/5 {
+		t.Errorf("only %d of %d states are sound", models, states)
 	}
 }
 
-func (e *edited) run(t *testing.T, seed uint64, steps int) (models int) {
+func (e *edited) run(t *testing.T, seed uint64, steps int) (models int, out *output) {
 	session, sound := new(compiler.Session), maps.Clone(e.fsys)
+	kept, err := cache.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	out = newOutput(t, kept, seed)
 	for step := range steps {
 		opts := compiler.Options{Now: now.Add(e.passed), Load: load.Options{InProcess: true}}
 		res, err := compiler.Compile(t.Context(), e.fsys, opts)
@@ -231,6 +243,12 @@ func (e *edited) run(t *testing.T, seed uint64, steps int) (models int) {
 		if d := cmp.Diff(cold, judge(t, res, err)); d != "" {
 			t.Fatalf("seed %d, step %d (- cold, + session):\n%s", seed, step, d)
 		}
+		opts.Load.Cache = kept
+		other, err := compiler.Compile(t.Context(), e.fsys, opts)
+		if d := cmp.Diff(cold, judge(t, other, err)); d != "" {
+			t.Fatalf("seed %d, step %d (- cold, + another process with the cache):\n%s", seed, step, d)
+		}
+		out.write(t, other, opts.Now)
 		if res.Model != nil {
 			models++
 			sound = maps.Clone(e.fsys)
@@ -241,5 +259,5 @@ func (e *edited) run(t *testing.T, seed uint64, steps int) (models int) {
 			edits[e.dice.IntN(len(edits))](e)
 		}
 	}
-	return models
+	return models, out
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"os"
 	"path"
 	"slices"
 	"strings"
@@ -22,6 +21,7 @@ import (
 	"github.com/meshc/meshc/compiler/emit/xds"
 	"github.com/meshc/meshc/compiler/emit/xds/artifact"
 	"github.com/meshc/meshc/compiler/load"
+	"github.com/meshc/meshc/test/soak"
 	"github.com/meshc/meshc/testdata/genmesh/gen"
 )
 
@@ -47,7 +47,11 @@ func judge(t *testing.T, res *compiler.Result, err error) judged {
 		t.Fatal(err)
 	}
 	var all bytes.Buffer
-	for _, name := range files.Names() {
+	names, err := files.Names()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
 		if err := files.Render(&all, name); err != nil {
 			t.Fatal(err)
 		}
@@ -91,12 +95,13 @@ func swap(fsys fstest.MapFS, name, from, to string) {
 // However a mesh is edited, a session says of it what a compile from nothing
 // says, and what is made of it is the same to the byte.
 func TestSessionIsCold(t *testing.T) {
-	seeds, steps := uint64(3), 12
-	if os.Getenv("MESHC_SOAK") != "" {
-		seeds, steps = 200, 40
+	steps := 12
+	if soak.On() {
+		steps = 40
 	}
 	opts := compiler.Options{Now: now, Load: load.Options{InProcess: true}}
-	for seed := range seeds {
+	from, to := soak.Seeds(t, 3, 200)
+	for seed := from; seed < to; seed++ {
 		dice := rand.New(rand.NewPCG(seed, 0x73657373))
 		fsys := large(t, gen.LargeOptions{Services: 60, PerDir: 1 + dice.IntN(20), Seed: seed})
 		if seed%3 == 2 {

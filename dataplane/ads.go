@@ -107,6 +107,9 @@ func (p *proxy) rememberOnDisk(o *xdsclient.Options) error {
 
 // saveLast writes what is still waiting when the proxy ends.
 func (p *proxy) saveLast(store *lastgood.Store, newest <-chan []*discoveryv3.Resource) error {
+	if p.retired.Load() {
+		return nil // another process writes there
+	}
 	select {
 	case resources := <-newest:
 		p.save(store, resources)
@@ -187,13 +190,16 @@ func (p *proxy) applyBlaming(set *build.Set) error {
 func (p *proxy) probe(l *resource.Listener) error {
 	for _, c := range l.Chains {
 		for _, log := range c.AccessLogs() {
+			if log.OTLP != nil {
+				continue
+			}
 			if err := telemetry.Probe(log.Path); err != nil {
 				return err
 			}
 		}
 	}
 	for _, at := range l.Bound() {
-		if p.isBound(at) {
+		if p.isBound(at) || p.inherits(at) {
 			continue
 		}
 		network := "tcp4"

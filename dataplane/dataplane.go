@@ -34,6 +34,10 @@ type Options struct {
 	// AdminSocket is the admin endpoint's unix socket where the bootstrap
 	// names no address; "" = no endpoint.
 	AdminSocket string
+	// HotRestart is a unix socket: a process that serves there hands its listening
+	// sockets over to this one and retires once this one serves; this one then
+	// serves there. "" = neither.
+	HotRestart string
 
 	DrainTimeout time.Duration    // of connections when ctx ends, 0 = 30 s
 	Lookup       build.LookupFunc // nil: the system's resolver
@@ -68,7 +72,9 @@ type proxy struct {
 	quit    context.CancelFunc
 	started time.Time
 	metrics *metrics
+	compact *compactor
 	state   state
+	succession
 
 	// Made by run, in this order; nil before.
 	source   *identity.Source
@@ -91,6 +97,7 @@ func newProxy(opts Options, quit context.CancelFunc) *proxy {
 		quit:     quit,
 		started:  time.Now(),
 		metrics:  newMetrics(telemetry.New(workers(opts.Workers))),
+		compact:  newCompactor(),
 		failures: make(chan error, 1),
 	}
 	p.state.bootstrap = opts.Bootstrap.Proto
@@ -100,7 +107,7 @@ func newProxy(opts Options, quit context.CancelFunc) *proxy {
 
 // run starts the parts and returns when the proxy is to end.
 func (p *proxy) run(ctx context.Context) error {
-	if err := p.serveAdmin(); err != nil {
+	if err := p.succeed(ctx); err != nil {
 		return err
 	}
 	if err := p.openIdentity(ctx); err != nil {
@@ -112,6 +119,7 @@ func (p *proxy) run(ctx context.Context) error {
 	if err := p.startEngine(); err != nil {
 		return err
 	}
+	p.background(p.compact.run)
 	config, err := p.configure()
 	if err != nil {
 		return err
@@ -136,12 +144,17 @@ func (p *proxy) run(ctx context.Context) error {
 func (p *proxy) background(part func(context.Context) error) {
 	p.parts.Go(func() {
 		if err := part(p.live); err != nil {
-			select {
-			case p.failures <- err:
-			default:
-			}
+			p.fail(err)
 		}
 	})
+}
+
+// fail ends the proxy with the first failure.
+func (p *proxy) fail(err error) {
+	select {
+	case p.failures <- err:
+	default:
+	}
 }
 
 // openIdentity waits for a certificate: without one the control plane does not
@@ -189,6 +202,9 @@ func (p *proxy) startEngine() error {
 		Log:       p.opts.Log,
 		Telemetry: p.metrics.registry,
 		Identity:  p.spiffeID(),
+		Node:      p.opts.Bootstrap.Proto.GetNode().GetId(),
+		Self:      selfOf(p.opts.Bootstrap.Proto.GetNode(), p.spiffeID()),
+		Inherit:   p.inherit,
 	})
 	if err != nil {
 		return err
@@ -196,7 +212,7 @@ func (p *proxy) startEngine() error {
 	p.mu.Lock()
 	p.engine = e
 	p.mu.Unlock()
-	return nil
+	return p.pushMetrics(e.Dial())
 }
 
 func (p *proxy) spiffeID() string {
@@ -254,7 +270,15 @@ func (p *proxy) apply(set *build.Set) error {
 	if err := p.engine.Apply(config); err != nil {
 		return err
 	}
-	if p.state.goLive() && p.opts.Started != nil {
+	p.compact.note()
+	p.metrics.serves(config.Digest)
+	if !p.state.goLive() {
+		return nil
+	}
+	if err := p.takeOver(); err != nil {
+		p.fail(err)
+	}
+	if p.opts.Started != nil {
 		p.opts.Started(p.engine)
 	}
 	return nil
@@ -277,6 +301,7 @@ func (p *proxy) shutdown() error {
 	}
 	p.end()
 	p.parts.Wait()
+	p.leave()
 	if p.resolver != nil {
 		p.resolver.Close()
 	}

@@ -14,6 +14,7 @@ type metrics struct {
 	rejected  map[string]telemetry.Metric
 	applied   telemetry.Metric
 	failed    telemetry.Metric
+	serving   telemetry.Label // of meshc_config_info; the zero value before there is one
 }
 
 var updateNames = map[string]string{
@@ -38,6 +39,20 @@ func newMetrics(registry *telemetry.Registry) *metrics {
 		m.rejected[url] = registry.Counter(name + "_update_rejected")
 	}
 	return m
+}
+
+// serves says which configuration is in force: its digest, which is equal for
+// equal resources.
+func (m *metrics) serves(digest string) {
+	now := telemetry.Label{Name: "digest", Value: digest}
+	if now == m.serving {
+		return
+	}
+	if m.serving.Name != "" {
+		m.registry.Drop(m.serving)
+	}
+	m.serving = now
+	m.registry.Gauge("meshc_config_info", now).Set(1)
 }
 
 // observe is called by the ADS client's goroutine only.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"runtime"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -53,7 +54,7 @@ func (p *proxy) serveAdmin() error {
 		return err
 	}
 	p.opts.Log.Info("admin endpoint", "address", l.Addr().String())
-	p.background(func(ctx context.Context) error { return admin.Serve(ctx, l, page{p}) })
+	p.untilRetired(func(ctx context.Context) error { return admin.Serve(ctx, l, page{p}) })
 	return nil
 }
 
@@ -85,11 +86,13 @@ func (p page) ConfigDump() ([]byte, error) {
 	return admin.Dump(serving)
 }
 
-// ServerInfo implements admin.Proxy, with the field names of Envoy's.
+// ServerInfo implements admin.Proxy, with the field names of Envoy's, and how many
+// goroutines there are.
 func (p page) ServerInfo() ([]byte, error) {
 	return json.MarshalIndent(map[string]any{
 		"version":              version(),
 		"state":                p.State(),
+		"goroutines":           runtime.NumGoroutine(),
 		"uptime_current_epoch": time.Since(p.started).Truncate(time.Second).String(),
 		"node":                 map[string]string{"id": p.opts.Bootstrap.Node.GetId(), "cluster": p.opts.Bootstrap.Node.GetCluster()},
 	}, "", " ")

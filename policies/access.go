@@ -14,33 +14,46 @@ import (
 // widened asks of every service and external that was there before whether
 // somebody is let in now who was not, or on fewer conditions.
 func (c *change) widened() []finding {
+	var out []finding
+	for _, a := range c.admissions() {
+		out = append(out, c.gained(a)...)
+	}
+	return out
+}
+
+// admissions is what changes about who reaches the services and externals that
+// are there before and after.
+func (c *change) admissions() []*behave.Access {
 	if c.asked {
-		return c.gained
+		return c.access
 	}
 	c.asked = true
 	c.approached = c.approaches()
+	var all []model.Ref
 	for _, s := range c.before.Services {
 		if c.after.Service(s.Ref) != nil {
-			c.access(behave.Name{Kind: behave.ServiceKind, Ref: s.Ref})
+			all = append(all, s.Ref)
 		}
 	}
 	for _, e := range c.before.Externals {
 		if c.after.External(e.Ref) != nil {
-			c.access(behave.Name{Kind: behave.ExternalKind, Ref: e.Ref})
+			all = append(all, e.Ref)
 		}
 	}
-	return c.gained
+	for _, ref := range all {
+		if !c.untouched(ref) {
+			c.access = append(c.access, behave.CompareAccess(c.before, c.after, ref))
+		}
+	}
+	return c.access
 }
 
-func (c *change) access(of behave.Name) {
-	if c.untouched(of.Ref) {
-		return
-	}
-	a := behave.CompareAccess(c.before, c.after, of.Ref)
-	at := c.origin(of.Ref)
+func (c *change) gained(a *behave.Access) []finding {
+	var out []finding
+	at := c.origin(a.Ref)
 	for _, u := range a.Unknown {
-		c.gained = append(c.gained, finding{code: diag.PolicyUnknown, of: of, at: at,
-			text: fmt.Sprintf("it cannot be told who is let in to %s %s now: %s", of.Kind, of.Ref, u)})
+		out = append(out, finding{code: diag.PolicyUnknown, of: a.Name, at: at,
+			text: fmt.Sprintf("it cannot be told who is let in to %s %s now: %s", a.Kind, a.Ref, u)})
 	}
 	for i := range a.Entries {
 		e := &a.Entries[i]
@@ -48,10 +61,11 @@ func (c *change) access(of behave.Name) {
 		if how == "" {
 			continue
 		}
-		c.gained = append(c.gained, finding{code: diag.PolicyAccess, of: of, at: at,
-			text: fmt.Sprintf("%s %s %s %s, port %d: %s", of.Kind, of.Ref, how, who(e), e.Port, strings.Join(e.Words, "; or ")),
+		out = append(out, finding{code: diag.PolicyAccess, of: a.Name, at: at,
+			text: fmt.Sprintf("%s %s %s %s, port %d: %s", a.Kind, a.Ref, how, who(e), e.Port, strings.Join(e.Words, "; or ")),
 			help: "it takes an exemption as approval: by the owner, with a reason, until a day", sample: e.Witness.String()})
 	}
+	return out
 }
 
 // loosens says in words what is wider now; "" for nothing.
@@ -95,7 +109,7 @@ func (c *change) origin(ref model.Ref) model.Origin {
 // untouched says that nothing that decides who gets to a service or external is
 // written otherwise, or elsewhere, than before.
 func (c *change) untouched(ref model.Ref) bool {
-	if c.before.TrustDomain != c.after.TrustDomain || !reflect.DeepEqual(plain(c.before.Raw), plain(c.after.Raw)) {
+	if c.before.TrustDomain != c.after.TrustDomain || !slices.Equal(c.before.Aliases, c.after.Aliases) || !reflect.DeepEqual(plain(c.before.Raw), plain(c.after.Raw)) {
 		return false
 	}
 	// Whether there is a proxy goes by the ports of what a service calls as well.

@@ -16,9 +16,9 @@ type change struct {
 	before, after *model.Mesh
 	report        *behave.Report
 	now           time.Time
-	gained        []finding // made by widened
+	access        []*behave.Access // made by admissions
 	asked         bool
-	approached    map[model.Ref]bool // made by widened
+	approached    map[model.Ref]bool // made by admissions
 }
 
 // overChange gives the judge of a policy about changes, nil for one about meshes.

@@ -48,34 +48,46 @@ func (t *Tree) policies() ([]*policy, error) {
 	return read(t.Intent.Config.Policies)
 }
 
-// Change holds a change, whose behaviour r compares, against the policies about
-// changes of both trees: those of after with its exemptions, and those of before
-// that after has not, or not in this form, with theirs.
-func Change(before, after *Tree, r *behave.Report, now time.Time) (diag.List, error) {
-	base, err := before.policies()
+// Comparison is a change that policies and rules judge, as of one moment. What
+// they both ask about it is found out once. One call uses it at a time.
+type Comparison struct {
+	before, after *Tree
+	change        *change
+}
+
+// Compare is of a change whose behaviour r compares.
+func Compare(before, after *Tree, r *behave.Report, now time.Time) *Comparison {
+	return &Comparison{before, after, &change{before: before.Model, after: after.Model, report: r, now: now}}
+}
+
+// Policies holds the change against the policies about changes of both trees:
+// those of after with its exemptions, and those of before that after has not, or
+// not in this form, with theirs.
+func (c *Comparison) Policies() (diag.List, error) {
+	base, err := c.before.policies()
 	if err != nil {
 		return nil, fmt.Errorf("the tree before: %w", err)
 	}
-	head, err := after.policies()
+	head, err := c.after.policies()
 	if err != nil {
 		return nil, fmt.Errorf("the tree after: %w", err)
 	}
-	c := &change{before: before.Model, after: after.Model, report: r, now: now}
+	before, now := c.before.Model, c.change.now
 	var out diag.List
 	for _, p := range head {
 		judge := p.overChange()
 		if judge == nil {
 			continue
 		}
-		out = append(out, p.violations(judge(c), now, before.Model)...)
-		if had := exemptionsOf(base); before.Intent != nil {
+		out = append(out, p.violations(judge(c.change), now, before)...)
+		if had := exemptionsOf(base); c.before.Intent != nil {
 			out = append(out, p.unused(func(e *exemption) bool { return !had[e.what()] }, now)...)
 		}
 	}
 	for _, p := range gone(base, head) {
 		if judge := p.overChange(); judge != nil {
 			p.old = true
-			out = append(out, p.violations(judge(c), now, before.Model)...)
+			out = append(out, p.violations(judge(c.change), now, before)...)
 		}
 	}
 	out.Sort()
@@ -91,6 +103,7 @@ type finding struct {
 	text   string
 	help   string
 	sample string // a request that shows it
+	warn   bool   // a warning, whatever its policy is
 }
 
 // violations are the findings that no exemption is for.
@@ -122,17 +135,20 @@ func (p *policy) violation(f *finding, refused string) diag.Diagnostic {
 	if p.old {
 		of = " of BASE"
 	}
-	d := diag.New(f.code, f.at, "policy %q%s: %s", p.name, of, f.text)
-	d.Severity, d.Help, d.Witness = p.severity, f.help, f.sample
+	d := diag.New(f.code, f.at, "%s %q%s: %s", p.word(), p.name, of, f.text)
+	d.Severity, d.Help, d.Witness, d.Why = p.severity, f.help, f.sample, p.why
+	if f.warn {
+		d.Severity = diag.Warning
+	}
 	if refused != "" {
 		d.Help = refused
 	}
 	switch {
-	case p.old: // its place is in the other tree
+	case p.old, p.guard: // its place is in the other tree, or in none
 	case d.Range.IsZero():
 		d.Range = p.at
 	default:
-		d.Related = []diag.Related{{Range: p.at, Message: "the policy"}}
+		d.Related = []diag.Related{{Range: p.at, Message: "the " + p.word()}}
 	}
 	return d
 }
@@ -155,7 +171,7 @@ func (p *policy) ended(now time.Time) diag.List {
 	var out diag.List
 	for _, e := range p.exemptions {
 		if !now.Before(e.until) {
-			d := diag.New(diag.ExemptionEnded, e.at, "policy %q: exemption %q of %s has ended (%s)", p.name, e.name, e.what(), e.until.Format(time.RFC3339))
+			d := diag.New(diag.ExemptionEnded, e.at, "%s %q: exemption %q of %s has ended (%s)", p.word(), p.name, e.name, e.what(), e.until.Format(time.RFC3339))
 			d.Help = "take it away, or let " + e.owner + " say a later day"
 			out.Add(d)
 		}
@@ -168,7 +184,7 @@ func (p *policy) unused(report func(*exemption) bool, now time.Time) diag.List {
 	var out diag.List
 	for _, e := range p.exemptions {
 		if !e.used && now.Before(e.until) && report(e) {
-			d := diag.New(diag.ExemptionUnused, e.at, "policy %q: nothing needs exemption %q of %s", p.name, e.name, e.what())
+			d := diag.New(diag.ExemptionUnused, e.at, "%s %q: nothing needs exemption %q of %s", p.word(), p.name, e.name, e.what())
 			d.Help = "take it away"
 			out.Add(d)
 		}

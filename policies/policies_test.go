@@ -208,7 +208,7 @@ func TestChanges(t *testing.T) {
 // hold compares the codes of a change, each once.
 func hold(t *testing.T, before, after *policies.Tree, want string) diag.List {
 	t.Helper()
-	got, err := policies.Change(before, after, behave.Meshes(before.Model, after.Model), now)
+	got, err := policies.Compare(before, after, behave.Meshes(before.Model, after.Model), now).Policies()
 	if err != nil {
 		t.Fatal(err)
 	}

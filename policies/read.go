@@ -24,7 +24,21 @@ type policy struct {
 	at         diag.Range
 	says       says
 	exemptions []*exemption
-	old        bool // of the tree before
+	old        bool   // of the tree before
+	rule       bool   // written by users in CUE
+	guard      bool   // of a controller, not of a mesh
+	why        string // of a rule
+}
+
+// word is what a reader knows it by.
+func (p *policy) word() string {
+	switch {
+	case p.rule:
+		return "rule"
+	case p.guard:
+		return "guard"
+	}
+	return "policy"
 }
 
 // says is what a policy forbids, so that two can be compared.

@@ -13,6 +13,39 @@ import (
 // ADS makes the Pusher of an ADS server.
 func ADS(server *xds.Server) Pusher { return ads{server} }
 
+// Judge makes a Pusher that only says whether the ADS server would take a mesh: it
+// is given what serves by a Follower. It counts proxies that are connected to others too.
+func Judge(server *xds.Server, others Replicas) Pusher { return judge{ads{server}, others} }
+
+type judge struct {
+	ads
+	others Replicas
+}
+
+func (j judge) SetDesired(commit string, m *model.Mesh, workloads []*model.Workload) error {
+	return j.server.Check(commit, &xds.Desired{Mesh: m, Workloads: workloads})
+}
+
+// Changed is told by what knows of all replicas.
+func (j judge) Changed() <-chan struct{} { return j.others.Changed() }
+
+func (j judge) Progress(commit string) status.Programmed {
+	others := j.others.Live()
+	p := progress(j.server.Status(), commit, others)
+	for _, r := range others {
+		if r.Commit != commit && len(p.Behind) < maxBehind {
+			p.Behind = append(p.Behind, r.Name)
+		}
+	}
+	if own := j.server.Commit(); own != commit && own != "" {
+		p.Behind = append(p.Behind, "the one that leads")
+	}
+	return p
+}
+
+// maxBehind is how many replicas are named.
+const maxBehind = 99
+
 type ads struct{ server *xds.Server }
 
 func (a ads) SetDesired(commit string, m *model.Mesh, workloads []*model.Workload) error {
@@ -24,11 +57,22 @@ func (a ads) Changed() <-chan struct{} { return a.server.Changed() }
 // Progress counts by one reading of the server's status, so that the counts
 // and the nodes agree.
 func (a ads) Progress(commit string) status.Programmed {
+	return progress(a.server.Status(), commit, nil)
+}
+
+// progress is of the nodes that a server knows, by itself and by what other replicas say
+// of them. A node counts once, wherever it is connected.
+func progress(nodes []xds.NodeStatus, commit string, others []*status.Replica) status.Programmed {
 	p := status.Programmed{Commit: commit}
-	for _, n := range a.server.Status() {
-		node := describe(&n, commit)
+	for _, n := range nodes {
+		node, expected := describe(&n, commit), n.Expected
+		for _, r := range others {
+			if there, connected := r.Node(n.Node, commit); connected {
+				node, expected = status.Agree(node, there), true
+			}
+		}
 		p.Nodes = append(p.Nodes, node)
-		if n.Expected {
+		if expected {
 			p.Total++
 			if node.State == status.NodeProgrammed {
 				p.Done++

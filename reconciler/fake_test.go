@@ -72,6 +72,7 @@ type fakeStore struct {
 	saveErr error
 	loadErr error
 	slow    time.Duration // how long a save takes
+	reports int           // statuses that were written
 }
 
 func (f *fakeStore) Load() (*store.Generation, error) {
@@ -115,6 +116,7 @@ func (f *fakeStore) SaveStatus(s *status.Status) error {
 		c.Attempted = &a
 	}
 	f.status = &c
+	f.reports++
 	return nil
 }
 
@@ -171,7 +173,7 @@ type fakeWorkloads struct {
 	changed chan struct{}
 }
 
-func (f *fakeWorkloads) List() []*model.Workload {
+func (f *fakeWorkloads) List(*model.Mesh) []*model.Workload {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.list
@@ -255,6 +257,14 @@ func (w *world) judge(ctx context.Context, tree fs.FS) (*compiler.Result, error)
 		m.TrustDomain = "elsewhere"
 		at := diag.Range{File: "mesh.cue", Start: diag.Pos{Line: 3, Col: 9}}
 		in := &intent.Mesh{Config: intent.Config{TrustDomain: &intent.Value[string]{V: m.TrustDomain, At: at}}}
+		return &compiler.Result{Model: m, Intent: in}, nil
+	case commit == "unvouched", commit == "vouched":
+		m.Aliases, m.Services = []string{"old.example"}, []*model.Service{{}}
+		at := diag.Range{File: "mesh.cue", Start: diag.Pos{Line: 4, Col: 9}}
+		if commit == "unvouched" {
+			m.Aliases = []string{"old.example", "older.example"}
+		}
+		in := &intent.Mesh{Config: intent.Config{Aliases: []intent.Value[string]{{V: "older.example", At: at}}}}
 		return &compiler.Result{Model: m, Intent: in}, nil
 	case commit == "fault":
 		m.Services = []*model.Service{{Routes: []*model.Route{{Delay: &model.Delay{Until: time.Now().Add(time.Hour)}}}}}

@@ -22,6 +22,15 @@ func (r *Reconciler) Fetch(ctx context.Context) (source.Commit, error) {
 	return r.opts.Source.Head(ctx, r.opts.Ref)
 }
 
+// Wake has the repository asked soon instead of at the end of the interval. It
+// never blocks, and may be called from anywhere; calls that come together are one.
+func (r *Reconciler) Wake() {
+	select {
+	case r.pollSoon <- struct{}{}:
+	default:
+	}
+}
+
 // poll fetches again and again until ctx ends, ever more slowly while it
 // fails. It runs beside the loop, so that a slow repository holds up nothing.
 func (r *Reconciler) poll(ctx context.Context, heads chan<- observation) {
@@ -33,7 +42,7 @@ func (r *Reconciler) poll(ctx context.Context, heads chan<- observation) {
 			failures = 0
 		}
 		select {
-		case heads <- observation{c, now(), err}:
+		case heads <- observation{c, r.now(), err}:
 		case <-time.After(jittered(r.opts.Interval)):
 			continue // the loop is busy, and what it will be handed must be new
 		case <-ctx.Done():
@@ -74,20 +83,29 @@ func (r *Reconciler) onHead(ctx context.Context, h observation) {
 	r.fetchErr = nil
 	r.saveAgain()
 	switch {
-	case h.commit.Hash != r.newest():
+	case h.commit != r.newest():
 		r.consider(ctx, h)
-	case r.failed.err != nil && !r.failed.permanent && r.running == nil && !now().Before(r.retryAt):
+	case r.failed.err != nil && !r.failed.permanent && r.running == nil && !time.Now().Before(r.retryAt):
+		r.begin(ctx, h)
+	case r.running == nil && (r.otherGrounds() || r.released() || r.readable()):
 		r.begin(ctx, h)
 	}
 	r.report()
 }
 
-// newest is the commit that the reference was last seen at.
-func (r *Reconciler) newest() string {
+// otherGrounds says that the gate may judge otherwise than when it refused the
+// newest commit.
+func (r *Reconciler) otherGrounds() bool {
+	return r.failed.reason == verificationFailed && r.opts.Gate.Fingerprint() != r.failed.grounds
+}
+
+// newest is what the reference was last seen at: of a range of versions, the tag
+// too.
+func (r *Reconciler) newest() source.Commit {
 	if r.waiting != nil {
-		return r.waiting.commit.Hash
+		return r.waiting.commit
 	}
-	return r.current.Hash
+	return r.current
 }
 
 // consider takes up a new commit. It cuts a running compile short, but never

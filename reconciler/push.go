@@ -2,6 +2,7 @@ package reconciler
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	emitxds "github.com/meshc/meshc/compiler/emit/xds"
@@ -12,9 +13,10 @@ import (
 // Push hands g and the workloads of this moment to the Pusher.
 func (r *Reconciler) Push(g *store.Generation) error {
 	r.emittedAt = time.Now()
-	err := r.opts.Pusher.SetDesired(g.Commit, g.Mesh, r.opts.Workloads.List())
+	placed := r.opts.Workloads.List(g.Mesh)
+	err := r.opts.Pusher.SetDesired(g.Commit, g.Mesh, placed)
 	if err == nil {
-		r.pushErr = nil
+		r.pushErr, r.placed = nil, placed
 	}
 	return err
 }
@@ -23,8 +25,18 @@ func (r *Reconciler) Push(g *store.Generation) error {
 func (r *Reconciler) serve(g *store.Generation) {
 	r.serving = g
 	if r.status.Serving == nil || r.status.Serving.Commit != g.Commit {
-		r.status.Serving = &status.Serving{Commit: g.Commit, AppliedAt: now()}
-		r.status.Record(status.Entry{Commit: g.Commit, Outcome: status.Applied, ObservedAt: now(), AppliedAt: now()})
+		s, e := status.Serving{Commit: g.Commit, AppliedAt: r.now()}, status.Entry{Commit: g.Commit, Outcome: status.Applied, ObservedAt: r.now(), AppliedAt: r.now()}
+		// Saved by a process that died before it could say so.
+		if a := r.status.Attempted; a != nil && a.Commit == g.Commit {
+			s.Ref, e.Ref = a.Ref, a.Ref
+		}
+		for _, old := range r.status.History { // what is rolled back to served before
+			if old.Commit == g.Commit && old.Ref != "" && s.Ref == "" {
+				s.Ref, e.Ref = old.Ref, old.Ref
+			}
+		}
+		r.status.Serving = &s
+		r.status.Record(e)
 	}
 	r.pushAgain("restored")
 }
@@ -46,10 +58,14 @@ func (r *Reconciler) pushAgain(why string) {
 // onWorkloads pushes what serves with the workloads of now, and tries again a
 // commit that could not be emitted: that depends on what runs where too.
 func (r *Reconciler) onWorkloads(ctx context.Context) {
-	r.pushAgain("workloads changed")
+	if r.pushErr == nil && r.serving != nil && slices.Equal(r.placed, r.opts.Workloads.List(r.serving.Mesh)) {
+		r.report() // other things run, or what is wrong with some has changed
+	} else {
+		r.pushAgain("workloads changed")
+	}
 	if r.failed.reason == emitFailed && r.running == nil {
 		r.retries++
-		r.begin(ctx, observation{commit: r.current, at: now()})
+		r.begin(ctx, observation{commit: r.current, at: r.now()})
 		r.report()
 	}
 }
@@ -66,8 +82,12 @@ func (r *Reconciler) saveAgain() {
 	r.unsaved = false
 }
 
+// expiryLook is how often it is looked whether a fault has ended: timers do not
+// follow a clock that is set, and the end is a time of the clock.
+const expiryLook = time.Minute
+
 // expiry gives a channel that fires when a fault of what serves ends that had
-// not ended when it was last emitted.
+// not ended when it was last emitted, or may have.
 func (r *Reconciler) expiry() <-chan time.Time {
 	if r.serving == nil {
 		return nil
@@ -76,5 +96,5 @@ func (r *Reconciler) expiry() <-chan time.Time {
 	if next.IsZero() {
 		return nil
 	}
-	return time.After(time.Until(next))
+	return time.After(min(time.Until(next), expiryLook))
 }

@@ -12,10 +12,13 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/meshc/meshc/compiler"
+	emitxds "github.com/meshc/meshc/compiler/emit/xds"
 	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/reconciler/guard"
 	"github.com/meshc/meshc/reconciler/source"
 	"github.com/meshc/meshc/reconciler/status"
 	"github.com/meshc/meshc/reconciler/store"
@@ -27,6 +30,16 @@ type Source interface {
 	Head(ctx context.Context, ref string) (source.Commit, error)
 	Tree(ctx context.Context, c source.Commit, dir string) (fs.FS, error)
 	String() string
+}
+
+// Gate says which commits may be served; source.Gate is one. applied are the
+// commits that were applied, the newest first, each with what it was found at. Fingerprint changes when a commit
+// that was refused may be judged otherwise. Judge and Fingerprint are called
+// beside each other.
+type Gate interface {
+	Judge(ctx context.Context, applied []source.Commit, c source.Commit) (source.Judgement, error)
+	Fingerprint() string
+	Verifies() bool // whether anything must be signed
 }
 
 // Store keeps what serves over restarts; store.Local is one. It is called by
@@ -48,10 +61,16 @@ type Pusher interface {
 }
 
 // Workloads says what runs where. Changed gives a channel that is closed when
-// List changes next.
+// List, or Faults of those that are Faulty, changes next.
 type Workloads interface {
-	List() []*model.Workload
+	List(m *model.Mesh) []*model.Workload
 	Changed() <-chan struct{}
+}
+
+// Faulty are Workloads that say of what they cannot use, each in a sentence that
+// names it.
+type Faulty interface {
+	Faults(m *model.Mesh) []string
 }
 
 // Compile judges a tree; compiler.Compile with options is one.
@@ -67,10 +86,18 @@ type Options struct {
 	Pusher    Pusher
 	Workloads Workloads
 
+	Gate        Gate          // optional: every commit may be served
+	Guards      *guard.Guards // optional: every step may be taken
+	Hold        *Hold         // optional: commits serve
+	Unmade      string        // optional: why a rollback that an operator asked for is not made
 	TrustDomain string        // of the CA; a mesh of another one is refused
+	Vouched     []string      // optional: other trust domains whose roots proxies are given
 	Interval    time.Duration // between polls, jittered by a tenth; default 30 s
 	AllowEmpty  bool          // take a commit that removes every service
+	SavedServes bool          // proxies are given what the Store has, by a Follower, and not what is pushed
 	Log         *slog.Logger  // optional
+
+	Now func() time.Time // clock of reports; default time.Now
 }
 
 // Reconciler is the loop. All fields but opts belong to the goroutine of Run.
@@ -79,12 +106,16 @@ type Reconciler struct {
 	status   *status.Status
 	reported []byte // status as it was written last, without the times of writing
 
-	serving   *store.Generation // nil: nothing yet
-	unsaved   bool              // serving has not been saved yet
-	saveErr   error             // why not
-	emittedAt time.Time         // when serving was last handed to the Pusher
-	pushErr   error             // of the newest workloads with what serves
+	serving    *store.Generation // nil: nothing yet
+	unread     error             // why what serves cannot be told; nil: it can, or nothing ever served
+	unsaved    bool              // serving has not been saved yet
+	saveErr    error             // why not
+	emittedAt  time.Time         // when serving was last handed to the Pusher
+	observedAt time.Time         // when acknowledgements were last reported
+	pushErr    error             // of the newest workloads with what serves
+	placed     []*model.Workload // with which serving was last handed to the Pusher
 
+	made     compiled      // what serves, for commits that leave the mesh alone
 	current  source.Commit // attempted, or being so
 	failed   failure       // of current
 	running  *attempt      // the compile under way
@@ -103,7 +134,8 @@ type Reconciler struct {
 type failure struct {
 	reason    string // for programs
 	err       error
-	permanent bool // only another commit can help
+	permanent bool   // only another commit can help
+	grounds   string // fingerprint of the gate that refused it
 }
 
 // New checks the options; nothing runs before Run.
@@ -118,6 +150,9 @@ func New(opts Options) (*Reconciler, error) {
 	}
 	if opts.Interval <= 0 {
 		opts.Interval = 30 * time.Second
+	}
+	if opts.Now == nil {
+		opts.Now = time.Now
 	}
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
@@ -138,10 +173,10 @@ func (r *Reconciler) Restore() error {
 		r.opts.Log.Warn("the status of the last run cannot be read and starts anew", "error", err)
 	}
 	r.status = r.newStatus(old)
-	g, err := r.opts.Store.Load()
-	if err != nil {
-		if !errors.Is(err, store.ErrNothing) {
-			r.opts.Log.Error("the last good commit cannot be read, nothing serves until the repository answers", "error", err)
+	g := r.load()
+	if g == nil {
+		if r.unread != nil {
+			r.opts.Log.Error("the last good commit cannot be read, nothing serves until the repository answers", "error", r.unread)
 		}
 		r.report()
 		return nil
@@ -160,19 +195,40 @@ func (r *Reconciler) Restore() error {
 func (r *Reconciler) newStatus(old *status.Status) *status.Status {
 	s := &status.Status{
 		Repository: r.opts.Source.String(), Ref: r.opts.Ref, Path: r.opts.Path, TrustDomain: r.opts.TrustDomain,
-		Controller: status.Controller{PID: os.Getpid(), StartedAt: now()},
+		Controller: status.Controller{PID: os.Getpid(), StartedAt: r.now()},
 	}
 	if old != nil {
 		s.History, s.Conditions, s.Serving, s.Attempted = old.History, old.Conditions, old.Serving, old.Attempted
+		if old.Repository != s.Repository {
+			s.From(old.Repository, s.Repository)
+			s.Attempted = nil
+		}
 	}
+	s.Conditions = slices.DeleteFunc(s.Conditions, func(c status.Condition) bool {
+		return c.Type == status.Verified && !r.verifies() || c.Type == status.Suspended && !r.opts.Hold.active()
+	})
 	return s
 }
 
-// now is the time as it is reported. Tests run in a synctest bubble.
-func now() time.Time { return time.Now().UTC().Round(time.Millisecond) }
+// now is the time as it is reported. It may jump with the clock of the machine, so
+// nothing is waited for by it.
+func (r *Reconciler) now() time.Time { return r.opts.Now().UTC().Round(time.Millisecond) }
 
 // observeDelay gathers acknowledgements that come together into one report.
-const observeDelay = 50 * time.Millisecond
+// observeGap is between one such report and the next where reports are writes to an
+// API server.
+const (
+	observeDelay = 50 * time.Millisecond
+	observeGap   = time.Second
+)
+
+// observeIn is how long acknowledgements are gathered from now on.
+func (r *Reconciler) observeIn() time.Duration {
+	if !r.opts.SavedServes {
+		return observeDelay
+	}
+	return max(observeDelay, observeGap-time.Since(r.observedAt))
+}
 
 // Run polls and reconciles until ctx ends. It must be called once, after
 // Restore, and returns when everything that it started has ended.
@@ -207,13 +263,16 @@ func (r *Reconciler) Run(ctx context.Context) error {
 			workloads = r.opts.Workloads.Changed()
 			r.onWorkloads(ctx)
 		case <-expire:
-			r.pushAgain("a fault has ended")
+			if !emitxds.NextExpiry(r.serving.Mesh, r.emittedAt).After(time.Now()) {
+				r.pushAgain("a fault has ended")
+			}
 		case <-heart.C:
 			r.beat()
 		case <-progress:
-			progress, observe = nil, time.After(observeDelay)
+			progress, observe = nil, time.After(r.observeIn())
 		case <-observe:
 			progress, observe = r.opts.Pusher.Changed(), nil
+			r.observedAt = time.Now()
 			r.report()
 		}
 	}

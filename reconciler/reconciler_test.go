@@ -315,6 +315,18 @@ func TestGuards(t *testing.T) {
 			t.Errorf("attempted %+v", a)
 		}
 		w.stop()
+		w.opts.Vouched = []string{"old.example"}
+		w.source.set("c1")
+		w.start()
+		w.commit("unvouched")
+		w.wantServing("c1")
+		w.wantCondition(status.AppliedType, status.False, "AliasWithoutRoots")
+		if a := w.store.status.Attempted; len(a.Diagnostics) != 1 || !strings.HasPrefix(a.Error, "mesh.cue:4:9: MSH8002: \"older.example\"") {
+			t.Errorf("attempted %+v", a)
+		}
+		w.commit("vouched")
+		w.wantServing("vouched")
+		w.stop()
 		w.opts.AllowEmpty = true
 		w.source.set("empty")
 		w.start()

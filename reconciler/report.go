@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/meshc/meshc/reconciler/status"
@@ -12,7 +13,7 @@ import (
 // report writes the status down. It is derived from the loop's state as a
 // whole, so that no step can leave a condition behind.
 func (r *Reconciler) report() {
-	s, at := r.status, now()
+	s, at := r.status, r.now()
 	if r.serving != nil {
 		s.Mesh = r.serving.Mesh.Name
 		s.Observe(r.opts.Pusher.Progress(r.serving.Commit), at)
@@ -43,14 +44,23 @@ func (r *Reconciler) news() bool {
 // beat writes the report with the time of now: who reads it knows that this
 // process runs.
 func (r *Reconciler) beat() {
-	r.status.Controller.HeartbeatAt = now()
+	r.status.Controller.HeartbeatAt = r.now()
 	if err := r.opts.Store.SaveStatus(r.status); err != nil {
 		r.opts.Log.Error("the status could not be written", "error", err)
 	}
 }
 
 func (r *Reconciler) conditions() []status.Condition {
-	return []status.Condition{r.ready(), r.reconciling(), r.stalled(), r.compiled(), r.applied(), r.programmed()}
+	out := []status.Condition{r.ready(), r.reconciling(), r.stalled(), r.compiled(), r.applied(), r.programmed()}
+	if r.verifies() {
+		out = append(out, r.verified())
+	}
+	if h := r.opts.Hold; r.opts.Unmade != "" {
+		out = append(out, condition(status.Suspended, boolean(h.active()), RollbackFailed, r.unmade(), r.current.Hash))
+	} else if h != nil {
+		out = append(out, condition(status.Suspended, boolean(h.active()), h.Reason, h.String(), r.current.Hash))
+	}
+	return append(out, r.discovered()...)
 }
 
 func condition(t status.ConditionType, s status.ConditionStatus, reason, message, commit string) status.Condition {
@@ -68,7 +78,11 @@ func (r *Reconciler) count() string {
 	if r.status.Programmed.Total == 0 {
 		return "no proxy is known yet"
 	}
-	return fmt.Sprintf("programmed %d/%d", r.status.Programmed.Done, r.status.Programmed.Total)
+	text := fmt.Sprintf("programmed %d/%d", r.status.Programmed.Done, r.status.Programmed.Total)
+	if behind := r.status.Programmed.Behind; len(behind) > 0 {
+		text += ", not given to proxies yet by " + strings.Join(behind, ", ")
+	}
+	return text
 }
 
 // progress is the reason that goes with count.
@@ -127,8 +141,15 @@ func (r *Reconciler) reconciling() status.Condition {
 func (r *Reconciler) stalled() status.Condition {
 	if r.failed.permanent {
 		remedy := "waits for another commit: "
-		if r.failed.reason == emitFailed {
+		switch r.failed.reason {
+		case emitFailed:
 			remedy = "waits for another commit or other workloads: "
+		case verificationFailed:
+			remedy = "waits for another commit or other keys: "
+		case r.held():
+			remedy = "waits for an operator: "
+		case guardBlocked:
+			remedy = "waits for another commit or an approval: "
 		}
 		return condition(status.Stalled, status.True, r.failed.reason, remedy+r.failed.err.Error(), r.current.Hash)
 	}
@@ -144,10 +165,28 @@ func (r *Reconciler) compiled() status.Condition {
 		return c(status.Unknown, "Compiling", "not compiled yet")
 	case r.failed.reason == "CompileFailed" || r.failed.reason == "TreeRefused":
 		return c(status.False, r.failed.reason, r.failed.err.Error())
-	case r.failed.reason == "SourceFailed":
+	case r.failed.reason == "SourceFailed" || r.failed.reason == verificationFailed || r.failed.reason == "HistoryHeld":
 		return c(status.Unknown, r.failed.reason, r.failed.err.Error())
 	}
 	return c(status.True, "Compiled", "the commit compiles")
+}
+
+// verified says whether the gate let the attempted commit pass.
+func (r *Reconciler) verified() status.Condition {
+	c := func(s status.ConditionStatus, reason, message string) status.Condition {
+		return condition(status.Verified, s, reason, message, r.current.Hash)
+	}
+	switch {
+	case r.current.Hash == "" || r.running != nil:
+		return c(status.Unknown, "Verifying", "not verified yet")
+	case r.failed.reason == verificationFailed:
+		return c(status.False, r.failed.reason, r.failed.err.Error())
+	case r.failed.reason == "SourceFailed" || r.failed.reason == "Moved" || r.failed.reason == "HistoryHeld":
+		return c(status.Unknown, r.failed.reason, r.failed.err.Error())
+	case r.status.Attempted.SignedBy == "":
+		return c(status.True, "Accepted", "no signature was asked for")
+	}
+	return c(status.True, "Verified", "signed by "+r.status.Attempted.SignedBy)
 }
 
 func (r *Reconciler) applied() status.Condition {

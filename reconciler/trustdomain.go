@@ -3,6 +3,7 @@ package reconciler
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/meshc/meshc/compiler"
 	"github.com/meshc/meshc/compiler/diag"
@@ -35,8 +36,39 @@ func (r *Reconciler) ofTrustDomain(res *compiler.Result) failure {
 	return failure{reason: "TrustDomainMismatch", err: errors.New(summary(found))}
 }
 
-// WrongState says that a state directory is of another trust domain than the one
-// a controller was started with, and what to do.
-func WrongState(saved, wanted string) error {
-	return fmt.Errorf("the mesh in the state directory is of the trust domain %q, and this controller was started for %q: start it with --trust-domain=%s, or, to begin anew with other identities, move the state directory away, with the certificate authority in it", saved, wanted, saved)
+// ofAliases refuses a commit with an alias of the trust domain whose roots proxies
+// are not given: it would do nothing.
+func (r *Reconciler) ofAliases(res *compiler.Result) failure {
+	for _, alias := range res.Model.Aliases {
+		if slices.Contains(r.opts.Vouched, alias) {
+			continue
+		}
+		var at diag.Range
+		if res.Intent != nil {
+			at = res.Intent.Config.At
+			for _, written := range res.Intent.Config.Aliases {
+				if written.V == alias {
+					at = written.At
+				}
+			}
+		}
+		d := diag.New(diag.AliasUnvouched, at, "%q is an alias of the trust domain, and the controller has no roots of it", alias)
+		d.Help = "start the controller (or `meshc up`) with --alias-roots FILE"
+		found := status.Diagnostics(diag.List{d})
+		r.status.Attempted.Diagnostics = append(found, r.status.Attempted.Diagnostics...)
+		return failure{reason: "AliasWithoutRoots", err: errors.New(summary(found))}
+	}
+	return failure{}
 }
+
+// WrongStateError says that what is kept is of another trust domain than the one
+// that a controller was started with, and what to do.
+type WrongStateError struct{ Saved, Wanted string }
+
+// Error is for people.
+func (e *WrongStateError) Error() string {
+	return fmt.Sprintf("the mesh in the state directory is of the trust domain %q, and this controller was started for %q: start it with --trust-domain=%s, or, to begin anew with other identities, move the state directory away, with the certificate authority in it", e.Saved, e.Wanted, e.Saved)
+}
+
+// WrongState gives a WrongStateError.
+func WrongState(saved, wanted string) error { return &WrongStateError{saved, wanted} }

@@ -43,6 +43,10 @@ var bans = []ban{
 	{"compiler/check", "github.com/envoyproxy", "checks speak of intent and model"},
 	{"compiler/...", module + "reconciler", "the compiler is a pure function under the reconciler"},
 	{"reconciler/plan", "google.golang.org/grpc", "plan is a pure diff"},
+	{"dataplane/...", "k8s.io", "proxies run anywhere"},
+	{"compiler/...", "k8s.io/client-go", "the compiler is offline"},
+	{"reconciler/store", "k8s.io", "what one machine does needs no cluster"},
+	{"reconciler/local", "k8s.io", "what one machine does needs no cluster"},
 }
 
 func TestImportDirections(t *testing.T) {

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Brings the tools that the tests need into a cache outside the repository.
-# usage: install.sh CACHE ENVOY STATICCHECK CUE
+# usage: install.sh CACHE ENVOY STATICCHECK CUE H2SPEC
 set -euo pipefail
-cache=$1 envoy=$2 staticcheck=$3 cue=$4
+cache=$1 envoy=$2 staticcheck=$3 cue=$4 h2spec=$5
 mkdir -p "$cache/bin"
 
 venv=$cache/envoy-$envoy
@@ -22,3 +22,7 @@ go_tool() { # NAME MODULE VERSION
 }
 go_tool staticcheck honnef.co/go/tools/cmd/staticcheck "$staticcheck"
 go_tool cue cuelang.org/go/cmd/cue "$cue"
+go_tool h2spec github.com/summerwind/h2spec/cmd/h2spec "$h2spec"
+
+# What the tests of the cluster talk to.
+"$(dirname "$0")/kube/build.sh" "$cache"

@@ -1,5 +1,6 @@
 // Package attest answers who is asking for a certificate: the holder of a
-// one-time join token, or the holder of a certificate that it renews.
+// one-time join token, of a token that a platform vouches for, or of a certificate
+// that it renews.
 package attest
 
 import (
@@ -43,7 +44,7 @@ type Tokens struct {
 // Grant is what a token stands for.
 type Grant struct {
 	ID       spiffeid.ID
-	Workload string // of whom the token was made for, "" when not told; for the audit log
+	Workload string // "namespace/name" of whom the token was made for, "" when not told; for the audit log
 	expires  time.Time
 }
 
@@ -142,12 +143,9 @@ func (t *Tokens) Use(token string) (Grant, error) {
 	if err != nil {
 		return Grant{}, err
 	}
-	if err := os.Remove(t.path(raw)); errors.Is(err, fs.ErrNotExist) {
+	if err := privatefile.Remove(t.path(raw)); errors.Is(err, fs.ErrNotExist) {
 		return Grant{}, ErrToken
 	} else if err != nil {
-		return Grant{}, fmt.Errorf("join token for %q: %w", grant.ID, err)
-	}
-	if err := privatefile.SyncDir(t.dir); err != nil {
 		return Grant{}, fmt.Errorf("join token for %q: %w", grant.ID, err)
 	}
 	return grant, nil

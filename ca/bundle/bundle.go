@@ -1,61 +1,123 @@
-// Package bundle holds the trust bundle of the authority's own trust domain:
-// the roots that workloads verify each other against, and the news that they
-// changed.
+// Package bundle holds the trust bundle of the authority's own trust domain: what
+// workloads verify each other and tokens against, and the news that it changed.
 package bundle
 
 import (
 	"context"
+	"crypto"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
+	"maps"
 	"sync"
+	"time"
 
+	"github.com/spiffe/go-spiffe/v2/bundle/jwtbundle"
+	"github.com/spiffe/go-spiffe/v2/bundle/spiffebundle"
 	"github.com/spiffe/go-spiffe/v2/bundle/x509bundle"
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
 )
+
+// RefreshHint is how often a reader of the document should read it again.
+const RefreshHint = 5 * time.Minute
+
+// Content is what a bundle says at one time.
+type Content struct {
+	// Roots of X.509-SVIDs, the one that signs first.
+	Roots []*x509.Certificate
+	// Keys of JWT-SVIDs by key ID.
+	Keys map[string]crypto.PublicKey
+	// Sequence grows with each change; 0 = not known.
+	Sequence uint64
+}
 
 // Holder is a bundle that may change. It is safe for concurrent use.
 type Holder struct {
 	td spiffeid.TrustDomain
 
 	mu      sync.Mutex
-	roots   *x509bundle.Bundle
+	content Content
 	changed chan struct{} // closed and replaced by Set
 }
 
-// New returns a holder of roots for trust domain td.
-func New(td spiffeid.TrustDomain, roots ...*x509.Certificate) *Holder {
-	return &Holder{td: td, roots: x509bundle.FromX509Authorities(td, roots), changed: make(chan struct{})}
+// New returns a holder for trust domain td.
+func New(td spiffeid.TrustDomain, c Content) *Holder {
+	return &Holder{td: td, content: c, changed: make(chan struct{})}
 }
 
-// Set replaces the roots and wakes the watchers if they differ.
-func (h *Holder) Set(roots ...*x509.Certificate) {
-	next := x509bundle.FromX509Authorities(h.td, roots)
+// Set replaces the content and wakes the watchers if it differs. The order of the
+// roots is part of it.
+func (h *Holder) Set(c Content) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if next.Equal(h.roots) {
+	if c.equal(&h.content) {
 		return
 	}
-	h.roots = next
+	h.content = c
 	close(h.changed)
 	h.changed = make(chan struct{})
 }
 
-// GetX509BundleForTrustDomain makes Holder a go-spiffe x509bundle.Source.
-func (h *Holder) GetX509BundleForTrustDomain(td spiffeid.TrustDomain) (*x509bundle.Bundle, error) {
+// Content returns what the bundle says now; it is not to be changed.
+func (h *Holder) Content() Content {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.roots.GetX509BundleForTrustDomain(td)
+	return h.content
+}
+
+func (c *Content) equal(o *Content) bool {
+	if c.Sequence != o.Sequence || len(c.Roots) != len(o.Roots) {
+		return false
+	}
+	for i := range c.Roots {
+		if !c.Roots[i].Equal(o.Roots[i]) {
+			return false
+		}
+	}
+	return maps.EqualFunc(c.Keys, o.Keys, func(a, b crypto.PublicKey) bool {
+		k, ok := a.(interface{ Equal(crypto.PublicKey) bool })
+		return ok && k.Equal(b)
+	})
+}
+
+// GetX509BundleForTrustDomain makes Holder a go-spiffe x509bundle.Source.
+func (h *Holder) GetX509BundleForTrustDomain(td spiffeid.TrustDomain) (*x509bundle.Bundle, error) {
+	if td != h.td {
+		return nil, fmt.Errorf("no X.509 bundle for trust domain %q", td.Name())
+	}
+	return x509bundle.FromX509Authorities(td, h.Content().Roots), nil
+}
+
+// GetJWTBundleForTrustDomain makes Holder a go-spiffe jwtbundle.Source.
+func (h *Holder) GetJWTBundleForTrustDomain(td spiffeid.TrustDomain) (*jwtbundle.Bundle, error) {
+	if td != h.td {
+		return nil, fmt.Errorf("no JWT bundle for trust domain %q", td.Name())
+	}
+	return jwtbundle.FromJWTAuthorities(td, h.Content().Keys), nil
 }
 
 // PEM returns the roots, one PEM block each.
 func (h *Holder) PEM() []byte {
-	h.mu.Lock()
-	defer h.mu.Unlock()
 	var out []byte
-	for _, c := range h.roots.X509Authorities() {
+	for _, c := range h.Content().Roots {
 		out = append(out, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})...)
 	}
 	return out
+}
+
+// Document returns the bundle in the SPIFFE bundle format (SPIFFE Trust Domain and
+// Bundle, section 4): a JWK set with roots, keys of tokens, sequence number and
+// refresh hint.
+func (h *Holder) Document() ([]byte, error) {
+	c := h.Content()
+	b := spiffebundle.New(h.td)
+	b.SetX509Authorities(c.Roots)
+	b.SetJWTAuthorities(c.Keys)
+	b.SetRefreshHint(RefreshHint)
+	if c.Sequence != 0 {
+		b.SetSequenceNumber(c.Sequence)
+	}
+	return b.Marshal()
 }
 
 // Watch returns a channel that gets one value after one or more changes, until

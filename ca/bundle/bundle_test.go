@@ -14,16 +14,16 @@ func TestWatchTellsOfChangesOnly(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	td := spiffeid.RequireTrustDomainFromString("mesh.example")
 	a, b := &x509.Certificate{Raw: []byte("a")}, &x509.Certificate{Raw: []byte("b")}
-	h := New(td, a)
+	h := New(td, Content{Roots: []*x509.Certificate{a}})
 	ctx, cancel := context.WithCancel(t.Context())
 	news := h.Watch(ctx)
-	h.Set(a, b)
+	h.Set(Content{Roots: []*x509.Certificate{a, b}})
 	select {
 	case <-news:
 	case <-time.After(10 * time.Second):
 		t.Fatal("no news of a change")
 	}
-	h.Set(a, b) // the same again
+	h.Set(Content{Roots: []*x509.Certificate{a, b}}) // the same again
 	cancel()
 	if _, open := <-news; open {
 		t.Error("news without a change")

@@ -3,7 +3,6 @@
 package catest
 
 import (
-	"crypto/tls"
 	"log/slog"
 	"net"
 	"os"
@@ -12,7 +11,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
 
 	"github.com/meshc/meshc/ca"
 )
@@ -26,7 +24,6 @@ type Server struct {
 	Addr     string // "127.0.0.1:port"; stays the same over Stop and Start
 	RootFile string // its root, as PEM
 
-	tls  *tls.Config
 	grpc *grpc.Server
 	done chan error
 }
@@ -48,7 +45,7 @@ func Run(t testing.TB, cfg ca.Config) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{Authority: a, Addr: "127.0.0.1:0", RootFile: filepath.Join(t.TempDir(), "root.pem"), tls: a.ServerTLS()}
+	s := &Server{Authority: a, Addr: "127.0.0.1:0", RootFile: filepath.Join(t.TempDir(), "root.pem")}
 	if err := os.WriteFile(s.RootFile, a.BundlePEM(), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +62,7 @@ func (s *Server) Start(t testing.TB) {
 		t.Fatal(err)
 	}
 	s.Addr = l.Addr().String()
-	s.grpc = grpc.NewServer(grpc.Creds(credentials.NewTLS(s.tls)))
+	s.grpc = grpc.NewServer(s.ServerOptions()...)
 	s.Register(s.grpc)
 	s.done = make(chan error, 1)
 	go func() { s.done <- s.grpc.Serve(l) }()

@@ -1,6 +1,6 @@
-// Package keystore keeps the authority's keys and certificates in files of a
-// directory that only its owner may enter. Keys come out as crypto.Signer and
-// in no other form.
+// Package keystore keeps the authority's private keys by name. Keys come out as
+// crypto.Signer and in no other form, so that a KMS or a PKCS #11 module can
+// stand in for the files that are kept here.
 package keystore
 
 import (
@@ -14,116 +14,220 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/meshc/meshc/dataplane/identity/privatefile"
 )
 
-// Slot names a pair of key and certificate.
-type Slot string
-
-// Slots.
-const (
-	Root   Slot = "root"
-	Issuer Slot = "issuer"
-)
-
-// Pair is a key and its certificate.
-type Pair struct {
-	Signer      crypto.Signer
-	Certificate *x509.Certificate
+// Keys keeps private keys by name. A key that is not there is an error for which
+// errors.Is(err, fs.ErrNotExist) holds.
+type Keys interface {
+	// Create makes an ECDSA P-256 key. When it returns, the key is durable. A name
+	// that is taken is an error.
+	Create(name string) (crypto.Signer, error)
+	Open(name string) (crypto.Signer, error)
+	// Delete forgets a key; one that is not there is no error.
+	Delete(name string) error
+	Names() ([]string, error)
 }
 
-// Store is one key directory. Its methods may be called by several processes
-// at once; whoever reads, decides and writes holds Lock meanwhile.
-type Store struct{ dir string }
+// Sealer encrypts keys for the disk. name is authenticated with the key, so that
+// no file can stand in for another one.
+type Sealer interface {
+	Seal(name string, key []byte) ([]byte, error)
+	Unseal(name string, sealed []byte) ([]byte, error)
+}
 
-// Open returns the store in dir, which is made with mode 0700 when missing and
-// refused when others may enter it.
-func Open(dir string) (*Store, error) {
+// PEM types of key files.
+const (
+	clearType  = "PRIVATE KEY"
+	sealedType = "MESHC SEALED PRIVATE KEY"
+	suffix     = ".key"
+)
+
+// Files are keys in files of one directory, NAME.key, mode 0600.
+type Files struct {
+	dir  string
+	seal Sealer
+}
+
+// OpenFiles returns the keys in dir, which is made with mode 0700 when missing and
+// refused when others may enter it. seal may be nil: keys are then in clear. With
+// one, a key that lies there in clear is sealed when it is opened.
+func OpenFiles(dir string, seal Sealer) (*Files, error) {
 	if err := privatefile.EnsureDir(dir); err != nil {
 		return nil, fmt.Errorf("keystore: %w", err)
 	}
-	return &Store{dir: dir}, nil
+	return &Files{dir: dir, seal: seal}, nil
 }
 
-// Lock excludes other processes until unlock is called.
-func (s *Store) Lock() (unlock func(), err error) {
-	unlock, err = privatefile.Lock(s.dir)
-	if err != nil {
-		return nil, fmt.Errorf("keystore: %w", err)
-	}
-	return unlock, nil
-}
-
-// Load returns the pair in slot. An empty slot is an error for which
-// errors.Is(err, fs.ErrNotExist) holds; a damaged file, or a key that does not
-// belong to the certificate beside it, is never repaired or replaced.
-func (s *Store) Load(slot Slot) (*Pair, error) {
-	path := s.path(slot)
-	data, err := privatefile.Read(path)
-	if err != nil {
-		return nil, fmt.Errorf("keystore: %s: %w", slot, err)
-	}
-	pair, err := parse(data)
-	if err != nil {
-		return nil, fmt.Errorf("keystore: file %s: %w", path, err)
-	}
-	return pair, nil
-}
-
-// Create makes a new ECDSA P-256 key, has certify make its certificate and
-// stores both in one file, in one step: no crash leaves a key without its
-// certificate. What the slot held before is replaced.
-func (s *Store) Create(slot Slot, certify func(crypto.Signer) (*x509.Certificate, error)) (*Pair, error) {
+// Create implements Keys.
+func (f *Files) Create(name string) (crypto.Signer, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return nil, fmt.Errorf("keystore: %s: %w", slot, err)
-	}
-	cert, err := certify(key)
-	if err != nil {
-		return nil, fmt.Errorf("keystore: %s: %w", slot, err)
+		return nil, fmt.Errorf("keystore: key %s: %w", name, err)
 	}
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
-		return nil, fmt.Errorf("keystore: %s: %w", slot, err)
+		return nil, fmt.Errorf("keystore: key %s: %w", name, err)
 	}
-	var buf bytes.Buffer
-	for _, b := range []*pem.Block{{Type: "PRIVATE KEY", Bytes: der}, {Type: "CERTIFICATE", Bytes: cert.Raw}} {
-		if err := pem.Encode(&buf, b); err != nil {
-			return nil, fmt.Errorf("keystore: %s: %w", slot, err)
+	if err := f.Import(name, der); err != nil {
+		return nil, err
+	}
+	return opaque{key}, nil
+}
+
+// Import keeps a key that was made elsewhere, PKCS #8 in DER. A name that is taken
+// is an error.
+func (f *Files) Import(name string, der []byte) error {
+	if _, err := os.Lstat(f.path(name)); !errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(fmt.Errorf("keystore: there is a key %s already", name), err)
+	}
+	return f.write(name, der)
+}
+
+func (f *Files) write(name string, der []byte) error {
+	block := &pem.Block{Type: clearType, Bytes: der}
+	if f.seal != nil {
+		sealed, err := f.seal.Seal(name, der)
+		if err != nil {
+			return fmt.Errorf("keystore: key %s: %w", name, err)
+		}
+		block = &pem.Block{Type: sealedType, Bytes: sealed}
+	}
+	if err := privatefile.Write(f.path(name), pem.EncodeToMemory(block)); err != nil {
+		return fmt.Errorf("keystore: %w", err)
+	}
+	return nil
+}
+
+// Open implements Keys. A damaged file is never repaired or replaced.
+func (f *Files) Open(name string) (crypto.Signer, error) {
+	data, err := privatefile.Read(f.path(name))
+	if err != nil {
+		return nil, fmt.Errorf("keystore: key %s: %w", name, err)
+	}
+	der, sealed, err := f.unseal(name, data)
+	if err != nil {
+		return nil, fmt.Errorf("keystore: file %s: %w", f.path(name), err)
+	}
+	key, err := parse(der)
+	if err != nil {
+		return nil, fmt.Errorf("keystore: file %s: %w", f.path(name), err)
+	}
+	if !sealed && f.seal != nil {
+		if err := f.write(name, der); err != nil {
+			return nil, err
 		}
 	}
-	if err := privatefile.Write(s.path(slot), buf.Bytes()); err != nil {
+	return key, nil
+}
+
+func (f *Files) unseal(name string, data []byte) (der []byte, sealed bool, err error) {
+	block, rest := pem.Decode(data)
+	switch {
+	case block == nil || block.Type != clearType && block.Type != sealedType:
+		return nil, false, errors.New("it does not begin with a private key in PEM")
+	case len(bytes.TrimSpace(rest)) != 0:
+		return nil, false, errors.New("there is data after the key")
+	case block.Type == clearType:
+		return block.Bytes, false, nil
+	case f.seal == nil:
+		return nil, true, errors.New("the key is sealed, and no passphrase was given")
+	}
+	der, err = f.seal.Unseal(name, block.Bytes)
+	return der, true, err
+}
+
+// SealAll seals every key that lies there in clear, also those that are opened once in
+// ten years. Nobody may delete keys meanwhile. One that cannot be sealed is an error.
+func (f *Files) SealAll() error {
+	if f.seal == nil {
+		return nil
+	}
+	names, err := f.Names()
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		data, err := privatefile.Read(f.path(name))
+		if err != nil {
+			return fmt.Errorf("keystore: key %s: %w", name, err)
+		}
+		if block, _ := pem.Decode(data); block != nil && block.Type == sealedType {
+			continue
+		}
+		if _, err := f.Open(name); err != nil { // which seals it
+			return err
+		}
+	}
+	return nil
+}
+
+// Delete implements Keys.
+func (f *Files) Delete(name string) error {
+	if err := privatefile.Remove(f.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("keystore: %w", err)
+	}
+	return nil
+}
+
+// Sweep deletes what a Create that was killed has left: keys that have no name yet.
+// Nobody may make keys meanwhile.
+func (f *Files) Sweep() error { return privatefile.Sweep(f.dir) }
+
+// Names implements Keys.
+func (f *Files) Names() ([]string, error) {
+	entries, err := os.ReadDir(f.dir)
+	if err != nil {
 		return nil, fmt.Errorf("keystore: %w", err)
 	}
-	return &Pair{Signer: opaque{key}, Certificate: cert}, nil
+	var out []string
+	for _, e := range entries {
+		if name, is := strings.CutSuffix(e.Name(), suffix); is {
+			out = append(out, name)
+		}
+	}
+	return out, nil
 }
 
-// Has says whether slot is filled.
-func (s *Store) Has(slot Slot) (bool, error) {
-	_, err := privatefile.Read(s.path(slot))
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	return err == nil, err
+func (f *Files) path(name string) string { return filepath.Join(f.dir, name+suffix) }
+
+// Belongs says whether a certificate is for the key of signer.
+func Belongs(c *x509.Certificate, signer crypto.Signer) bool {
+	pub, ok := signer.Public().(interface{ Equal(crypto.PublicKey) bool })
+	return ok && pub.Equal(c.PublicKey)
 }
 
-func (s *Store) path(slot Slot) string { return filepath.Join(s.dir, string(slot)+".pem") }
+// Parse reads one private key, PKCS #8 ("PRIVATE KEY") or as older tools write it
+// ("EC PRIVATE KEY", "RSA PRIVATE KEY"), in PEM. Its errors quote nothing of the
+// input.
+func Parse(text []byte) (crypto.Signer, error) {
+	block, rest := pem.Decode(text)
+	if block == nil || len(bytes.TrimSpace(rest)) != 0 {
+		return nil, errors.New("it is not one private key in PEM")
+	}
+	switch block.Type {
+	case clearType:
+		return parse(block.Bytes)
+	case "EC PRIVATE KEY":
+		if key, err := x509.ParseECPrivateKey(block.Bytes); err == nil {
+			return opaque{key}, nil
+		}
+	case "RSA PRIVATE KEY":
+		if key, err := x509.ParsePKCS1PrivateKey(block.Bytes); err == nil {
+			return opaque{key}, nil
+		}
+	default:
+		return nil, fmt.Errorf("a PEM block of type %q is no private key that can be read", block.Type)
+	}
+	return nil, errors.New("the private key is damaged")
+}
 
-func parse(data []byte) (*Pair, error) {
-	keyBlock, rest := pem.Decode(data)
-	if keyBlock == nil || keyBlock.Type != "PRIVATE KEY" {
-		return nil, errors.New("it does not begin with a PEM block PRIVATE KEY")
-	}
-	certBlock, rest := pem.Decode(rest)
-	if certBlock == nil || certBlock.Type != "CERTIFICATE" {
-		return nil, errors.New("no PEM block CERTIFICATE follows the key")
-	}
-	if len(bytes.TrimSpace(rest)) != 0 {
-		return nil, errors.New("there is data after the certificate")
-	}
-	key, err := x509.ParsePKCS8PrivateKey(keyBlock.Bytes)
+func parse(der []byte) (crypto.Signer, error) {
+	key, err := x509.ParsePKCS8PrivateKey(der)
 	if err != nil {
 		return nil, errors.New("the private key is damaged") // the cause could quote key bytes
 	}
@@ -131,13 +235,5 @@ func parse(data []byte) (*Pair, error) {
 	if !ok {
 		return nil, fmt.Errorf("a private key of type %T cannot sign", key)
 	}
-	cert, err := x509.ParseCertificate(certBlock.Bytes)
-	if err != nil {
-		return nil, fmt.Errorf("the certificate is damaged: %w", err)
-	}
-	pub, ok := signer.Public().(interface{ Equal(crypto.PublicKey) bool })
-	if !ok || !pub.Equal(cert.PublicKey) {
-		return nil, errors.New("the certificate is not for the key beside it")
-	}
-	return &Pair{Signer: opaque{signer}, Certificate: cert}, nil
+	return opaque{signer}, nil
 }

@@ -1,128 +1,185 @@
 package keystore
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
-	"math/big"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
-func selfSigned(key crypto.Signer) (*x509.Certificate, error) {
-	tmpl := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "root"},
-		NotBefore: time.Now(), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, key.Public(), key)
+func open(t testing.TB, dir string, seal Sealer) *Files {
+	t.Helper()
+	f, err := OpenFiles(dir, seal)
 	if err != nil {
-		return nil, err
+		t.Fatal(err)
 	}
-	return x509.ParseCertificate(der)
+	return f
 }
 
-func TestCreateThenLoadGivesAWorkingPair(t *testing.T) {
-	s, err := Open(filepath.Join(t.TempDir(), "keys"))
+func sealer(t testing.TB, text string) Sealer {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "passphrase")
+	if err := os.WriteFile(file, []byte(text+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := PassphraseFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Load(Root); !errors.Is(err, fs.ErrNotExist) {
-		t.Fatalf("empty slot: %v", err)
-	}
-	if has, err := s.Has(Root); has || err != nil {
-		t.Fatal(has, err)
-	}
-	made, err := s.Create(Root, selfSigned)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := s.Load(Root)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !got.Certificate.Equal(made.Certificate) {
-		t.Error("another certificate")
-	}
-	if has, err := s.Has(Root); !has || err != nil {
-		t.Error(has, err)
-	}
+	return s
+}
+
+func wantSigns(t testing.TB, signer crypto.Signer, pub crypto.PublicKey) {
+	t.Helper()
 	digest := make([]byte, 32)
-	sig, err := got.Signer.Sign(rand.Reader, digest, crypto.SHA256)
-	if err != nil || !ecdsa.VerifyASN1(made.Certificate.PublicKey.(*ecdsa.PublicKey), digest, sig) {
-		t.Errorf("the loaded key does not sign for the certificate: %v", err)
+	sig, err := signer.Sign(rand.Reader, digest, crypto.SHA256)
+	if err != nil || !ecdsa.VerifyASN1(pub.(*ecdsa.PublicKey), digest, sig) {
+		t.Errorf("the key does not sign for its public half: %v", err)
 	}
 }
 
-func TestFailedCreateLeavesTheSlotAsItWas(t *testing.T) {
+func TestKeysComeBackAsTheyWere(t *testing.T) {
+	for name, seal := range map[string]Sealer{"clear": nil, "sealed": sealer(t, "correct horse battery")} {
+		t.Run(name, func(t *testing.T) {
+			f := open(t, filepath.Join(t.TempDir(), "keys"), seal)
+			if _, err := f.Open("root"); !errors.Is(err, fs.ErrNotExist) {
+				t.Fatalf("no key: %v", err)
+			}
+			made, err := f.Create("root")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := f.Create("root"); err == nil {
+				t.Error("a key was replaced")
+			}
+			got, err := f.Open("root")
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantSigns(t, got, made.Public())
+			if names, err := f.Names(); err != nil || !slices.Equal(names, []string{"root"}) {
+				t.Errorf("%v, %v", names, err)
+			}
+			if err := f.Delete("root"); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := f.Open("root"); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("deleted: %v", err)
+			}
+			if err := f.Delete("root"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// Issue 7: keystore on disk encrypted.
+func TestSealedKeys(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "keys")
-	s, err := Open(dir)
+	first, err := open(t, dir, nil).Create("root")
 	if err != nil {
 		t.Fatal(err)
 	}
-	refuse := func(crypto.Signer) (*x509.Certificate, error) { return nil, errors.New("no") }
-	if _, err := s.Create(Root, refuse); err == nil {
-		t.Fatal("no error")
+	f := open(t, dir, sealer(t, "correct horse battery"))
+	if _, err := f.Open("root"); err != nil { // lies there in clear, and is sealed by this
+		t.Fatal(err)
 	}
-	if has, err := s.Has(Root); has || err != nil {
-		t.Error(has, err)
+	data, err := os.ReadFile(filepath.Join(dir, "root.key"))
+	if err != nil {
+		t.Fatal(err)
 	}
-	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 0 {
-		t.Errorf("left behind: %v, %v", entries, err)
+	block, _ := pem.Decode(data)
+	if block == nil || block.Type != sealedType {
+		t.Fatalf("not sealed: %s", block.Type)
+	}
+	got, err := f.Open("root")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantSigns(t, got, first.Public())
+
+	refused := func(what string, f *Files, name string) {
+		t.Helper()
+		if _, err := f.Open(name); err == nil || errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	refused("another passphrase", open(t, dir, sealer(t, "another horse battery")), "root")
+	refused("no passphrase", open(t, dir, nil), "root")
+	if err := os.WriteFile(filepath.Join(dir, "issuer.key"), data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	refused("one key in another's place", f, "issuer")
+	block.Bytes[len(block.Bytes)-1] ^= 1
+	if err := os.WriteFile(filepath.Join(dir, "root.key"), pem.EncodeToMemory(block), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	refused("a flipped bit", f, "root")
+	if got := fmt.Sprintf("%v %+v %#v %s", f.seal, f.seal, f.seal, f.seal); strings.Contains(got, "horse") {
+		t.Errorf("the passphrase prints: %s", got)
+	}
+}
+
+func TestPassphraseFileIsPrivateAndLong(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "passphrase")
+	for text, mode := range map[string]os.FileMode{"short": 0o600, "long enough to be one": 0o644} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(file, mode); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := PassphraseFile(file); err == nil {
+			t.Errorf("%q, mode %o was accepted", text, mode)
+		}
 	}
 }
 
 func TestSignersAreOpaque(t *testing.T) {
-	s, err := Open(filepath.Join(t.TempDir(), "keys"))
+	k, err := open(t, filepath.Join(t.TempDir(), "keys"), nil).Create("root")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := s.Create(Root, selfSigned)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, ok := p.Signer.(*ecdsa.PrivateKey); ok {
+	if _, ok := k.(*ecdsa.PrivateKey); ok {
 		t.Error("the key can be had by a type assertion")
 	}
-	if got := fmt.Sprintf("%v %+v %#v %x", p.Signer, p.Signer, p.Signer, p.Signer); got != "[redacted] [redacted] [redacted] [redacted]" {
+	if got := fmt.Sprintf("%v %+v %#v %x", k, k, k, k); got != "[redacted] [redacted] [redacted] [redacted]" {
 		t.Errorf("prints as %s", got)
-	}
-	if got := fmt.Sprintf("%+v", *p); !strings.Contains(got, "Signer:[redacted]") {
-		t.Error("the pair prints its key")
 	}
 }
 
-// FuzzParse: no file panics, and none gives a key beside another's certificate.
-func FuzzParse(f *testing.F) {
+// FuzzOpen: no file panics, and the error says nothing of what is in it.
+func FuzzOpen(f *testing.F) {
 	dir := filepath.Join(f.TempDir(), "keys")
-	s, err := Open(dir)
-	if err != nil {
+	files := open(f, dir, nil)
+	if _, err := files.Create("root"); err != nil {
 		f.Fatal(err)
 	}
-	if _, err := s.Create(Root, selfSigned); err != nil {
-		f.Fatal(err)
-	}
-	good, err := os.ReadFile(filepath.Join(dir, "root.pem"))
+	path := filepath.Join(dir, "root.key")
+	good, err := os.ReadFile(path)
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Add(good)
 	f.Add(good[:len(good)/2])
 	f.Add([]byte("-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----\n"))
+	f.Add(bytes.ReplaceAll(good, []byte("PRIVATE"), []byte("MESHC SEALED PRIVATE")))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		p, err := parse(data)
-		if err != nil {
-			return
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
 		}
-		if pub, ok := p.Signer.Public().(interface{ Equal(crypto.PublicKey) bool }); !ok || !pub.Equal(p.Certificate.PublicKey) {
-			t.Fatal("a mismatched pair was read")
+		if _, err := files.Open("root"); err != nil && len(err.Error()) > len(path)+200 {
+			t.Fatalf("the error quotes the file: %v", err)
 		}
+		_, _ = Parse(data)
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/meshc/meshc/reconciler/status"
 	"github.com/meshc/meshc/reconciler/store"
 )
 
@@ -26,7 +27,7 @@ func (p *process) startAdmin(ctx context.Context) error {
 		return fmt.Errorf("admin: %w", err)
 	}
 	server := &http.Server{
-		Handler: p.adminHandler(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+		Handler: p.adminHandler(l.Addr().Network() == "unix"), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
 		BaseContext: func(net.Listener) context.Context { return ctx },
 	}
 	p.background(func() {
@@ -55,19 +56,45 @@ func listenAdmin(address string) (net.Listener, error) {
 	return l, os.Chmod(address, 0o600)
 }
 
-// adminHandler answers from the state directory, as any other process would.
-// /ready says 200 once a commit serves.
-func (p *process) adminHandler() http.Handler {
+// report gives the status from where any other process would read it.
+func (p *process) report() (*status.Status, error) {
+	if p.inCluster == nil {
+		return store.ReadStatus(p.state)
+	}
+	m, err := p.inCluster.cache.Mesh()
+	if err == nil && m == nil {
+		err = fmt.Errorf("mesh %s: %w", p.mesh, store.ErrNothing)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &m.Status.Status, nil
+}
+
+// serves says whether proxies are given a commit.
+func (p *process) serves() bool {
+	if p.inCluster != nil && p.inCluster.follower == nil {
+		return p.inCluster.cache.Key() != "" // the webhook alone
+	}
+	if p.inCluster != nil {
+		return p.inCluster.follower.Ready()
+	}
+	s, err := p.report()
+	return !p.has(roleReconcile) || err == nil && s.Serving != nil
+}
+
+// adminHandler answers /status and /ready, which says 200 once a commit serves, and
+// what keys.go has of the authority.
+func (p *process) adminHandler(private bool) http.Handler {
 	mux := http.NewServeMux()
+	if p.signer != nil {
+		keysHandler(mux, p.signer, private)
+	}
 	mux.HandleFunc("GET /ready", func(w http.ResponseWriter, _ *http.Request) {
-		if s, err := store.ReadStatus(p.state); p.has(roleReconcile) && (err != nil || s.Serving == nil) {
-			http.Error(w, "no commit serves yet", http.StatusServiceUnavailable)
-			return
-		}
-		fmt.Fprintln(w, "ready")
+		p.tellReady(w)
 	})
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
-		s, err := store.ReadStatus(p.state)
+		s, err := p.report()
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 			return

@@ -64,6 +64,7 @@ type rig struct {
 	ads, ca, admin         string
 	cmd                    *exec.Cmd
 	log                    *bytes.Buffer
+	more                   []string // arguments
 }
 
 func newRig(t *testing.T) *rig {
@@ -137,6 +138,7 @@ func (r *rig) start() {
 	r.log = &bytes.Buffer{}
 	r.cmd = exec.Command(os.Args[0], "--repo", r.repo, "--path", "mesh", "--state", r.state, "--workloads", r.workloads,
 		"--ads-address", r.ads, "--ca-address", r.ca, "--interval", "50ms", "--admin", r.admin, "--ca-root-out", filepath.Join(filepath.Dir(r.state), "roots.pem"))
+	r.cmd.Args = append(r.cmd.Args, r.more...)
 	r.cmd.Env = append(os.Environ(), asController+"=1")
 	r.cmd.Stderr = r.log
 	must(r.t, r.cmd.Start())
@@ -318,6 +320,26 @@ func TestFlags(t *testing.T) {
 		"negative interval":  append(base, "--interval", "-1s"),
 		"argument":           append(base, "x"),
 		"ca without a place": {"--roles", "ca"},
+		"mesh and repo":      {"--mesh", "a/b", "--ca-dir", "c", "--workloads", "w", "--repo", "r"},
+		"mesh and ref":       {"--mesh", "a/b", "--ca-dir", "c", "--workloads", "w", "--ref", "r"},
+		"mesh without name":  {"--mesh", "a", "--ca-dir", "c", "--workloads", "w"},
+		"mesh without serve": {"--mesh", "a/b", "--ca-dir", "c", "--workloads", "w", "--roles", "ca"},
+		"token for anybody":  {"--mesh", "a/b", "--ca-dir", "c", "--workloads", "w", "--git-token-file", "t"},
+		"kubeconfig alone":   append(base, "--kubeconfig", "k"),
+		"identity alone":     append(base, "--identity", "i"),
+		"lease alone":        append(base, "--lease", "15s"),
+		"webhook, no role":   {"--mesh", "a/b", "--ca-dir", "c", "--workloads", "w", "--roles", "serve,ca", "--webhook-address", "a", "--webhook-secret-file", "s"},
+		"git, no role":       {"--mesh", "a/b", "--ca-dir", "c", "--workloads", "w", "--roles", "serve,ca", "--git-verify", "head"},
+		"lease, no role":     {"--mesh", "a/b", "--ca-dir", "c", "--workloads", "w", "--roles", "serve,ca", "--lease", "20s"},
+		"ca and a webhook":   {"--ca-dir", "c", "--roles", "ca", "--webhook-address", "a", "--webhook-secret-file", "s"},
+		"ca and workloads":   {"--ca-dir", "c", "--roles", "ca", "--workloads", "w"},
+		"ca and a repo":      {"--ca-dir", "c", "--roles", "ca", "--repo", "r"},
+		"inject nothing":     {"--roles", "inject"},
+		"inject unasked":     append(base, "--inject-host", "a"),
+		"inject and ca-dir":  {"--roles", "inject", "--mesh", "a/b", "--ca-dir", "c"},
+		"cert without key":   {"--roles", "inject", "--mesh", "a/b", "--inject-cert-file", "c"},
+		"two certificates":   {"--roles", "inject", "--mesh", "a/b", "--inject-cert-file", "c", "--inject-key-file", "k", "--inject-webhook", "w"},
+		"mesh without ca":    {"--mesh", "a/b", "--workloads", "w"},
 	} {
 		cmd := newControllerCmd()
 		cmd.SetArgs(args)

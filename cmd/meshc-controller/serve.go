@@ -7,10 +7,10 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
 
 	"github.com/meshc/meshc/ca"
 	"github.com/meshc/meshc/compiler"
@@ -21,18 +21,21 @@ import (
 	"github.com/meshc/meshc/reconciler/store"
 )
 
-// serve runs the roles until ctx ends or one of them fails.
-func serve(ctx context.Context, c *config, log *slog.Logger) error {
-	ctx, cancel := context.WithCancelCause(ctx)
+// serve runs the roles until it is asked to end, or one of them fails.
+func serve(asked context.Context, c *config, log *slog.Logger) error {
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(asked))
 	defer cancel(nil)
-	p := &process{config: c, log: log, fail: cancel}
+	starting := context.AfterFunc(asked, func() { cancel(nil) })
+	p := &process{config: c, log: log, fail: cancel, started: time.Now()}
 	if err := p.start(ctx); err != nil {
 		cancel(nil) // what was started ends with the context, and stop waits for it
 		p.stop()
 		return err
 	}
 	log.Info("serving", "roles", c.roles, "trustDomain", c.trustDomain)
-	<-ctx.Done()
+	if starting() {
+		p.awaitEnd(asked, ctx)
+	}
 	log.Info("ending")
 	cancel(nil)
 	p.stop()
@@ -48,6 +51,15 @@ type process struct {
 	log   *slog.Logger
 	fail  context.CancelCauseFunc // ends the process with a cause
 	stops []func()
+
+	inCluster *inCluster // nil: what serves is in the state directory
+
+	started   time.Time
+	signer    *ca.Authority              // nil: this process has none
+	ads       atomic.Pointer[xds.Server] // nil: there is none (yet)
+	published atomic.Uint64              // sequence of the trust bundle that ads has
+	trusted   func() error               // why the webhook has no certificate; nil where there is no webhook
+	ending    atomic.Bool                // asked to end, and answering for a moment more
 }
 
 func (p *process) stop() {
@@ -62,8 +74,23 @@ func (p *process) onStop(f func()) { p.stops = append(p.stops, f) }
 // start brings the roles up in the order that never tells a proxy that there
 // is nothing: CA, last good commit, and only then the ports.
 func (p *process) start(ctx context.Context) error {
+	begin := p.startServing
+	if p.injectAlone() {
+		begin = p.startInjectAlone
+	}
+	if err := begin(ctx); err != nil {
+		return err
+	}
+	if err := p.startProbe(ctx); err != nil {
+		return err
+	}
+	return p.startAdmin(ctx)
+}
+
+// startServing starts the roles that have to do with proxies.
+func (p *process) startServing(ctx context.Context) error {
 	var state *store.Local
-	if p.has(roleReconcile) {
+	if p.has(roleReconcile) && p.mesh == "" {
 		var err error
 		if state, err = store.Open(p.state); err != nil {
 			return err
@@ -73,23 +100,36 @@ func (p *process) start(ctx context.Context) error {
 			return err
 		}
 	}
-	authority, err := ca.Open(ca.Config{Dir: p.caDir, TrustDomain: p.trustDomain, Log: p.log})
+	authority, err := p.openAuthority()
 	if err != nil {
-		return fmt.Errorf("%w (--ca-dir=%s, --trust-domain=%s)", err, p.caDir, p.trustDomain)
-	}
-	ads := xds.New(xds.Options{})
-	if err := p.keepBundle(ctx, authority, ads); err != nil {
 		return err
 	}
-	if p.has(roleReconcile) {
-		if err := p.startReconciler(ctx, state, ads); err != nil {
-			return err
-		}
+	p.signer = authority
+	ads := xds.New(xds.Options{Trusted: authority.Trusts, Genuine: authority.Genuine})
+	aliases, err := aliasBundles(p.aliasRoots, p.trustDomain)
+	if err != nil {
+		return err
+	}
+	if err := p.keepBundle(ctx, authority, ads, aliases); err != nil {
+		return err
+	}
+	if p.has(roleServe) {
+		p.ads.Store(ads)
+	}
+	p.background(func() { authority.Run(ctx) })
+	switch {
+	case p.mesh != "":
+		err = p.startCluster(ctx, ads, aliases)
+	case p.has(roleReconcile):
+		err = p.startReconciler(ctx, state, ads, aliases)
+	}
+	if err != nil {
+		return err
 	}
 	if err := p.startServers(authority, ads); err != nil {
 		return err
 	}
-	return p.startAdmin(ctx)
+	return p.startInject(ctx)
 }
 
 // sameTrustDomain is asked before the CA, which would say the same of its keys in
@@ -102,9 +142,13 @@ func (p *process) sameTrustDomain(state *store.Local) error {
 }
 
 // keepBundle gives the roots to ADS and to the file, now and when they change.
-func (p *process) keepBundle(ctx context.Context, authority *ca.Authority, ads *xds.Server) error {
+func (p *process) keepBundle(ctx context.Context, authority *ca.Authority, ads *xds.Server, aliases []xds.Bundle) error {
 	publish := func() error {
-		err := ads.SetBundle(p.trustDomain, authority.BundlePEM())
+		content := authority.Bundle()
+		err := ads.SetBundle(p.trustDomain, authority.BundlePEM(), aliases...)
+		if err == nil {
+			p.published.Store(content.Sequence)
+		}
 		if p.caRootOut != "" {
 			err = errors.Join(err, writeRoots(p.caRootOut, authority.BundlePEM()))
 		}
@@ -131,8 +175,16 @@ func (p *process) background(f func()) {
 	p.onStop(func() { <-done })
 }
 
-func (p *process) startReconciler(ctx context.Context, state *store.Local, ads *xds.Server) error {
+func (p *process) startReconciler(ctx context.Context, state *store.Local, ads *xds.Server, aliases []xds.Bundle) error {
+	var vouched []string
+	for _, b := range aliases {
+		vouched = append(vouched, b.TrustDomain)
+	}
 	repo, err := source.Open(p.repo, p.git)
+	if err != nil {
+		return err
+	}
+	gate, err := repo.NewGate(p.policy)
 	if err != nil {
 		return err
 	}
@@ -143,8 +195,8 @@ func (p *process) startReconciler(ctx context.Context, state *store.Local, ads *
 	workloads := reconciler.Discover(ctx, &discover.File{Path: p.workloads}, p.log)
 	r, err := reconciler.New(reconciler.Options{
 		Source: repo, Ref: p.ref, Path: p.path, Compile: compileWith(new(compiler.Session)), Store: state,
-		Pusher: reconciler.ADS(ads), Workloads: workloads, TrustDomain: p.trustDomain,
-		Interval: interval, AllowEmpty: p.allowEmpty, Log: p.log,
+		Pusher: reconciler.ADS(ads), Workloads: workloads, TrustDomain: p.trustDomain, Vouched: vouched,
+		Interval: interval, AllowEmpty: p.allowEmpty, Gate: gate, Log: p.log,
 	})
 	if err != nil {
 		return err
@@ -157,7 +209,7 @@ func (p *process) startReconciler(ctx context.Context, state *store.Local, ads *
 			p.fail(err)
 		}
 	})
-	return nil
+	return p.startWebhook(ctx, r.Wake)
 }
 
 // compileWith compiles commit after commit in one session.
@@ -169,11 +221,7 @@ func compileWith(s *compiler.Session) func(context.Context, fs.FS) (*compiler.Re
 
 // startServers opens the ports.
 func (p *process) startServers(authority *ca.Authority, ads *xds.Server) error {
-	signing := grpc.NewServer(
-		grpc.Creds(credentials.NewTLS(authority.ServerTLS())),
-		grpc.MaxRecvMsgSize(64<<10),
-		grpc.ConnectionTimeout(10*time.Second),
-	)
+	signing := grpc.NewServer(authority.ServerOptions()...)
 	authority.Register(signing)
 	if err := p.listen("CA", p.caAddress, signing); err != nil {
 		return err

@@ -41,7 +41,8 @@ renews it in time. It serves the SDS secrets "default" (key and chain) and
 with --secrets-dir the certificates that the mesh names.
 
 The join token is needed once: the identity directory keeps key, certificate
-and bundle for the next start.`,
+and bundle for the next start. A token of the platform (--token-file) is shown
+for each certificate.`,
 		Args:          cobra.NoArgs,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -60,6 +61,7 @@ and bundle for the next start.`,
 	fl.StringVar(&f.identity.CAAddress, "ca-address", "", "host:port of the authority")
 	fl.StringVar(&f.identity.CARootFile, "ca-root", "", "file with the authority's root certificate (PEM)")
 	fl.StringVar(&f.identity.TokenFile, "join-token-file", "", "file with a one-time join token, mode 0600")
+	fl.StringVar(&f.identity.AccountTokenFile, "token-file", "", "file with a token that the platform keeps fresh, such as one of a Kubernetes service account for the audience meshc-ca; read for each certificate, in place of a join token")
 	fl.StringVar(&f.identity.SPIFFEID, "spiffe-id", "", "identity to insist on (default: what the token says)")
 	fl.StringVar(&f.identity.Dir, "identity-dir", "", "directory that keeps key, certificate and bundle, mode 0700")
 	fl.DurationVar(&f.identity.TTL, "ttl", 0, "lifetime to ask for (default: the authority's)")

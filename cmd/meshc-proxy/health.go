@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/meshc/meshc/dataplane/health"
 )
@@ -17,6 +19,7 @@ import (
 type healthFlags struct {
 	address string
 	probes  []string
+	share   bool // the address, with the process that takes over; both ask the one that serves
 }
 
 func (f *healthFlags) register(cmd *cobra.Command) {
@@ -44,11 +47,24 @@ func (f *healthFlags) listen(adminSocket string, log *slog.Logger) (*health.Serv
 		}
 		s.Probes = append(s.Probes, p)
 	}
-	l, err := net.Listen("tcp", f.address)
+	l, err := f.open()
 	if err != nil {
 		return nil, nil, fmt.Errorf("--health-address: %w", err)
 	}
 	return s, l, nil
+}
+
+// open listens, with SO_REUSEPORT where the address is shared.
+func (f *healthFlags) open() (net.Listener, error) {
+	var config net.ListenConfig
+	if f.share {
+		config.Control = func(_, _ string, c syscall.RawConn) error {
+			var failed error
+			err := c.Control(func(fd uintptr) { failed = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) })
+			return errors.Join(err, failed)
+		}
+	}
+	return config.Listen(context.Background(), "tcp", f.address)
 }
 
 // beside runs serve and, if there is one, a health server, until either ends.

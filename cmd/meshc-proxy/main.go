@@ -73,7 +73,10 @@ func newProxyCmd() *cobra.Command {
 certificate. With --last-good it serves its last configuration at once when it
 starts while the control plane is away.
 
-SIGTERM lets open requests end and exits.`,
+SIGTERM lets open requests end and exits. With --hot-restart-socket a second
+process with the same flags takes the place of the first without a refused
+connection: it takes over the listening sockets, and once it serves the first lets
+its requests end, for --drain-timeout at most, and exits.`,
 		Args:          cobra.NoArgs,
 		SilenceUsage:  true,
 		SilenceErrors: true,

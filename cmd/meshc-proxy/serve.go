@@ -25,6 +25,7 @@ type proxyFlags struct {
 	lastGood  string
 	secrets   string
 	admin     string
+	restart   string
 	workers   int
 	drain     time.Duration
 	logLevel  string
@@ -38,10 +39,12 @@ func (f *proxyFlags) register(cmd *cobra.Command) {
 	fl.StringVar(&f.identity.CAAddress, "ca-address", "", "host:port of the authority")
 	fl.StringVar(&f.identity.CARootFile, "ca-root", "", "file with the authority's root certificate (PEM)")
 	fl.StringVar(&f.identity.TokenFile, "join-token-file", "", "file with a one-time join token, mode 0600")
+	fl.StringVar(&f.identity.AccountTokenFile, "token-file", "", "file with a token that the platform keeps fresh, such as one of a Kubernetes service account for the audience meshc-ca; read for each certificate, in place of a join token")
 	fl.StringVar(&f.identity.SPIFFEID, "spiffe-id", "", "identity to insist on (default: what the token says)")
 	fl.StringVar(&f.secrets, "secrets-dir", "", "directory of the certificates that the mesh names")
 	fl.StringVar(&f.lastGood, "last-good", "", "directory that keeps the last good configuration, mode 0700")
 	fl.StringVar(&f.admin, "admin-socket", "", "unix socket of the admin endpoint where the bootstrap names none (default: admin.sock in the last-good or identity directory)")
+	fl.StringVar(&f.restart, "hot-restart-socket", "", "unix socket over which the next process of this proxy takes the listening sockets of this one")
 	fl.IntVar(&f.workers, "workers", 0, "event loops (default: one per CPU)")
 	fl.DurationVar(&f.drain, "drain-timeout", 30*time.Second, "how long open requests may take after SIGTERM")
 	fl.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
@@ -70,12 +73,14 @@ func serve(ctx context.Context, f proxyFlags, stderr io.Writer) error {
 		LastGood:     f.lastGood,
 		Secrets:      f.secrets,
 		AdminSocket:  f.adminSocket(),
+		HotRestart:   f.restart,
 		DrainTimeout: f.drain,
 		Log:          log,
 	}
 	if opts.Identity, err = f.identityConfig(log); err != nil {
 		return err
 	}
+	f.health.share = f.restart != ""
 	kubelet, at, err := f.health.listen(socketOf(b, opts.AdminSocket), log)
 	if err != nil {
 		return err
@@ -123,7 +128,7 @@ func (f *proxyFlags) adminSocket() string {
 // together: one alone is a mistake, not a proxy without identity.
 func (f *proxyFlags) identityConfig(log *slog.Logger) (*identity.Config, error) {
 	c := f.identity
-	if c.CAAddress == "" && c.CARootFile == "" && c.Dir == "" && c.TokenFile == "" && c.SPIFFEID == "" {
+	if c.CAAddress == "" && c.CARootFile == "" && c.Dir == "" && c.TokenFile == "" && c.AccountTokenFile == "" && c.SPIFFEID == "" {
 		return nil, nil
 	}
 	if c.CAAddress == "" || c.CARootFile == "" || c.Dir == "" {

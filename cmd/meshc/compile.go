@@ -72,18 +72,14 @@ func (f *compileFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	m, err := modelOf(cmd, dirArgument(args), now, kept)
-	if err != nil {
-		return err
-	}
-	workloads, err := f.placement(m)
+	res, err := soundOf(cmd, dirArgument(args), now, kept)
 	if err != nil {
 		return err
 	}
 	if f.bootstrap {
-		return f.printBootstrap(cmd, m, workloads, now)
+		return f.printBootstrap(cmd, res.Model, now)
 	}
-	files, err := artifact.New(m, workloads, xds.Options{Now: now})
+	files, err := f.files(res, xds.Options{Now: now})
 	if err != nil {
 		return err
 	}
@@ -91,6 +87,22 @@ func (f *compileFlags) run(cmd *cobra.Command, args []string) error {
 		files.Keyed(kept.Key)
 	}
 	return f.writeFiles(cmd, files)
+}
+
+// files gives what makes the files of a mesh.
+func (f *compileFlags) files(res *compiler.Result, o xds.Options) (*artifact.Renderer, error) {
+	if f.workloads != "" {
+		workloads, err := f.given()
+		if err != nil {
+			return nil, err
+		}
+		return artifact.New(res.Model, workloads, o)
+	}
+	files := artifact.Placed(res.Model, o)
+	if res.Step != nil {
+		files.Named(res.Step.Name, res.Step.Since)
+	}
+	return files, nil
 }
 
 // check refuses flags that do not go together.
@@ -114,9 +126,9 @@ func (f *compileFlags) check() (now time.Time, err error) {
 	return now, nil
 }
 
-// modelOf compiles the mesh in dir as of now. What is wrong with it goes to
+// soundOf compiles the mesh in dir as of now. What is wrong with it goes to
 // stderr, warnings too; errors are the answer "no".
-func modelOf(cmd *cobra.Command, dir string, now time.Time, kept *cache.Dir) (*model.Mesh, error) {
+func soundOf(cmd *cobra.Command, dir string, now time.Time, kept *cache.Dir) (*compiler.Result, error) {
 	root, sub, err := findModule(dir)
 	if err != nil {
 		return nil, err
@@ -134,13 +146,11 @@ func modelOf(cmd *cobra.Command, dir string, now time.Time, kept *cache.Dir) (*m
 	case res.Model == nil:
 		return nil, answerNo()
 	}
-	return res.Model, nil
+	return res, nil
 }
 
-func (f *compileFlags) placement(m *model.Mesh) ([]*model.Workload, error) {
-	if f.workloads == "" {
-		return xds.DefaultWorkloads(m), nil
-	}
+// given are the workloads of a file.
+func (f *compileFlags) given() ([]*model.Workload, error) {
 	data, err := os.ReadFile(f.workloads)
 	if err != nil {
 		return nil, err
@@ -152,7 +162,13 @@ func (f *compileFlags) placement(m *model.Mesh) ([]*model.Workload, error) {
 	return list, nil
 }
 
-func (f *compileFlags) printBootstrap(cmd *cobra.Command, m *model.Mesh, workloads []*model.Workload, now time.Time) error {
+func (f *compileFlags) printBootstrap(cmd *cobra.Command, m *model.Mesh, now time.Time) (err error) {
+	workloads := []*model.Workload(nil)
+	if f.workloads == "" {
+		workloads = xds.DefaultWorkloads(m)
+	} else if workloads, err = f.given(); err != nil {
+		return err
+	}
 	w, err := artifact.Find(workloads, f.proxy)
 	if err != nil {
 		return err

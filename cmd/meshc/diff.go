@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -21,6 +22,7 @@ import (
 	"github.com/meshc/meshc/compiler/cache"
 	"github.com/meshc/meshc/compiler/diag"
 	"github.com/meshc/meshc/compiler/fielddiff"
+	"github.com/meshc/meshc/compiler/load"
 	"github.com/meshc/meshc/compiler/model"
 	"github.com/meshc/meshc/policies"
 	"github.com/meshc/meshc/reconciler/source"
@@ -30,11 +32,13 @@ import (
 // diffFlags of `meshc diff`.
 type diffFlags struct {
 	dir, state       string
+	in               clusterFlags
 	exitCode, fields bool
 	maxBytes         int
 	cache            *cacheFlag
 	kept             *cache.Dir // nil for none
 	out              *outputFormat
+	session          compiler.Session // of both sides
 }
 
 func newDiffCmd() *cobra.Command {
@@ -50,14 +54,15 @@ tell, it says so. What is written otherwise and behaves the same is one line.
 
 A tree is a mesh directory, git:REV (the mesh directory as of that revision of
 the repository it lies in, read from the object store), or live (what the local
-state directory serves). HEAD is the mesh directory unless given.
+state directory serves, or a Mesh in a cluster with --mesh). HEAD is the mesh directory unless given.
 
 Classes of changes: BLACKHOLE EXPOSE WEAKEN FAULT NARROW REROUTE RESTART SHIFT
 HARDEN TUNE, and NOOP; ` + "`meshc explain MSH2150`" + ` to MSH2159 say what each means.
 
-The policies of the mesh that are about changes are held against it: those of both
-trees, so that a change cannot do what it takes a policy away for. What they forbid
-is told beside. live has no policies, and --fields passes them over.
+The policies of the mesh that are about changes, and the rules of policies/*.cue that
+are over the change, are held against it: those of both trees, so that a change cannot
+do what it takes a policy away for. What they forbid is told beside. live has no
+policies, and --fields passes them over.
 
 Exit status: 0 the same, 1 they differ (0 with --exit-code=false, unless a policy of
 severity error is violated), 2 could not tell.`,
@@ -70,6 +75,7 @@ severity error is violated), 2 could not tell.`,
 	}
 	cmd.Flags().StringVar(&f.dir, "dir", ".", "the mesh directory")
 	cmd.Flags().StringVar(&f.state, "state", "", "the state directory that live means (default .meshc at the top of the repository)")
+	f.in.register(cmd.Flags())
 	cmd.Flags().BoolVar(&f.exitCode, "exit-code", true, "exit with status 1 when they differ")
 	cmd.Flags().BoolVar(&f.fields, "fields", false, "compare field by field, not what requests meet")
 	cmd.Flags().IntVar(&f.maxBytes, "max-bytes", show.MarkdownBudget, "with -o markdown: write no more than this, at least 4000")
@@ -86,6 +92,12 @@ func runDiff(cmd *cobra.Command, f *diffFlags, args []string) error {
 	if len(args) == 2 {
 		head = args[1]
 	}
+	if err := f.in.check(f.state); err != nil {
+		return err
+	}
+	if f.in.mesh != "" && args[0] != "live" && head != "live" {
+		return errors.New("--mesh says what live is, which is not compared")
+	}
 	if f.maxBytes < leastMarkdown {
 		return fmt.Errorf("--max-bytes %d: want at least %d", f.maxBytes, leastMarkdown)
 	}
@@ -93,11 +105,12 @@ func runDiff(cmd *cobra.Command, f *diffFlags, args []string) error {
 	if f.kept, err = f.cache.open(); err != nil {
 		return err
 	}
-	before, err := f.side(cmd.Context(), cmd.ErrOrStderr(), args[0])
+	// HEAD comes first: it leaves in the cache what is the same in BASE.
+	after, err := f.side(cmd.Context(), cmd.ErrOrStderr(), head, false)
 	if err != nil {
 		return err
 	}
-	after, err := f.side(cmd.Context(), cmd.ErrOrStderr(), head)
+	before, err := f.side(cmd.Context(), cmd.ErrOrStderr(), args[0], true)
 	if err != nil {
 		return err
 	}
@@ -105,10 +118,16 @@ func runDiff(cmd *cobra.Command, f *diffFlags, args []string) error {
 		return f.compareFields(cmd.OutOrStdout(), before.Model, after.Model)
 	}
 	r := behave.Meshes(before.Model, after.Model)
-	violations, err := policies.Change(before, after, r, time.Now())
+	c := policies.Compare(before, after, r, time.Now())
+	violations, err := c.Policies()
 	if err != nil {
 		return fmt.Errorf("hold the change against the policies: %w", err)
 	}
+	found, err := c.Rules(cmd.Context(), load.RuleEvaluator{})
+	if err != nil {
+		return fmt.Errorf("hold the change against the rules: %w", err)
+	}
+	violations = diag.Join(violations, found)
 	if err := f.print(cmd.OutOrStdout(), r, violations); err != nil {
 		return fmt.Errorf("print the difference: %w", err)
 	}
@@ -178,30 +197,41 @@ func (f *diffFlags) compareFields(w io.Writer, before, after *model.Mesh) error 
 
 // tree gives the model of what an argument names.
 func (f *diffFlags) tree(ctx context.Context, errw io.Writer, name string) (*model.Mesh, error) {
-	t, err := f.side(ctx, errw, name)
+	t, err := f.side(ctx, errw, name, true)
 	if err != nil {
 		return nil, err
 	}
 	return t.Model, nil
 }
 
-// side gives what is compared of what an argument names.
-func (f *diffFlags) side(ctx context.Context, errw io.Writer, name string) (*policies.Tree, error) {
+// side gives what is compared of what an argument names; past says that it is BASE.
+func (f *diffFlags) side(ctx context.Context, errw io.Writer, name string, past bool) (*policies.Tree, error) {
 	if rev, ok := strings.CutPrefix(name, "git:"); ok {
-		return f.gitTree(ctx, errw, rev)
+		return f.gitTree(ctx, errw, rev, past)
 	}
 	if name == "live" {
-		return f.live()
+		return f.live(ctx)
 	}
 	root, sub, err := findModule(name)
 	if err != nil {
 		return nil, err
 	}
-	return sideOf(compileResult(ctx, errw, os.DirFS(root), sub, name, f.kept))
+	return sideOf(f.compile(ctx, errw, os.DirFS(root), name, compiler.Options{Load: loadOptions(sub, f.kept), Past: past}))
 }
 
-// live reads what serves from the local store.
-func (f *diffFlags) live() (*policies.Tree, error) {
+// live reads what serves from the cluster, or the local store.
+func (f *diffFlags) live(ctx context.Context) (*policies.Tree, error) {
+	if f.in.mesh != "" {
+		c, err := f.in.open()
+		if err != nil {
+			return nil, err
+		}
+		g, err := c.serving(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("live: %w", err)
+		}
+		return &policies.Tree{Model: g.Mesh}, nil
+	}
 	dir := f.state
 	if dir == "" {
 		root, _, err := findModule(f.dir)
@@ -230,7 +260,7 @@ func (f *diffFlags) live() (*policies.Tree, error) {
 }
 
 // gitTree compiles the mesh directory as of a revision of its repository.
-func (f *diffFlags) gitTree(ctx context.Context, errw io.Writer, rev string) (*policies.Tree, error) {
+func (f *diffFlags) gitTree(ctx context.Context, errw io.Writer, rev string, past bool) (*policies.Tree, error) {
 	if rev == "" {
 		return nil, errors.New("git: names no revision")
 	}
@@ -254,7 +284,18 @@ func (f *diffFlags) gitTree(ctx context.Context, errw io.Writer, rev string) (*p
 	if err != nil {
 		return nil, fmt.Errorf("git:%s: %w", rev, err)
 	}
-	return sideOf(compileResult(ctx, errw, fsys, sub, "git:"+rev, f.kept))
+	return sideOf(f.compile(ctx, errw, fsys, "git:"+rev, compiler.Options{Load: loadOptions(sub, f.kept), Past: past}))
+}
+
+// compile compiles one side. What both have in common is made once and is the same
+// in memory, so that nothing of it has to be compared. With a cache, both sides go by
+// what that knows.
+func (f *diffFlags) compile(ctx context.Context, errw io.Writer, fsys fs.FS, name string, opts compiler.Options) (*compiler.Result, error) {
+	if f.kept != nil {
+		return compileResult(ctx, errw, fsys, name, opts)
+	}
+	res, err := f.session.Compile(ctx, fsys, opts)
+	return soundResult(errw, fsys, name, res, err)
 }
 
 func sideOf(res *compiler.Result, err error) (*policies.Tree, error) {

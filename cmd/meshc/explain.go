@@ -14,8 +14,8 @@ import (
 
 func newExplainCmd() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "explain CODE|FIELD [DIR]",
-		Short: "say what a diagnostic code or a field means, and what a field comes to",
+		Use:   "explain CODE|FIELD [DIR] | policy [NAME [DIR]]",
+		Short: "say what a diagnostic code, a field or a policy means, and what a field comes to",
 		Long: `Say what a diagnostic code means, with a bad and a good example, or what a field
 of the language takes and which default it has.
 
@@ -29,8 +29,14 @@ double quotes; an index is [n]; NAMESPACE/NAME picks one of several entries.
   meshc explain 'service.*.routes.*.timeout'
   meshc explain service.reviews.routes.rest.timeout
   meshc explain 'service.shop/reviews.routes.rest.match[0].headers."x.y"' prod
-  meshc explain service.reviews`,
-		Args:              cobra.MaximumNArgs(2),
+  meshc explain service.reviews
+
+policy lists the guardrails that ship; with a name it says what one forbids, the line
+that switches it on, and what passes and violates it. The name may be that of a policy
+or a rule of the mesh, too.
+
+  meshc explain policy canary-step`,
+		Args:              cobra.MaximumNArgs(3),
 		ValidArgsFunction: completeField,
 	}
 	format := addOutputFlag(cmd, "markdown")
@@ -41,6 +47,11 @@ double quotes; an index is [n]; NAMESPACE/NAME picks one of several entries.
 			return listCodes(cmd.OutOrStdout(), format.value)
 		case *list || len(args) == 0:
 			return errors.New("want either CODE or FIELD, or --list")
+		case args[0] == "policy":
+			args = append(args[1:], "", "")
+			return explainPolicy(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), args[0], args[1], format.value)
+		case len(args) > 2:
+			return fmt.Errorf("want CODE or FIELD, and DIR: %q says nothing", args[2])
 		case codePattern.MatchString(args[0]) && len(args) == 1:
 			return explainCode(cmd.OutOrStdout(), diag.Code(strings.ToUpper(args[0])), format.value)
 		case codePattern.MatchString(args[0]):

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"embed"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -38,7 +39,7 @@ const workflowFile = ".github/workflows/meshc.yaml"
 type starterValues struct {
 	Module string // CUE module path
 	Name   string // of the mesh: a DNS label
-	Dir    string // of the mesh, relative to the Git repository
+	Dir    string // of the mesh, relative to the Git repository, as a word of the workflow
 }
 
 func newInitCmd() *cobra.Command {
@@ -103,8 +104,12 @@ func starterContent(dir, repo string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	word, err := workflowQuote(filepath.ToSlash(rel))
+	if err != nil {
+		return nil, err
+	}
 	name := meshName(filepath.Base(dir))
-	values := starterValues{Module: name + ".example/mesh", Name: name, Dir: shellQuote(filepath.ToSlash(rel))}
+	values := starterValues{Module: name + ".example/mesh", Name: name, Dir: word}
 	files := map[string][]byte{}
 	add := func(tmpl, target string) error {
 		content, err := fill(tmpl, values)
@@ -155,12 +160,10 @@ func meshName(base string) string {
 	return name
 }
 
-// shellQuote makes one word of a path for the workflow's shell.
-func shellQuote(s string) string {
-	if strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./") == "" {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+// workflowQuote makes a YAML string of a path, in which GitHub evaluates nothing.
+func workflowQuote(s string) (string, error) {
+	quoted, err := json.Marshal(strings.ReplaceAll(s, "${{", "${{ '${{' }}"))
+	return string(quoted), err
 }
 
 // refuseExisting names everything that would be overwritten.

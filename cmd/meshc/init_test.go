@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"sigs.k8s.io/yaml"
 )
 
 // TestInitIsCleanForStockCUE shows that a starter mesh needs no network: stock
@@ -78,18 +80,77 @@ func TestInitOverwritesNothing(t *testing.T) {
 	}
 }
 
+// TestWorkflowIsWrittenAtTheRootOfTheRepository: it gives the composite action
+// inputs that the action has, and the directory as it is called.
 func TestWorkflowIsWrittenAtTheRootOfTheRepository(t *testing.T) {
-	repo := t.TempDir()
-	if err := os.Mkdir(filepath.Join(repo, ".git"), 0o700); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"mesh", "my mesh", `it's "mine": #1`, "${{ github.token }}"} {
+		t.Run(name, func(t *testing.T) {
+			repo := t.TempDir()
+			if err := os.Mkdir(filepath.Join(repo, ".git"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			command(t, 0, "init", filepath.Join(repo, "deploy", name))
+			steps := workflowSteps(t, repo)
+			if len(steps) != 2 || steps[0].With["fetch-depth"] != 0.0 {
+				t.Fatalf("the workflow has steps %v", steps)
+			}
+			want := "deploy/" + strings.ReplaceAll(name, "${{", "${{ '${{' }}")
+			if got := steps[1].With["dir"]; got != want {
+				t.Errorf("the action is given the directory %q, want %q", got, want)
+			}
+			inputs := actionInputs(t, steps[1].Uses)
+			for input := range steps[1].With {
+				if inputs[input] == nil {
+					t.Errorf("the action has no input %q", input)
+				}
+			}
+		})
 	}
-	dir := filepath.Join(repo, "deploy", "my mesh")
-	command(t, 0, "init", dir)
-	workflow, err := os.ReadFile(filepath.Join(repo, workflowFile))
+}
+
+type workflowStep struct {
+	Uses string         `json:"uses"`
+	With map[string]any `json:"with"`
+}
+
+func workflowSteps(t *testing.T, repo string) []workflowStep {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(repo, workflowFile))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Contains(workflow, []byte("meshc vet -o github 'deploy/my mesh'")) {
-		t.Fatalf("the workflow does not vet the mesh:\n%s", workflow)
+	var w struct {
+		Permissions map[string]string `json:"permissions"`
+		Jobs        map[string]struct {
+			Steps []workflowStep `json:"steps"`
+		} `json:"jobs"`
 	}
+	if err := yaml.Unmarshal(text, &w); err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	if w.Permissions["pull-requests"] != "write" || w.Permissions["contents"] != "read" || len(w.Permissions) != 2 {
+		t.Errorf("the workflow asks for %v", w.Permissions)
+	}
+	return w.Jobs["meshc"].Steps
+}
+
+// actionInputs reads the inputs of the action of this repository that uses names.
+func actionInputs(t *testing.T, uses string) map[string]any {
+	t.Helper()
+	dir, _, _ := strings.Cut(uses, "@")
+	dir, ours := strings.CutPrefix(dir, "meshc/meshc/")
+	if !ours {
+		t.Fatalf("the workflow uses %q", uses)
+	}
+	text, err := os.ReadFile(filepath.Join("..", "..", filepath.FromSlash(dir), "action.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var action struct {
+		Inputs map[string]any `json:"inputs"`
+	}
+	if err := yaml.Unmarshal(text, &action); err != nil {
+		t.Fatal(err)
+	}
+	return action.Inputs
 }

@@ -62,6 +62,7 @@ Exit status: 0 done, 1 an object cannot be injected, 2 could not tell.`,
 	fl.StringVar(&f.options.ControllerID, "controller-id", "", "SPIFFE ID of the controller (default: account meshc-controller in namespace meshc-system)")
 	fl.StringVar(&f.options.CA, "ca-address", kube.DefaultCA, "host:port of the certificate authority")
 	fl.StringVar(&f.options.RootMap, "root-config-map", kube.DefaultRootMap, "ConfigMap in the namespace of the pods that holds the authority's root as root.pem")
+	fl.StringVar(&f.options.KeyMap, "key-config-map", kube.DefaultKeyMap, "ConfigMap in the namespace of the pods that holds files of keys (jwks) that the mesh names: /etc/keys/a.json as etc.keys.a.json")
 	_ = cmd.MarkFlagRequired("filename")
 	f.format = addOutputFlag(cmd)
 	return cmd
@@ -78,13 +79,13 @@ func (f *injectFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	m, err := modelOf(cmd, dirArgument(args), time.Now(), nil)
+	mesh, err := soundOf(cmd, dirArgument(args), time.Now(), nil)
 	if err != nil {
 		return err
 	}
 	report := injectReport{Objects: []kube.Object{}}
 	for i, data := range in {
-		res, err := kube.Inject(m, data, f.options)
+		res, err := kube.Inject(mesh.Model, data, f.options)
 		if err != nil {
 			return &exitError{code: statusNo, err: fmt.Errorf("%s: %w", f.files[i], err)}
 		}

@@ -58,7 +58,7 @@ func compileDir(ctx context.Context, errw io.Writer, dir string) (*model.Mesh, e
 // compileTree compiles the subtree sub of a module; name is for messages, and
 // kept is the cache, nil for none.
 func compileTree(ctx context.Context, errw io.Writer, fsys fs.FS, sub, name string, kept *cache.Dir) (*model.Mesh, error) {
-	res, err := compileResult(ctx, errw, fsys, sub, name, kept)
+	res, err := compileResult(ctx, errw, fsys, name, compiler.Options{Load: loadOptions(sub, kept)})
 	if err != nil {
 		return nil, err
 	}
@@ -66,8 +66,14 @@ func compileTree(ctx context.Context, errw io.Writer, fsys fs.FS, sub, name stri
 }
 
 // compileResult is compileTree with all that a compile gives; there is a model.
-func compileResult(ctx context.Context, errw io.Writer, fsys fs.FS, sub, name string, kept *cache.Dir) (*compiler.Result, error) {
-	res, err := compiler.Compile(ctx, fsys, compiler.Options{Load: loadOptions(sub, kept)})
+func compileResult(ctx context.Context, errw io.Writer, fsys fs.FS, name string, opts compiler.Options) (*compiler.Result, error) {
+	res, err := compiler.Compile(ctx, fsys, opts)
+	return soundResult(errw, fsys, name, res, err)
+}
+
+// soundResult is the result of a compile with a model. Without one, it prints what
+// is wrong.
+func soundResult(errw io.Writer, fsys fs.FS, name string, res *compiler.Result, err error) (*compiler.Result, error) {
 	if err != nil {
 		return nil, fmt.Errorf("compile %s: %w", name, err)
 	}

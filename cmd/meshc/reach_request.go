@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
 	"os"
 	"strings"
 	"time"
@@ -23,7 +22,8 @@ import (
 
 // oneRequest is what flags say of one request.
 type oneRequest struct {
-	text, ip        string
+	text            string
+	ip, clientIP    string
 	headers, claims []string
 }
 
@@ -32,6 +32,7 @@ func (o *oneRequest) addFlags(cmd *cobra.Command, what string) {
 	cmd.Flags().StringArrayVarP(&o.headers, "header", "H", nil, "with --request: a header, \"name: value\"; may be repeated")
 	cmd.Flags().StringArrayVar(&o.claims, "claim", nil, "with --request: a claim of a valid token, \"provider.claim=value\", or \"provider\" for a token; may be repeated")
 	cmd.Flags().StringVar(&o.ip, "ip", "", "with --request: the caller's address, for rules that look at it")
+	cmd.Flags().StringVar(&o.clientIP, "client-ip", "", "with --request to a gateway: the client's address, as the proxies in front tell that are believed")
 }
 
 // read reads "METHOD URL". Of a path alone it takes the host that it is given.
@@ -49,10 +50,8 @@ func (o *oneRequest) read(host string) (req *answer.Request, explicitPort bool, 
 	if req, explicitPort, err = parseRequest(method, target, o.headers); err != nil {
 		return nil, false, err
 	}
-	if o.ip != "" {
-		if req.Source, err = netip.ParseAddr(o.ip); err != nil {
-			return nil, false, fmt.Errorf("--ip: %w", err)
-		}
+	if err := readAddresses(req, o.ip, o.clientIP); err != nil {
+		return nil, false, err
 	}
 	req.Claims, err = parseClaims(o.claims)
 	return req, explicitPort, err

@@ -27,6 +27,12 @@ func commands() []*cobra.Command {
 		newUpCmd(),
 		newStatusCmd(),
 		newWaitCmd(),
+		newSuspendCmd(),
+		newResumeCmd(),
+		newRollbackCmd(),
+		newCACmd(),
+		newInstallCmd(),
+		newCheckCmd(),
 	}
 }
 

@@ -19,9 +19,10 @@ import (
 
 // routeFlags of `meshc route`.
 type routeFlags struct {
-	from, method, dir, ip string
-	headers, claims       []string
-	out                   *outputFormat
+	from, method, dir string
+	ip, clientIP      string
+	headers, claims   []string
+	out               *outputFormat
 }
 
 func newRouteCmd() *cobra.Command {
@@ -49,6 +50,7 @@ Exit status: 0 it is routed and allowed, 1 it is not, 2 could not tell.`,
 	cmd.Flags().StringArrayVarP(&f.headers, "header", "H", nil, "a header, \"name: value\"; may be repeated")
 	cmd.Flags().StringArrayVar(&f.claims, "claim", nil, "a claim of a valid token, \"provider.claim=value\", or \"provider\" for a token; may be repeated")
 	cmd.Flags().StringVar(&f.ip, "ip", "", "the caller's address, for rules that look at it")
+	cmd.Flags().StringVar(&f.clientIP, "client-ip", "", "at a gateway: the client's address, as the proxies in front tell that are believed (default: what x-forwarded-for comes to)")
 	cmd.Flags().StringVar(&f.dir, "dir", ".", "the mesh directory")
 	f.out = addOutputFlag(cmd)
 	_ = cmd.MarkFlagRequired("from")
@@ -60,10 +62,8 @@ func runRoute(cmd *cobra.Command, f *routeFlags, rawURL string) error {
 	if err != nil {
 		return err
 	}
-	if f.ip != "" {
-		if req.Source, err = netip.ParseAddr(f.ip); err != nil {
-			return fmt.Errorf("--ip: %w", err)
-		}
+	if err := readAddresses(req, f.ip, f.clientIP); err != nil {
+		return err
 	}
 	if req.Claims, err = parseClaims(f.claims); err != nil {
 		return err
@@ -92,6 +92,21 @@ func runRoute(cmd *cobra.Command, f *routeFlags, rawURL string) error {
 		err = answerNo()
 	}
 	return err
+}
+
+// readAddresses reads --ip and --client-ip.
+func readAddresses(req *answer.Request, ip, clientIP string) (err error) {
+	if ip != "" {
+		if req.Source, err = netip.ParseAddr(ip); err != nil {
+			return fmt.Errorf("--ip: %w", err)
+		}
+	}
+	if clientIP != "" {
+		if req.Client, err = netip.ParseAddr(clientIP); err != nil {
+			return fmt.Errorf("--client-ip: %w", err)
+		}
+	}
+	return nil
 }
 
 // parseClaims reads "provider.claim=value", and "provider" for a token of which

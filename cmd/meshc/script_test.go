@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -22,8 +23,13 @@ func TestMain(m *testing.M) {
 // line. MESHC_UPDATE=1 rewrites expected output.
 func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata/script",
-		UpdateScripts:       os.Getenv("MESHC_UPDATE") != "",
+		Dir:           "testdata/script",
+		UpdateScripts: os.Getenv("MESHC_UPDATE") != "",
+		Setup: func(env *testscript.Env) error {
+			bookinfo, err := filepath.Abs(filepath.Join("..", "..", "examples", "bookinfo", "mesh"))
+			env.Setenv("BOOKINFO", bookinfo)
+			return err
+		},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

@@ -21,10 +21,12 @@ import (
 func newStatusCmd() *cobra.Command {
 	var state string
 	var watch bool
+	var in clusterFlags
 	cmd := &cobra.Command{
-		Use:   "status [DIR]",
+		Use:   "status [DIR | --mesh NAMESPACE/NAME]",
 		Short: "which commit is live on how many proxies",
-		Long: `status reads what the controller of the mesh in DIR (default ".") last reported:
+		Long: `status reads what the controller of the mesh in DIR (default "."), or of a Mesh
+in a cluster, last reported:
 the commit that serves, on how many proxies, the newest commit that was tried
 and why it does not serve.
 
@@ -34,21 +36,24 @@ Exit status: 0 the newest commit is on every proxy; 1 it is not (yet);
 	}
 	out := addOutputFlag(cmd)
 	cmd.Flags().StringVar(&state, "state", "", "state directory (default: .meshc at the top of the repository)")
+	in.register(cmd.Flags())
 	cmd.Flags().BoolVar(&watch, "watch", false, "print again whenever it changes, until interrupted")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		dir, err := stateDir(argument(args, "."), state)
+		read, err := reports(&in, argument(args, "."), state, len(args) > 0)
 		if err != nil {
 			return err
 		}
-		p := statusPrinter{dir: dir, out: cmd.OutOrStdout(), json: out.value == "json"}
+		p := statusPrinter{read: read, out: cmd.OutOrStdout(), json: out.value == "json", every: watchInterval}
+		if in.mesh != "" {
+			p.every = askInterval
+		}
 		if watch {
 			return p.watch(cmd.Context())
 		}
-		s, err := store.ReadStatus(dir)
+		s, gone, err := read(cmd.Context())
 		if err != nil {
 			return err
 		}
-		gone := absent(&s.Controller)
 		if err := p.write(s, gone); err != nil {
 			return err
 		}
@@ -86,10 +91,41 @@ func stateDir(dir, named string) (string, error) {
 	return filepath.Join(top, stateDirName), nil
 }
 
+// reporter gives the last report of a controller, and why it is not of the present, or
+// nothing.
+type reporter func(context.Context) (*status.Status, string, error)
+
+// reports is the reporter of a Mesh in a cluster, else of a state directory; placed
+// says that dir was named.
+func reports(in *clusterFlags, dir, state string, placed bool) (reporter, error) {
+	if err := in.check(state); err != nil {
+		return nil, err
+	}
+	if in.mesh != "" {
+		if placed {
+			return nil, errors.New("DIR and --mesh exclude each other")
+		}
+		c, err := in.open()
+		if err != nil {
+			return nil, err
+		}
+		return c.report, nil
+	}
+	dir, err := stateDir(dir, state)
+	return func(context.Context) (*status.Status, string, error) {
+		s, err := store.ReadStatus(dir)
+		if err != nil {
+			return nil, "", err
+		}
+		return s, absent(&s.Controller), nil
+	}, err
+}
+
 type statusPrinter struct {
-	dir  string
-	out  io.Writer
-	json bool
+	read  reporter
+	out   io.Writer
+	json  bool
+	every time.Duration // between looks
 }
 
 // statusResult is the JSON of status.
@@ -118,20 +154,24 @@ func absent(c *status.Controller) string {
 	return ""
 }
 
-// watchInterval is how often the state is looked at.
-const watchInterval = 100 * time.Millisecond
+// watchInterval is how often the state is looked at, and askInterval how often an API
+// server is asked.
+const (
+	watchInterval = 100 * time.Millisecond
+	askInterval   = time.Second
+)
 
 // watch prints each new report, and that there are no more, until ctx ends.
 func (p *statusPrinter) watch(ctx context.Context) error {
 	var last time.Time
 	var was string
 	for {
-		s, err := store.ReadStatus(p.dir)
+		s, gone, err := p.read(ctx)
 		if err != nil && !errors.Is(err, store.ErrNothing) {
 			return err
 		}
 		if err == nil {
-			if gone := absent(&s.Controller); gone != was || !s.UpdatedAt.Equal(last) {
+			if gone != was || !s.UpdatedAt.Equal(last) {
 				last, was = s.UpdatedAt, gone
 				if err := p.write(s, gone); err != nil {
 					return err
@@ -141,7 +181,7 @@ func (p *statusPrinter) watch(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(watchInterval):
+		case <-time.After(p.every):
 		}
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -14,6 +15,9 @@ import (
 	"github.com/meshc/meshc/compiler/diag"
 	"github.com/meshc/meshc/compiler/expect"
 	"github.com/meshc/meshc/compiler/expect/show"
+	"github.com/meshc/meshc/compiler/intent"
+	"github.com/meshc/meshc/compiler/load"
+	"github.com/meshc/meshc/policies"
 )
 
 // testFlags of `meshc test`.
@@ -27,12 +31,13 @@ func newTestCmd() *cobra.Command {
 	var f testFlags
 	cmd := &cobra.Command{
 		Use:   "test [DIR]",
-		Short: "hold a mesh against what is expected of it",
+		Short: "hold a mesh against what is expected of it, and rules against their tests",
 		Long: `test holds the mesh in DIR (default ".") against its expectations: the ` + "`expect`" + `
 of services, of gateways and of the mesh. Examples (` + "`request`" + `) are answered as
 meshc route answers them. What is said of every request (` + "`every`" + `), or of who gets in
 (` + "`reachedBy`, `notReachedFrom`" + `), is decided for all of them and not by samples. What
-does not hold has a request that shows it, with the command that says why.
+does not hold has a request that shows it, with the command that says why. The tests of
+rules (policies/*.cue) hold what each rule says of a mesh that is made up.
 It needs no network. An expectation about nothing fails.
 
 Exit status: 0 all hold, also where there are none; 1 one does not; 2 could not
@@ -66,6 +71,9 @@ func runTest(cmd *cobra.Command, f *testFlags, dir string) error {
 		return err
 	}
 	r := expect.Run(res.Intent, res.Model, opts)
+	if err := f.rules(cmd.Context(), cmd.ErrOrStderr(), root, res.Intent, opts.Only, r); err != nil {
+		return fmt.Errorf("test %s: %w", dir, err)
+	}
 	if opts.Only != nil && len(r.Results) == 0 {
 		return fmt.Errorf("--run %q: none of %s is called so", f.run, plural(r.Written, "expectation"))
 	}
@@ -79,6 +87,40 @@ func runTest(cmd *cobra.Command, f *testFlags, dir string) error {
 		return &exitError{code: statusUnknown}
 	}
 	return nil
+}
+
+// rules adds what became of the tests of rules; what is wrong with the rules
+// themselves is told beside.
+func (f *testFlags) rules(ctx context.Context, errw io.Writer, root string, in *intent.Mesh, only *regexp.Regexp, r *expect.Report) error {
+	var wanted func(string) bool
+	if only != nil {
+		wanted = only.MatchString
+	}
+	tests, diags, err := policies.TestRules(ctx, in, compileText, load.RuleEvaluator{}, wanted)
+	if err != nil {
+		return err
+	}
+	if err := diagPrinter(root).Text(errw, diags); err != nil {
+		return err
+	}
+	if diags.HasErrors() {
+		return errors.New("the rules cannot be read")
+	}
+	r.Join(tests)
+	return nil
+}
+
+// compileText compiles a mesh of one file, that a test of a rule makes up.
+func compileText(ctx context.Context, text string, now time.Time) (*policies.Tree, diag.List, error) {
+	fsys, err := policies.Made(text)
+	if err != nil {
+		return nil, nil, err
+	}
+	res, err := compiler.Compile(ctx, fsys, compiler.Options{Now: now})
+	if err != nil {
+		return nil, nil, err
+	}
+	return &policies.Tree{Intent: res.Intent, Model: res.Model}, res.Diags, nil
 }
 
 // compile gives intent and model of a mesh without errors.

@@ -26,7 +26,7 @@ import (
 )
 
 func newUpCmd() *cobra.Command {
-	var ref, state, secrets string
+	var ref, state, secrets, aliasRoots string
 	var interval time.Duration
 	cmd := &cobra.Command{
 		Use:   "up [DIR]",
@@ -57,6 +57,11 @@ what runs. Ctrl-C stops everything.`,
 					return err
 				}
 			}
+			if aliasRoots != "" {
+				if o.AliasRoots, err = filepath.Abs(aliasRoots); err != nil {
+					return err
+				}
+			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
 			return runUp(ctx, o, cmd.OutOrStdout(), cmd.ErrOrStderr())
@@ -65,6 +70,7 @@ what runs. Ctrl-C stops everything.`,
 	cmd.Flags().StringVar(&ref, "ref", "HEAD", "branch, tag or full ref to watch")
 	cmd.Flags().StringVar(&state, "state", "", "state directory (default: .meshc at the top of the repository)")
 	cmd.Flags().StringVar(&secrets, "secrets", "", "directory of the certificates that the mesh names (default: secrets in the state directory)")
+	cmd.Flags().StringVar(&aliasRoots, "alias-roots", "", "PEM file with the roots of the trust domains that the mesh lists as trustDomainAliases")
 	cmd.Flags().DurationVar(&interval, "interval", 250*time.Millisecond, "how often to look for a new commit")
 	return cmd
 }
@@ -109,7 +115,7 @@ func begin(ctx context.Context, errw io.Writer, o *local.Options) error {
 	head, err := resolveRevision(o.Repo, o.Ref)
 	if err == nil {
 		var t *policies.Tree
-		if t, err = (&diffFlags{dir: o.Mesh}).gitTree(ctx, errw, head.Hash); err == nil {
+		if t, err = (&diffFlags{dir: o.Mesh}).gitTree(ctx, errw, head.Hash, true); err == nil {
 			o.First, o.TrustDomain = head.Hash, t.Model.TrustDomain
 			return sameTrustDomain(ctx, errw, o, repo)
 		}

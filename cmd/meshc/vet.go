@@ -16,6 +16,7 @@ import (
 	"github.com/meshc/meshc/compiler/diag"
 	"github.com/meshc/meshc/compiler/fix"
 	"github.com/meshc/meshc/compiler/intent"
+	"github.com/meshc/meshc/compiler/load"
 	"github.com/meshc/meshc/policies"
 )
 
@@ -25,7 +26,7 @@ func newVetCmd() *cobra.Command {
 		Short: "report everything that is wrong with a mesh",
 		Long: `Report everything that is wrong with the mesh in DIR (default "."): shape,
 references, conflicts, reachability, security, resilience, and the policies about
-meshes. It needs no network.
+meshes: those of ` + "`mesh.policies`" + ` and the rules of policies/*.cue. It needs no network.
 
   meshc vet                    what is wrong, why, and how to mend it
   meshc vet -o github          annotations of a pull request; also sarif, markdown, json
@@ -113,11 +114,16 @@ func (v vetting) report(ctx context.Context, w io.Writer) error {
 	}
 	res.Diags = append(append(res.Diags, hidden...), unread...)
 	if res.Model != nil {
-		violations, err := policies.Mesh(res.Intent, res.Model, time.Now())
+		now := time.Now()
+		violations, err := policies.Mesh(res.Intent, res.Model, now)
 		if err != nil {
 			return fmt.Errorf("vet %s: %w", v.dir, err)
 		}
-		res.Diags = append(res.Diags, violations...)
+		found, err := policies.RulesOfMesh(ctx, res.Intent, res.Model, load.RuleEvaluator{}, now)
+		if err != nil {
+			return fmt.Errorf("vet %s: %w", v.dir, err)
+		}
+		res.Diags = append(append(res.Diags, violations...), found...)
 	}
 	res.Diags.Sort()
 	if err := nothingThere(v.dir, sub, res); err != nil {

@@ -44,6 +44,7 @@ replaced without having been served; 2 the time ran out, or could not tell.`,
 	}
 	cmd.Flags().StringVar(&w.dir, "dir", ".", "directory in the repository")
 	cmd.Flags().StringVar(&w.state, "state", "", "state directory (default: .meshc at the top of the repository)")
+	w.in.register(cmd.Flags())
 	cmd.Flags().DurationVar(&timeout, "timeout", time.Minute, "longest time to wait")
 	return cmd
 }
@@ -52,15 +53,18 @@ replaced without having been served; 2 the time ran out, or could not tell.`,
 // tells who descends from whom.
 type waiter struct {
 	dir, state string
+	in         clusterFlags
+	read       reporter
 	commit     string
 	repo       *source.Repository // nil: no repository at hand
 	gone       string             // why the last report is not of the present
+	last       status.Verdict
 }
 
 func (w *waiter) open(rev string) error {
 	top, _, noRepo := repositoryOf(w.dir)
 	var err error
-	if w.state, err = stateDir(w.dir, w.state); err != nil {
+	if w.read, err = reports(&w.in, w.dir, w.state, false); err != nil {
 		return err
 	}
 	if noRepo == nil {
@@ -95,7 +99,11 @@ func isHexPrefix(s string) bool {
 // wait asks until there is an answer. The error is for time run out and for
 // what cannot be told.
 func (w *waiter) wait(ctx context.Context) (status.Verdict, error) {
-	tick := time.NewTicker(20 * time.Millisecond)
+	every := 20 * time.Millisecond
+	if w.in.mesh != "" {
+		every = 10 * every // it is asked of an API server
+	}
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
 		v, err := w.look(ctx)
@@ -107,6 +115,7 @@ func (w *waiter) wait(ctx context.Context) (status.Verdict, error) {
 		case v.Answer != status.Pending:
 			return v, nil
 		}
+		w.last = v
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -119,11 +128,14 @@ func (w *waiter) wait(ctx context.Context) (status.Verdict, error) {
 }
 
 func (w *waiter) look(ctx context.Context) (status.Verdict, error) {
-	s, err := store.ReadStatus(w.state)
+	s, gone, err := w.read(ctx)
 	if err == nil {
-		w.gone = absent(&s.Controller)
+		w.gone = gone
 	}
-	if errors.Is(err, store.ErrNothing) {
+	if err != nil && ctx.Err() != nil && w.last.Reason != "" {
+		return w.last, nil // the time ran out while the question was under way
+	}
+	if errors.Is(err, store.ErrNothing) || err != nil && w.in.mesh != "" { // an API server may be away for a while
 		return status.Verdict{Answer: status.Pending, Reason: err.Error()}, nil
 	}
 	if err != nil {

@@ -1,6 +1,7 @@
 package answer_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +14,7 @@ import (
 var now = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func at(line int) diag.Range {
-	return diag.Range{File: "reviews.cue", Start: diag.Pos{Line: line, Col: 3}, End: diag.Pos{Line: line, Col: 4}}
+	return diag.Range{File: "reviews.cue", Start: diag.NewPos(line, 3), End: diag.NewPos(line, 4)}
 }
 
 // shop is a page that uses reviews and an external, behind an ingress.
@@ -95,6 +96,23 @@ func TestOutcomes(t *testing.T) {
 	}
 	if _, ok := answer.Ask(shop(), model.Ref{Namespace: "shop", Name: "nobody"}, request("/"), now); ok {
 		t.Error("an unknown caller got an answer")
+	}
+}
+
+// What connections to an external begin with is told, also where the egress
+// gateway writes it.
+func TestProxyProtocolOfExternals(t *testing.T) {
+	for name, via := range map[string]*model.Via{"straight": nil, "by a gateway": {SPIFFEID: "spiffe://cluster.local/ns/shop/sa/out"}} {
+		m := shop()
+		m.Externals[0].Announce, m.Externals[0].Via, m.Externals[0].Origin = "v2", via, at(30)
+		got, _ := answer.Ask(m, model.Ref{Namespace: "shop", Name: "page"}, &answer.Request{Method: "GET", Host: "api.example", Port: 9080, Target: "/"}, now)
+		if want := []answer.Setting{{Name: "proxyProtocol", Value: "v2", At: "reviews.cue:30:3"}}; got.Route == nil || !slices.Equal(got.Route.More, want) {
+			t.Errorf("%s: %+v, want %v", name, got.Route, want)
+		}
+		var text strings.Builder
+		if err := got.Text(&text); err != nil || !strings.Contains(text.String(), "proxyProtocol") {
+			t.Errorf("%s: %v, the text does not show it:\n%s", name, err, text.String())
+		}
 	}
 }
 

@@ -27,6 +27,14 @@ func (r *Request) Claim(name string) []string {
 	return out
 }
 
+// claimsFor are the values that a condition on a claim is about.
+func (r *Request) claimsFor(c model.NamedMatch) []string {
+	if slices.ContainsFunc(c.YieldsTo(), r.HasToken) {
+		return nil
+	}
+	return r.Claim(c.Name)
+}
+
 // HasToken says that a request carries a valid token of a provider.
 func (r *Request) HasToken(provider string) bool {
 	return slices.ContainsFunc(r.Claims, func(c model.Header) bool {
@@ -87,7 +95,8 @@ func claimed(r *Request, providers []model.JWT) []model.Header {
 	out := slices.DeleteFunc(slices.Clone(r.Headers), func(h model.Header) bool { return slices.Contains(names, strings.ToLower(h.Name)) })
 	for i := range providers {
 		for _, h := range providers[i].ClaimHeaders {
-			if values := r.Claim(model.ClaimName(providers[i].Name, h.Claim)); len(values) > 0 {
+			claim := model.NamedMatch{Name: model.ClaimName(providers[i].Name, h.Claim), Yields: model.Preceding(providers, providers[i].Name)}
+			if values := r.claimsFor(claim); len(values) > 0 {
 				out = append(out, model.Header{Name: h.Header, Value: claimText(h.Claim, values)})
 			}
 		}

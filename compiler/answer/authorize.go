@@ -1,7 +1,9 @@
 package answer
 
 import (
+	"cmp"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -65,7 +67,7 @@ type judging struct {
 	caller      string
 	req         *Request
 	port        uint16
-	unknown     bool // a rule looks at the source address, which was not given
+	unknown     string // the address that a rule looks at and that was not given
 }
 
 func (j *judging) verdict() *Authorization {
@@ -92,26 +94,41 @@ func (j *judging) verdict() *Authorization {
 
 // remark says that the answer may depend on what was not given.
 func (j *judging) remark() string {
-	if j.unknown {
-		return " (by source address, which is not given)"
+	if j.unknown != "" {
+		return " (by " + j.unknown + ", which is not given)"
 	}
 	return ""
 }
 
-// holds judges one rule. Without a source address, rules that look at it
-// refuse and do not let in.
+// holds judges one rule. Without an address, rules that look at it refuse and do
+// not let in.
 func (j *judging) holds(r *model.Rule, deny bool) bool {
 	if !r.On(j.port) || !r.TakesCaller(j.trustDomain, j.caller) || !j.takesRequest(r) {
 		return false
 	}
-	if !r.ByAddress() {
+	unknown := ""
+	for _, look := range []struct {
+		asked bool
+		ip    netip.Addr
+		takes func(netip.Addr) bool
+		what  string
+	}{
+		{r.ByAddress(), j.req.Source, r.TakesAddress, "source address"},
+		{r.ByClient(), j.req.Client, r.TakesClient, "the client's address"},
+	} {
+		switch {
+		case !look.asked:
+		case !look.ip.IsValid():
+			unknown = cmp.Or(unknown, look.what)
+		case !look.takes(look.ip):
+			return false
+		}
+	}
+	if unknown == "" {
 		return true
 	}
-	if !j.req.Source.IsValid() {
-		j.unknown = true
-		return deny
-	}
-	return r.TakesAddress(j.req.Source)
+	j.unknown = unknown
+	return deny
 }
 
 func (j *judging) takesRequest(r *model.Rule) bool { return takes(r, j.req) }

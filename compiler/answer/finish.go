@@ -30,7 +30,7 @@ func (a *asking) finish(s *model.Service, port uint16, rule *model.Route) {
 	a.out.Connection = &Connection{MTLS: s.ModeOn(port)}
 	caller := ""
 	if s.ModeOn(port) != model.MTLSDisable {
-		a.out.Connection.Server = s.SPIFFEID
+		a.out.Connection.Server = model.IdentityText(s.SPIFFEID, s.Aliases)
 		caller = a.out.Caller.SPIFFEID
 	}
 	arriving := a.arriving(rule)
@@ -45,6 +45,7 @@ func (a *asking) finish(s *model.Service, port uint16, rule *model.Route) {
 		return
 	}
 	a.limited(s.RateLimits, "", arriving)
+	a.holding("server", s.Holding(port))
 	a.end(Allowed, fmt.Sprintf("route %q takes it to %s", rule.Name, splitText(rule.Split)))
 }
 

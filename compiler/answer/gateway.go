@@ -24,6 +24,7 @@ func (a *asking) throughGateway(g *model.Gateway) {
 		return
 	}
 	a.out.Listener = model.GatewayName(listener.Port)
+	a.req.Client = clientOf(g, listener, a.req)
 	if asked := a.req.TLS; asked != listener.Encrypted() && listener.Protocol != model.TCP {
 		a.end(NoListener, fmt.Sprintf("listener %q of gateway %s speaks %s", listener.Name, g.Ref, listener.Protocol))
 		return
@@ -59,7 +60,8 @@ func (a *asking) throughGateway(g *model.Gateway) {
 				a.req.Claims = takenOut(a.req.Claims, g.JWT, service.JWT)
 			}
 			a.finish(service, r.Port, r.Route)
-			a.limited(g.RateLimits, r.Name, &came)
+			a.limited(g.RateLimits, r.Rule(), &came)
+			a.holding("gateway", g.Holding(listener, r.Rule()))
 			return
 		}
 	}
@@ -135,5 +137,6 @@ func (a *asking) redirected(g *model.Gateway, l *model.GatewayListener) {
 		Redirect: fmt.Sprintf("%d %s", l.Redirect.Status, Location(l.Redirect, a.req)),
 	}
 	a.limited(g.RateLimits, "", a.req)
+	a.holding("gateway", g.Holding(l, ""))
 	a.end(Redirected, fmt.Sprintf("listener %q redirects every request: %s", l.Name, a.out.Route.Redirect))
 }

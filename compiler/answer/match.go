@@ -67,7 +67,7 @@ func Conditions(m *model.Match, r *Request) []Condition {
 	out = append(out, named("query", m.Query, r.Query)...)
 	out = append(out, named("cookie", m.Cookies, r.Cookie)...)
 	for _, c := range m.Claims {
-		values := r.Claim(c.Name)
+		values := r.claimsFor(c)
 		out = append(out, Condition{Text: "claim " + c.String(), Holds: reach.AcceptsHeader(c, values), Got: quoteAll(values)})
 	}
 	return out

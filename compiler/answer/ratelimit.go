@@ -2,7 +2,6 @@ package answer
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/meshc/meshc/compiler/model"
 )
@@ -13,7 +12,6 @@ func (a *asking) limited(list []model.RateLimit, route string, came *Request) {
 	if a.out.Route == nil {
 		return
 	}
-	route, _, _ = strings.Cut(route, "/")
 	for i := range list {
 		l := &list[i]
 		if Counts(l, came) && (len(l.Routes) == 0 || slices.Contains(l.Routes, route)) {

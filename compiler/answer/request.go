@@ -19,6 +19,7 @@ type Request struct {
 	Headers []model.Header `json:"-"`      // in the order of the wire, names in any case
 	Claims  []model.Header `json:"-"`      // of its valid tokens, by model.ClaimName; a provider alone says that there is one
 	Source  netip.Addr     `json:"-"`      // of the connection that the judging proxy sees; zero: not given
+	Client  netip.Addr     `json:"-"`      // as the proxies in front of a gateway tell that are believed; zero: as x-forwarded-for says
 	Through netip.Addr     `json:"-"`      // of the gateway, as the service behind it sees it; zero: not given
 	Edge    bool           `json:"-"`      // sent to a gateway, which believes no x-forwarded-proto
 	TLS     bool           `json:"-"`      // the client's connection to the gateway is TLS

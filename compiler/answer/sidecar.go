@@ -65,11 +65,14 @@ func (a *asking) external(e *model.External) {
 		Split:   []Destination{{Percent: "100", Cluster: model.ClusterName(a.req.Port, "", e.Host), Traffic: settingsOf(e.Traffic.Settings())}},
 		Timeout: timeoutText(e.Timeout),
 	}
+	if e.Announce != "" {
+		a.out.Route.More = []Setting{{Name: "proxyProtocol", Value: e.Announce, At: place(e.Origin)}}
+	}
 	if t := e.TLSOn(a.req.Port); t != nil {
 		a.out.Connection = &Connection{TLS: settingsOf(t.Settings())}
 	}
 	if v := e.Via; v != nil {
-		a.out.Connection = &Connection{MTLS: model.MTLSStrict, Server: v.SPIFFEID, TLS: settingsOf(e.TLSOn(a.req.Port).Settings())}
+		a.out.Connection = &Connection{MTLS: model.MTLSStrict, Server: model.IdentityText(v.SPIFFEID, v.Aliases), TLS: settingsOf(e.TLSOn(a.req.Port).Settings())}
 		a.end(OutsideMesh, fmt.Sprintf("it leaves the mesh for %s through the egress gateway %s", e.Host, v.Gateway))
 		return
 	}

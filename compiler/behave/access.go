@@ -85,6 +85,7 @@ func CompareAccess(before, after *model.Mesh, ref model.Ref) *Access {
 
 func accessOf(before, after *model.Mesh, ref model.Ref) *Access {
 	a := &accessing{before: before, after: after, ref: ref, calls: callGraph(before, after), out: &Access{Name: Name{ServiceKind, ref}}}
+	a.calls.read(map[model.Ref]bool{ref: true})
 	if before.Service(ref) == nil && after.Service(ref) == nil {
 		a.out.Kind = ExternalKind
 	}
@@ -142,20 +143,20 @@ func directTable(s *model.Service, port uint16) table {
 	if s == nil || s.Port(port) == nil {
 		return nowhere()
 	}
-	rules := ruledBy(s, port, &model.Route{Origin: s.Origin}, reach.All(), source{service: s, origin: s.Origin}, anybody{})
-	return table{rules: rules, otherwise: Outcome{Verdict: NoRoute}}
+	rules := ruledBy(&door{service: s, port: port, who: anybody{}}, &model.Route{Origin: s.Origin}, reach.All(), &source{service: s, origin: s.Origin})
+	return table{rules: rules, otherwise: &Outcome{Verdict: NoRoute}, from: &source{}}
 }
 
 // admissions is the table with nothing left of outcomes but who is let in.
 func admissions(t table, leads func(*source) bool) table {
-	out := table{otherwise: Outcome{Verdict: NoRoute}, from: t.from}
-	if t.otherwise.Verdict == Served && leads(&t.from) {
-		out.otherwise = Outcome{Verdict: Served}
+	out := table{otherwise: &Outcome{Verdict: NoRoute}, from: t.from}
+	if t.otherwise.Verdict == Served && leads(t.from) {
+		out.otherwise = &Outcome{Verdict: Served}
 	}
 	for _, r := range t.rules {
-		then := Outcome{Verdict: NoRoute}
-		if r.then.Verdict == Served && leads(&r.from) {
-			then = Outcome{Verdict: Served, Judged: r.then.Judged, Asks: slices.Clone(r.then.Asks)}
+		then := &Outcome{Verdict: NoRoute}
+		if r.then.Verdict == Served && leads(r.from) {
+			then = &Outcome{Verdict: Served, Judged: r.then.Judged, Asks: slices.Clone(r.then.Asks)}
 			for _, c := range r.then.Client {
 				if ofAuthorizer(c) {
 					then.Asks = append(then.Asks, "gateway "+c)

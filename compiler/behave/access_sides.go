@@ -37,10 +37,10 @@ func (a *accessing) tell(way Way, port, gate uint16, before, after table, more .
 		}
 	}
 	t := &telling{
-		comparison: &comparison{port: port, host: host, numbers: map[string]int{}},
+		comparison: newComparison(port, host, nil),
 		way:        way, gate: gate, groups: map[string]*Entry{}, out: a.out,
 	}
-	t.none = t.number(Outcome{Verdict: NoRoute})
+	t.none = t.number(&Outcome{Verdict: NoRoute})
 	var err error
 	if t.cells, err = t.regions(before, after, more...); err != nil {
 		t.unknown(err)
@@ -117,7 +117,7 @@ func (t *telling) note(who *model.Ref, id string, before, after side) error {
 		return err
 	}
 	for _, c := range list {
-		b, a := admissionOf(&t.outcomes[c.before]), admissionOf(&t.outcomes[c.after])
+		b, a := admissionOf(t.outcomes[c.before]), admissionOf(t.outcomes[c.after])
 		if b.Judged != "" && a.Judged != "" && b.Judged != a.Judged {
 			t.unknown(fmt.Errorf("what becomes of requests on their way is judged otherwise: %s, and before %s", a.Judged, b.Judged))
 		}

@@ -60,6 +60,8 @@ func throughGate(m *model.Mesh, g *model.Gateway, ref model.Ref, q *reach.Reques
 	if ip, err := netip.ParseAddr(q.Address); err == nil {
 		req.Source = ip
 	}
+	req.Client, _ = netip.ParseAddr(q.Client)
+	req.Through, _ = netip.ParseAddr(q.Through)
 	for _, l := range g.Listeners {
 		if g.TrustedHops > 0 && l.Port == q.Port {
 			req.TLS = l.TLS != nil

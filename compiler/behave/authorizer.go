@@ -37,12 +37,12 @@ func (v view) asked(a *model.Authorizer, rules []rule) []rule {
 		switch {
 		case len(r.then.Asks) == 0:
 		case open:
-			r.then.Asks = append(slices.Clone(r.then.Asks), texts...)
+			r.change(func(o *Outcome) { o.Asks = slices.Concat(o.Asks, texts) })
 		default:
 			some := r
 			some.when = reach.All(r.when, about(a, on, except))
 			out = append(out, some)
-			r.then.Asks = nil
+			r.change(func(o *Outcome) { o.Asks = nil })
 		}
 		out = append(out, r)
 	}
@@ -62,7 +62,7 @@ func (v view) askedAtEdge(a *model.Authorizer, rules []rule) []rule {
 			some := r
 			some.when = reach.All(r.when, about(a, on, except))
 			out = append(out, some)
-			r.then.Client = slices.DeleteFunc(slices.Clone(r.then.Client), ofAuthorizer)
+			r.change(func(o *Outcome) { o.Client = slices.DeleteFunc(slices.Clone(o.Client), ofAuthorizer) })
 		}
 		out = append(out, r)
 	}

@@ -2,6 +2,7 @@ package behave
 
 import (
 	"slices"
+	"sync"
 
 	"github.com/meshc/meshc/compiler/model"
 	"github.com/meshc/meshc/compiler/reach"
@@ -9,41 +10,84 @@ import (
 
 // calls is who declares to call whom, in both meshes.
 type calls struct {
-	before, after map[model.Ref][]Caller    // by what is called; services only
-	upward        map[model.Ref][]model.Ref // in either mesh, with gateways
+	meshes        [2]*model.Mesh
+	others        map[model.Ref]bool // what others declare to call than before, of services that were noticed
+	before, after map[model.Ref][]Caller
+	upward        func() map[model.Ref][]model.Ref // in either mesh, with gateways
 }
 
 func callGraph(before, after *model.Mesh) *calls {
-	c := &calls{before: declared(before), after: declared(after), upward: map[model.Ref][]model.Ref{}}
-	for _, m := range []*model.Mesh{before, after} {
-		for _, s := range m.Services {
-			for _, used := range s.Uses {
-				c.upward[used] = append(c.upward[used], s.Ref)
-			}
-		}
-		for _, g := range m.Gateways {
-			for _, service := range backends(g) {
-				c.upward[service] = append(c.upward[service], g.Ref)
-			}
-		}
-	}
+	c := &calls{meshes: [2]*model.Mesh{before, after}, others: map[model.Ref]bool{}}
+	c.upward = sync.OnceValue(c.readUpward)
 	return c
 }
 
-func declared(m *model.Mesh) map[model.Ref][]Caller {
+// read finds the callers of these.
+func (c *calls) read(of map[model.Ref]bool) {
+	c.before, c.after = declared(c.meshes[0], of), declared(c.meshes[1], of)
+}
+
+func declared(m *model.Mesh, of map[model.Ref]bool) map[model.Ref][]Caller {
 	out := map[model.Ref][]Caller{}
 	for _, s := range m.Services {
 		for _, used := range s.Uses {
-			out[used] = append(out[used], Caller{s.Ref, s.SPIFFEID})
+			if of[used] {
+				out[used] = append(out[used], Caller{s.Ref, s.SPIFFEID})
+			}
 		}
 	}
 	return out
 }
 
-// differ says that others declare to call it than before.
-func (c *calls) differ(ref model.Ref) bool { return !slices.Equal(c.before[ref], c.after[ref]) }
+func (c *calls) readUpward() map[model.Ref][]model.Ref {
+	out := map[model.Ref][]model.Ref{}
+	for _, m := range c.meshes {
+		for _, s := range m.Services {
+			for _, used := range s.Uses {
+				out[used] = append(out[used], s.Ref)
+			}
+		}
+		for _, g := range m.Gateways {
+			for _, service := range backends(g) {
+				out[service] = append(out[service], g.Ref)
+			}
+		}
+	}
+	return out
+}
 
-// callers of either mesh, each once.
+// changed takes notice of a service that is not as it was, nil for none. All that
+// are not have to be noticed before differ knows.
+func (c *calls) changed(old, now *model.Service) {
+	was, is := usesOf(old), usesOf(now)
+	for used, id := range was {
+		if is[used] != id {
+			c.others[used] = true
+		}
+	}
+	for used, id := range is {
+		if was[used] != id {
+			c.others[used] = true
+		}
+	}
+}
+
+// usesOf a service, with its identity as they see it.
+func usesOf(s *model.Service) map[model.Ref]string {
+	if s == nil {
+		return nil
+	}
+	out := make(map[model.Ref]string, len(s.Uses))
+	for _, used := range s.Uses {
+		out[used] = "as " + s.SPIFFEID
+	}
+	return out
+}
+
+// differ says that others declare to call it than before.
+func (c *calls) differ(ref model.Ref) bool { return c.others[ref] }
+
+// callers of either mesh, each once, of one that was read.
 func (c *calls) callers(ref model.Ref) []Caller {
 	out := slices.Concat(c.before[ref], c.after[ref])
 	slices.SortStableFunc(out, func(a, b Caller) int { return a.Ref.Compare(b.Ref) })
@@ -58,8 +102,9 @@ func (c *calls) above(affected []model.Ref) []model.Ref {
 		seen[ref] = true
 	}
 	var out []model.Ref
+	upward := c.upward()
 	for work := slices.Clone(affected); len(work) > 0; work = work[1:] {
-		for _, next := range c.upward[work[0]] {
+		for _, next := range upward[work[0]] {
 			if !seen[next] {
 				seen[next] = true
 				out = append(out, next)

@@ -59,8 +59,8 @@ func TestCallersAreFollowedUpwards(t *testing.T) {
 		t.Fatalf("%+v", r.Objects)
 	}
 	o := r.Objects[0]
-	if !slices.Equal(o.Changes[0].Callers, []model.Ref{before.Services[0].Ref}) || !slices.Equal(o.Through, []model.Ref{before.Services[2].Ref}) {
-		t.Errorf("callers %v, through %v", o.Changes[0].Callers, o.Through)
+	if !slices.Equal(o.Changes[0].Callers, []model.Ref{before.Services[0].Ref}) || !slices.Equal(o.Through(), []model.Ref{before.Services[2].Ref}) {
+		t.Errorf("callers %v, through %v", o.Changes[0].Callers, o.Through())
 	}
 	if !slices.Equal(o.Classes, []behave.Class{behave.Harden}) {
 		t.Errorf("classes %v", o.Classes)

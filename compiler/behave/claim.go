@@ -42,7 +42,7 @@ type Counterexample struct {
 
 // Prove decides a claim about an object of m. An error is a reach.Unknown.
 func Prove(m *model.Mesh, c Claim) (*Proof, error) {
-	p := &proving{claim: c, out: &Proof{}}
+	p := &proving{claim: c, cmp: newComparison(c.Port, "", c.Callers), out: &Proof{}}
 	var t table
 	switch c.Of.Kind {
 	case ServiceKind:
@@ -87,13 +87,12 @@ func (p *proving) service(s *model.Service) table {
 // proving is one claim held against one table.
 type proving struct {
 	claim Claim
-	cmp   comparison // of nothing: it has the space, the outcomes and the rules
+	cmp   *comparison // of nothing: it has the space, the outcomes and the rules
 	out   *Proof
 }
 
 func (p *proving) run(t table) error {
-	c := &p.cmp
-	c.port, c.callers, c.numbers = p.claim.Port, p.claim.Callers, map[string]int{}
+	c := p.cmp
 	c.from[0] = t.from
 	all := []reach.Pred{p.claim.When, c.usual()}
 	for _, r := range t.rules {
@@ -126,7 +125,7 @@ func (p *proving) run(t table) error {
 			continue
 		}
 		p.out.Regions++
-		if err := p.region(where, c.outcomes[n]); err != nil {
+		if err := p.region(where, *c.outcomes[n]); err != nil {
 			return err
 		}
 	}
@@ -213,9 +212,14 @@ func (p *proving) against(q *reach.Request, o Outcome) {
 }
 
 // presented are the clients that a server takes for who they say they are, and
-// those that say nothing: a certificate of another trust domain is no identity.
+// those that say nothing: a certificate of another trust domain that is no alias is no
+// identity.
 func presented(s *model.Service) reach.Pred {
-	return reach.Any(reach.Absent(identity), reach.Is(identity, reach.BeginsWith("spiffe://"+domainOf(s.SPIFFEID)+"/")))
+	out := []reach.Pred{reach.Absent(identity)}
+	for _, prefix := range model.Aliased("spiffe://"+domainOf(s.SPIFFEID)+"/", s.Aliases) {
+		out = append(out, reach.Is(identity, reach.BeginsWith(prefix)))
+	}
+	return reach.Any(out...)
 }
 
 // Leads is the service and the version that a destination is, behind a gateway;

@@ -55,3 +55,23 @@ func distinct(classes []Class) []Class {
 	slices.SortFunc(classes, compareClasses)
 	return slices.Compact(classes)
 }
+
+// Risk says how much care changes of these classes want: "high" where requests are
+// lost or let in, "medium" where they are treated otherwise, "low" for the rest, and
+// "none" without any.
+func Risk(classes []Class) string {
+	out := "none"
+	for _, c := range classes {
+		switch c {
+		case Blackhole, Expose, Weaken:
+			return "high"
+		case Fault, Narrow, Reroute, Restart, Shift:
+			out = "medium"
+		default:
+			if out == "none" {
+				out = "low"
+			}
+		}
+	}
+	return out
+}

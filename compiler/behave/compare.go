@@ -61,9 +61,7 @@ func Services(before, after *model.Service, callers []Caller) *Difference {
 			host = s.Host
 		}
 	}
-	return eachPort(ports, host, callers, func(port uint16) (table, table) {
-		return serviceTable(before, port), serviceTable(after, port)
-	})
+	return eachPort(ports, host, callers, func(port uint16) (table, table) { return serviceTables(before, after, port) })
 }
 
 func servicePorts(s *model.Service, ports map[uint16]bool) {
@@ -123,7 +121,8 @@ func eachPort(ports map[uint16]bool, host string, callers []Caller, tables func(
 	out := &Difference{}
 	for _, port := range sortedKeys(ports) {
 		before, after := tables(port)
-		c := comparison{port: port, host: host, callers: callers, numbers: map[string]int{}, out: out}
+		c := newComparison(port, host, callers)
+		c.out = out
 		if err := c.compare(before, after); err != nil {
 			out.Unknown = append(out.Unknown, "port "+strconv.Itoa(int(port))+": "+err.Error())
 		}
@@ -146,27 +145,38 @@ type comparison struct {
 	host     string
 	callers  []Caller
 	space    *reach.Space
-	outcomes []Outcome
+	outcomes []*Outcome
 	numbers  map[string]int
+	known    map[*Outcome]int
+	unseen   map[*model.Service][]unseen
 	old, now []placed
-	from     [2]source // where no rule holds
+	from     [2]*source // where no rule holds
 	out      *Difference
 }
 
 // placed is a rule with the requests for which its condition holds.
 type placed struct {
 	set  reach.Set
-	rule rule
+	from *source
 }
 
-func (c *comparison) number(o Outcome) int {
+// newComparison of requests to a port of an object.
+func newComparison(port uint16, host string, callers []Caller) *comparison {
+	return &comparison{port: port, host: host, callers: callers, numbers: map[string]int{}, known: map[*Outcome]int{}}
+}
+
+func (c *comparison) number(o *Outcome) int {
+	n, ok := c.known[o]
+	if ok {
+		return n
+	}
 	key := o.key()
-	n, ok := c.numbers[key]
-	if !ok {
+	if n, ok = c.numbers[key]; !ok {
 		n = len(c.outcomes)
 		c.numbers[key] = n
 		c.outcomes = append(c.outcomes, o)
 	}
+	c.known[o] = n
 	return n
 }
 
@@ -181,9 +191,11 @@ func (c *comparison) compare(before, after table) error {
 // regions are all requests by what both tables do. The space tells apart what
 // more says, too.
 func (c *comparison) regions(before, after table, more ...reach.Pred) ([]reach.Region, error) {
-	var all []reach.Pred
-	for _, r := range slices.Concat(before.rules, after.rules) {
-		all = append(all, r.when)
+	all := make([]reach.Pred, 0, len(before.rules)+len(after.rules)+len(c.callers)+1+len(more))
+	for _, t := range []table{before, after} {
+		for _, r := range t.rules {
+			all = append(all, r.when)
+		}
 	}
 	for _, caller := range c.callers {
 		all = append(all, reach.Is(identity, reach.Exactly(caller.Identity)))
@@ -193,7 +205,7 @@ func (c *comparison) regions(before, after table, more ...reach.Pred) ([]reach.R
 	if c.space, err = reach.New(reach.DefaultLimits, all...); err != nil {
 		return nil, err
 	}
-	c.from = [2]source{before.from, after.from}
+	c.from = [2]*source{before.from, after.from}
 	f, err := c.function(before, &c.old)
 	if err != nil {
 		return nil, err
@@ -206,13 +218,14 @@ func (c *comparison) regions(before, after table, more ...reach.Pred) ([]reach.R
 }
 
 func (c *comparison) function(t table, out *[]placed) (reach.Function, error) {
-	var rules []reach.Rule
+	*out = make([]placed, 0, len(t.rules))
+	rules := make([]reach.Rule, 0, len(t.rules))
 	for _, r := range t.rules {
 		set, err := c.space.Set(r.when)
 		if err != nil {
 			return reach.Function{}, err
 		}
-		*out = append(*out, placed{set, r})
+		*out = append(*out, placed{set, r.from})
 		rules = append(rules, reach.Rule{When: set, Then: c.number(r.then)})
 	}
 	return c.space.FirstMatch(rules, c.number(t.otherwise))
@@ -233,7 +246,7 @@ func (c *comparison) difference(regions []reach.Region) error {
 			continue
 		}
 		c.out.Differ++
-		before, after := &c.outcomes[r.Before], &c.outcomes[r.After]
+		before, after := c.outcomes[r.Before], c.outcomes[r.After]
 		key, g := changeKey(deltas(before, after)), group{}
 		if before.depends(after) || after.depends(before) {
 			var err error
@@ -289,7 +302,7 @@ func (c *comparison) change(g *group) (*Change, error) {
 	}
 	for _, r := range g.regions {
 		if holds, _ := c.space.Holds(r.Set, out.Witness); holds {
-			out.Before, out.After = c.outcomes[r.Before], c.outcomes[r.After]
+			out.Before, out.After = *c.outcomes[r.Before], *c.outcomes[r.After]
 		}
 	}
 	if g.shown != nil {
@@ -368,10 +381,10 @@ func (c *comparison) prefer(set reach.Set, p reach.Pred) (reach.Set, error) {
 }
 
 // taker is the source of the first rule that takes the request.
-func (c *comparison) taker(rules []placed, r *reach.Request, otherwise source) source {
+func (c *comparison) taker(rules []placed, r *reach.Request, otherwise *source) *source {
 	for _, p := range rules {
 		if holds, _ := c.space.Holds(p.set, r); holds {
-			return p.rule.from
+			return p.from
 		}
 	}
 	return otherwise

@@ -17,6 +17,7 @@ const (
 	clientFacet = "client "
 	tlsFacet    = "tls "
 	podsFacet   = "pods "
+	serverFacet = "server "
 )
 
 // facet is one part of an outcome, for people.
@@ -126,9 +127,10 @@ func (o *Outcome) facets(split Class, other *Outcome) []facet {
 	add("response", respondText(o.Respond), always(Reroute))
 	add("rewrite", rewriteText(o.Rewrite), always(Reroute))
 	add("mtls", string(o.MTLS), mtlsClass)
-	add("server identity", o.Server, serverClass)
+	add("server identity", model.IdentityText(o.Server, o.Aliases), serverClass(o, other))
 	add("gateway identity", o.As, always(Restart))
 	add("protocol", string(o.Protocol), always(Restart))
+	add("PROXY protocol", o.Announce, always(Restart))
 	add("timeout", limitText(o, o.Timeout), timeoutClass)
 	add("max duration", limitText(o, o.Longest), timeoutClass)
 	add("idle timeout", spanText(o.Idle), always(Tune))
@@ -153,8 +155,16 @@ func (o *Outcome) facets(split Class, other *Outcome) []facet {
 		add(jwtFacet+name, value, tokenClass(name))
 	}
 	add("rate limits", limitsText(o.Limits), limitsClass(o, other))
+	for _, h := range o.Holding {
+		name, value, _ := strings.Cut(h, ": ")
+		add(serverFacet+name, value, holdingClass(name))
+	}
 	for _, c := range o.Client {
 		name, value, _ := strings.Cut(c, ": ")
+		if class := holdingClass(name); class != nil {
+			add(clientFacet+name, value, class)
+			continue
+		}
 		if setting, asked := strings.CutPrefix(name, authorizerFacet); asked {
 			add(clientFacet+name, value, authorizerClass(setting))
 			continue
@@ -233,15 +243,28 @@ func (o order) class(before, after string) Class {
 	return Tune
 }
 
-// serverClass: the server is no longer, newly, or otherwise recognised.
-func serverClass(before, after string) Class {
-	switch {
-	case after == "":
+// serverClass is the class of a change of whom the client takes for the server,
+// of o and the other outcome, whichever is the earlier: it is no longer, newly, or
+// otherwise recognised; or as one of other trust domains too.
+func serverClass(o, other *Outcome) func(before, after string) Class {
+	return func(before, after string) Class {
+		was, is := o, other
+		if before != model.IdentityText(was.Server, was.Aliases) {
+			was, is = is, was
+		}
+		known := func(domain string) bool { return slices.Contains(was.Aliases, domain) }
+		switch {
+		case after == "":
+			return Weaken
+		case before == "":
+			return Harden
+		case was.Server != is.Server:
+			return Restart
+		case !slices.ContainsFunc(is.Aliases, func(d string) bool { return !known(d) }):
+			return Harden
+		}
 		return Weaken
-	case before == "":
-		return Harden
 	}
-	return Restart
 }
 
 const noLimit = "none"

@@ -51,7 +51,7 @@ func (t table) digest() ([sha256.Size]byte, error) {
 	var then []int
 	var keys []string
 	numbers := map[string]int{}
-	number := func(o Outcome) int {
+	number := func(o *Outcome) int {
 		key := o.key()
 		n, ok := numbers[key]
 		if !ok {

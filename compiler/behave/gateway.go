@@ -15,20 +15,20 @@ func gatewayTable(m *model.Mesh, g *model.Gateway, port uint16) table {
 	if l == nil {
 		return nowhere()
 	}
-	out := table{otherwise: Outcome{Verdict: NoRoute}, from: source{origin: l.Origin}}
-	edge := view{domain: domainOf(g.SPIFFEID), port: port, who: known(""), jwt: g.JWT}
+	out := table{otherwise: &Outcome{Verdict: NoRoute}, from: &source{origin: l.Origin}}
+	edge := view{domain: domainOf(g.SPIFFEID), port: port, who: known(""), jwt: g.JWT, edge: g, listener: l}
 	refused := judge(edge, atEdge(g), g.Deny).denied
 	tokenless, _ := edge.tokenless(g.JWT, g.Public) // nothing is changed on the way to it
 	turnedAway := func(here reach.Pred) {
 		if len(model.Requiring(g.JWT)) > 0 {
-			out.rules = append(out.rules, rule{reach.All(here, tokenless), Outcome{Verdict: Unknown}, source{origin: g.JWT[0].Origin}})
+			out.rules = append(out.rules, rule{reach.All(here, tokenless), &Outcome{Verdict: Unknown}, &source{origin: g.JWT[0].Origin}})
 		}
-		out.rules = append(out.rules, rule{reach.All(here, refused), Outcome{Verdict: Denied}, source{origin: rulesOf(g)}})
+		out.rules = append(out.rules, rule{reach.All(here, refused), &Outcome{Verdict: Denied}, &source{origin: rulesOf(g)}})
 	}
 	if scheme := schemeOf(g, l); scheme != "" {
 		other := reach.Not(reach.Is(reach.Dim{Kind: reach.Scheme}, reach.Exactly(scheme)))
 		other = reach.All(other, reach.Not(edge.within(g.TrustedCIDRs)))
-		out.rules = append(out.rules, rule{other, Outcome{Verdict: Nowhere}, out.from})
+		out.rules = append(out.rules, rule{other, &Outcome{Verdict: Nowhere}, out.from})
 	}
 	if !l.Protocol.Opaque() { // filters come before routes, whatever the host
 		turnedAway(reach.All())
@@ -36,7 +36,7 @@ func gatewayTable(m *model.Mesh, g *model.Gateway, port uint16) table {
 	if l.Redirect != nil {
 		here := reach.Any(mapped(l.RedirectHosts, reach.OfHost)...)
 		every := &model.Route{Redirect: l.Redirect, Origin: l.Origin}
-		redirected := routeRules(nil, port, every, here, source{name: l.Name, route: every, origin: l.Origin}, known(g.SPIFFEID))
+		redirected := routeRules(&door{port: port, who: known(g.SPIFFEID)}, every, here, &source{name: l.Name, route: every, origin: l.Origin})
 		out.rules = append(out.rules, limited(redirected, everywhere(g.RateLimits), true, edge)...)
 	}
 	for _, h := range l.Hosts {
@@ -49,10 +49,10 @@ func gatewayTable(m *model.Mesh, g *model.Gateway, port uint16) table {
 				some := *r
 				some.Route = variant
 				through := throughGateway(m, g, &some, reach.All(here, reach.OfMatches(model.OfClaims(g.JWT, variant.Match))))
-				out.rules = append(out.rules, limited(through, ofRoute(g.RateLimits, r.Name), true, edge)...)
+				out.rules = append(out.rules, limited(through, ofRoute(g.RateLimits, r.Rule()), true, edge)...)
 			}
 		}
-		out.rules = append(out.rules, rule{here, Outcome{Verdict: NoRoute}, source{origin: l.Origin}})
+		out.rules = append(out.rules, rule{here, &Outcome{Verdict: NoRoute}, &source{origin: l.Origin}})
 	}
 	for i := range out.rules {
 		out.rules[i].atListener(g, l)
@@ -81,39 +81,43 @@ func (r *rule) atListener(g *model.Gateway, l *model.GatewayListener) {
 	if r.then.Verdict != Served && r.then.Verdict != Replied {
 		return
 	}
+	then := *r.then
+	r.then = &then
 	if l.Protocol.Opaque() {
-		r.then.Client = append(r.then.Client, "protocol: "+string(l.Protocol))
-		for _, s := range l.Facing() {
-			r.then.Client = append(r.then.Client, s.Name+": "+s.Value)
+		then.Client = []string{"protocol: " + string(l.Protocol)}
+		for _, s := range append(l.Facing(), g.Holding(l, "")...) {
+			then.Client = append(then.Client, s.Name+": "+s.Value)
 		}
 		return
 	}
 	settings := g.Timeouts.Settings()
-	r.then.Client = clientTimeouts(g)
-	for _, s := range append(g.Facing(), l.Facing()...) {
+	then.Client = clientTimeouts(g)
+	for _, s := range slices.Concat(g.Facing(), l.Facing(), g.Holding(l, r.from.rule)) {
 		settings = append(settings, s)
-		r.then.Client = append(r.then.Client, s.Name+": "+s.Value)
+		then.Client = append(then.Client, s.Name+": "+s.Value)
 	}
 	for _, s := range l.TLS.Settings() {
 		s.Name = "tls." + s.Name
 		settings = append(settings, s)
-		r.then.Client = append(r.then.Client, s.Name+": "+s.Value)
+		then.Client = append(then.Client, s.Name+": "+s.Value)
 	}
 	for _, s := range g.Authorizer.Settings() {
 		s.Name = authorizerFacet + s.Name
 		settings = append(settings, s)
-		r.then.Client = append(r.then.Client, s.Name+": "+s.Value)
+		then.Client = append(then.Client, s.Name+": "+s.Value)
 	}
 	for _, s := range tokenSettings(g.JWT) {
 		s.Name = jwtFacet + s.Name
 		settings = append(settings, s)
-		r.then.Client = append(r.then.Client, s.Name+": "+s.Value)
+		then.Client = append(then.Client, s.Name+": "+s.Value)
 	}
-	r.from.client = settings
-	if to := r.then.Redirect; to != nil && to.Scheme == schemeOf(g, l) {
+	from := *r.from
+	from.client = settings
+	r.from = &from
+	if to := then.Redirect; to != nil && to.Scheme == schemeOf(g, l) {
 		plain := *to
 		plain.Scheme = ""
-		r.then.Redirect = &plain
+		then.Redirect = &plain
 	}
 }
 
@@ -151,23 +155,24 @@ func listenerOn(g *model.Gateway, port uint16) *model.GatewayListener {
 // throughGateway are the rules of one of its routes.
 func throughGateway(m *model.Mesh, g *model.Gateway, r *model.GatewayRoute, takes reach.Pred) []rule {
 	if r.Itself() {
-		return routeRules(nil, r.Port, r.Route, takes, source{name: r.Name, route: r.Route, origin: r.Origin}, known(g.SPIFFEID))
+		return routeRules(&door{port: r.Port, who: known(g.SPIFFEID)}, r.Route, takes, &source{name: r.Name, rule: r.Rule(), route: r.Route, origin: r.Origin})
 	}
 	s := m.Service(r.Service)
 	if s == nil {
-		return []rule{{takes, Outcome{Verdict: NoRoute}, source{name: r.Name, origin: r.Origin}}}
+		return []rule{{takes, &Outcome{Verdict: NoRoute}, &source{name: r.Name, origin: r.Origin}}}
 	}
-	from := source{name: r.Name, service: s, gateway: g, route: r.Route, origin: r.Origin}
-	rules := routeRules(s, r.Port, r.Route, takes, from, known(g.SPIFFEID))
+	from := &source{name: r.Name, rule: r.Rule(), service: s, gateway: g, route: r.Route, origin: r.Origin}
+	rules := routeRules(&door{service: s, port: r.Port, who: known(g.SPIFFEID)}, r.Route, takes, from)
 	for i := range rules {
-		then := &rules[i].then
-		if then.Verdict == Served && s.ModeOn(r.Port) != model.MTLSDisable {
-			then.As = g.SPIFFEID
-		}
-		then.To = slices.Clone(then.To)
-		for j := range then.To {
-			then.To[j].Name = s.Ref.String() + "/" + then.To[j].Name
-		}
+		rules[i].change(func(then *Outcome) {
+			if then.Verdict == Served && s.ModeOn(r.Port) != model.MTLSDisable {
+				then.As = g.SPIFFEID
+			}
+			then.To = slices.Clone(then.To)
+			for j := range then.To {
+				then.To[j].Name = s.Ref.String() + "/" + then.To[j].Name
+			}
+		})
 	}
 	return rules
 }

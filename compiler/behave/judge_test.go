@@ -57,6 +57,7 @@ var asker = model.Ref{Namespace: "~", Name: "asker"}
 func judge(m *model.Mesh, to behave.Name, r *reach.Request) judgement {
 	req := &answer.Request{Method: r.Method, Host: r.Host, Port: r.Port, Target: r.Target(), Headers: r.Fields(), Claims: r.Claims}
 	req.Source, _ = netip.ParseAddr(r.Address)
+	req.Client, _ = netip.ParseAddr(r.Client)
 	req.Through, _ = netip.ParseAddr(r.Through)
 	if g := m.Gateway(to.Ref); g != nil {
 		req.TLS = r.Scheme == "https"
@@ -353,8 +354,26 @@ func classesOf(b, a judgement) []behave.Class {
 	add(slices.Index(strength, a.MTLS) < slices.Index(strength, b.MTLS), behave.Weaken)
 	add(slices.Index(strength, a.MTLS) > slices.Index(strength, b.MTLS), behave.Harden)
 	add(!slices.Equal(b.Pods, a.Pods), behave.Restart)
-	add(b.Protocol != a.Protocol || b.Server != a.Server && b.Server != "" && a.Server != "", behave.Restart)
+	add(b.Protocol != a.Protocol, behave.Restart)
+	if b.Server != a.Server && b.Server != "" && a.Server != "" {
+		add(true, serverClass(b.Server, a.Server))
+	}
 	return out
+}
+
+// serverClass is what it means to take another server for the right one: others, or
+// fewer or more trust domains in which it may be.
+func serverClass(b, a string) behave.Class {
+	was, before, _ := strings.Cut(strings.TrimSuffix(b, ")"), " (or of ")
+	is, after, _ := strings.Cut(strings.TrimSuffix(a, ")"), " (or of ")
+	had := strings.Split(before, ", ")
+	switch {
+	case was != is:
+		return behave.Restart
+	case after == "" || !slices.ContainsFunc(strings.Split(after, ", "), func(d string) bool { return !slices.Contains(had, d) }):
+		return behave.Harden
+	}
+	return behave.Weaken
 }
 
 func outcomeClass(b, a string) behave.Class {
@@ -379,7 +398,7 @@ func outcomeClass(b, a string) behave.Class {
 		return behave.Expose
 	case a == "refused":
 		return behave.Harden
-	case a == "denied":
+	case a == "denied" && b != "unauthenticated": // who is refused either way loses nothing
 		return behave.Narrow
 	}
 	return behave.Reroute

@@ -49,26 +49,42 @@ func (c *comparison) show(r reach.Region) (*shown, error) {
 	for _, q := range candidates {
 		asking := *q
 		asking.Query = append(slices.Clip(q.Query), model.Header{Name: "q", Value: "1"})
-		if holds, ok := c.space.Holds(r.Set, &asking); holds && ok {
-			candidates = append(candidates, &asking)
+		candidates = append(candidates, &asking)
+	}
+	if found := c.shows(r, candidates); found != nil {
+		return found, nil
+	}
+	var more []*reach.Request
+	for _, q := range candidates {
+		for _, from := range []*source{c.taker(c.old, q, c.from[0]), c.taker(c.now, q, c.from[1])} {
+			more = append(more, withUnseen(c.unseenOf(from.service), q)...)
 		}
 	}
+	return c.shows(r, more), nil
+}
+
+// shows gives the first of some requests that is in a region and that its outcomes
+// treat differently; nil for none.
+func (c *comparison) shows(r reach.Region, candidates []*reach.Request) *shown {
 	for _, q := range candidates {
+		if holds, ok := c.space.Holds(r.Set, q); !holds || !ok {
+			continue
+		}
 		out := &shown{
 			by:     q,
-			before: resolve(c.outcomes[r.Before], c.taker(c.old, q, c.from[0]), q),
-			after:  resolve(c.outcomes[r.After], c.taker(c.now, q, c.from[1]), q),
+			before: resolve(*c.outcomes[r.Before], c.taker(c.old, q, c.from[0]), q),
+			after:  resolve(*c.outcomes[r.After], c.taker(c.now, q, c.from[1]), q),
 		}
 		if made(out.before, q) != made(out.after, q) {
-			return out, nil
+			return out
 		}
 	}
-	return nil, nil
+	return nil
 }
 
 // resolve is the outcome of one request, about which the server decides by what
 // it gets.
-func resolve(o Outcome, from source, q *reach.Request) Outcome {
+func resolve(o Outcome, from *source, q *reach.Request) Outcome {
 	if !o.open() {
 		return o
 	}
@@ -137,7 +153,7 @@ func made(o Outcome, q *reach.Request) string {
 }
 
 // arriving is the request as the server gets it.
-func arriving(from source, q *reach.Request) *answer.Request {
+func arriving(from *source, q *reach.Request) *answer.Request {
 	out := sent(q)
 	out.Port, out.TLS = from.port, false
 	end := q.Address

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/compiler/parallel"
 )
 
 // Kind of an object of a mesh.
@@ -38,7 +39,22 @@ type Object struct {
 	Difference
 	Classes []Class // the most serious first
 	Origin  [2]model.Origin
-	Through []model.Ref // services and gateways whose requests lead here by way of its callers
+
+	calls *calls
+}
+
+// Through are the services and gateways whose requests lead here by way of the
+// callers affected. They are looked up each time: together, those of all objects are
+// as many as the square of the mesh.
+func (o *Object) Through() []model.Ref {
+	var affected []model.Ref
+	for _, c := range o.Changes {
+		affected = append(affected, c.Callers...)
+	}
+	if len(affected) == 0 {
+		return nil
+	}
+	return o.calls.above(affected)
 }
 
 // Equal says that no request is treated differently, and that this is known.
@@ -61,27 +77,31 @@ func (r *Report) Classes() []Class {
 // Meshes compares two meshes.
 func Meshes(before, after *model.Mesh) *Report {
 	m := &meshes{before: before, after: after, calls: callGraph(before, after), raw: rawsOf(before, after), out: &Report{}}
+	services := paired(before.Services, after.Services, func(s *model.Service) model.Ref { return s.Ref })
 	changed := map[model.Ref]bool{}
-	for _, ref := range refs(before.Services, after.Services, func(s *model.Service) model.Ref { return s.Ref }) {
-		old, now := before.Service(ref), after.Service(ref)
-		changed[ref] = !sameAsWritten(old, now)
-		m.object(Name{ServiceKind, ref}, changed[ref] || m.calls.differ(ref), places(old, now, func(s *model.Service) model.Origin { return s.Origin }), func(callers []Caller) *Difference {
-			return Services(old, now, callers)
+	for _, s := range services {
+		if !sameAsWritten(s.old, s.now) {
+			changed[s.ref] = true
+			m.calls.changed(s.old, s.now)
+		}
+	}
+	for _, s := range services {
+		m.object(Name{ServiceKind, s.ref}, changed[s.ref] || m.calls.differ(s.ref), func() *Object {
+			return m.compared(Services(s.old, s.now, m.calls.callers(s.ref)), places(s.old, s.now, func(s *model.Service) model.Origin { return s.Origin }))
 		})
 	}
-	for _, ref := range refs(before.Externals, after.Externals, func(e *model.External) model.Ref { return e.Ref }) {
-		old, now := before.External(ref), after.External(ref)
-		m.object(Name{ExternalKind, ref}, !sameAsWritten(old, now) || m.calls.differ(ref), places(old, now, func(e *model.External) model.Origin { return e.Origin }), func(callers []Caller) *Difference {
-			return Externals(old, now, callers)
+	for _, e := range paired(before.Externals, after.Externals, func(e *model.External) model.Ref { return e.Ref }) {
+		m.object(Name{ExternalKind, e.ref}, !sameAsWritten(e.old, e.now) || m.calls.differ(e.ref), func() *Object {
+			return m.compared(Externals(e.old, e.now, m.calls.callers(e.ref)), places(e.old, e.now, func(e *model.External) model.Origin { return e.Origin }))
 		})
 	}
-	for _, ref := range refs(before.Gateways, after.Gateways, func(g *model.Gateway) model.Ref { return g.Ref }) {
-		old, now := before.Gateway(ref), after.Gateway(ref)
-		differs := !sameAsWritten(old, now) || leadsTo(old, changed) || leadsTo(now, changed)
-		m.object(Name{GatewayKind, ref}, differs, places(old, now, func(g *model.Gateway) model.Origin { return g.Origin }), func([]Caller) *Difference {
-			return Gateways(before, after, ref)
+	for _, g := range paired(before.Gateways, after.Gateways, func(g *model.Gateway) model.Ref { return g.Ref }) {
+		differs := !sameAsWritten(g.old, g.now) || leadsTo(g.old, changed) || leadsTo(g.now, changed)
+		m.object(Name{GatewayKind, g.ref}, differs, func() *Object {
+			return m.compared(Gateways(before, after, g.ref), places(g.old, g.now, func(g *model.Gateway) model.Origin { return g.Origin }))
 		})
 	}
+	m.compare()
 	return m.out
 }
 
@@ -89,36 +109,91 @@ type meshes struct {
 	before, after *model.Mesh
 	calls         *calls
 	raw           *raws
+	work          []comparing
 	out           *Report
 }
 
-// object compares one, if it may behave differently at all.
-func (m *meshes) object(name Name, differs bool, at [2]model.Origin, compare func([]Caller) *Difference) {
+// comparing is an object that may behave differently.
+type comparing struct {
+	name    Name
+	compare func() *Object
+}
+
+// object notes one; differs says that it may behave differently.
+func (m *meshes) object(name Name, differs bool, compare func() *Object) {
 	m.out.Total++
-	if !differs && !m.raw.changed(name) {
-		return
+	if differs || m.raw.changed(name) {
+		m.work = append(m.work, comparing{name, compare})
 	}
-	m.out.Compared++
-	d := compare(m.calls.callers(name.Ref))
-	d.Unknown = append(d.Unknown, m.raw.unknown(name)...)
-	if name.Kind != GatewayKind {
-		m.calls.declared(name.Ref, d, m.before, m.after)
+}
+
+func (m *meshes) compared(d *Difference, at [2]model.Origin) *Object {
+	return &Object{Difference: *d, Origin: at, calls: m.calls}
+}
+
+// compare looks at all that was noted, on every processor.
+func (m *meshes) compare() {
+	m.out.Compared = len(m.work)
+	objects := make([]*Object, len(m.work))
+	of := map[model.Ref]bool{}
+	for _, w := range m.work {
+		of[w.name.Ref] = true
 	}
-	m.out.Regions += d.Regions
-	m.out.Differ += d.Differ
-	if len(d.Changes) == 0 && len(d.Unknown) == 0 {
-		m.out.Same = append(m.out.Same, name)
-		return
+	m.calls.read(of)
+	parallel.Each(len(m.work), func(i int) {
+		name := m.work[i].name
+		o := m.work[i].compare()
+		o.Name = name
+		o.Unknown = append(o.Unknown, m.raw.unknown(name)...)
+		if name.Kind != GatewayKind {
+			m.calls.declared(name.Ref, &o.Difference, m.before, m.after)
+		}
+		for _, c := range o.Changes {
+			o.Classes = append(o.Classes, c.Classes...)
+		}
+		o.Classes = distinct(o.Classes)
+		objects[i] = o
+	})
+	for _, o := range objects {
+		m.out.Regions += o.Regions
+		m.out.Differ += o.Differ
+		if len(o.Changes) == 0 && len(o.Unknown) == 0 {
+			m.out.Same = append(m.out.Same, o.Name)
+			continue
+		}
+		m.out.Objects = append(m.out.Objects, *o)
 	}
-	o := Object{Name: name, Difference: *d, Origin: at}
-	var affected []model.Ref
-	for _, c := range d.Changes {
-		o.Classes = append(o.Classes, c.Classes...)
-		affected = append(affected, c.Callers...)
+}
+
+// pair is an object in both meshes, nil where it does not exist.
+type pair[T any] struct {
+	ref      model.Ref
+	old, now *T
+}
+
+// paired joins two lists that are sorted by name.
+func paired[T any](old, now []*T, ref func(*T) model.Ref) []pair[T] {
+	out := make([]pair[T], 0, max(len(old), len(now)))
+	for len(old)+len(now) > 0 {
+		order := 0
+		switch {
+		case len(now) == 0:
+			order = -1
+		case len(old) == 0:
+			order = 1
+		default:
+			order = ref(old[0]).Compare(ref(now[0]))
+		}
+		var p pair[T]
+		if order <= 0 {
+			p.ref, p.old, old = ref(old[0]), old[0], old[1:]
+		}
+		if order >= 0 {
+			p.ref, p.now, now = ref(now[0]), now[0], now[1:]
+		}
+		out = append(out, p)
 	}
-	o.Classes = distinct(o.Classes)
-	o.Through = m.calls.above(affected)
-	m.out.Objects = append(m.out.Objects, o)
+	return out
 }
 
 // refs of the objects of either list.

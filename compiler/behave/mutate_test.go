@@ -43,13 +43,13 @@ func copied[T any](m *T) (*T, error) {
 
 // unchanged are fields that name things: with another value they are another
 // thing, which is tried by taking objects away. Route.Faulted says again what
-// the faults say.
-var unchanged = []string{"Ref.Namespace", "Ref.Name", "Service.Host", "External.Host", "External.Endpoints", "Route.Faulted"}
+// the faults say, and NamedMatch.Yields what the providers are.
+var unchanged = []string{"Ref.Namespace", "Ref.Name", "Service.Host", "External.Host", "External.Endpoints", "Route.Faulted", "NamedMatch.Yields"}
 
 // mutations lists all of them, found by reflection so that none is forgotten.
 func mutations(t testing.TB, m *model.Mesh) []mutation {
 	t.Helper()
-	if got, want := reflect.TypeFor[model.Mesh]().NumField(), 6; got != want { // Name, TrustDomain, Raw and those below
+	if got, want := reflect.TypeFor[model.Mesh]().NumField(), 7; got != want { // Name, TrustDomain, Aliases, Raw and those below
 		t.Fatalf("a mesh has %d fields, of which this knows %d", got, want)
 	}
 	var out []mutation
@@ -206,7 +206,7 @@ func others2(where string, t reflect.Type, now string) []string {
 	case t == reflect.TypeFor[model.MatchKind]():
 		add("exact", "prefix", "suffix", "contains")
 	case t == reflect.TypeFor[model.HashSource](), t == reflect.TypeFor[model.BalancePolicy]():
-	case strings.HasPrefix(where, "Rule.IPs"), strings.HasPrefix(where, "Rule.NotIPs"):
+	case strings.HasPrefix(where, "Rule.IPs"), strings.HasPrefix(where, "Rule.NotIPs"), strings.Contains(where, "ClientIPs"):
 		add("10.0.0.0/8", "192.0.2.0/24")
 	case strings.Contains(where, "Methods"):
 		add("PATCH")
@@ -257,10 +257,20 @@ func (w *wiring) sound() bool {
 		s := w.mesh.Service(ref)
 		ok = ok && s != nil && s.Port(port) != nil && s.Version(version) != nil
 	}
-	each(w.mesh, func(a *model.Authorizer) { service(a.Service, a.Port, a.Version) })
+	each(w.mesh, func(a *model.Authorizer) {
+		service(a.Service, a.Port, a.Version)
+		for _, r := range slices.Concat(a.On, a.Except) { // which are about requests, not about callers
+			ok = ok && r.Any
+		}
+	})
 	each(w.mesh, func(l *model.RateLimitService) { service(l.Service, l.Port, l.Version) })
 	each(w.mesh, func(l *model.RateLimit) {
 		ok = ok && (l.Local == nil) != (l.Server == nil) && (l.Local == nil || l.Local.Per > 0)
+	})
+	each(w.mesh, func(a *model.Admission) {
+		for _, n := range a.GRPCStatuses {
+			ok = ok && int(n) < len(model.GRPCStatusNames)
+		}
 	})
 	each(w.mesh, func(r *model.Respond) { ok = ok && (r.Body != "" || r.ContentType == "") })
 	each(w.mesh, func(c *model.Caller) {
@@ -276,6 +286,11 @@ func (w *wiring) sound() bool {
 		ok = ok && w.tokens(s.JWT, slices.Concat(s.Allow, s.Deny), s.Public)
 	}
 	for _, g := range w.mesh.Gateways {
+		ports := map[uint16]bool{}
+		for _, l := range g.Listeners {
+			ok = ok && !ports[l.Port]
+			ports[l.Port] = true
+		}
 		ok = ok && w.tokens(g.JWT, slices.Concat(g.Allow, g.Deny), g.Public)
 	}
 	return ok

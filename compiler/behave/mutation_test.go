@@ -18,6 +18,7 @@ import (
 	"github.com/meshc/meshc/compiler/load"
 	"github.com/meshc/meshc/compiler/model"
 	"github.com/meshc/meshc/compiler/reach"
+	"github.com/meshc/meshc/test/soak"
 	"github.com/meshc/meshc/testdata/genmesh/gen"
 )
 
@@ -88,7 +89,7 @@ func ofEach(most, share int) func(*rand.Rand, []mutation) []mutation {
 func trials(t *testing.T) []trial {
 	t.Helper()
 	shop := os.DirFS("../../examples/bookinfo/mesh")
-	if os.Getenv("MESHC_SOAK") == "" {
+	if !soak.On() {
 		out := []trial{{"bookinfo", shop, ofEach(1, 4)}}
 		for seed := range uint64(5) {
 			out = append(out, trial{fmt.Sprint("mesh", seed), gen.Mesh(seed).FS(), oneIn(50)})
@@ -98,20 +99,16 @@ func trials(t *testing.T) []trial {
 		}
 		return out
 	}
-	part, of := uint64(1), uint64(1)
-	if text := os.Getenv("MESHC_SOAK_PART"); text != "" {
-		if _, err := fmt.Sscanf(text, "%d/%d", &part, &of); err != nil || part < 1 || part > of {
-			t.Fatalf("MESHC_SOAK_PART is %q, want such as 2/5", text)
-		}
-	}
 	var out []trial
-	if part == 1 {
+	if part, _ := soak.Part(t); part == 1 {
 		out = append(out, trial{"bookinfo", shop, oneIn(1)})
 	}
-	for seed := (part - 1) * 20 / of; seed < part*20/of; seed++ {
+	from, to := soak.Share(t, 20)
+	for seed := from; seed < to; seed++ {
 		out = append(out, trial{fmt.Sprint("whole", seed), gen.Whole(seed).FS(), ofEach(1, 1)})
 	}
-	for seed := (part - 1) * 50 / of; seed < part*50/of; seed++ {
+	from, to = soak.Share(t, 50)
+	for seed := from; seed < to; seed++ {
 		out = append(out, trial{fmt.Sprint("mesh", seed), gen.Mesh(seed).FS(), oneIn(1)})
 	}
 	return out
@@ -335,6 +332,7 @@ func (a *asks) draw(rng *rand.Rand) *reach.Request {
 	}
 	addresses := []string{"10.0.0.1", "192.0.2.1", "8.8.8.8", "2001:db8::1"}
 	out.Address = addresses[rng.IntN(len(addresses))]
+	out.Client = addresses[rng.IntN(len(addresses))]
 	out.Through = addresses[rng.IntN(len(addresses))]
 	if len(a.tokens) > 0 && rng.IntN(2) == 0 {
 		out.Claims = append(out.Claims, model.Header{Name: a.tokens[rng.IntN(len(a.tokens))]})

@@ -51,15 +51,18 @@ type Outcome struct {
 	Reply    HeaderOps       `json:"responseHeaders,omitzero"`
 	Protocol model.Protocol  `json:"protocol,omitempty"` // of the port
 	MTLS     model.MTLSMode  `json:"mtls,omitempty"`
-	Server   string          `json:"server,omitempty"` // the SPIFFE ID that the client insists on
-	TLS      []string        `json:"tls,omitempty"`    // to an external, "name: value"
-	As       string          `json:"as,omitempty"`     // the SPIFFE ID of a gateway that goes on with the request
-	Judged   string          `json:"judged,omitempty"` // conditions on the rewritten path under which the server lets it in
-	Pods     []string        `json:"pods,omitempty"`   // how the server's pods get a proxy, "name: value"
-	Asks     []string        `json:"asks,omitempty"`   // whom the server asks about it, "name: value"
-	Tokens   []string        `json:"tokens,omitempty"` // that the server verifies, "name: value"
-	Limits   []Limit         `json:"limits,omitempty"` // rate limits, sorted
-	Client   []string        `json:"client,omitempty"` // what a gateway gives its clients time for, "name: value"
+	Server   string          `json:"server,omitempty"`        // the SPIFFE ID that the client insists on
+	Aliases  []string        `json:"aliases,omitempty"`       // trust domains of which the server may be as well, sorted
+	TLS      []string        `json:"tls,omitempty"`           // to an external, "name: value"
+	Announce string          `json:"proxyProtocol,omitempty"` // that connections to an external begin with
+	As       string          `json:"as,omitempty"`            // the SPIFFE ID of a gateway that goes on with the request
+	Judged   string          `json:"judged,omitempty"`        // conditions on the rewritten path under which the server lets it in
+	Pods     []string        `json:"pods,omitempty"`          // how the server's pods get a proxy, "name: value"
+	Asks     []string        `json:"asks,omitempty"`          // whom the server asks about it, "name: value"
+	Tokens   []string        `json:"tokens,omitempty"`        // that the server verifies, "name: value"
+	Limits   []Limit         `json:"limits,omitempty"`        // rate limits, sorted
+	Holding  []string        `json:"holding,omitempty"`       // what the server's proxy does for or against what comes, "name: value"
+	Client   []string        `json:"client,omitempty"`        // what a gateway gives its clients time for, "name: value"
 }
 
 // Destination is one share of the requests.
@@ -115,7 +118,7 @@ func outcomeOf(s *model.Service, port uint16, r *model.Route) Outcome {
 		Verdict: Served, Timeout: r.Timeout, Longest: r.MaxDuration, Idle: r.IdleTimeout, MTLS: s.ModeOn(port),
 	}
 	if s.ModeOn(port) != model.MTLSDisable {
-		out.Server = s.SPIFFEID
+		out.Server, out.Aliases = s.SPIFFEID, s.Aliases
 	}
 	if r.Rewrite != nil && (r.Rewrite.Host != "" || r.Rewrite.Path != nil) {
 		plain := *r.Rewrite
@@ -130,6 +133,9 @@ func outcomeOf(s *model.Service, port uint16, r *model.Route) Outcome {
 	out.Passing = passing(r)
 	for _, set := range s.Injection.Settings() {
 		out.Pods = append(out.Pods, set.Name+": "+set.Value)
+	}
+	for _, set := range s.Holding(port) {
+		out.Holding = append(out.Holding, set.Name+": "+set.Value)
 	}
 	out.inject(r)
 	if p := s.Port(port); p != nil {
@@ -234,5 +240,6 @@ func passing(r *model.Route) []string {
 	for _, s := range r.Passing() {
 		out = append(out, s.Name+": "+s.Value)
 	}
+	slices.Sort(out) // the order of mirrors is nothing that requests could tell
 	return out
 }

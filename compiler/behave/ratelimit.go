@@ -55,7 +55,9 @@ func limited(rules []rule, limits []*model.RateLimit, edge bool, v view) []rule 
 			out = append(out, r)
 			continue
 		}
-		r.then.Limits = sortedLimits(r.then.Limits, always...)
+		if len(always) > 0 {
+			r.change(func(o *Outcome) { o.Limits = sortedLimits(o.Limits, always...) })
+		}
 		out = append(out, split(r, some, edge)...)
 	}
 	return out
@@ -83,7 +85,9 @@ func split(r rule, limits []counting, edge bool) []rule {
 	l := limits[0]
 	counted := r
 	counted.when = reach.All(r.when, l.when)
-	counted.then.Limits = sortedLimits(r.then.Limits, Limit{Edge: edge, Does: l.limit.String(), limit: l.limit})
+	counted.change(func(o *Outcome) {
+		o.Limits = sortedLimits(o.Limits, Limit{Edge: edge, Does: l.limit.String(), limit: l.limit})
+	})
 	return append(split(counted, limits[1:], edge), split(r, limits[1:], edge)...)
 }
 
@@ -148,7 +152,6 @@ func everywhere(list []model.RateLimit) []*model.RateLimit {
 
 // ofRoute are the limits of a gateway that are for one of its routes.
 func ofRoute(list []model.RateLimit, route string) []*model.RateLimit {
-	route, _, _ = strings.Cut(route, "/")
 	var out []*model.RateLimit
 	for i := range list {
 		if len(list[i].Routes) == 0 || slices.Contains(list[i].Routes, route) {

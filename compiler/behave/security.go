@@ -3,6 +3,7 @@ package behave
 import (
 	"encoding/json"
 	"math/bits"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -19,6 +20,9 @@ type view struct {
 	jwt    []model.JWT // that the judging proxy verifies
 	// unverified: tokens have not been looked at, and no claims been put into headers.
 	unverified bool
+
+	edge     *model.Gateway         // that judges; nil for a service
+	listener *model.GatewayListener // of edge
 
 	gateway *model.Gateway // through which it comes; nil for none
 	host    string         // that a route has put in the place of the client's; "" for none
@@ -132,9 +136,12 @@ func (v view) caller(r *model.Rule) reach.Pred {
 	if !r.On(v.port) {
 		return reach.Any()
 	}
-	all := []reach.Pred{v.who.takenBy(r, v.domain), reach.Not(v.within(r.NotIPs))}
+	all := []reach.Pred{v.who.takenBy(r, v.domain), reach.Not(v.within(r.NotIPs)), reach.Not(v.clientWithin(r.NotClientIPs))}
 	if len(r.IPs) > 0 {
 		all = append(all, v.within(r.IPs))
+	}
+	if len(r.ClientIPs) > 0 {
+		all = append(all, v.clientWithin(r.ClientIPs))
 	}
 	return reach.All(all...)
 }
@@ -145,6 +152,22 @@ func (v view) within(networks []string) reach.Pred {
 		end.Kind = reach.Through
 	}
 	return reach.Within(end, networks)
+}
+
+// clientWithin is where the client lies in networks: as whoever connects says,
+// where that is believed, else as the connection shows.
+func (v view) clientWithin(networks []string) reach.Pred {
+	said, shown := reach.Within(reach.Dim{Kind: reach.Client}, networks), v.within(networks)
+	switch {
+	case len(networks) == 0 || v.edge == nil:
+		return reach.Any()
+	case v.edge.TellsClient(v.listener, netip.Addr{}):
+		return said
+	case v.listener.Protocol.Opaque() || len(v.edge.TrustedCIDRs) == 0:
+		return shown
+	}
+	believed := v.within(v.edge.TrustedCIDRs)
+	return reach.Any(reach.All(believed, said), reach.All(reach.Not(believed), shown))
 }
 
 // ruleText is equal for equal rules.

@@ -9,6 +9,7 @@ import (
 // source is where an outcome is written.
 type source struct {
 	name    string // of the route, for people
+	rule    string // of a gateway, that requests come by; "" for none
 	service *model.Service
 	gateway *model.Gateway // through which requests come; nil for none
 	port    uint16         // of the service
@@ -21,7 +22,7 @@ type source struct {
 
 // place of one end of a delta. About who may call, the rules say it that let
 // callers in.
-func (s source) place(d *Delta) model.Origin {
+func (s *source) place(d *Delta) model.Origin {
 	if s.service != nil && d.Name == "answer" && (d.Class == Expose || d.Class == Narrow) {
 		return rulesAt(s.service)
 	}
@@ -30,14 +31,14 @@ func (s source) place(d *Delta) model.Origin {
 
 // at is the place of one facet of the outcome: of what it says itself where
 // that has a place, else of the route.
-func (s source) at(facet string) model.Origin {
+func (s *source) at(facet string) model.Origin {
 	if place := s.exact(facet); !place.IsZero() {
 		return place
 	}
 	return s.origin
 }
 
-func (s source) exact(facet string) model.Origin {
+func (s *source) exact(facet string) model.Origin {
 	r := s.route
 	switch {
 	case strings.HasPrefix(facet, clientFacet):
@@ -50,6 +51,11 @@ func (s source) exact(facet string) model.Origin {
 		return settingAt(s.tls, strings.TrimPrefix(facet, tlsFacet))
 	case strings.HasPrefix(facet, podsFacet) && s.service != nil:
 		return s.service.Injection.Origin
+	case strings.HasPrefix(facet, serverFacet) && s.service != nil:
+		if at := settingAt(s.service.Holding(s.port), strings.TrimPrefix(facet, serverFacet)); !at.IsZero() {
+			return at
+		}
+		return s.service.Origin
 	case r == nil:
 		return model.Origin{}
 	case facet == "timeout":
@@ -82,7 +88,7 @@ func (s source) exact(facet string) model.Origin {
 var serverFacets = map[string]bool{"mtls": true, "server identity": true, "protocol": true}
 
 // destinationAt is the place of "v1", or of "v1 outliers.interval".
-func (s source) destinationAt(what string) model.Origin {
+func (s *source) destinationAt(what string) model.Origin {
 	name, setting, _ := strings.Cut(what, " ")
 	if i := strings.LastIndex(name, "/"); i >= 0 {
 		name = name[i+1:]

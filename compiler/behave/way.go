@@ -60,6 +60,7 @@ func (v view) claim(c model.NamedMatch) reach.Pred {
 	if v.takenOut(provider) {
 		return truth(reach.AcceptsHeader(c, nil))
 	}
+	c.Yields = strings.Join(slices.DeleteFunc(c.YieldsTo(), v.takenOut), ",")
 	return reach.OfClaim(c)
 }
 

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -52,8 +53,10 @@ func Open(path string) (*Dir, error) {
 func (d *Dir) Key(stage string, content ...[]byte) string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%q %q %d", d.build, stage, len(content))
+	var size []byte
 	for _, c := range content {
-		fmt.Fprintf(h, " %d ", len(c))
+		size = append(strconv.AppendInt(append(size[:0], ' '), int64(len(c)), 10), ' ')
+		h.Write(size)
 		h.Write(c)
 	}
 	return hex.EncodeToString(h.Sum(nil))
@@ -83,7 +86,7 @@ func (d *Dir) Get(key string) ([]byte, bool) {
 func (d *Dir) Put(key string, value []byte) {
 	name := d.file(key)
 	sum := sha256.Sum256(value)
-	if writeWhole(name, append(sum[:], value...)) != nil {
+	if writeWhole(name, sum[:], value) != nil {
 		return
 	}
 	if d.written.Add(1)%maxUnused == 1 {
@@ -92,7 +95,7 @@ func (d *Dir) Put(key string, value []byte) {
 }
 
 // writeWhole replaces a file in one step, so that readers see all or nothing.
-func writeWhole(name string, data []byte) error {
+func writeWhole(name string, parts ...[]byte) error {
 	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
 		return err
 	}
@@ -100,7 +103,11 @@ func writeWhole(name string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(data)
+	for _, part := range parts {
+		if _, err = f.Write(part); err != nil {
+			break
+		}
+	}
 	if err = errors.Join(err, f.Close()); err == nil {
 		err = os.Rename(f.Name(), name)
 	}

@@ -2,6 +2,7 @@ package check
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/meshc/meshc/compiler/diag"
@@ -28,7 +29,7 @@ func (c *overIntent) action(s *intent.Service, r *intent.Route) {
 		c.withoutDestination(r)
 	} else {
 		c.destinations(s, r)
-		c.ofDestinations(r)
+		c.ofDestinations(s, r)
 		c.mirrors(s, r)
 		c.upgrades(s, r)
 		c.sticky(r)
@@ -78,8 +79,13 @@ func (c *overIntent) withoutDestination(r *intent.Route) {
 	}
 }
 
-// ofDestinations reports changes for a version that gets no request.
-func (c *overIntent) ofDestinations(r *intent.Route) {
+// ofDestinations reports changes for a version that gets no request. Where the
+// split names a version that there is not, that is the mistake.
+func (c *overIntent) ofDestinations(s *intent.Service, r *intent.Route) {
+	has := func(name string) bool {
+		return slices.ContainsFunc(s.Versions, func(v *intent.Version) bool { return v.Name.V == name })
+	}
+	mistaken := slices.ContainsFunc(r.To, func(w *intent.Weight) bool { return !has(w.Version.V) })
 	for _, d := range r.Destinations {
 		c.headerOps(d.RequestHeaders)
 		c.headerOps(d.ResponseHeaders)
@@ -89,7 +95,7 @@ func (c *overIntent) ofDestinations(r *intent.Route) {
 			known = append(known, w.Version.V)
 			sent = sent || w.Version.V == d.Version.V
 		}
-		if !sent {
+		if !sent && !(mistaken && has(d.Version.V)) {
 			x := c.report(diag.NoEffectOnAnswer, d.Version.At, "route %q does not send to version %q", r.Name.V, d.Version.V)
 			meantLabel(x, d.Version, known, false)
 		}

@@ -16,7 +16,7 @@ func BenchmarkGateway(b *testing.B) {
 	var table model.GatewayHost
 	for i := range 3000 {
 		table.Routes = append(table.Routes, &model.GatewayRoute{
-			Name: fmt.Sprint(i), Origin: diag.Range{File: "a", Start: diag.Pos{Line: i/3 + 1}},
+			Name: fmt.Sprint(i), Origin: diag.Range{File: "a", Start: diag.NewPos(i/3+1, 0)},
 			Route: &model.Route{Match: []model.Match{{Paths: []model.PathMatch{{Kind: model.Prefix, Value: fmt.Sprintf("/service-%d/", i)}}}}},
 		})
 	}

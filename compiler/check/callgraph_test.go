@@ -13,7 +13,7 @@ import (
 
 // place is a range of its own for every number.
 func place(n int) diag.Range {
-	return diag.Range{File: "a.cue", Start: diag.Pos{Line: n + 1, Col: 1}, End: diag.Pos{Line: n + 1, Col: 2}}
+	return diag.Range{File: "a.cue", Start: diag.NewPos(n+1, 1), End: diag.NewPos(n+1, 2)}
 }
 
 // randomMesh has n services, of which each may use those after it, and, with

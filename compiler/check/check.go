@@ -74,6 +74,9 @@ var intentPasses = []pass[*overIntent]{
 	{run: (*overIntent).traffic, on: eachUnit},     // limits, ejection, health checks and balancing that can do what they say
 	{run: (*overIntent).trafficMet, on: outlines},  // blocks that meet
 	{run: (*overIntent).faults, on: eachUnit},      // known route, real effect, an end
+	{run: (*overIntent).capacity, on: eachUnit},    // connections for all callers
+	{run: (*overIntent).holding, on: eachUnit},     // bodies that can be compressed and held
+	{run: (*overIntent).admission, on: eachUnit},   // admission control that can refuse
 	{run: (*overIntent).security, on: eachUnit},    // callers exist and can be known
 	{run: (*overIntent).rateLimits, on: outlines},  // limits that are kept, and by whom
 	{run: (*overIntent).migrations, on: outlines},  // planned changes of mTLS that end
@@ -144,6 +147,9 @@ var modelPasses = []pass[*overModel]{
 	{run: (*overModel).gatewayReachability, on: eachUnit},                         // rules of gateways that earlier ones leave nothing
 	{run: (*overModel).redirectLoops, on: everything},                             // redirects that come back
 	{run: (*overModel).alternatives, on: eachUnit},                                // matches that multiply beyond what a proxy is given
+	{run: (*overModel).faultOverlaps, on: eachUnit},                               // faults that no request meets, and those that meet the same requests
+	{run: (*overModel).limitOverlaps, on: eachUnit},                               // limits that count nothing, or refuse nothing
+	{run: (*overModel).preflights, on: eachUnit},                                  // preflights that come to other routes
 	{run: (*overModel).rules, on: eachUnit},                                       // rules on callers that never hold, or that another one makes useless
 	{run: (*overModel).healthDenied, on: outlines},                                // health checks that the server would not let in
 	{run: (*overModel).healthTokens, on: everything},                              // health checks that carry no token
@@ -151,6 +157,7 @@ var modelPasses = []pass[*overModel]{
 	{run: (*overModel).questions, on: everything},                                 // what proxies ask, and nobody answers
 	{run: (*overModel).healthJudged, on: everything},                              // health checks that others answer, or that limits refuse
 	{run: (*overModel).corsByClaims, on: everything},                              // cors of routes that only a token leads to
+	{run: (*overModel).settledByClaims, on: everything},                           // what routes that only a token leads to cannot settle
 	{run: (*overModel).openMigrations, on: everything},                            // ports that are to be strict some day
 	{run: (*overModel).expiredInsecure, on: everything},                           // certificates that are verified again
 	{run: (*overModel).expiredFaults, on: everything},                             // faults whose end has passed

@@ -7,6 +7,8 @@ import (
 	"github.com/meshc/meshc/compiler/diag"
 	"github.com/meshc/meshc/compiler/intent"
 	"github.com/meshc/meshc/compiler/literal"
+	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/compiler/reach"
 )
 
 // claims judges conditions on tokens that sec verifies; owner is whose it is.
@@ -34,8 +36,24 @@ func (c *overIntent) claims(owner string, sec *intent.Security, list []*intent.C
 				c.report(diag.BadClaim, n.Name.At, "claim %q %s", literal.Clip(n.Name.V), why)
 				continue
 			}
-			c.condition("claim", n)
+			before := len(c.diags)
+			if c.condition("claim", n); len(c.diags) == before {
+				c.numbersOfClaim(n)
+			}
 		}
+	}
+}
+
+// numbersOfClaim refuses conditions that hold for the text of some numbers: no
+// proxy would compare it, and a number in a token would slip through.
+func (c *overIntent) numbersOfClaim(n *intent.NamedMatch) {
+	which, err := reach.NumbersOf(model.NamedMatch{Name: n.Name.V, Kind: model.MatchKind(n.Kind.V), Value: n.Value.V})
+	switch {
+	case err != nil:
+		c.report(diag.ClaimNumbers, n.Value.At, "claim %q: for which numbers this holds is %s", literal.Clip(n.Name.V), err).Help = "make the expression simpler"
+	case which == reach.SomeNumbers:
+		c.report(diag.ClaimNumbers, n.Value.At, "claim %q: %s %q would hold for some numbers, and proxies do not compare numbers as text", literal.Clip(n.Name.V), n.Kind.V, literal.Clip(n.Value.V)).
+			Help = "write a rule for each number with `exact`, or an expression that no number matches, such as \"[a-z][a-z0-9]*\""
 	}
 }
 

@@ -59,6 +59,8 @@ func (c *overIntent) egressFields(g *intent.Gateway) {
 		{"trustedCIDRs", believed(g)},
 		{"serverHeader", at(g.ServerHeader, func(v *intent.Value[string]) diag.Range { return v.At })},
 		{"rateLimits", firstOf(g.RateLimits, func(l *intent.RateLimit) diag.Range { return l.Name.At })},
+		{"compression", at(g.Compression, func(z *intent.Compression) diag.Range { return z.At })},
+		{"buffer", at(g.Buffer, func(b *intent.Buffer) diag.Range { return b.At })},
 		{"security", at(g.Security, func(s *intent.Security) diag.Range { return s.At })},
 	} {
 		if f.at != nil {

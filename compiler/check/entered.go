@@ -1,6 +1,7 @@
 package check
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/meshc/meshc/compiler/diag"
@@ -8,7 +9,7 @@ import (
 	"github.com/meshc/meshc/compiler/reach"
 )
 
-// notEntered remarks routes, and matches of routes, of services that only
+// notEntered remarks routes and faults, and matches of them, of services that only
 // gateways call, where no gateway leads a request. lower has met the routes of
 // gateways with those of services, and left out what takes nothing.
 func (c *overModel) notEntered() {
@@ -59,16 +60,43 @@ func (c *overModel) entered(s *model.Service, led map[string][]model.Match) {
 			c.report(diag.RouteNotEntered, r.Origin, "no gateway leads a request to route %q of service %q, and nobody else calls it", r.Name, s.Ref)
 			continue
 		}
-		// Several matches of the model may be of one that is written.
-		taken := map[diag.Range]bool{}
-		for _, m := range r.Match {
-			taken[m.Origin] = taken[m.Origin] || slices.ContainsFunc(asked, func(a model.Match) bool { return !reach.Disjoint(a, m) })
-		}
-		for _, m := range r.Match {
-			if !taken[m.Origin] && !m.Origin.IsZero() {
-				taken[m.Origin] = true
-				c.report(diag.RouteNotEntered, m.Origin, "no gateway leads a request of this match to route %q of service %q, and nobody else calls it", r.Name, s.Ref)
+		c.enteredMatches(entering(asked, r.Match), r.Match, fmt.Sprintf("of this match to route %q of service %q", r.Name, s.Ref))
+		for _, f := range r.Faults() {
+			if !f.Origin.IsZero() && len(f.Match) > 0 {
+				c.enteredFault(asked, &f, fmt.Sprintf("route %q of service %q", r.Name, s.Ref))
 			}
+		}
+	}
+}
+
+// enteredFault remarks a fault, or matches of it, that no request meets.
+func (c *overModel) enteredFault(asked []model.Match, f *model.Fault, route string) {
+	met := entering(asked, f.Match)
+	if len(met) == 0 {
+		c.report(diag.RouteNotEntered, f.Origin, "no gateway leads a request of fault %q to %s, and nobody else calls it", f.Name, route)
+		return
+	}
+	c.enteredMatches(met, f.Match, fmt.Sprintf("of this match of fault %q to %s", f.Name, route))
+}
+
+// entering are the places of the matches that something asked meets. Several
+// matches of the model may be of one that is written.
+func entering(asked, matches []model.Match) map[diag.Range]bool {
+	met := map[diag.Range]bool{}
+	for _, m := range matches {
+		if !met[m.Origin] && slices.ContainsFunc(asked, func(a model.Match) bool { return !reach.Disjoint(a, m) }) {
+			met[m.Origin] = true
+		}
+	}
+	return met
+}
+
+// enteredMatches remarks, once each, the matches whose place is not met.
+func (c *overModel) enteredMatches(met map[diag.Range]bool, matches []model.Match, of string) {
+	for _, m := range matches {
+		if !met[m.Origin] && !m.Origin.IsZero() {
+			met[m.Origin] = true
+			c.report(diag.RouteNotEntered, m.Origin, "no gateway leads a request %s, and nobody else calls it", of)
 		}
 	}
 }

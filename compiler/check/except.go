@@ -68,7 +68,7 @@ func (c *overModel) gatewayAlternatives(routes []*model.GatewayRoute) {
 	for _, r := range routes {
 		for i := range r.Route.Match {
 			if ways(&r.Route.Match[i]) > maxAlternatives {
-				c.report(diag.TooManyAlternatives, r.Origin, "gateway route %q, met with route %q, negates too many headers: at most 6 can be", ruleName(r), r.Route.Name)
+				c.report(diag.TooManyAlternatives, r.Origin, "gateway route %q, met with route %q, negates too many headers: at most 6 can be", r.Rule(), r.Route.Name)
 				return
 			}
 		}

@@ -197,6 +197,9 @@ func (x *expected) ofService() {
 	}
 	for _, m := range e.Every {
 		x.match(e.Name, m)
+		if m.GRPC != nil {
+			x.grpcNames(m.GRPC)
+		}
 	}
 	if e.Request == nil {
 		return

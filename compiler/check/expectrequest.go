@@ -49,7 +49,25 @@ func (x *expected) request(q *intent.ExpectedRequest, sec *intent.Security) {
 			x.report(diag.WrongValue, q.IP.At, "%s: %q is not an address", x.what, q.IP.V)
 		}
 	}
+	x.client(q.ClientIP)
 	x.tokens(q.Claims, sec)
+}
+
+// client is what somebody in front of a gateway is believed to tell.
+func (x *expected) client(ip *intent.Value[string]) {
+	if ip == nil || x.gateway == nil {
+		return
+	}
+	if a, err := netip.ParseAddr(ip.V); err != nil || a.Zone() != "" {
+		x.report(diag.WrongValue, ip.At, "%s: %q is not an address", x.what, ip.V)
+	}
+	for _, l := range x.gateway.Listeners {
+		if (x.e.Port == nil || x.e.Port.V == l.Name.V) && tellsClient(x.gateway, l) {
+			return
+		}
+	}
+	d := x.report(diag.ClientNotTold, ip.At, "%s: nobody in front of gateway %q is believed about clients, so `clientIP` would be `ip`", x.what, x.gateway.Name.V)
+	d.Help = "write `ip`"
 }
 
 // spaced says that a text has a space or a control character.

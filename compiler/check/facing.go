@@ -83,12 +83,15 @@ func (c *overIntent) clientKeys(l *intent.GatewayListener) {
 		c.report(diag.TLSDoesNothing, t.At, "listener %q: `pins` is empty, so no client would do", l.Name.V).Help = "leave it out for any key"
 		return
 	}
-	if t.Mode == nil || t.Mode.V == string(model.TLSTerminate) {
+	switch {
+	case t.Mode == nil || t.Mode.V == string(model.TLSTerminate):
 		c.report(diag.TLSWithoutEffect, t.Pins[0].At, "listener %q does not ask clients for a certificate: nothing acts on `pins`", l.Name.V).Help = "write `mode: \"mutual\"`, or leave `pins` out"
+	case t.Mode.V == string(model.TLSOptionalMutual):
+		c.report(diag.TLSWithoutEffect, t.Mode.At, "listener %q: who shows no certificate has none of the `pins`, so the certificate is not optional", l.Name.V).Help = "write `mode: \"mutual\"`, or leave `pins` out"
 	}
 	c.listedTwice("`pins`", t.Pins, same)
 	for _, p := range t.Pins {
-		if raw, err := base64.StdEncoding.DecodeString(p.V); err != nil || len(raw) != keyDigest {
+		if raw, err := base64.StdEncoding.Strict().DecodeString(p.V); err != nil || len(raw) != keyDigest || len(p.V) != base64.StdEncoding.EncodedLen(keyDigest) {
 			d := c.report(diag.BadPin, p.At, "listener %q: %q is not the SHA-256 of a key in base64", l.Name.V, literal.Clip(p.V))
 			d.Help = "openssl x509 -in client.crt -noout -pubkey | openssl pkey -pubin -outform DER | openssl dgst -sha256 -binary | base64"
 		}

@@ -32,17 +32,22 @@ func (c *overIntent) grpcCondition(route intent.Value[string], m *intent.Match, 
 		d.Help = "write one of them"
 		relateArms(d, m.Path.At)
 	}
-	if !grpcService.MatchString(g.Service.V) {
-		c.report(diag.BadPath, g.Service.At, "%q is not the full name of a gRPC service", g.Service.V).Help = "it is the package, a dot and the service: \"shop.v1.Cart\""
-	}
-	if g.Method != nil && !grpcMethod.MatchString(g.Method.V) {
-		c.report(diag.BadPath, g.Method.At, "%q is not the name of a gRPC method", g.Method.V)
-	}
+	c.grpcNames(g)
 	for _, p := range ports {
 		if p.Protocol.V != string(model.GRPC) {
 			c.report(diag.GRPCMatchElsewhere, g.At, "route %q: port %q is %s", route.V, p.Name.V, p.Protocol.V).Help = "use `path`, or `port` with a grpc port"
 			return
 		}
+	}
+}
+
+// grpcNames reports what no service or method can be called.
+func (c *overIntent) grpcNames(g *intent.GRPCMatch) {
+	if !grpcService.MatchString(g.Service.V) {
+		c.report(diag.BadPath, g.Service.At, "%q is not the full name of a gRPC service", g.Service.V).Help = "it is the package, a dot and the service: \"shop.v1.Cart\""
+	}
+	if g.Method != nil && !grpcMethod.MatchString(g.Method.V) {
+		c.report(diag.BadPath, g.Method.At, "%q is not the name of a gRPC method", g.Method.V)
 	}
 }
 

@@ -17,6 +17,10 @@ import (
 // Model give. What is the same must be the same pointers as before. A mesh with
 // errors leaves nothing. The zero value knows nothing; one call uses it at a time.
 type Kept struct {
+	// Tables gives what is known of routes when all of a model is judged; nil
+	// for nothing.
+	Tables func() *Tables
+
 	intent *keptIntent
 	model  *keptModel
 }
@@ -100,6 +104,9 @@ func (k *Kept) Model(m *model.Mesh, now time.Time) diag.List {
 	}
 	fresh := &keptModel{mesh: *m}
 	c := &overModel{mesh: m, now: now, reads: &fresh.reads}
+	if k.Tables != nil {
+		c.known = k.Tables()
+	}
 	if first(&fresh.memory, c, modelPasses, c.units()) {
 		fresh.graph, fresh.calledBy = c.calls, c.calledBy
 		k.model = fresh

@@ -2,7 +2,6 @@ package check
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/meshc/meshc/compiler/diag"
@@ -52,10 +51,4 @@ func (c *overModel) expired(s *model.Service, name string, until time.Time, at d
 	d := c.report(diag.FaultExpired, at, "fault %q of service %q ended at %s", name, s.Name, until.Format(time.RFC3339))
 	d.Help = "take it away, or set a later `until`"
 	d.WithFix("take the fault away", diag.Edit{Op: diag.RemoveAround, Range: at})
-}
-
-// ruleName is the gateway's part of "<gateway route>/<service route>".
-func ruleName(r *model.GatewayRoute) string {
-	name, _, _ := strings.Cut(r.Name, "/")
-	return name
 }

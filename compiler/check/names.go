@@ -152,6 +152,7 @@ func (c *overIntent) identities() {
 	if td := c.mesh.Config.TrustDomain; td != nil && (!domainName.MatchString(td.V) || len(td.V) > 255) {
 		c.report(diag.BadName, td.At, "%q is not a SPIFFE trust domain", td.V)
 	}
+	c.aliases()
 	for _, s := range c.mesh.Services {
 		c.segment(s.Namespace)
 		c.segment(s.ServiceAccount)

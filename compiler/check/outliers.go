@@ -15,6 +15,7 @@ func (t *traffic) outliers(o *intent.Outliers, owner string) {
 		t.report(diag.NoDetector, o.At, "%s: nothing says what makes an endpoint an outlier", owner).
 			Help = "write one of consecutive5xx, consecutiveGateway, consecutiveLocal, successRate, failurePercent"
 	}
+	t.failureStatuses(o, owner)
 	t.positive(o.Interval, owner+": outliers are looked for after an interval")
 	t.ejectionTimes(o, owner)
 	if r := o.SuccessRate; r != nil {
@@ -24,6 +25,40 @@ func (t *traffic) outliers(o *intent.Outliers, owner string) {
 	if g, all := o.ConsecutiveGateway, o.Consecutive5xx; g != nil && all != nil && g.V >= all.V {
 		t.report(diag.EjectionNever, g.At, "%s: after %d answers 5xx in a row an endpoint is left out, before %d gateway errors are", owner, all.V, g.V).
 			Help = "let consecutiveGateway be less than consecutive5xx, or leave it out"
+	}
+}
+
+// failureStatuses judges which answers count as failures.
+func (t *traffic) failureStatuses(o *intent.Outliers, owner string) {
+	if len(o.Statuses) == 0 {
+		if o.Statuses != nil {
+			t.report(diag.WrongValue, o.At, "%s: `statuses` is an empty list", owner).Help = "leave it out: then every 5xx is a failure"
+		}
+		return
+	}
+	t.listedTwice("`statuses`", o.Statuses, same)
+	gateway := false
+	for i, v := range o.Statuses {
+		r, ok := model.StatusRangeOf(v.V)
+		if !ok {
+			continue // the schema has said so
+		}
+		gateway = gateway || r.Holds(502) || r.Holds(503) || r.Holds(504)
+		for j, w := range o.Statuses {
+			if class, _ := model.StatusRangeOf(w.V); i != j && class != r && class.Holds(r.From) && class.Holds(r.To) {
+				d := t.report(diag.ListedTwice, v.At, "%q is one of %q, which `statuses` lists too", v.V, w.V)
+				d.Related = []diag.Related{{Range: w.At, Message: "the class"}}
+				d.WithFix("take the status away", diag.Edit{Op: diag.RemoveElement, Range: v.At})
+			}
+		}
+	}
+	if o.ConsecutiveLocal != nil && o.Consecutive5xx == nil && o.ConsecutiveGateway == nil && o.SuccessRate == nil && o.FailurePercent == nil {
+		t.report(diag.StatusesUnused, o.Statuses[0].At, "%s: consecutiveLocal counts connections that fail, and no answers", owner).
+			Help = "write consecutive5xx, which counts the answers in `statuses`, or leave `statuses` out"
+	}
+	if g := o.ConsecutiveGateway; g != nil && o.ConsecutiveLocal != nil && !gateway {
+		t.report(diag.EjectionNever, g.At, "%s: `statuses` has none of 502, 503 and 504, and connections that fail count for consecutiveLocal", owner).
+			Help = "add one of them to `statuses`, or leave consecutiveGateway out"
 	}
 }
 

@@ -106,16 +106,8 @@ func (g *guardrail) subjects() (kinds []string, routes bool) {
 
 func (g *guardrail) exemption(e *intent.Exemption) {
 	what := fmt.Sprintf("%s: exemption %q", g.what, e.Name.V)
-	if _, err := literal.Time(e.Until.V); err != nil {
-		g.report(diag.BadTime, e.Until.At, "%s: %s", what, err)
-	}
-	for _, v := range []intent.Value[string]{e.Reason, e.Owner} {
-		if strings.TrimSpace(v.V) == "" {
-			g.report(diag.BadPolicy, v.At, "%s needs a reason and an owner", what)
-		}
-	}
-	if howMany(e.Service != nil, e.Gateway != nil, e.External != nil) != 1 {
-		g.report(diag.NotExactlyOne, e.At, "%s is for exactly one of `service`, `gateway` and `external`", what)
+	ExemptionForm(e, func(code diag.Code, at diag.Range, why string) { g.report(code, at, "%s%s", what, why) })
+	if !ofOne(e) {
 		return
 	}
 	kinds, routes := g.subjects()

@@ -53,7 +53,12 @@ func (t toJudge) judge() diag.List {
 
 // undecided says that a table was too much to decide, which is no verdict.
 func (c *overModel) undecided(at diag.Range, what string, err error) {
-	d := c.report(diag.ReachUnknown, at, "%s: whether every route can be reached is %s", what, err)
+	c.undecidedPart(at, what, "every route can be reached", err)
+}
+
+// undecidedPart says so of what one check asks.
+func (c *overModel) undecidedPart(at diag.Range, whose, what string, err error) {
+	d := c.report(diag.ReachUnknown, at, "%s: whether %s is %s", whose, what, err)
 	d.Help = "fewer or simpler conditions on one coordinate, such as expressions and substrings, can be decided"
 }
 
@@ -88,14 +93,7 @@ func (t *table) put(c candidate) (candidate, error) {
 // serviceTable judges the routes of one service. A client comes by one of the
 // service's ports.
 func (c *overModel) serviceTable(s *model.Service, callers []model.Caller) error {
-	var ports []uint16
-	for _, p := range s.Ports {
-		ports = append(ports, p.Number)
-	}
-	everyone := reach.OfPorts(ports)
-	if callers != nil {
-		everyone = reach.All(everyone, callerIDs(callers))
-	}
+	everyone := everyoneOf(s, callers)
 	all := []reach.Pred{everyone}
 	for _, r := range s.Routes {
 		all = append(all, reach.OfPorts(r.Ports), reach.OfMatches(r.Match), fromOf(r))

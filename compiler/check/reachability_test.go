@@ -52,7 +52,7 @@ func randomRoutes(n int, rng *rand.Rand) []*model.Route {
 	pick := func(list ...string) string { return list[rng.IntN(len(list))] }
 	var out []*model.Route
 	for i := range n {
-		r := &model.Route{Name: fmt.Sprint(i), Ports: []uint16{80, 81}, Origin: diag.Range{File: "a", Start: diag.Pos{Line: i + 1, Col: 1}}}
+		r := &model.Route{Name: fmt.Sprint(i), Ports: []uint16{80, 81}, Origin: diag.Range{File: "a", Start: diag.NewPos(i+1, 1)}}
 		if rng.IntN(4) == 0 {
 			r.Ports = []uint16{80}
 		}

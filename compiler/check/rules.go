@@ -18,7 +18,7 @@ func (c *overIntent) security() {
 	for _, s := range c.in.services {
 		if s.Security != nil {
 			names := portNames(s)
-			c.rules(&ruleOwner{c, s.Security, "service", s.Name.V, scope.ServiceRef(s), "port", names, s})
+			c.rules(&ruleOwner{c, s.Security, "service", s.Name.V, scope.ServiceRef(s), "port", names, s, nil})
 		}
 	}
 	for _, g := range c.in.gateways {
@@ -27,7 +27,7 @@ func (c *overIntent) security() {
 			for _, l := range g.Listeners {
 				names = append(names, l.Name.V)
 			}
-			c.rules(&ruleOwner{c, g.Security, "gateway", g.Name.V, scope.GatewayRef(g), "listener", names, nil})
+			c.rules(&ruleOwner{c, g.Security, "gateway", g.Name.V, scope.GatewayRef(g), "listener", names, nil, g})
 		}
 	}
 }
@@ -41,6 +41,7 @@ type ruleOwner struct {
 	portKind   string
 	ports      []string
 	service    *intent.Service // nil for a gateway
+	gateway    *intent.Gateway // nil for a service
 }
 
 func (c *overIntent) rules(o *ruleOwner) {
@@ -81,11 +82,12 @@ func (o *ruleOwner) rule(r *intent.Rule, verb string) bool {
 	for _, ns := range r.Namespaces {
 		o.knownNamespace(ns)
 	}
-	for _, n := range slices.Concat(r.IPs, r.NotIPs) {
+	for _, n := range slices.Concat(r.IPs, r.NotIPs, r.ClientIPs, r.NotClientIPs) {
 		if _, err := literal.Network(n.V); err != nil {
 			o.report(diag.BadNetwork, n.At, "%s", err)
 		}
 	}
+	o.clientTold(r)
 	o.hostPatterns(r.Hosts)
 	for _, p := range r.Ports {
 		if !slices.Contains(o.ports, p.V) {

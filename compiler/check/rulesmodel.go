@@ -12,10 +12,12 @@ func (c *overModel) rules() {
 	for _, s := range c.in.services {
 		o := &judgedRules{overModel: c, owner: "service " + s.Ref.String(), host: s.Host}
 		o.all(s.Allow, s.Deny, s.Audit, s.Public, s.Authorizer)
+		o.refused(judgedLists{s.Allow, s.Deny, true, s.JWT, s.Public, s.Authorizer})
 	}
 	for _, g := range c.in.gateways {
 		o := &judgedRules{overModel: c, owner: "gateway " + g.Ref.String(), host: exampleHost("*")}
 		o.all(g.Allow, g.Deny, g.Audit, g.Public, g.Authorizer)
+		o.refused(judgedLists{g.Allow, g.Deny, g.AllowOnly, g.JWT, g.Public, g.Authorizer})
 	}
 }
 
@@ -24,6 +26,7 @@ type judgedRules struct {
 	*overModel
 	owner, host string
 	space       *reach.Space
+	beside      reach.Pred // what is asked of requests beside the rules
 }
 
 // heldRule is a rule with the requests for which it holds.
@@ -44,7 +47,7 @@ func (o *judgedRules) all(allow, deny, audit, public []model.Rule, a *model.Auth
 
 // together judges lists in one space, if anybody has written one of their rules.
 func (o *judgedRules) together(what string, judge func() error, lists ...[]model.Rule) {
-	var preds []reach.Pred
+	preds := []reach.Pred{o.beside}
 	var at diag.Range
 	for _, list := range lists {
 		for i := range list {
@@ -62,8 +65,7 @@ func (o *judgedRules) together(what string, judge func() error, lists ...[]model
 		err = judge()
 	}
 	if err != nil {
-		d := o.report(diag.ReachUnknown, at, "%s: whether every rule of %s changes something is %s", o.owner, what, err)
-		d.Help = "fewer or simpler conditions on one coordinate, such as expressions and substrings, can be decided"
+		o.undecidedPart(at, o.owner, "every rule of "+what+" changes something", err)
 	}
 }
 
@@ -98,6 +100,9 @@ func (o *judgedRules) asked(a *model.Authorizer) error {
 	}
 	except, err := o.list("except", a.Except)
 	if err != nil {
+		return err
+	}
+	if err := o.exceptsNothing(on, except); err != nil {
 		return err
 	}
 	return o.hidden(on, except, func(r heldRule) *diag.Diagnostic {

@@ -33,9 +33,13 @@ var everyAsking = func() []asking {
 	for _, caller := range []string{"", "spiffe://td/ns/x/sa/a", "spiffe://td/ns/x/sa/b", "spiffe://td/ns/y/sa/c", "spiffe://td/ns/y/sa/z", "spiffe://td/ns/x/sa/z", "spiffe://td/ns/z/sa/z", "spiffe://other/ns/x/sa/a"} {
 		for _, method := range []string{"GET", "POST", "PUT"} {
 			for _, target := range targets {
-				for _, address := range []string{"10.0.0.1", "10.1.0.1", "192.0.2.1"} {
+				for _, address := range []string{"10.0.0.1", "10.1.0.1", "10.2.0.1", "192.0.2.1"} {
 					for _, port := range []uint16{80, 81} {
-						out = append(out, asking{caller, &answer.Request{Method: method, Host: "a", Target: target, Port: port, Source: netip.MustParseAddr(address)}})
+						for _, client := range []string{"10.0.0.1", "192.0.2.1"} {
+							out = append(out, asking{caller, &answer.Request{
+								Method: method, Host: "a", Target: target, Port: port, Source: netip.MustParseAddr(address), Client: netip.MustParseAddr(client),
+							}})
+						}
 					}
 				}
 			}
@@ -57,7 +61,7 @@ func randomRules(n, from int, rng *rand.Rand) []model.Rule {
 	}
 	var out []model.Rule
 	for i := range n {
-		r := model.Rule{Origin: diag.Range{File: "a", Start: diag.Pos{Line: from + i, Col: 1}}}
+		r := model.Rule{Origin: diag.Range{File: "a", Start: diag.NewPos(from+i, 1)}}
 		switch rng.IntN(4) {
 		case 0:
 			r.Any = true
@@ -78,6 +82,8 @@ func randomRules(n, from int, rng *rand.Rand) []model.Rule {
 		some(2, func() { r.Paths = []model.PathMatch{path(), path()} })
 		some(6, func() { r.NotPaths = []model.PathMatch{path()} })
 		some(4, func() { r.IPs = []string{pick("10.0.0.0/8", "10.1.0.0/16")} })
+		some(8, func() { r.ClientIPs = []string{"10.0.0.0/8"} })
+		some(8, func() { r.NotClientIPs = []string{"10.0.0.0/8"} })
 		some(8, func() { r.NotIPs = []string{pick("10.0.0.0/8", "10.1.0.0/16", "10.0.0.1/32")} })
 		some(6, func() { r.Ports = []uint16{80} })
 		out = append(out, r)
@@ -116,7 +122,7 @@ func TestRulesAgainstEveryRequest(t *testing.T) {
 				Ref: model.Ref{Name: "a"}, Host: "a", MTLS: model.MTLSPermissive, Ports: []model.Port{{Number: 80}, {Number: 81}},
 				Allow: randomRules(size, 1000, rng), Deny: randomRules(rng.IntN(size+1), 2000, rng),
 			}
-			got := map[diag.Code][]int{}
+			got := map[diag.Code][]int32{}
 			for _, d := range check.Model(&model.Mesh{TrustDomain: "td", Services: []*model.Service{s}}, time.Now()) {
 				got[d.Code] = append(got[d.Code], d.Range.Start.Line)
 				if d.Witness == "" && (d.Code == diag.RuleCovered || d.Code == diag.DenyHidesAllow) {
@@ -140,7 +146,7 @@ func TestRulesAgainstEveryRequest(t *testing.T) {
 	}
 }
 
-func judgeRules(t *testing.T, got map[diag.Code][]int, list []model.Rule) {
+func judgeRules(t *testing.T, got map[diag.Code][]int32, list []model.Rule) {
 	t.Helper()
 	holds := make([][]bool, len(list))
 	reported := make([]bool, len(list))
@@ -165,7 +171,7 @@ func judgeRules(t *testing.T, got map[diag.Code][]int, list []model.Rule) {
 	}
 }
 
-func judgeHidden(t *testing.T, got map[diag.Code][]int, s *model.Service) {
+func judgeHidden(t *testing.T, got map[diag.Code][]int32, s *model.Service) {
 	t.Helper()
 	if len(got[diag.DeniesEverybody]) > 0 {
 		return

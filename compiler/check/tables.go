@@ -1,13 +1,12 @@
 package check
 
 import (
-	"runtime"
 	"slices"
-	"sync"
 	"sync/atomic"
 
 	"github.com/meshc/meshc/compiler/diag"
 	"github.com/meshc/meshc/compiler/digest"
+	"github.com/meshc/meshc/compiler/parallel"
 )
 
 // Tables is what was found about the routes of services, by all that the
@@ -23,12 +22,12 @@ type Tables struct {
 func (t *Tables) all(list []toJudge) []diag.List {
 	out := make([]diag.List, len(list))
 	if t == nil {
-		each(len(list), func(i int) { out[i] = list[i].judge() })
+		parallel.Each(len(list), func(i int) { out[i] = list[i].judge() })
 		return out
 	}
 	sums := make([]digest.Sum, len(list))
 	var news atomic.Bool
-	each(len(list), func(i int) {
+	parallel.Each(len(list), func(i int) {
 		sums[i] = digest.Of(list[i].service, list[i].callers)
 		found, known := t.Found[sums[i]]
 		if !known {
@@ -53,31 +52,4 @@ func unshared(l diag.List) diag.List {
 		out[i].Related = slices.Clip(out[i].Related)
 	}
 	return out
-}
-
-// each calls f for 0 to n-1 on every processor. A panic of f is one of each.
-func each(n int, f func(i int)) {
-	var next atomic.Int64
-	var failed atomic.Pointer[any]
-	var wg sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), n) {
-		wg.Go(func() {
-			defer func() {
-				if v := recover(); v != nil {
-					failed.Store(&v)
-				}
-			}()
-			for failed.Load() == nil {
-				i := int(next.Add(1)) - 1
-				if i >= n {
-					return
-				}
-				f(i)
-			}
-		})
-	}
-	wg.Wait()
-	if v := failed.Load(); v != nil {
-		panic(*v)
-	}
 }

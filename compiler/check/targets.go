@@ -26,7 +26,7 @@ func (c *overIntent) targets() {
 		}
 	}
 	for _, e := range c.mesh.Externals {
-		t.judge(e.Features, scope.ExternalRef(e), nil)
+		t.judgeExternal(e)
 	}
 	t.judgeConfig()
 }
@@ -55,6 +55,20 @@ func (t *targets) judge(features []intent.Feature, ref model.Ref, own *runner) {
 			continue
 		}
 		t.judgeCallers(f, row, ref, own)
+	}
+}
+
+// judgeExternal holds what the connection out of the mesh is like against who
+// makes it: the egress gateway, or the callers themselves.
+func (t *targets) judgeExternal(e *intent.External) {
+	ref, via := scope.ExternalRef(e), t.scope.Via(e)
+	for _, f := range e.Features {
+		row := target.FindRow(f.Row)
+		if row.Side == target.Exit && via != nil {
+			t.refused(f, row, t.ofGateway(via))
+			continue
+		}
+		t.judgeCallers(f, row, ref, nil)
 	}
 }
 

@@ -35,7 +35,7 @@ func (c *overIntent) traffic() {
 // trafficMet judges what the mesh writes, and then the blocks that meet in one
 // version or external.
 func (c *overIntent) trafficMet() {
-	t := &traffic{overIntent: c, said: map[diag.Range]bool{}, streams: map[*intent.Value[int]]bool{}}
+	t := &traffic{overIntent: c, said: map[diag.Range]bool{}, streams: map[*intent.Value[int]]bool{}, pinged: map[*intent.Pings]bool{}, judged: map[*intent.Outliers]bool{}}
 	t.written(c.mesh.Config.Traffic, "the mesh")
 	if c.diags.HasErrors() {
 		return // what meets would be judged by what is refused
@@ -43,13 +43,15 @@ func (c *overIntent) trafficMet() {
 	for _, s := range c.mesh.Services {
 		t.hashing(s)
 		for _, v := range s.Versions {
-			t.met(c.scope.VersionTraffic(s, v), meeting{what: fmt.Sprintf("service %q", s.Name.V), ports: s.Ports})
+			t.met(c.scope.VersionTraffic(s, v), meeting{what: fmt.Sprintf("service %q", s.Name.V), ports: s.Ports, called: s.Ports})
 		}
 	}
 	for _, e := range c.mesh.Externals {
-		t.met(c.scope.ExternalTraffic(e), meeting{what: fmt.Sprintf("external %q", e.Name.V), external: true, ports: e.Ports, endpoints: len(e.Endpoints)})
+		t.met(c.scope.ExternalTraffic(e), meeting{what: fmt.Sprintf("external %q", e.Name.V), external: true, ports: e.Ports, called: c.calledPorts(e), endpoints: len(e.Endpoints)})
 	}
 	t.streamsUnused()
+	t.statusesUnused()
+	t.pingsUnused()
 }
 
 // traffic is one of the two passes while it runs.
@@ -58,6 +60,8 @@ type traffic struct {
 	said map[diag.Range]bool // places of a block that many inherit, and that have their diagnostic
 
 	streams map[*intent.Value[int]]bool // each concurrentStreams: some port speaks HTTP/2
+	judged  map[*intent.Outliers]bool   // each block with `statuses`: some port is http
+	pinged  map[*intent.Pings]bool      // the same of pings
 }
 
 // meeting is where blocks meet.
@@ -66,6 +70,7 @@ type meeting struct {
 	external  bool
 	endpoints int // 0: not known
 	ports     []*intent.Port
+	called    []*intent.Port // those of them that proxies have clusters for
 }
 
 // written judges what one owner writes, each block by itself.
@@ -94,6 +99,7 @@ func (t *traffic) met(b *intent.Traffic, m meeting) {
 			related(b.RetryBudget.At, "the retry budget").help("leave one of them out")
 	}
 	t.speakingHTTP2(b, m)
+	t.speakingHTTP1(b, m)
 	t.ejection(b, m)
 	t.requestLimit(b, m)
 	t.placesMet(b, m)
@@ -165,6 +171,7 @@ func (t *traffic) connections(b *intent.Connections, owner string) {
 		t.wholeSeconds(k.Time, owner)
 		t.wholeSeconds(k.Interval, owner)
 	}
+	t.pings(b.Pings, owner)
 	if b.Clients == nil {
 		return
 	}

@@ -55,6 +55,7 @@ func (c *overIntent) twiceInRules(sec *intent.Security) {
 			entries []intent.Value[string]
 		}{
 			{"from", r.From}, {"notFrom", r.NotFrom}, {"namespaces", r.Namespaces}, {"ips", r.IPs}, {"notIPs", r.NotIPs},
+			{"clientIPs", r.ClientIPs}, {"notClientIPs", r.NotClientIPs},
 			{"ports", r.Ports}, {"methods", r.Methods}, {"notMethods", r.NotMethods},
 		} {
 			c.listedTwice("`"+l.name+"`", l.entries, same)

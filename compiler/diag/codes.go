@@ -103,6 +103,7 @@ const (
 	NotServed       Code = "MSH7010" // a field that a proxy concerned cannot serve
 
 	TrustDomainChanged Code = "MSH8001" // a running mesh is of another trust domain
+	AliasUnvouched     Code = "MSH8002" // an alias of the trust domain without roots
 
 	Internal Code = "MSH9001"
 )

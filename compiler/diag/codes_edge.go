@@ -21,6 +21,7 @@ const (
 	BadPin Code = "MSH1132" // a pin that is no digest of a key
 
 	TrustsAnybody Code = "MSH3070" // whom a gateway believes is everybody, or nobody
+	ClientNotTold Code = "MSH3071" // rules on addresses of clients that nobody is believed to tell
 
 	ListenerMismatch Code = "MSH2117" // a route between a listener and a port that speak differently
 	ConnectionsTwice Code = "MSH2118" // two routes that claim the same connections

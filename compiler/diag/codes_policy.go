@@ -16,3 +16,15 @@ const (
 	ExemptionEnded  Code = "MSH2185"
 	BadPolicy       Code = "MSH2186" // a policy, or an exemption, that cannot be judged
 )
+
+// Codes of rules that users write in CUE: 2190 to 2199. RuleFinding and
+// RuleFailed are found by package policies, in `meshc vet` and `meshc diff`;
+// RuleTestFails and RuleTestUnknown by `meshc test`.
+const (
+	RuleFinding     Code = "MSH2190" // what a rule found
+	BadRule         Code = "MSH2191" // a rule, or a test of one, that cannot be read
+	RuleFailed      Code = "MSH2192" // it cannot be told what a rule finds
+	RuleUntested    Code = "MSH2193" // a rule that no test is for
+	RuleTestFails   Code = "MSH2194"
+	RuleTestUnknown Code = "MSH2195"
+)

@@ -1,6 +1,6 @@
 package diag
 
-// Codes of tokens: 3029 to 3039 and 3045 to 3056, of 3xxx.
+// Codes of tokens: 3029 to 3039 and 3045 to 3056, of 3xxx; and 4065.
 const (
 	BadKeys         Code = "MSH3029" // jwks that say no place, or two
 	UnknownKeys     Code = "MSH3030" // jwks of an external or port that does not exist
@@ -23,4 +23,6 @@ const (
 	HealthJudged    Code = "MSH3052" // health checks that others answer
 	HeaderOfClaim   Code = "MSH3054" // a rule about the header that holds a claim
 	CORSByClaims    Code = "MSH3053" // cors of a route that only a token leads to
+	SettledEarly    Code = "MSH3055" // a limit by a route that only a token leads to
+	ClaimNumbers    Code = "MSH4065" // a condition on a claim that tells the texts of numbers apart
 )

@@ -13,6 +13,8 @@ const (
 	LimitBelowShare  Code = "MSH4038" // a limit that leaves nothing to a client
 	ClientsUnused    Code = "MSH4039" // clients without a limit to divide
 
+	StatusesUnused Code = "MSH4070" // statuses of failures that nobody counts
+
 	HashUnused        Code = "MSH4044" // hash keys, and no policy that hashes
 	HashMissing       Code = "MSH4045" // a policy that hashes, and no keys
 	TimeoutNever      Code = "MSH4040" // a limit that another one always precedes

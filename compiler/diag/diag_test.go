@@ -121,7 +121,7 @@ func TestJSONSaysTheSeverityInWords(t *testing.T) {
 }
 
 func TestSortIsByPlaceThenCode(t *testing.T) {
-	at := func(file string, line int) Range { return Range{File: file, Start: Pos{line, 1}} }
+	at := func(file string, line int) Range { return Range{File: file, Start: NewPos(line, 1)} }
 	l := List{New(BadTime, at("b", 1), "z"), New(Syntax, at("b", 1), "y"), New(Syntax, at("b", 1), "x"), New(Syntax, at("a", 9), "w")}
 	l.Sort()
 	var got []string

@@ -72,16 +72,16 @@ func (p Pos) Offset(source []byte) (int, error) {
 		}
 		at += i + 1
 	}
-	if p.Line < 1 || p.Col < 1 || p.Col-1 > len(source)-at {
+	if p.Line < 1 || p.Col < 1 || int(p.Col)-1 > len(source)-at {
 		return 0, fmt.Errorf("the text has no column %d in line %d", p.Col, p.Line)
 	}
-	return at + p.Col - 1, nil
+	return at + int(p.Col) - 1, nil
 }
 
 // PosAt gives the place of a byte of source.
 func PosAt(source []byte, offset int) Pos {
 	head := source[:offset]
-	return Pos{Line: bytes.Count(head, []byte("\n")) + 1, Col: offset - bytes.LastIndexByte(head, '\n')}
+	return NewPos(bytes.Count(head, []byte("\n"))+1, offset-bytes.LastIndexByte(head, '\n'))
 }
 
 // span is an Edit in bytes.

@@ -7,7 +7,7 @@ import (
 )
 
 func edit(startLine, startCol, endLine, endCol int, text string) Edit {
-	return Edit{Range: Range{"a.cue", Pos{startLine, startCol}, Pos{endLine, endCol}}, New: text}
+	return Edit{Range: Range{"a.cue", NewPos(startLine, startCol), NewPos(endLine, endCol)}, New: text}
 }
 
 func TestApply(t *testing.T) {

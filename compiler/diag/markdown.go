@@ -13,7 +13,7 @@ const maxMarkdown = 60_000
 // finds it, one line that says how it stands, a table, and the details folded.
 func (p Printer) Markdown(w io.Writer, r Report, title string) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "<!-- meshc:vet -->\n### %s\n", markdown(title))
+	fmt.Fprintf(&b, "<!-- meshc:vet -->\n### %s\n", EscapeMarkdown(title))
 	p.table(&b, r.Diagnostics)
 	p.details(&b, r.Diagnostics)
 	if n := len(r.Suppressed); n > 0 {
@@ -23,7 +23,7 @@ func (p Printer) Markdown(w io.Writer, r Report, title string) error {
 				fmt.Fprintf(&b, "- and %d more\n", n-i)
 				break
 			}
-			fmt.Fprintf(&b, "- %s %s: %s\n", s.By.Code, codeSpan(p.place(s.Diagnostic.Range)), markdown(s.By.Reason))
+			fmt.Fprintf(&b, "- %s %s: %s\n", s.By.Code, codeSpan(p.place(s.Diagnostic.Range)), EscapeMarkdown(s.By.Reason))
 		}
 	}
 	_, err := io.WriteString(w, b.String())
@@ -40,9 +40,9 @@ func (p Printer) table(b *strings.Builder, l List) {
 			fmt.Fprintf(b, "| | | and %d more |\n", len(l)-i)
 			return
 		}
-		what := markdown(d.Message)
+		what := EscapeMarkdown(d.Message)
 		if d.Help != "" {
-			what += "<br>" + markdown(d.Help)
+			what += "<br>" + EscapeMarkdown(d.Help)
 		}
 		fmt.Fprintf(b, "| **%s** | %s | %s: %s |\n", d.Severity, cell(codeSpan(p.place(d.Range))), d.Code, what)
 	}
@@ -59,7 +59,7 @@ func (p Printer) details(b *strings.Builder, l List) {
 	for i, d := range l {
 		var one strings.Builder
 		p.diagnostic(&one, d, said)
-		text := "\n" + fenced("text", strings.TrimSuffix(one.String(), "\n"))
+		text := "\n" + FencedMarkdown("text", strings.TrimSuffix(one.String(), "\n"))
 		if b.Len()+len(text) > maxMarkdown {
 			fmt.Fprintf(b, "\nand %d more\n", len(l)-i)
 			break
@@ -80,12 +80,12 @@ func (p Printer) place(r Range) string {
 	return fmt.Sprintf("%s:%d:%d", p.path(r.File), r.Start.Line, r.Start.Col)
 }
 
-// markdown escapes foreign text for one line of GitHub Flavored Markdown, also
+// EscapeMarkdown escapes foreign text for one line of GitHub Flavored Markdown, also
 // in a table: it is shown as it is, makes no link, and calls nobody's name.
 // A backslash holds back every sign that Markdown gives a meaning (CommonMark
 // section 2.4); a zero-width space behind "@" and "#" holds back mentions and
 // references, which GitHub finds after escapes are gone.
-func markdown(s string) string {
+func EscapeMarkdown(s string) string {
 	var b strings.Builder
 	s = visible(s)
 	for i, c := range s {
@@ -125,8 +125,8 @@ func codeSpan(s string) string {
 // cell keeps a code span within one cell of a table.
 func cell(s string) string { return strings.ReplaceAll(s, "|", "\\|") }
 
-// fenced shows text as a block of code.
-func fenced(language, text string) string {
+// FencedMarkdown shows text as a block of code.
+func FencedMarkdown(language, text string) string {
 	fence := strings.Repeat("`", max(3, longestRun(text)+1))
 	return fence + language + "\n" + text + "\n" + fence + "\n"
 }

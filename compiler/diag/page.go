@@ -22,13 +22,13 @@ func (e Entry) Text() string {
 // Markdown is the same page for documents.
 func (e Entry) Markdown() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "### %s: %s\n\n%s. %s\n", e.Code, markdown(e.Title), e.Severity, markdown(e.Explain))
+	fmt.Fprintf(&b, "### %s: %s\n\n%s. %s\n", e.Code, EscapeMarkdown(e.Title), e.Severity, EscapeMarkdown(e.Explain))
 	for _, example := range []struct{ word, text string }{{"Bad", e.Bad}, {"Good", e.Good}} {
 		if example.text != "" {
-			fmt.Fprintf(&b, "\n%s:\n\n%s", example.word, fenced("cue", example.text))
+			fmt.Fprintf(&b, "\n%s:\n\n%s", example.word, FencedMarkdown("cue", example.text))
 		}
 	}
-	fmt.Fprintf(&b, "\n%s\n", markdown(e.suppression()))
+	fmt.Fprintf(&b, "\n%s\n", EscapeMarkdown(e.suppression()))
 	return b.String()
 }
 

@@ -1,6 +1,6 @@
 package diag
 
-// guardrails is 2175 to 2189: what a mesh, or a change of it, must not do.
+// guardrails is 2175 to 2199: what a mesh, or a change of it, must not do.
 // Violations have the severity of their policy.
 var guardrails = []Entry{
 	{PolicyOwned, Error, "a service that nobody owns",
@@ -39,4 +39,22 @@ var guardrails = []Entry{
 	{BadPolicy, Error, "a guardrail that cannot be judged",
 		"A window ends before it begins, a list names nothing where something is needed, or an exemption is for something that there is not, or that the policy never speaks of.",
 		"faults: windows: a: {from: \"2030-01-02T00:00:00Z\", until: \"2030-01-01T00:00:00Z\"}", "faults: windows: a: {from: \"2030-01-01T00:00:00Z\", until: \"2030-01-02T00:00:00Z\"}"},
+	{RuleFinding, Error, "a rule of the mesh found what it forbids",
+		"A rule in policies/*.cue looked at the mesh, or at the change, and found something: an error of its `deny`, a warning of its `warn`. The message is the rule's own; `meshc explain policy NAME` says why the rule is there.",
+		"rule: owned: {over: \"mesh\", deny: [for ref, s in mesh.service if s.owner == \"\" {message: \"nobody owns it\", service: ref}]} // service: api: {}", "// service: api: owner: \"team-shop\""},
+	{BadRule, Error, "a rule, or a test of one, that cannot be read",
+		"It names a field that the view does not have, lacks what it needs, or is written where nothing reads it. Such a rule would find nothing and seem to be kept, so it is an error before anything is judged by it.",
+		"deny: [for ref, s in mesh.service if s.ownr == \"\" {message: \"…\"}]", "deny: [for ref, s in mesh.service if s.owner == \"\" {message: \"…\"}]"},
+	{RuleFailed, Error, "it cannot be told what a rule finds",
+		"The evaluation of the rule ended in an error for this mesh or this change, or exceeded a limit. What a rule cannot judge does not pass.",
+		"if mesh.service[\"shop/cart\"].owner == \"\" {…} // and there is no shop/cart", "if mesh.service[\"shop/cart\"] != _|_ if mesh.service[\"shop/cart\"].owner == \"\" {…}"},
+	{RuleUntested, Info, "a rule that no test is for",
+		"A rule that finds nothing may be kept, or wrong. A test shows what it finds in a mesh that is made up; `meshc test` holds it.",
+		"rule: owned: {…}", "rule: owned: {…} // test: \"nobody owns it\": {rule: \"owned\", view: mesh: service: \"shop/api\": owner: \"\", says: [{service: \"shop/api\"}]}"},
+	{RuleTestFails, Error, "a rule does not say what its test expects",
+		"What a rule says is all that it finds in the made-up mesh of the test, no more and no less than `says` lists.",
+		"test: t: {rule: \"owned\", view: mesh: service: \"shop/api\": owner: \"\", says: []}", "test: t: {rule: \"owned\", view: mesh: service: \"shop/api\": owner: \"\", says: [{service: \"shop/api\"}]}"},
+	{RuleTestUnknown, Error, "it cannot be told whether a test of a rule holds",
+		"The made-up mesh does not compile, or the rule cannot judge it.",
+		"test: t: {rule: \"owned\", mesh: \"service: api: {ownr: 1}\", says: []}", "test: t: {rule: \"owned\", mesh: \"service: api: {owner: \\\"a\\\", versions: v1: {}}\", says: []}"},
 }

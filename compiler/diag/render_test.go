@@ -98,7 +98,7 @@ func FuzzText(f *testing.F) {
 	f.Add("\xff\n", 1, 9, 0, -1)
 	f.Fuzz(func(t *testing.T, source string, line, col, endLine, endCol int) {
 		p := Printer{Source: func(string) []byte { return []byte(source) }}
-		d := New(Syntax, Range{"f", Pos{line % 1000, col}, Pos{endLine, endCol}}, "x")
+		d := New(Syntax, Range{"f", NewPos(line%1000, col), NewPos(endLine, endCol)}, "x")
 		var b strings.Builder
 		if err := p.Text(&b, List{d}); err != nil {
 			t.Fatal(err)

@@ -125,15 +125,15 @@ func (p Printer) region(r Range) *sarifRegion {
 		end = r.Start
 	}
 	return &sarifRegion{
-		StartLine: r.Start.Line, StartColumn: p.column(r.File, r.Start),
-		EndLine: end.Line, EndColumn: p.column(r.File, end),
+		StartLine: int(r.Start.Line), StartColumn: p.column(r.File, r.Start),
+		EndLine: int(end.Line), EndColumn: p.column(r.File, end),
 	}
 }
 
 func (p Printer) column(file string, at Pos) int {
 	line, ok := p.line(Range{File: file, Start: at})
 	if !ok {
-		return max(1, at.Col)
+		return max(1, int(at.Col))
 	}
-	return utf8.RuneCountInString(line[:min(max(at.Col-1, 0), len(line))]) + 1
+	return utf8.RuneCountInString(line[:min(max(int(at.Col)-1, 0), len(line))]) + 1
 }

@@ -8,7 +8,7 @@ import (
 func TestSuppressor(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	field := Range{"a.cue", Pos{2, 1}, Pos{4, 2}}
-	at := func(file string, line, col int) Range { return Range{file, Pos{line, col}, Pos{line, col + 1}} }
+	at := func(file string, line, col int) Range { return Range{file, NewPos(line, col), NewPos(line, col+1)} }
 	all := []Suppression{
 		{Code: ShadowedRoute, Scope: field, At: at("a.cue", 4, 3)},
 		{Code: ShadowedRoute, Scope: Range{File: "b.cue"}, At: at("b.cue", 1, 1)},

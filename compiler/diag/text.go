@@ -158,10 +158,10 @@ const (
 
 // excerpt gives what is shown of a line, and the bytes of it that r covers.
 func excerpt(line string, r Range) (shown string, start, end int) {
-	start = min(max(r.Start.Col-1, 0), len(line))
+	start = min(max(int(r.Start.Col)-1, 0), len(line))
 	end = len(line)
 	if r.End.Line == r.Start.Line {
-		end = min(max(r.End.Col-1, start), len(line))
+		end = min(max(int(r.End.Col)-1, start), len(line))
 	}
 	if utf8.RuneCountInString(line) <= maxLine {
 		return line, start, end

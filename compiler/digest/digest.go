@@ -4,13 +4,13 @@
 package digest
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"math"
 	"reflect"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 )
@@ -181,13 +181,16 @@ func (h *Hasher) mapWriter(t reflect.Type) writer {
 			return append(out, isNil)
 		}
 		out = binary.AppendUvarint(append(out, isThere), uint64(v.Len()))
-		entries := make([]string, 0, v.Len())
+		entries := make([]byte, 0, 32*v.Len())
+		ends := make([][2]int, 0, v.Len())
 		for it := v.MapRange(); it.Next(); {
-			entries = append(entries, string(value(key(nil, it.Key()), it.Value())))
+			from := len(entries)
+			entries = value(key(entries, it.Key()), it.Value())
+			ends = append(ends, [2]int{from, len(entries)})
 		}
-		slices.SortFunc(entries, strings.Compare)
-		for _, e := range entries {
-			out = append(out, e...)
+		slices.SortFunc(ends, func(a, b [2]int) int { return bytes.Compare(entries[a[0]:a[1]], entries[b[0]:b[1]]) })
+		for _, e := range ends {
+			out = append(out, entries[e[0]:e[1]]...)
 		}
 		return out
 	}

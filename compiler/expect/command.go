@@ -27,6 +27,9 @@ func Command(from model.Ref, q *reach.Request) string {
 	if q.Address != "" {
 		words = append(words, "--ip", quote(q.Address))
 	}
+	if q.Client != "" {
+		words = append(words, "--client-ip", quote(q.Client))
+	}
 	url := fmt.Sprintf("%s://%s:%d%s", q.Scheme, q.Host, q.Port, q.Target())
 	return strings.Join(append(words, quote(url)), " ")
 }

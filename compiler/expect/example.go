@@ -52,7 +52,7 @@ func requestOf(e *intent.ExpectedRequest) *reach.Request {
 	q := &reach.Request{
 		Method: scope.Or(e.Method, "GET"), Path: scope.Or(e.Path, "/"), Host: strings.ToLower(scope.Or(e.Host, "")),
 		Query: headersOf(e.Query, nil), Headers: headersOf(e.Headers, strings.ToLower), Cookies: headersOf(e.Cookies, nil),
-		Address: scope.Or(e.IP, ""),
+		Address: scope.Or(e.IP, ""), Client: scope.Or(e.ClientIP, ""),
 	}
 	for _, p := range e.Claims {
 		q.Claims = append(q.Claims, model.Header{Name: p.Provider.V})
@@ -104,6 +104,9 @@ func (r *running) ask(from model.Ref, q *reach.Request) (*answer.Answer, bool) {
 	req := &answer.Request{Method: q.Method, Host: q.Host, Port: q.Port, Target: q.Target(), Headers: q.Fields(), Claims: q.Claims}
 	if ip, err := netip.ParseAddr(q.Address); err == nil {
 		req.Source = ip
+	}
+	if ip, err := netip.ParseAddr(q.Client); err == nil {
+		req.Client = ip
 	}
 	if g := r.mesh.Gateway(from); g != nil {
 		req.TLS = q.Scheme == "https"

@@ -27,11 +27,15 @@ const (
 	Unknown Verdict = "unknown" // could not be told
 )
 
+// RuleKind is the kind of a test of a rule (package policies), which is no
+// expectation of the mesh and is told beside them.
+const RuleKind = "rule"
+
 // Result is what became of one expectation.
 type Result struct {
-	Owner   string     `json:"owner"` // `service shop/reviews`, `gateway shop/ingress` or `mesh`
+	Owner   string     `json:"owner"` // `service shop/reviews`, `gateway shop/ingress`, `mesh`, or `rule owned`
 	Name    string     `json:"name"`
-	Kind    string     `json:"kind"` // request, every, reachedBy or notReachedFrom
+	Kind    string     `json:"kind"` // request, every, reachedBy, notReachedFrom, or rule
 	At      diag.Range `json:"at"`
 	Verdict Verdict    `json:"verdict"`
 	// Regions is how many sets of requests were looked at, each with one outcome; of
@@ -63,6 +67,12 @@ type Options struct {
 type Report struct {
 	Results []Result `json:"results"`
 	Written int      `json:"written"` // also those that Options.Only leaves out
+}
+
+// Join adds what became of others.
+func (r *Report) Join(o *Report) {
+	r.Results = append(r.Results, o.Results...)
+	r.Written += o.Written
 }
 
 // Count of results with a verdict.

@@ -49,6 +49,7 @@ func fields(m *model.Mesh) []field {
 	f.begin("mesh", diag.Range{})
 	f.add("name", m.Name, diag.Range{})
 	f.add("trustDomain", m.TrustDomain, diag.Range{})
+	f.add("trustDomainAliases", strings.Join(m.Aliases, ", "), diag.Range{})
 	for i := range m.Raw {
 		f.raw(&m.Raw[i])
 	}
@@ -98,6 +99,7 @@ func (f *flat) service(s *model.Service) {
 	f.rules("audit", s.Audit)
 	f.tokens(s.JWT, s.Public)
 	f.settings("rateLimits", model.LimitSettings(s.RateLimits), s.Origin)
+	f.settings("", slices.Concat(s.Compression.Settings(), s.Buffer.Settings(), s.Admission.Settings()), f.at)
 	f.authorizer(s.Authorizer)
 }
 
@@ -112,6 +114,14 @@ func (f *flat) ports(ports []model.Port) {
 	for _, p := range ports {
 		f.add(at("ports", p.Name), fmt.Sprintf("%d %s", p.Number, p.Protocol), p.Origin)
 		f.add(at("ports", p.Name)+".mtls", string(p.MTLS), p.Origin)
+		f.connections(at("ports", p.Name), p.MaxConnections, p.Origin)
+	}
+}
+
+// connections are those that a proxy takes at once; 0 is no limit.
+func (f *flat) connections(path string, most uint32, origin diag.Range) {
+	if most > 0 {
+		f.add(path+".maxConnections", fmt.Sprint(most), origin)
 	}
 }
 
@@ -224,6 +234,7 @@ func (f *flat) gateway(g *model.Gateway) {
 	f.rules("audit", g.Audit)
 	f.tokens(g.JWT, g.Public)
 	f.settings("rateLimits", model.LimitSettings(g.RateLimits), g.Origin)
+	f.settings("", append(g.Compression.Settings(), g.Buffer.Settings()...), f.at)
 	f.authorizer(g.Authorizer)
 	for _, l := range g.Listeners {
 		path := at("listeners", l.Name)
@@ -236,6 +247,7 @@ func (f *flat) gateway(g *model.Gateway) {
 		if l.ProxyProtocol {
 			f.add(path+".proxyProtocol", "required of every connection", l.Origin)
 		}
+		f.connections(path, l.MaxConnections, l.Origin)
 		if l.Redirect != nil {
 			f.add(path+".redirectToHTTPS", fmt.Sprintf("%d to port %d", l.Redirect.Status, l.Redirect.Port), l.Origin)
 			f.add(path+".hosts", strings.Join(l.RedirectHosts, ", "), l.Origin)
@@ -262,14 +274,18 @@ func (f *flat) external(e *model.External) {
 	}
 	f.add("endpoints", strings.Join(e.Endpoints, ", "), e.Origin)
 	f.add("timeout", limitText(e.Timeout), e.Origin)
+	f.add("proxyProtocol", e.Announce, e.Origin)
 	f.settings("traffic", e.Traffic.Settings(), e.Origin)
 	f.settings("tls", e.TLS.Settings(), e.Origin)
 }
 
 // settings adds each under path; around is the place of what has none.
 func (f *flat) settings(path string, list []model.Setting, around diag.Range) {
+	if path != "" {
+		path += "."
+	}
 	for _, s := range list {
-		f.add(path+"."+s.Name, s.Value, or(s.At, around))
+		f.add(path+s.Name, s.Value, or(s.At, around))
 	}
 }
 

@@ -14,12 +14,20 @@ import (
 // compiler are four, and a cut may need a wider one.
 const maxDepth = 6
 
+const mostErrors = 50
+
 // Beyond gives the diagnostics that errors hide: a stage of the compiler judges
 // only what the stages before it let pass. It mends a copy of the mesh, where a
 // fix is known, and cuts out what has none, and judges the copy. What comes up
 // only because of a cut is left out, so it may tell less than there is, but
-// nothing that mending the errors would not show. Places are those of fsys.
+// nothing that mending the errors would not show. Of a mesh with more than
+// mostErrors it tells nothing: whoever reads has enough to do, and what thousands
+// of errors hide takes many times as long to find as they did. Places are those of
+// fsys.
 func Beyond(ctx context.Context, fsys fs.FS, opts compiler.Options, first *compiler.Result) (diag.List, error) {
+	if first.Diags.Count(diag.Error) > mostErrors {
+		return nil, nil
+	}
 	b := &beyond{seen: map[place]bool{}, cut: map[string]bool{}}
 	b.note(first.Diags)
 	o, res := over(fsys), first

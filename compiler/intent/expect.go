@@ -52,7 +52,9 @@ type ExpectedRequest struct {
 	Cookies []*KV
 	Claims  []*TokenClaims
 	IP      *Value[string]
-	At      diag.Range
+	// ClientIP is of a gateway's client, as proxies in front tell.
+	ClientIP *Value[string]
+	At       diag.Range
 }
 
 // TokenClaims are the claims of a valid token of one provider.

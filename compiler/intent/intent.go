@@ -20,13 +20,16 @@ type Mesh struct {
 	Externals []*External
 	// Suppressions are the @meshc attributes of the files that were loaded.
 	Suppressions []diag.Suppression
+	// Rules are the files of rules, for those who judge by them.
+	Rules []RuleFile
 }
 
 // Config is the top-level `mesh:` struct. A nil field was not written.
 type Config struct {
 	Name        *Value[string]
 	TrustDomain *Value[string]
-	MTLS        *Value[string] // strict | permissive | disable
+	Aliases     []Value[string] // other trust domains that count as this one
+	MTLS        *Value[string]  // strict | permissive | disable
 	Migration   *Migration
 	Proxy       *Value[string] // meshc | envoy
 	Telemetry   *Telemetry
@@ -63,6 +66,9 @@ type Service struct {
 	Routes         []*Route
 	Faults         []*Fault
 	RateLimits     []*RateLimit
+	Compression    *Compression
+	Buffer         *Buffer
+	Admission      *Admission
 	Security       *Security
 	Proxy          *Value[string] // meshc | envoy
 	Telemetry      *Telemetry
@@ -78,6 +84,7 @@ type Port struct {
 	Name     Value[string]
 	Number   Value[int]
 	Protocol Value[string] // http | grpc | tcp | tls
+	Most     *Value[int]   // maxConnections; of a service
 	At       diag.Range
 }
 
@@ -160,6 +167,8 @@ type Gateway struct {
 	TrustedCIDRs   []Value[string]
 	ServerHeader   *Value[string]
 	RateLimits     []*RateLimit
+	Compression    *Compression
+	Buffer         *Buffer
 	Security       *Security
 	Proxy          *Value[string] // meshc | envoy
 	Telemetry      *Telemetry
@@ -178,6 +187,7 @@ type GatewayListener struct {
 	TLS      *ListenerTLS
 	Redirect *Value[bool] // redirectToHTTPS
 	Proxied  *Value[bool] // proxyProtocol
+	Most     *Value[int]  // maxConnections
 	At       diag.Range
 }
 
@@ -213,6 +223,7 @@ type External struct {
 	Via       *Value[string]  // reference to an egress gateway
 	Endpoints []Value[string] // "ip:port"; nil: resolve Host by DNS
 	Timeout   *Value[string]
+	Announce  *Value[string] // of the PROXY protocol: "v1" or "v2"
 	Features  []Feature
 	Traffic   *Traffic
 	TLS       *ExternalTLS

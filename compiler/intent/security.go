@@ -34,15 +34,19 @@ type Rule struct {
 	Namespaces []Value[string]
 	IPs        []Value[string] // networks
 	NotIPs     []Value[string]
-	Hosts      []Value[string]
-	Ports      []Value[string]
-	Methods    []Value[string]
-	NotMethods []Value[string]
-	Paths      []*PathMatch
-	NotPaths   []*PathMatch
-	Headers    []*NamedMatch
-	Claims     []*Claims
-	At         diag.Range
+	// ClientIPs and NotClientIPs are for gateways only: networks of clients, as
+	// proxies in front tell.
+	ClientIPs    []Value[string]
+	NotClientIPs []Value[string]
+	Hosts        []Value[string]
+	Ports        []Value[string]
+	Methods      []Value[string]
+	NotMethods   []Value[string]
+	Paths        []*PathMatch
+	NotPaths     []*PathMatch
+	Headers      []*NamedMatch
+	Claims       []*Claims
+	At           diag.Range
 }
 
 // EmptyList names the first list that was written and has no entries, "" when
@@ -54,7 +58,7 @@ func (r *Rule) EmptyList() string {
 		empty bool
 	}{
 		{"from", empty(r.From)}, {"notFrom", empty(r.NotFrom)}, {"namespaces", empty(r.Namespaces)},
-		{"ips", empty(r.IPs)}, {"notIPs", empty(r.NotIPs)}, {"hosts", empty(r.Hosts)}, {"ports", empty(r.Ports)},
+		{"ips", empty(r.IPs)}, {"notIPs", empty(r.NotIPs)}, {"clientIPs", empty(r.ClientIPs)}, {"notClientIPs", empty(r.NotClientIPs)}, {"hosts", empty(r.Hosts)}, {"ports", empty(r.Ports)},
 		{"methods", empty(r.Methods)}, {"notMethods", empty(r.NotMethods)}, {"paths", empty(r.Paths)}, {"notPaths", empty(r.NotPaths)},
 	} {
 		if l.empty {

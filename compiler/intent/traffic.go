@@ -22,6 +22,7 @@ type Connections struct {
 	ConcurrentStreams                        *Value[int]
 	Idle, MaxAge                             *Value[string]
 	Keepalive                                *Keepalive
+	Pings                                    *Pings
 	At                                       diag.Range
 }
 
@@ -30,6 +31,12 @@ type Keepalive struct {
 	Time, Interval *Value[string]
 	Probes         *Value[int]
 	At             diag.Range
+}
+
+// Pings of HTTP/2.
+type Pings struct {
+	Interval, Timeout Value[string]
+	At                diag.Range
 }
 
 // RetryBudget limits retries by a share of the requests.
@@ -41,6 +48,7 @@ type RetryBudget struct {
 
 // Outliers leaves endpoints out that fail.
 type Outliers struct {
+	Statuses                                             []Value[string] // "429" and "5xx"; nil: 5xx
 	Consecutive5xx, ConsecutiveGateway, ConsecutiveLocal *Value[int]
 	SuccessRate                                          *SuccessRate
 	FailurePercent                                       *FailurePercent

@@ -57,7 +57,7 @@ func endless(ctx context.Context, suspects []file, req *request, limits Limits, 
 	answered := make([]bool, len(suspects))
 	var wg sync.WaitGroup
 	for i, f := range suspects {
-		alone := &request{Dir: ".", Files: []file{{Path: path.Base(f.Path), Data: f.Data}}}
+		alone := &request{Dir: ".", Files: []file{{Path: path.Base(f.Path), Data: f.Data}}, Rules: req.Rules}
 		for _, m := range req.Files {
 			if inModuleDir(m.Path) {
 				alone.Files = append(alone.Files, m)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/meshc/meshc/compiler/diag"
+	"github.com/meshc/meshc/compiler/parallel"
 )
 
 // collector reads the files of a mesh within limits.
@@ -36,7 +37,8 @@ type candidate struct {
 	path    string
 	refused string // why it is not read; "" if it is
 	data    []byte
-	known   bool // data is its content
+	known   bool // data is its content, as it was read before
+	err     error
 }
 
 // collect reads every file that can be intent, and cue.mod, sorted by path.
@@ -54,7 +56,7 @@ func (c *collector) collect(known *Memo) ([]file, diag.List, error) {
 		return nil, nil, fmt.Errorf("read the mesh: %w", err)
 	}
 	if known != nil {
-		inParallel(len(c.met), func(i int) { c.met[i].data, c.met[i].known = c.unread(c.met[i].path) })
+		parallel.Each(len(c.met), func(i int) { c.met[i].data, c.met[i].known = c.unread(c.met[i].path) })
 	}
 	if err := c.take(); err != nil {
 		return nil, nil, fmt.Errorf("read the mesh: %w", err)
@@ -113,7 +115,11 @@ func (c *collector) meet(p string, kind fs.FileMode) {
 // take takes in what was met, up to the first file over the number or the sum:
 // the rest would say the same.
 func (c *collector) take() error {
-	for _, m := range c.met {
+	for i := range c.met {
+		if i%readAhead == 0 {
+			c.ahead(c.met[i:min(i+readAhead, len(c.met))])
+		}
+		m := c.met[i]
 		if err := c.ctx.Err(); err != nil {
 			return err
 		}
@@ -130,17 +136,27 @@ func (c *collector) take() error {
 	return nil
 }
 
+// readAhead is how many files are read at a time, on every processor. It bounds
+// what is in memory beyond the limits.
+const readAhead = 64
+
+// ahead reads files of which nothing is known.
+func (c *collector) ahead(list []candidate) {
+	parallel.Each(len(list), func(i int) {
+		if m := &list[i]; m.refused == "" && !m.known {
+			m.data, m.err = c.readLimited(m.path)
+		}
+	})
+}
+
 // errFull ends reading: a limit of all files is reached, which is reported.
 var errFull = errors.New("the mesh is too large")
 
 // read takes in one file, unless that exceeds a limit.
 func (c *collector) read(m candidate) error {
 	p, data := m.path, m.data
-	if !m.known {
-		var err error
-		if data, err = c.readLimited(p); err != nil {
-			return err
-		}
+	if m.err != nil {
+		return m.err
 	}
 	c.total += int64(len(data))
 	switch {

@@ -73,8 +73,8 @@ func (d *dataFile) span(start, end int) diag.Range {
 	from, to := d.tok.Position(d.pos(start)), d.tok.Position(d.pos(max(start, end)))
 	return diag.Range{
 		File:  d.name,
-		Start: diag.Pos{Line: from.Line, Col: from.Column},
-		End:   diag.Pos{Line: to.Line, Col: to.Column},
+		Start: diag.NewPos(from.Line, from.Column),
+		End:   diag.NewPos(to.Line, to.Column),
 	}
 }
 

@@ -18,7 +18,7 @@ func marked(name, text, code string) (clean string, lines []string) {
 	var out strings.Builder
 	at := func() diag.Pos {
 		s := out.String()
-		return diag.Pos{Line: strings.Count(s, "\n") + 1, Col: len(s) - strings.LastIndex(s, "\n")}
+		return diag.NewPos(strings.Count(s, "\n")+1, len(s)-strings.LastIndex(s, "\n"))
 	}
 	for {
 		before, rest, found := strings.Cut(text, "«")
@@ -136,7 +136,7 @@ func compareWithCUE(t *testing.T, text string) {
 		if r.IsZero() || r.Start.Line == 0 {
 			return
 		}
-		if r.End.Line > len(lines) || r.End.Col > len(lines[r.End.Line-1])+2 || r.End.Line < r.Start.Line {
+		if int(r.End.Line) > len(lines) || int(r.End.Col) > len(lines[r.End.Line-1])+2 || r.End.Line < r.Start.Line {
 			t.Errorf("%q: the range %+v lies outside", text, r)
 		}
 	}

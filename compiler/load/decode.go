@@ -8,6 +8,7 @@ func (c cursor) config() intent.Config {
 	return intent.Config{
 		Name:        c.optionalText("name"),
 		TrustDomain: c.optionalText("trustDomain"),
+		Aliases:     c.texts("trustDomainAliases"),
 		MTLS:        c.optionalText("mtls"),
 		Migration:   block(c, "migration", cursor.migration),
 		Proxy:       c.optionalText("proxy"),
@@ -46,6 +47,9 @@ func (c cursor) service(home string, namespace *intent.Value[string]) *intent.Se
 		Routes:         each(c.entries("routes"), cursor.route),
 		Faults:         each(c.entries("faults"), cursor.fault),
 		RateLimits:     each(c.entries("rateLimits"), cursor.rateLimit),
+		Compression:    block(c, "compression", cursor.compression),
+		Buffer:         block(c, "buffer", cursor.buffer),
+		Admission:      block(c, "admission", cursor.admission),
 		Security:       c.security(),
 		Proxy:          c.optionalText("proxy"),
 		Telemetry:      c.telemetry(),
@@ -61,6 +65,7 @@ func (c cursor) port() *intent.Port {
 		Name:     c.name(),
 		Number:   c.required("number").number(),
 		Protocol: c.required("protocol").text(),
+		Most:     c.optionalNumber("maxConnections"),
 		At:       c.label(),
 	}
 }
@@ -126,6 +131,8 @@ func (c cursor) gateway(home string, namespace *intent.Value[string]) *intent.Ga
 		TrustedCIDRs:   c.texts("trustedCIDRs"),
 		ServerHeader:   c.optionalText("serverHeader"),
 		RateLimits:     each(c.entries("rateLimits"), cursor.rateLimit),
+		Compression:    block(c, "compression", cursor.compression),
+		Buffer:         block(c, "buffer", cursor.buffer),
 		Security:       c.security(),
 		Proxy:          c.optionalText("proxy"),
 		Telemetry:      c.telemetry(),
@@ -144,6 +151,7 @@ func (c cursor) listener() *intent.GatewayListener {
 		TLS:      block(c, "tls", cursor.listenerTLS),
 		Redirect: c.optionalTruth("redirectToHTTPS"),
 		Proxied:  c.optionalTruth("proxyProtocol"),
+		Most:     c.optionalNumber("maxConnections"),
 		At:       c.label(),
 	}
 }
@@ -183,6 +191,7 @@ func (c cursor) external(home string, namespace *intent.Value[string]) *intent.E
 		Via:       c.optionalText("via"),
 		Endpoints: c.texts("endpoints"),
 		Timeout:   c.optionalText("timeout"),
+		Announce:  c.optionalText("proxyProtocol"),
 		Traffic:   c.traffic(),
 		TLS:       block(c, "tls", cursor.externalTLS),
 		At:        c.label(),

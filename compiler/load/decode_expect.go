@@ -46,16 +46,17 @@ func (c cursor) reachedBy() *intent.ReachedBy {
 
 func (c cursor) expectedRequest() *intent.ExpectedRequest {
 	return &intent.ExpectedRequest{
-		From:    c.optionalText("from"),
-		Method:  c.optionalText("method"),
-		Path:    c.optionalText("path"),
-		Host:    c.optionalText("host"),
-		Query:   c.pairs("query"),
-		Headers: c.pairs("headers"),
-		Cookies: c.pairs("cookies"),
-		Claims:  each(c.entries("claims"), cursor.tokenClaims),
-		IP:      c.optionalText("ip"),
-		At:      c.label(),
+		From:     c.optionalText("from"),
+		Method:   c.optionalText("method"),
+		Path:     c.optionalText("path"),
+		Host:     c.optionalText("host"),
+		Query:    c.pairs("query"),
+		Headers:  c.pairs("headers"),
+		Cookies:  c.pairs("cookies"),
+		Claims:   each(c.entries("claims"), cursor.tokenClaims),
+		IP:       c.optionalText("ip"),
+		ClientIP: c.optionalText("clientIP"),
+		At:       c.label(),
 	}
 }
 

@@ -26,20 +26,22 @@ func (c cursor) security() *intent.Security {
 
 func (c cursor) rule() *intent.Rule {
 	r := &intent.Rule{
-		From:       c.texts("from"),
-		NotFrom:    c.texts("notFrom"),
-		Namespaces: c.texts("namespaces"),
-		IPs:        c.texts("ips"),
-		NotIPs:     c.texts("notIPs"),
-		Hosts:      c.texts("hosts"),
-		Ports:      c.texts("ports"),
-		Methods:    c.texts("methods"),
-		NotMethods: c.texts("notMethods"),
-		Paths:      each(c.elements("paths"), cursor.path),
-		NotPaths:   each(c.elements("notPaths"), cursor.path),
-		Headers:    each(c.entries("headers"), cursor.named),
-		Claims:     c.claims(),
-		At:         c.label(),
+		From:         c.texts("from"),
+		NotFrom:      c.texts("notFrom"),
+		Namespaces:   c.texts("namespaces"),
+		IPs:          c.texts("ips"),
+		NotIPs:       c.texts("notIPs"),
+		ClientIPs:    c.texts("clientIPs"),
+		NotClientIPs: c.texts("notClientIPs"),
+		Hosts:        c.texts("hosts"),
+		Ports:        c.texts("ports"),
+		Methods:      c.texts("methods"),
+		NotMethods:   c.texts("notMethods"),
+		Paths:        each(c.elements("paths"), cursor.path),
+		NotPaths:     each(c.elements("notPaths"), cursor.path),
+		Headers:      each(c.entries("headers"), cursor.named),
+		Claims:       c.claims(),
+		At:           c.label(),
 	}
 	if r.Ports == nil {
 		r.Ports = c.texts("listeners")

@@ -37,6 +37,9 @@ type evaluation struct {
 // evaluate judges and decodes the request; progress is told which directory is
 // next. It does not bound itself.
 func evaluate(req *request, progress func(string)) *answer {
+	if req.Rules != nil {
+		return evaluateRules(req, progress)
+	}
 	e := newEvaluation(req, progress)
 	if req.Field != nil {
 		return e.explain(req, progress)

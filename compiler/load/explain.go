@@ -114,6 +114,7 @@ func ask(ctx context.Context, fsys fs.FS, opts Options, p []string) (*answer, di
 		return nil, diags, nil
 	}
 	req.Field = p
+	req.Files, _ = withoutRules(req.Files)
 	ans, err := answerTo(ctx, req, opts)
 	if err != nil {
 		return nil, nil, fmt.Errorf("load: %w", err)

@@ -60,6 +60,8 @@ func (l *loader) load(pos token.Pos, importPath string) *build.Instance {
 	switch {
 	case p.Path == schema.ImportPath:
 		return l.instance(schema.ImportPath, l.schema)
+	case importPath == policyImport && l.tree.rules:
+		return l.instance(policyImport, policyFiles())
 	case slices.Contains(stdlib, p.Path):
 		return nil
 	}

@@ -34,7 +34,13 @@ type place struct {
 	literal      string // the value, when it is a literal as users write it
 	own          bool   // in a file of the directory that the index is for
 	concrete     bool   // says a value, and not a constraint
+	declares     bool   // says what an entry cannot be without
 }
+
+// declaring are fields that a service, an external or a gateway has where it
+// is declared. Routes, expectations and what else is said of it elsewhere are
+// further places of the entry, and not where a reader looks for it.
+var declaring = []string{"ports", "host", "listeners"}
 
 const (
 	indexBudget   = 200_000
@@ -67,8 +73,10 @@ func (ix *index) addField(n *node, f *ast.Field, own bool, refs int) {
 		return
 	}
 	child := n.below(f.Label)
+	_, named := literalLabel(f.Label)
 	child.places = append(child.places, place{
-		label: ix.spans.rangeOf(f.Label), value: ix.spans.rangeOf(f.Value), literal: literalText(f.Value), own: own, concrete: isConcrete(f.Value),
+		label: ix.spans.rangeOf(f.Label), value: ix.spans.rangeOf(f.Value), literal: literalText(f.Value), own: own,
+		concrete: isConcrete(f.Value), declares: named && declares(f.Value),
 	})
 	ix.addExpr(child, f.Value, own, refs)
 }
@@ -177,6 +185,24 @@ func isConcrete(e ast.Expr) bool {
 	return false
 }
 
+// declares says that an expression writes one of the fields declaring.
+func declares(e ast.Expr) bool {
+	switch e := e.(type) {
+	case *ast.StructLit:
+		return slices.ContainsFunc(e.Elts, func(d ast.Decl) bool {
+			f, ok := d.(*ast.Field)
+			if !ok {
+				return false
+			}
+			name, ok := literalLabel(f.Label)
+			return ok && slices.Contains(declaring, name)
+		})
+	case *ast.BinaryExpr:
+		return e.Op == token.AND && (declares(e.X) || declares(e.Y))
+	}
+	return false
+}
+
 // literalText gives the source of a scalar literal; "" for anything else.
 func literalText(e ast.Expr) string {
 	switch e := e.(type) {
@@ -231,16 +257,19 @@ func (ix *index) place(p []string) (at place, exact bool) {
 	return place{}, false
 }
 
-// best prefers the home's own files, then values over constraints, then the
-// order of the source.
+// best prefers the home's own files, then values over constraints, then what
+// declares an entry, then the order of the source.
 func best(all []place) place {
 	rank := func(p place) int {
 		r := 0
-		if !p.concrete {
+		if !p.declares {
 			r++
 		}
-		if !p.own {
+		if !p.concrete {
 			r += 2
+		}
+		if !p.own {
+			r += 4
 		}
 		return r
 	}

@@ -31,7 +31,10 @@ type Options struct {
 	Cache Cache
 	// Memo keeps what this process needs again when it loads the next state of
 	// the same mesh; nil for nothing.
-	Memo   *Memo
+	Memo *Memo
+	// Parts are what is known of the mesh from another process; nil for nothing,
+	// and when nobody wants to know.
+	Parts  *Parts
 	Limits Limits
 }
 
@@ -76,10 +79,13 @@ func Mesh(ctx context.Context, fsys fs.FS, opts Options) (*intent.Mesh, diag.Lis
 	if diags.HasErrors() {
 		return &intent.Mesh{}, diags, nil
 	}
+	var rules []intent.RuleFile
+	req.Files, rules = withoutRules(req.Files)
 	ans, err := answerFor(ctx, req, opts)
 	if err != nil {
 		return nil, nil, fmt.Errorf("load: %w", err)
 	}
+	ans.Mesh.Rules = rules
 	diags = append(diags, ans.Diags...)
 	diags.Sort()
 	return ans.Mesh, diags, nil
@@ -92,7 +98,7 @@ func answerFor(ctx context.Context, req *request, opts Options) (*answer, error)
 		return whole.answer(ctx, opts)
 	}
 	started := time.Now()
-	p := newPlan(req.Files, req.Dir, opts.Memo)
+	p := newPlan(req.Files, req.Dir, opts.Memo, opts.Parts)
 	if p == nil {
 		return whole.answer(ctx, opts)
 	}
@@ -105,6 +111,7 @@ func answerFor(ctx context.Context, req *request, opts Options) (*answer, error)
 		return whole.answer(ctx, opts)
 	}
 	p.join(ans)
+	opts.Parts.keep(p)
 	return ans, nil
 }
 

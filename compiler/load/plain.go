@@ -30,8 +30,8 @@ type span struct{ line, col, endLine, endCol int32 }
 func (p *plain) rangeOf(s span) diag.Range {
 	return diag.Range{
 		File:  p.file,
-		Start: diag.Pos{Line: int(s.line), Col: int(s.col)},
-		End:   diag.Pos{Line: int(s.endLine), Col: int(s.endCol)},
+		Start: diag.Pos{Line: s.line, Col: s.col},
+		End:   diag.Pos{Line: s.endLine, Col: s.endCol},
 	}
 }
 
@@ -112,13 +112,14 @@ func (p *plain) data() []datum {
 }
 
 // unify adds what o says to p, as CUE's & does for literals, and says whether
-// the two agree. Lists from two places are left to CUE.
+// the two agree. Lists from two places are left to CUE. A pattern, whose key is
+// not p's, does not declare an entry.
 func (p *plain) unify(o *plain) bool {
 	if p.kind != o.kind || p.is(cue.ListKind) || p.text != o.text {
 		return false
 	}
-	if o.own && !p.own {
-		p.own, p.file, p.at, p.val = true, o.file, o.at, o.val
+	if o.own && !p.own || o.own == p.own && o.key == p.key && o.declares() && !p.declares() {
+		p.own, p.file, p.at, p.val = o.own, o.file, o.at, o.val
 	}
 	for _, k := range o.kids {
 		mine := p.kid(k.key)
@@ -129,6 +130,11 @@ func (p *plain) unify(o *plain) bool {
 		}
 	}
 	return true
+}
+
+// declares says that p writes one of the fields declaring.
+func (p *plain) declares() bool {
+	return slices.ContainsFunc(declaring, func(name string) bool { return p.kid(name) != nil })
 }
 
 // clone copies what unify may change.

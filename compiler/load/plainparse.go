@@ -357,7 +357,7 @@ func (p *plainParser) value(depth int) *plain {
 		ok = p.list(v, depth)
 	case c == '"':
 		ok = p.stringOrField(v, depth)
-	case isDigit(c):
+	case isDigit(c), c == '-':
 		ok = p.number(v)
 	case isLetter(c):
 		ok = p.wordOrField(v, depth)
@@ -453,8 +453,9 @@ func (p *plainParser) number(v *plain) bool {
 	const most = 15 // digits: what a float64 tells apart
 	start := p.pos
 	v.kind = cue.IntKind
-	p.digits()
-	if p.src[start] == '0' && p.pos > start+1 {
+	p.accept("-")
+	first := p.pos
+	if n := p.digits(); n == 0 || p.src[first] == '0' && (n > 1 || first > start) {
 		return false
 	}
 	if p.peek() == '.' {

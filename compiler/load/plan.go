@@ -3,15 +3,15 @@ package load
 import (
 	"bytes"
 	"path"
-	"runtime"
 	"slices"
 	"strings"
-	"sync"
 
 	"cuelang.org/go/cue"
 
 	"github.com/meshc/meshc/compiler/diag"
+	"github.com/meshc/meshc/compiler/digest"
 	"github.com/meshc/meshc/compiler/intent"
+	"github.com/meshc/meshc/compiler/parallel"
 )
 
 // plan divides the directories of a mesh: those whose entries are literals
@@ -22,12 +22,16 @@ type plan struct {
 	hard  map[string]bool         // directories that CUE evaluates, and all above them
 	mesh  *intent.Mesh            // the entries of the others
 	stray diag.List               // data files that are none of ours
+
+	dirs  []string
+	parts []*part      // of dirs
+	keys  []digest.Sum // of what these were decoded from, for Parts
 }
 
 // newPlan reads the files and decides. It gives nil when CUE has to see the
 // whole mesh. What known has of directories that are the same is not made
-// again; nil knows nothing.
-func newPlan(files []file, sel string, known *Memo) *plan {
+// again; nil knows nothing. Nor is what kept has, which another process may have made.
+func newPlan(files []file, sel string, known *Memo, kept *Parts) *plan {
 	p := &plan{above: map[string][]*plainFile{}, hard: map[string]bool{".": true}, mesh: &intent.Mesh{}}
 	byDir := map[string][]file{}
 	for _, f := range files {
@@ -38,13 +42,25 @@ func newPlan(files []file, sel string, known *Memo) *plan {
 	}
 	dirs := sortedKeys(byDir)
 	read := map[string]*reading{}
-	for d := range parents(dirs) {
+	above := parents(dirs)
+	for d := range above {
 		r := known.read(byDir[d])
 		read[d], p.above[d] = r, r.files
 	}
 	parts := make([]*part, len(dirs))
-	inParallel(len(dirs), func(i int) {
+	p.dirs, p.parts = dirs, parts
+	var named *sources
+	if kept != nil {
+		named, p.keys = newSources(byDir, above), make([]digest.Sum, len(dirs))
+	}
+	parallel.Each(len(dirs), func(i int) {
 		d := dirs[i]
+		if named != nil && isWanted(d, sel) {
+			p.keys[i] = named.of(d)
+			if parts[i] = kept.at(d, p.keys[i]); parts[i] != nil {
+				return
+			}
+		}
 		if isWanted(d, sel) {
 			parts[i] = known.part(p, d, byDir[d], read[d])
 		} else {
@@ -157,31 +173,6 @@ func (p *plan) decided(dirs []string, parts []*part, sel string) *plan {
 		}
 	}
 	return p
-}
-
-// inParallel calls f for 0 to n-1 on every processor.
-func inParallel(n int, f func(i int)) {
-	const chunk = 16
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	next := 0
-	for range min(runtime.GOMAXPROCS(0), n) {
-		wg.Go(func() {
-			for {
-				mu.Lock()
-				from := next
-				next += chunk
-				mu.Unlock()
-				if from >= n {
-					return
-				}
-				for i := from; i < min(from+chunk, n); i++ {
-					f(i)
-				}
-			}
-		})
-	}
-	wg.Wait()
 }
 
 // folderOf is path.Dir for paths of files of a mesh, which are clean.

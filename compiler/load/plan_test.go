@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"os"
 	"path"
 	"reflect"
 	"slices"
@@ -15,10 +14,10 @@ import (
 	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/meshc/meshc/compiler/diag"
 	"github.com/meshc/meshc/compiler/intent"
+	"github.com/meshc/meshc/test/soak"
 	"github.com/meshc/meshc/testdata/genmesh/gen"
 )
 
@@ -41,13 +40,14 @@ func outcomeOf(t *testing.T, fsys fstest.MapFS, all bool) outcome {
 // that of evaluating everything.
 func sameAsCUE(t *testing.T, fsys fstest.MapFS) {
 	t.Helper()
-	if d := cmp.Diff(outcomeOf(t, fsys, true), outcomeOf(t, fsys, false)); d != "" {
+	was, is := outcomeOf(t, fsys, true), outcomeOf(t, fsys, false)
+	if !reflect.DeepEqual(was, is) {
 		for _, name := range slices.Sorted(maps.Keys(fsys)) {
 			if !inModuleDir(name) {
 				t.Logf("-- %s --\n%s", name, fsys[name].Data)
 			}
 		}
-		t.Fatalf("evaluated and decoded differ (- evaluated):\n%s", d)
+		t.Fatalf("evaluated and decoded differ (- evaluated):\n%s", cmp.Diff(was, is))
 	}
 }
 
@@ -59,7 +59,7 @@ func share(t *testing.T, fsys fstest.MapFS) (decoded, all int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := newPlan(files, ".", nil)
+	p := newPlan(files, ".", nil, nil)
 	dirs := map[string]bool{}
 	for _, f := range files {
 		if d := path.Dir(f.Path); d != "." && !inModuleDir(f.Path) {
@@ -117,12 +117,12 @@ func TestGeneratedMeshesAreDecoded(t *testing.T) {
 }
 
 // Lists of a mesh are joined by what they have in common; one that has no homes
-// would be lost.
+// would be lost. Files of rules are no part of what is joined.
 func TestEveryListOfAMeshHasHomes(t *testing.T) {
 	mesh := reflect.TypeFor[intent.Mesh]()
 	for i := range mesh.NumField() {
 		f := mesh.Field(i)
-		if f.Name != "Config" && f.Name != "Suppressions" && !isEntries(f.Type) {
+		if f.Name != "Config" && f.Name != "Suppressions" && f.Name != "Rules" && !isEntries(f.Type) {
 			t.Errorf("%s: join it in joinAnswers and in join", f.Name)
 		}
 	}
@@ -159,11 +159,9 @@ func (m *memory) Put(key string, value []byte) {
 // removed on every level, loads with what the cache has as it loads from
 // nothing.
 func TestCachedIsCold(t *testing.T) {
-	seeds, steps := 3, 10
-	if os.Getenv("MESHC_SOAK") != "" {
-		seeds = 300
-	}
-	for seed := range uint64(seeds) {
+	const steps = 10
+	from, to := soak.Seeds(t, 3, 300)
+	for seed := from; seed < to; seed++ {
 		dice := rand.New(rand.NewPCG(seed, 0x636f6c64))
 		fsys := layered(t, gen.LargeOptions{Services: 60, PerDir: 1 + dice.IntN(3), Seed: seed})
 		cache, memo := &memory{data: map[string][]byte{}}, &Memo{}
@@ -174,13 +172,13 @@ func TestCachedIsCold(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if d := cmp.Diff(cold, outcome{m, diags}, cmpopts.EquateEmpty()); d != "" {
+			if d := differ(cold, outcome{m, diags}); d != "" {
 				t.Fatalf("seed %d (- cold):\n%s", seed, d)
 			}
 			if m, diags, err = Mesh(t.Context(), fsys, Options{InProcess: true, Memo: memo}); err != nil {
 				t.Fatal(err)
 			}
-			if d := cmp.Diff(cold, outcome{m, diags}, cmpopts.EquateEmpty()); d != "" {
+			if d := differ(cold, outcome{m, diags}); d != "" {
 				t.Fatalf("seed %d, in one process (- cold):\n%s", seed, d)
 			}
 		}
@@ -233,6 +231,9 @@ func TestDecodedIsEvaluated(t *testing.T) {
 		"stray data":           {"deploy.yaml", "kind: Deployment\n", "a/s.cue", "package mesh\nservice: s: {}\n"},
 		"several files agree":  {"a/a.cue", "package mesh\nservice: s: {ports: a: {number: 1, protocol: \"http\"}}\n", "a/b.cue", "package mesh\nservice: s: {ports: a: number: 1}\n"},
 		"int and float":        {"a/a.cue", "package mesh\nservice: s: routes: r: to: v: 1\n", "a/b.cue", "package mesh\nservice: s: routes: r: to: v: 1.0\n"},
+		"negative":             {"a/a.cue", "package mesh\nservice: s: routes: r: {match: [{headers: x: range: {from: -5, to: 7}}], to: v: 100}\n"},
+		"nothing negative":     {"a/a.cue", "package mesh\nservice: s: routes: r: {match: [{headers: x: range: {from: -0, to: - 7}}], to: v: 100}\n"},
+		"negative weight":      {"a/a.cue", "package mesh\nservice: s: routes: r: to: v: -1.5\n"},
 		"imported":             {"a/a.cue", "package mesh\nservice: s: owner: \"x\"\n", "b/b.cue", "package mesh\nimport \"shop.example/mesh/a:mesh\"\nservice: t: owner: mesh.service.s.owner\n"},
 		"config below":         {"a/a.cue", "package mesh\nmesh: name: \"x\"\nservice: s: {}\n"},
 		"unbound":              {"mesh.cue", "package mesh\n", "a/a.cue", "package mesh\nservice: s: {}\n"},
@@ -306,20 +307,17 @@ func edited(t testing.TB, seed uint64) fstest.MapFS {
 // Random edits of generated meshes, most of which make them wrong, are judged
 // as if CUE had evaluated everything.
 func TestRandomEditsAreJudgedAsByCUE(t *testing.T) {
-	n := uint64(120)
-	if os.Getenv("MESHC_SOAK") != "" {
-		n = 20_000
-	}
-	decoded := 0
-	for seed := range n {
+	from, to := soak.Seeds(t, 120, 20_000)
+	decoded := uint64(0)
+	for seed := from; seed < to; seed++ {
 		fsys := edited(t, seed)
 		sameAsCUE(t, fsys)
 		if some, _ := share(t, fsys); some > 0 {
 			decoded++
 		}
 	}
-	if decoded < int(n/4) {
-		t.Errorf("only %d of %d meshes had a directory that is decoded", decoded, n)
+	if decoded < (to-from)/4 {
+		t.Errorf("only %d of %d meshes had a directory that is decoded", decoded, to-from)
 	}
 }
 

@@ -20,8 +20,8 @@ func rangeOf(n ast.Node) diag.Range {
 	if start.Filename == "" {
 		return diag.Range{}
 	}
-	r := diag.Range{File: start.Filename, Start: diag.Pos{Line: start.Line, Col: start.Column}}
-	r.End = diag.Pos{Line: end.Line, Col: end.Column}
+	r := diag.Range{File: start.Filename, Start: diag.NewPos(start.Line, start.Column)}
+	r.End = diag.NewPos(end.Line, end.Column)
 	if end.Filename != start.Filename || end.Offset <= start.Offset {
 		r.End = r.Start
 	}
@@ -33,7 +33,7 @@ func rangeAt(p token.Pos) diag.Range {
 	if !p.IsValid() || p.Filename() == "" {
 		return diag.Range{}
 	}
-	at := diag.Pos{Line: p.Line(), Col: p.Column()}
+	at := diag.NewPos(p.Line(), p.Column())
 	return diag.Range{File: p.Filename(), Start: at, End: at}
 }
 

@@ -70,28 +70,34 @@ func readLanguage() *shape {
 		top.add(f.name, shapeOf(def), false)
 	}
 	top.add("namespace", &shape{kind: cue.StringKind, doc: "The namespace of every entry in the directory, and below it, that has none of its own. Default: \"default\"."}, false)
-	top.place("")
+	top.called("", (*shape).served)
 	return top
 }
 
-// place writes down where each part of the language stands.
-func (s *shape) place(at string) {
+// called writes down where each part stands, for people, and visits it.
+func (s *shape) called(at string, visit func(*shape)) {
 	s.field = at
-	if r := target.Find(at); r != nil && r.Field == at {
-		s.row = r
-	}
+	visit(s)
 	below := at
 	if below != "" {
 		below += "."
 	}
 	for _, name := range s.names {
-		s.fields[name].place(below + name)
+		s.fields[name].called(below+name, visit)
 	}
 	if s.entry != nil {
-		s.entry.place(below + "*")
+		s.entry.called(below+"*", visit)
 	}
 	if s.element != nil {
-		s.element.place(below + "[]")
+		s.element.called(below+"[]", visit)
+	}
+}
+
+// served finds the row of the capability table that is about a part of the
+// language.
+func (s *shape) served() {
+	if r := target.Find(s.field); r != nil && r.Field == s.field {
+		s.row = r
 	}
 }
 

@@ -3,7 +3,6 @@ package load
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"hash/fnv"
 	"path"
 	"reflect"
@@ -12,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/meshc/meshc/compiler/diag"
+	"github.com/meshc/meshc/compiler/image"
 	"github.com/meshc/meshc/compiler/intent"
 )
 
@@ -166,17 +166,34 @@ func (s *shard) fresh(ctx context.Context, opts Options) (*answer, error) {
 	}
 	key := opts.Cache.Key("evaluate", content...)
 	if body, ok := opts.Cache.Get(key); ok {
-		if ans, err := decodeAnswer(body); err == nil {
+		if ans := pictured(body); ans != nil {
 			return ans, nil
 		}
 	}
 	ans, err := answerTo(ctx, s.req, opts)
 	if err == nil && !ans.isLimit() {
-		if body, err := json.Marshal(ans); err == nil {
-			opts.Cache.Put(key, body)
-		}
+		var w image.Writer
+		w.Add(&keptAnswer{ans.Mesh, ans.Diags, ans.Whole})
+		opts.Cache.Put(key, w.Bytes())
 	}
 	return ans, err
+}
+
+// keptAnswer is what a cache has of an answer to a request for a mesh.
+type keptAnswer struct {
+	Mesh  *intent.Mesh
+	Diags diag.List
+	Whole bool
+}
+
+// pictured reads an answer of a cache; nil when it is damaged.
+func pictured(body []byte) *answer {
+	var kept keptAnswer
+	r := image.NewReader(body)
+	if r.Get(&kept) != nil || r.End() != nil || kept.Mesh == nil {
+		return nil
+	}
+	return &answer{Mesh: kept.Mesh, Diags: kept.Diags, Whole: kept.Whole}
 }
 
 // joinAnswers takes from each shard what has its home there.

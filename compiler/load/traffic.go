@@ -38,6 +38,7 @@ func (c cursor) connections() *intent.Connections {
 		Idle:                  c.optionalText("idle"),
 		MaxAge:                c.optionalText("maxAge"),
 		Keepalive:             block(c, "keepalive", cursor.keepalive),
+		Pings:                 block(c, "pings", cursor.pings),
 		At:                    c.label(),
 	}
 }
@@ -48,6 +49,10 @@ func (c cursor) keepalive() *intent.Keepalive {
 	}
 }
 
+func (c cursor) pings() *intent.Pings {
+	return &intent.Pings{Interval: c.required("interval").text(), Timeout: c.required("timeout").text(), At: c.label()}
+}
+
 func (c cursor) retryBudget() *intent.RetryBudget {
 	return &intent.RetryBudget{
 		Percent: c.required("percent").decimal(), MinConcurrency: c.optionalNumber("minConcurrency"), At: c.label(),
@@ -56,6 +61,7 @@ func (c cursor) retryBudget() *intent.RetryBudget {
 
 func (c cursor) outliers() *intent.Outliers {
 	return &intent.Outliers{
+		Statuses:           c.texts("statuses"),
 		Consecutive5xx:     c.optionalNumber("consecutive5xx"),
 		ConsecutiveGateway: c.optionalNumber("consecutiveGateway"),
 		ConsecutiveLocal:   c.optionalNumber("consecutiveLocal"),

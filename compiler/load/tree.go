@@ -20,6 +20,7 @@ type tree struct {
 	dirs    map[string]*dir
 	diags   diag.List
 	reaches bool  // a file imports a package of the module
+	rules   bool  // the files are of rules, and not of a mesh
 	spans   spans // of data files
 	// suppressions of the files of package mesh
 	suppressions []diag.Suppression

@@ -23,6 +23,8 @@ type request struct {
 	Files []file // sorted by path
 	// Field asks what the mesh says about one field, instead of for the mesh.
 	Field []string `json:",omitempty"`
+	// Rules asks about rules, and not for the mesh: then the files are of rules.
+	Rules *rulesRequest `json:",omitempty"`
 }
 
 // answer is what an evaluation gives.
@@ -36,6 +38,9 @@ type answer struct {
 	// of that kind.
 	Entries []Entry  `json:",omitempty"`
 	Names   []string `json:",omitempty"`
+	// Book and Verdicts answer a request about rules.
+	Book     *intent.RuleBook       `json:",omitempty"`
+	Verdicts [][]intent.RuleVerdict `json:",omitempty"`
 }
 
 // Frames between parent and child: one byte of kind, four bytes of length

@@ -26,6 +26,7 @@ func (l *lowering) allow(i int) {
 	} else {
 		out.Allow = derived(out, l.calledBy[out.Ref])
 	}
+	yielding(out.JWT, out.Authorizer, out.Allow, out.Deny, out.Audit)
 }
 
 // callers gives, for each service, the identities that declare to call it: by
@@ -83,7 +84,7 @@ func (l *lowering) askers(callers map[model.Ref][]string) {
 func derived(s *model.Service, ids []string) []model.Rule {
 	var out []model.Rule
 	if len(ids) > 0 {
-		out = append(out, model.Rule{Principals: sortedSet(ids)})
+		out = append(out, model.Rule{Principals: sortedSet(ids), Aliases: s.Aliases})
 	}
 	if plain := plaintextPorts(s); len(plain) == len(s.Ports) && s.MTLS != model.MTLSStrict {
 		out = append(out, model.Rule{Any: true})

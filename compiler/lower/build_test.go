@@ -24,7 +24,7 @@ func list(ss ...string) []intent.Value[string] {
 
 // place is a line of a file, as a range.
 func place(file string, line int) diag.Range {
-	return diag.Range{File: file, Start: diag.Pos{Line: line, Col: 1}, End: diag.Pos{Line: line, Col: 2}}
+	return diag.Range{File: file, Start: diag.NewPos(line, 1), End: diag.NewPos(line, 2)}
 }
 
 // service has one http port 80 and the versions v1 and v2.

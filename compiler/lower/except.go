@@ -38,6 +38,12 @@ func (l *lowering) taken(route intent.Value[string], any, except []*intent.Match
 	}
 	if len(out) == 0 {
 		l.diags.Add(diag.New(diag.ExceptEverything, except[0].At, "route %q: its exceptions take every request that `match` takes", route.V))
+		return out
+	}
+	for _, m := range any {
+		if !slices.ContainsFunc(out, func(o model.Match) bool { return o.Origin == m.At }) {
+			l.diags.Add(diag.New(diag.HiddenMatch, m.At, "this match of route %q takes no request: earlier ones, or its exceptions, take all of them", route.V))
+		}
 	}
 	return out
 }

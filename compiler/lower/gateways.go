@@ -21,6 +21,8 @@ func (l *lowering) gateway(i int) {
 		ServiceAccount: scope.Or(g.ServiceAccount, ref.Name),
 		SPIFFEID:       l.scope.GatewayID(g),
 		RateLimits:     l.rateLimits(ref, g.RateLimits),
+		Compression:    mapped(g.Compression, compression),
+		Buffer:         mapped(g.Buffer, buffer),
 		Egress:         scope.IsEgress(g),
 		AccessLog:      l.accessLog(g.Telemetry, ref),
 		Metrics:        l.metrics(g.Telemetry),
@@ -38,6 +40,15 @@ func (l *lowering) gateway(i int) {
 		out.Listeners = append(out.Listeners, listener(g, gl, rules))
 	}
 	sortListeners(out.Listeners)
+	for _, gl := range out.Listeners {
+		for _, h := range gl.Hosts {
+			for _, r := range h.Routes {
+				for _, m := range r.Route.Match {
+					model.YieldingClaims(out.JWT, m.Claims)
+				}
+			}
+		}
+	}
 	l.mesh.Gateways[i] = out
 }
 
@@ -78,13 +89,13 @@ func (l *lowering) gatewayRules(g *intent.Gateway) []*gatewayRule {
 	return order(rules, gatewayRulesShare, &l.diags)
 }
 
-func gatewayRulesShare(a, b *gatewayRule) (*reach.Request, bool) {
+func gatewayRulesShare(a, b *gatewayRule, work *reach.Allowance) (*reach.Request, bool) {
 	if a.bytes || b.bytes {
 		return nil, false
 	}
 	for name, hosts := range a.listeners {
 		if !hostsDisjoint(hosts, b.listeners[name]) {
-			return matchesShare(a.match, b.match)
+			return matchesShare(a.match, b.match, work)
 		}
 	}
 	return nil, false
@@ -125,6 +136,23 @@ func (l *lowering) expand(g *intent.Gateway, rule *gatewayRule) {
 	}
 	if !takesAll(rule.expanded, rule.match) {
 		rule.expanded = append(rule.expanded, notFound(rule, svc, port))
+	}
+	l.reportHidden(rule)
+}
+
+// reportHidden speaks of the matches that are left out of all that a rule becomes
+// because other ones cover them: nobody finds them in the model.
+func (l *lowering) reportHidden(rule *gatewayRule) {
+	said := map[diag.Range]bool{}
+	for _, m := range rule.match {
+		left := len(rule.expanded) == 0 || slices.ContainsFunc(rule.expanded, func(r *model.GatewayRoute) bool {
+			return slices.ContainsFunc(r.Route.Match, func(o model.Match) bool { return o.Origin == m.Origin })
+		})
+		if left || m.Origin.IsZero() || said[m.Origin] {
+			continue
+		}
+		said[m.Origin] = true
+		l.diags.Add(diag.New(diag.HiddenMatch, m.Origin, "this match of gateway route %q takes no request: earlier matches take all of them", rule.intent.Name.V))
 	}
 }
 
@@ -187,7 +215,7 @@ func meetAll(as, bs []model.Match) (met []model.Match, ok bool) {
 func listener(g *intent.Gateway, gl *intent.GatewayListener, rules []*gatewayRule) model.GatewayListener {
 	out := model.GatewayListener{
 		Name: gl.Name.V, Port: uint16(gl.Port.V), Protocol: model.Protocol(gl.Protocol.V), Bind: scope.Or(gl.Bind, ""), TLS: listenerTLS(gl.TLS),
-		ProxyProtocol: scope.Or(gl.Proxied, false), Origin: gl.At,
+		ProxyProtocol: scope.Or(gl.Proxied, false), MaxConnections: numberOr(gl.Most, 0), Origin: gl.At,
 	}
 	if scope.RedirectsToHTTPS(gl) {
 		out.Redirect, out.RedirectHosts = toHTTPS(g, gl), redirectHosts(gl)

@@ -54,7 +54,7 @@ func (l *lowering) next(m *intent.Mesh) (*lowering, bool) {
 	n := *l
 	n.intent, n.diags = m, nil
 	n.mesh = &model.Mesh{
-		Name: l.mesh.Name, TrustDomain: l.mesh.TrustDomain, Raw: l.mesh.Raw,
+		Name: l.mesh.Name, TrustDomain: l.mesh.TrustDomain, Aliases: l.mesh.Aliases, Raw: l.mesh.Raw,
 		Services: slices.Clone(l.mesh.Services), Gateways: slices.Clone(l.mesh.Gateways), Externals: slices.Clone(l.mesh.Externals),
 	}
 	n.scope.Renew(changed.Chosen(m.Services, services), changed.Chosen(m.Gateways, gateways), changed.Chosen(m.Externals, externals))

@@ -112,7 +112,7 @@ func (l *lowering) config() {
 		name = DefaultMeshName
 	}
 	l.mesh.Name = scope.Or(l.intent.Config.Name, name)
-	l.mesh.TrustDomain = l.scope.TrustDomain
+	l.mesh.TrustDomain, l.mesh.Aliases = l.scope.TrustDomain, l.scope.Aliases
 }
 
 // sorted is the model with lists sorted by name, so that file order is irrelevant.

@@ -14,11 +14,12 @@ import (
 // rateLimits lowers the limits of one owner, by name.
 func (l *lowering) rateLimits(owner model.Ref, list []*intent.RateLimit) []model.RateLimit {
 	var out []model.RateLimit
+	var allowance reach.Allowance
 	for _, r := range list {
 		one := model.RateLimit{
 			Name:            r.Name.V,
 			Routes:          sortedTexts(r.On),
-			Match:           l.countedBy(r),
+			Match:           l.countedBy(r, &allowance),
 			Local:           mapped(r.Local, localLimit),
 			Status:          numberOr(r.Status, model.DefaultLimitStatus),
 			Enforced:        percentOr(r.Enforced, model.BasisPointsWhole),
@@ -35,6 +36,40 @@ func (l *lowering) rateLimits(owner model.Ref, list []*intent.RateLimit) []model
 	}
 	slices.SortStableFunc(out, func(a, b model.RateLimit) int { return strings.Compare(a.Name, b.Name) })
 	return out
+}
+
+// adding says which matches of a list take a request that none before does, and
+// gives a request that each takes. They are judged in one space, which
+// bounds the work; what is not decided is taken to add something.
+func adding(list []model.Match, allowance *reach.Allowance) (adds []bool, taken []*reach.Request) {
+	adds, taken = make([]bool, len(list)), make([]*reach.Request, len(list))
+	for i := range list {
+		adds[i] = true
+	}
+	if len(list) < 2 {
+		return adds, taken
+	}
+	space, err := allowance.New(reach.OfMatches(list))
+	if err != nil {
+		allowance.Undecided(err)
+		return adds, taken
+	}
+	var before reach.Set
+	for i, m := range list {
+		takes, err := space.Set(reach.OfMatch(m))
+		if err != nil {
+			return adds, taken
+		}
+		left, err := space.Minus(takes, before)
+		if err != nil {
+			return adds, taken
+		}
+		adds[i], taken[i] = !left.Empty(), space.Witness(takes)
+		if before, err = space.Union(before, takes); err != nil {
+			return adds, taken
+		}
+	}
+	return adds, taken
 }
 
 func localLimit(l *intent.LocalLimit) *model.LocalLimit {
@@ -69,11 +104,15 @@ func limitKey(k *intent.LimitKey) model.LimitKey {
 	return model.LimitKey{From: model.LimitSourceIP}
 }
 
+// mostPieces bounds what one match is cut into on the way; what is left may be less.
+const mostPieces = 16 * maxAlternatives
+
 // countedBy makes the matches of a limit disjoint: a proxy counts a request once
 // for each that takes it.
-func (l *lowering) countedBy(r *intent.RateLimit) []model.Match {
+func (l *lowering) countedBy(r *intent.RateLimit, allowance *reach.Allowance) []model.Match {
 	var out []model.Match
 	before := matches(r.Match)
+	adds, taken := adding(before, allowance)
 	for i, m := range before {
 		rest := []model.Match{m}
 		for _, e := range before[:i] {
@@ -81,10 +120,19 @@ func (l *lowering) countedBy(r *intent.RateLimit) []model.Match {
 			for _, one := range rest {
 				left = append(left, apart(one, e)...)
 			}
-			rest = left
+			if rest = left; len(rest) > mostPieces {
+				break
+			}
 		}
-		if len(rest) == 0 {
-			l.diags.Add(diag.New(diag.HiddenMatch, m.Origin, "rate limit %q: the matches before this one take every request that it could", r.Name.V))
+		switch {
+		case !adds[i] && taken[i] == nil:
+			l.diags.Add(diag.New(diag.NeverMatches, m.Origin, "rate limit %q: no request meets all conditions of this match", r.Name.V))
+		case len(rest) == 0 || !adds[i]:
+			d := diag.New(diag.HiddenMatch, m.Origin, "rate limit %q: the matches before this one take every request that it could", r.Name.V)
+			if taken[i] != nil {
+				d.Witness = taken[i].String()
+			}
+			l.diags.Add(d)
 		}
 		if out = append(out, rest...); len(out) > maxAlternatives {
 			d := diag.New(diag.TooManyAlternatives, m.Origin, "rate limit %q: its matches overlap, and apart they become more than %d", r.Name.V, maxAlternatives)

@@ -2,6 +2,7 @@ package lower
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/meshc/meshc/compiler/intent"
@@ -30,7 +31,7 @@ func TestCountedOnce(t *testing.T) {
 	for range 300 {
 		r := &intent.RateLimit{Match: []*intent.Match{draw(), draw(), draw()}}
 		l := &lowering{}
-		got := l.countedBy(r)
+		got := l.countedBy(r, &reach.Allowance{})
 		for i, a := range got {
 			for _, b := range got[:i] {
 				if !reach.Disjoint(a, b) {
@@ -49,5 +50,25 @@ func TestCountedOnce(t *testing.T) {
 		if set, err := space.Set(reach.OfMatches(got)); err != nil || set != want {
 			t.Fatalf("%v does not take what %v does (%v)", got, matches(r.Match), err)
 		}
+	}
+}
+
+// TestMatchesThatAddNothing: a match of a limit is reported when those before it
+// take, together, all that it takes, and when no request meets it.
+func TestMatchesThatAddNothing(t *testing.T) {
+	path := func(kind, value string) *intent.Match {
+		return &intent.Match{Path: &intent.PathMatch{Kind: intent.Value[string]{V: kind}, Value: intent.Value[string]{V: value}}}
+	}
+	narrow := path("regex", "/a[0-9]")
+	narrow.Methods = []intent.Value[string]{{V: "GET"}}
+	r := &intent.RateLimit{Match: []*intent.Match{path("regex", "/a[0-4]"), path("regex", "/a[5-9]"), narrow, path("regex", "/[^b]*b"), path("regex", "a")}}
+	l := &lowering{}
+	l.countedBy(r, &reach.Allowance{})
+	var got []string
+	for _, d := range l.diags {
+		got = append(got, string(d.Code)+" "+d.Witness)
+	}
+	if want := []string{"MSH2041 GET /a0", "MSH2017 "}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -32,6 +32,7 @@ func (l *rules) lower(in []*intent.Rule, deny bool) []model.Rule {
 		}
 		rule := model.Rule{
 			IPs: networks(r.IPs), NotIPs: networks(r.NotIPs),
+			ClientIPs: networks(r.ClientIPs), NotClientIPs: networks(r.NotClientIPs),
 			Hosts:   hostConditions(r.Hosts),
 			Methods: sortedTexts(r.Methods), NotMethods: sortedTexts(r.NotMethods),
 			Paths: pathList(r.Paths), NotPaths: pathList(r.NotPaths),
@@ -49,6 +50,18 @@ func (l *rules) lower(in []*intent.Rule, deny bool) []model.Rule {
 	return out
 }
 
+// yielding says of conditions on claims which providers come first.
+func yielding(list []model.JWT, a *model.Authorizer, rules ...[]model.Rule) {
+	if a != nil {
+		rules = append(rules, a.On, a.Except)
+	}
+	for _, some := range rules {
+		for i := range some {
+			model.YieldingClaims(list, some[i].Claims)
+		}
+	}
+}
+
 // callersOf resolves who a rule is about. What lets in by what a caller is not,
 // or by its namespace, needs to know who it is; what refuses does not.
 func (l *rules) callersOf(out *model.Rule, r *intent.Rule, deny bool) {
@@ -61,6 +74,9 @@ func (l *rules) callersOf(out *model.Rule, r *intent.Rule, deny bool) {
 	}
 	out.NotPrincipals = l.identities(r.NotFrom)
 	out.Namespaces = sortedTexts(r.Namespaces)
+	if !out.Any || len(out.NotPrincipals) > 0 {
+		out.Aliases = l.scope.Aliases
+	}
 }
 
 func (l *rules) identities(names []intent.Value[string]) []string {
@@ -135,4 +151,5 @@ func (l *lowering) gatewaySecurity(g *intent.Gateway, out *model.Gateway) {
 		out.AllowOnly = true
 		out.Allow = r.lower(g.Security.Allow, false)
 	}
+	yielding(out.JWT, out.Authorizer, out.Allow, out.Deny, out.Audit)
 }

@@ -22,12 +22,16 @@ func (l *lowering) service(i int) {
 		Host:           strings.ToLower(scope.Host(s)),
 		ServiceAccount: scope.Or(s.ServiceAccount, ref.Name),
 		SPIFFEID:       l.scope.ServiceID(s),
+		Aliases:        l.scope.Aliases,
 		Ports:          l.servicePorts(s),
 		Versions:       l.versions(s),
 		Uses:           uses(s.Uses, ref.Namespace),
 		MTLS:           l.scope.Mode(s),
 		Migration:      mapped(l.scope.Migration(s), migration),
 		RateLimits:     l.rateLimits(ref, s.RateLimits),
+		Compression:    mapped(s.Compression, compression),
+		Buffer:         mapped(s.Buffer, buffer),
+		Admission:      mapped(s.Admission, admission),
 		AccessLog:      l.accessLog(s.Telemetry, ref),
 		Metrics:        l.metrics(s.Telemetry),
 		Tracing:        l.tracing(s.Telemetry, ref),
@@ -47,6 +51,7 @@ func (l *lowering) external(i int) {
 		Ports:     ports(e.Ports),
 		Via:       l.via(e),
 		Endpoints: slices.Compact(endpoints),
+		Announce:  scope.Or(e.Announce, ""),
 		Timeout:   durationOr(e.Timeout, DefaultTimeout),
 		Traffic:   placeless(traffic(l.scope.ExternalTraffic(e), e.Host.V, nil)),
 		TLS:       externalTLS(e),
@@ -62,7 +67,7 @@ func (l *lowering) via(e *intent.External) *model.Via {
 		return nil
 	}
 	g := l.scope.Via(e)
-	return &model.Via{Gateway: scope.GatewayRef(g), SPIFFEID: l.scope.GatewayID(g), Origin: e.Via.At}
+	return &model.Via{Gateway: scope.GatewayRef(g), SPIFFEID: l.scope.GatewayID(g), Aliases: l.scope.Aliases, Origin: e.Via.At}
 }
 
 // placeOf is where a value was written; zero where it was not.
@@ -88,7 +93,7 @@ func ports(ps []*intent.Port) []model.Port {
 	var out []model.Port
 	for _, p := range ps {
 		out = append(out, model.Port{
-			Name: p.Name.V, Number: uint16(p.Number.V), Protocol: model.Protocol(p.Protocol.V), Origin: p.At,
+			Name: p.Name.V, Number: uint16(p.Number.V), Protocol: model.Protocol(p.Protocol.V), MaxConnections: numberOr(p.Most, 0), Origin: p.At,
 		})
 	}
 	slices.SortStableFunc(out, func(a, b model.Port) int { return cmp.Compare(a.Number, b.Number) })

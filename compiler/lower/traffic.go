@@ -59,6 +59,7 @@ func connections(c *intent.Connections) *model.Connections {
 		Idle:                  durationOr(c.Idle, model.DefaultUpstreamIdle),
 		MaxAge:                durationOr(c.MaxAge, 0),
 		Keepalive:             mapped(c.Keepalive, keepalive),
+		Pings:                 mapped(c.Pings, pings),
 		Origin:                c.At,
 	}
 }
@@ -67,6 +68,10 @@ func keepalive(k *intent.Keepalive) *model.Keepalive {
 	return &model.Keepalive{
 		Time: durationOr(k.Time, 0), Interval: durationOr(k.Interval, 0), Probes: numberOr(k.Probes, 0), Origin: k.At,
 	}
+}
+
+func pings(p *intent.Pings) *model.Pings {
+	return &model.Pings{Interval: duration(p.Interval), Timeout: duration(p.Timeout), Origin: p.At}
 }
 
 func retryBudget(b *intent.RetryBudget) *model.RetryBudget {
@@ -78,6 +83,7 @@ func retryBudget(b *intent.RetryBudget) *model.RetryBudget {
 func outliers(o *intent.Outliers) *model.Outliers {
 	ejection := durationOr(o.Ejection, model.DefaultEjection)
 	return &model.Outliers{
+		Statuses:           statusRanges(o.Statuses),
 		Consecutive5xx:     numberOr(o.Consecutive5xx, 0),
 		ConsecutiveGateway: numberOr(o.ConsecutiveGateway, 0),
 		ConsecutiveLocal:   numberOr(o.ConsecutiveLocal, 0),
@@ -137,6 +143,18 @@ func health(h *intent.Health, host string, ports []*intent.Port) *model.Health {
 		out.Port = uint16(p.Number.V)
 	}
 	return out
+}
+
+func statusRanges(list []intent.Value[string]) []model.StatusRange {
+	var out []model.StatusRange
+	for _, v := range list {
+		r, ok := model.StatusRangeOf(v.V)
+		if !ok {
+			panic("lower: intent was not checked: " + v.V + " is no status")
+		}
+		out = append(out, r)
+	}
+	return model.JoinedStatuses(out)
 }
 
 func statuses(list []intent.Value[int]) []uint32 {

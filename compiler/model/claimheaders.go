@@ -17,10 +17,10 @@ func ClaimHeaderNames(list []JWT) []string {
 // OfClaims says conditions on headers that claims are put in as conditions on
 // those claims: what a client says under such a name is taken out.
 func OfClaims(list []JWT, matches []Match) []Match {
-	claims := map[string]string{}
+	claims := map[string]NamedMatch{}
 	for i := range list {
 		for _, h := range list[i].ClaimHeaders {
-			claims[h.Header] = ClaimName(list[i].Name, h.Claim)
+			claims[h.Header] = NamedMatch{Name: ClaimName(list[i].Name, h.Claim), Yields: Preceding(list, list[i].Name)}
 		}
 	}
 	if len(claims) == 0 {
@@ -35,7 +35,7 @@ func OfClaims(list []JWT, matches []Match) []Match {
 				headers = append(headers, h)
 				continue
 			}
-			h.Name = claim
+			h.Name, h.Yields = claim.Name, claim.Yields
 			out[i].Claims = append(slices.Clip(out[i].Claims), h)
 		}
 		out[i].Headers = headers

@@ -11,7 +11,8 @@ const EgressPort uint16 = 15443
 // Via is the egress gateway that an external is reached through.
 type Via struct {
 	Gateway  Ref
-	SPIFFEID string // of the gateway
+	SPIFFEID string   // of the gateway
+	Aliases  []string // trust domains of which it may be as well; sorted
 	Origin   Origin
 }
 
@@ -39,23 +40,29 @@ func (m *Mesh) Behind(gateway Ref) []*External {
 // of those services and gateways that fetch keys of tokens from it or send it
 // telemetry, sorted.
 func (m *Mesh) Users(r Ref) []string {
-	keys := func(list []JWT) bool {
-		return slices.ContainsFunc(KeySources(list), func(k JWKS) bool { return k.External == r })
-	}
-	collects := func(list []Collector) bool {
-		return slices.ContainsFunc(list, func(c Collector) bool { return c.To == r })
-	}
 	var out []string
 	for _, s := range m.Services {
-		if slices.Contains(s.Uses, r) || keys(s.JWT) || collects(s.Collectors()) {
+		if s.Reaches(r) {
 			out = append(out, s.SPIFFEID)
 		}
 	}
 	for _, g := range m.Gateways {
-		if keys(g.JWT) || collects(g.Collectors()) {
+		if asks(g.JWT, g.Collectors(), r) {
 			out = append(out, g.SPIFFEID)
 		}
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
+}
+
+// Reaches says that the proxies of s know the external r: s declares to call it,
+// fetches keys of tokens from it or sends it telemetry.
+func (s *Service) Reaches(r Ref) bool {
+	return slices.Contains(s.Uses, r) || asks(s.JWT, s.Collectors(), r)
+}
+
+// asks says that keys of tokens come from r, or telemetry goes there.
+func asks(tokens []JWT, to []Collector, r Ref) bool {
+	return slices.ContainsFunc(KeySources(tokens), func(k JWKS) bool { return k.External == r }) ||
+		slices.ContainsFunc(to, func(c Collector) bool { return c.To == r })
 }

@@ -16,6 +16,13 @@ func (g *Gateway) Believes(ip netip.Addr) bool {
 	})
 }
 
+// TellsClient says whether what a connection from an address says about its
+// client is believed at l, a listener of g: a header of the PROXY protocol, or of
+// requests x-forwarded-for. ip is zero where it is not known.
+func (g *Gateway) TellsClient(l *GatewayListener, ip netip.Addr) bool {
+	return l.ProxyProtocol || !l.Protocol.Opaque() && g.Believes(ip)
+}
+
 // Facing lists how g faces the clients of its http and https listeners, beside
 // timeouts and rules, in the order of the schema.
 func (g *Gateway) Facing() []Setting {

@@ -105,6 +105,32 @@ func Requiring(list []JWT) []string {
 	return out
 }
 
+// Preceding are the providers whose tokens are taken in place of one of another,
+// joined by commas: of several that are required, Envoy (JwtRequirementOrList) is
+// content with the first that has a valid token, and looks at no other.
+func Preceding(list []JWT, provider string) string {
+	required := Requiring(list)
+	i := slices.Index(required, provider)
+	return strings.Join(required[:max(i, 0)], ",")
+}
+
+// YieldsTo are the providers of c.Yields.
+func (c NamedMatch) YieldsTo() []string {
+	if c.Yields == "" {
+		return nil
+	}
+	return strings.Split(c.Yields, ",")
+}
+
+// YieldingClaims says of each condition on a claim to which other providers of
+// list it yields.
+func YieldingClaims(list []JWT, claims []NamedMatch) {
+	for i := range claims {
+		provider, _ := SplitClaim(claims[i].Name)
+		claims[i].Yields = Preceding(list, provider)
+	}
+}
+
 // TakesOut says that a proxy that verifies tokens of list lets none of t past:
 // wherever one may be it looks, and takes out what it finds. Envoy 1.40 leaves
 // cookies as they are, whatever `forward` is, and so does meshc-proxy.

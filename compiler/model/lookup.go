@@ -87,15 +87,19 @@ func (m *Mesh) ServicesByID() map[string][]*Service {
 // but grpc reads xDS itself, without a proxy in its way. All others have a
 // sidecar.
 func (m *Mesh) RoleOf(s *Service) Role {
-	ports := slices.Clone(s.Ports)
+	other := func(p Port) bool { return p.Protocol != GRPC }
+	ports := len(s.Ports)
+	if slices.ContainsFunc(s.Ports, other) {
+		return RoleSidecar
+	}
 	for _, used := range s.Uses {
 		to := m.Service(used)
-		if to == nil {
+		if to == nil || slices.ContainsFunc(to.Ports, other) {
 			return RoleSidecar // an external is reached through a proxy
 		}
-		ports = append(ports, to.Ports...)
+		ports += len(to.Ports)
 	}
-	if len(ports) == 0 || slices.ContainsFunc(ports, func(p Port) bool { return p.Protocol != GRPC }) {
+	if ports == 0 {
 		return RoleSidecar
 	}
 	return RoleGRPC

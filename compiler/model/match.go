@@ -53,11 +53,12 @@ type PathMatch struct {
 	Not        bool
 }
 
-// NamedMatch is a condition on one header (name in lower case), query key or
-// cookie. A missing value satisfies only Absent and a negated condition.
+// NamedMatch is a condition on one header (name in lower case), query key, cookie
+// or claim. A missing value satisfies only Absent and a negated condition.
 type NamedMatch struct {
-	Name  string
-	Kind  MatchKind
-	Value string
-	Not   bool
+	Name   string
+	Kind   MatchKind
+	Value  string
+	Not    bool
+	Yields string `json:",omitempty"` // of a claim: the providers, joined by commas, with a token of one of which it is missing (Preceding)
 }

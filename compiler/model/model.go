@@ -5,6 +5,7 @@
 package model
 
 import (
+	"strings"
 	"time"
 
 	"github.com/meshc/meshc/compiler/diag"
@@ -27,6 +28,7 @@ type Origin = diag.Range
 type Mesh struct {
 	Name        string
 	TrustDomain string
+	Aliases     []string // other trust domains whose identities count as those of TrustDomain; sorted
 	Services    []*Service
 	Gateways    []*Gateway
 	Externals   []*External
@@ -59,20 +61,24 @@ type Service struct {
 	Owner          string
 	Host           string // fully qualified DNS name
 	ServiceAccount string
-	SPIFFEID       string // spiffe://<trust-domain>/ns/<ns>/sa/<sa>
-	Ports          []Port // by number
+	SPIFFEID       string   // spiffe://<trust-domain>/ns/<ns>/sa/<sa>
+	Aliases        []string // trust domains of which its proxies may be as well; sorted
+	Ports          []Port   // by number
 	Versions       []Version
 	Uses           []Ref    // services and externals, sorted
 	Routes         []*Route // in match order; the first whose Match and Port accept wins
 	MTLS           MTLSMode
-	Migration      *Migration  // why MTLS is permissive for a while; nil: none
-	Allow          []Rule      // any-of; none = nobody
-	Deny           []Rule      // any-of; before Allow
-	Audit          []Rule      // any-of; logged as such
-	RateLimits     []RateLimit // by name
-	JWT            []JWT       // by name; before Deny
-	Public         []Rule      // any-of; what needs no valid token
-	Authorizer     *Authorizer // nil: nobody is asked
+	Migration      *Migration   // why MTLS is permissive for a while; nil: none
+	Allow          []Rule       // any-of; none = nobody
+	Deny           []Rule       // any-of; before Allow
+	Audit          []Rule       // any-of; logged as such
+	RateLimits     []RateLimit  // by name
+	Compression    *Compression // of responses of http ports; nil: none
+	Buffer         *Buffer      // of requests to http ports; nil: none
+	Admission      *Admission   // of requests to http and grpc ports; nil: none
+	JWT            []JWT        // by name; before Deny
+	Public         []Rule       // any-of; what needs no valid token
+	Authorizer     *Authorizer  // nil: nobody is asked
 	AccessLog      AccessLog
 	Metrics        *Metrics  // nil: the standard profile
 	Tracing        *Tracing  // nil: none
@@ -87,7 +93,10 @@ type Port struct {
 	Number   uint16
 	Protocol Protocol
 	MTLS     MTLSMode // "" = that of the service; never of an external
-	Origin   Origin
+	// MaxConnections is how many at once each workload's proxy takes; 0 = no limit.
+	// Never of an external.
+	MaxConnections uint32
+	Origin         Origin
 }
 
 // Version is one deployable version; sorted by name.
@@ -164,6 +173,8 @@ type Gateway struct {
 	Deny           []Rule            // any-of; before Allow
 	Audit          []Rule            // any-of; logged as such
 	RateLimits     []RateLimit       // by name
+	Compression    *Compression      // of responses; nil: none
+	Buffer         *Buffer           // of requests; nil: none
 	JWT            []JWT             // by name; before Deny
 	Public         []Rule            // any-of; what needs no valid token
 	Authorizer     *Authorizer       // nil: nobody is asked
@@ -187,7 +198,8 @@ type GatewayListener struct {
 	Bind     string       // the IP address that it is open on; "": where discovery says
 	TLS      *ListenerTLS // of HTTPS
 	// ProxyProtocol: every connection begins with a header that says who the client is.
-	ProxyProtocol bool
+	ProxyProtocol  bool
+	MaxConnections uint32 // at once, of each proxy; 0 = no limit
 	// Redirect, when set, is the answer to every request for one of
 	// RedirectHosts, and there are no Hosts.
 	Redirect      *Redirect
@@ -217,6 +229,12 @@ type GatewayRoute struct {
 	Origin          Origin
 }
 
+// Rule is the name of the gateway's rule that r comes from.
+func (r *GatewayRoute) Rule() string {
+	name, _, _ := strings.Cut(r.Name, "/")
+	return name
+}
+
 // Itself says that the gateway answers, and no service.
 func (r *GatewayRoute) Itself() bool {
 	return r.Service == Ref{} && r.Route != nil && r.Route.Answers() && !r.Route.NotFound
@@ -229,6 +247,7 @@ type External struct {
 	Ports     []Port
 	Via       *Via     // nil: callers go there themselves
 	Endpoints []string // "ip:port", sorted; empty = DNS on Host
+	Announce  string   // the version of the PROXY protocol that connections begin with: "v1", "v2"; "" is none
 	Timeout   time.Duration
 	// TimeoutOrigin is zero for the built-in default.
 	TimeoutOrigin Origin

@@ -1,13 +1,16 @@
 package model
 
 import (
-	"cmp"
 	"strconv"
+	"strings"
 )
 
 // Compare orders refs by namespace, then name.
 func (r Ref) Compare(o Ref) int {
-	return cmp.Or(cmp.Compare(r.Namespace, o.Namespace), cmp.Compare(r.Name, o.Name))
+	if c := strings.Compare(r.Namespace, o.Namespace); c != 0 {
+		return c
+	}
+	return strings.Compare(r.Name, o.Name)
 }
 
 // SPIFFEID is the identity of a service account

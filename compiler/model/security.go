@@ -16,11 +16,14 @@ import (
 type Rule struct {
 	Any           bool
 	Authenticated bool
+	Aliases       []string     // trust domains whose SPIFFE IDs count as those of the mesh; sorted, and none where no identity is looked at
 	Principals    []string     // SPIFFE IDs, sorted
 	NotPrincipals []string     // SPIFFE IDs, sorted
 	Namespaces    []string     // of the caller's SPIFFE ID, sorted
 	IPs           []string     // networks, sorted
 	NotIPs        []string     // networks, sorted
+	ClientIPs     []string     // networks, sorted; of gateways only, as NotClientIPs
+	NotClientIPs  []string     // networks, sorted
 	Ports         []uint16     // of the service or gateway, sorted; empty = every port
 	Hosts         []NamedMatch // on HostHeader
 	Methods       []string     // empty = every method
@@ -37,7 +40,7 @@ func (r *Rule) On(port uint16) bool { return len(r.Ports) == 0 || slices.Contain
 
 // Everything says that the rule holds for every caller and request.
 func (r *Rule) Everything() bool {
-	return r.Any && len(r.NotPrincipals) == 0 && len(r.Namespaces) == 0 && len(r.IPs) == 0 && len(r.NotIPs) == 0 &&
+	return r.Any && len(r.NotPrincipals) == 0 && len(r.Namespaces) == 0 && !r.ByAddress() && !r.ByClient() &&
 		len(r.Ports) == 0 && !r.HTTP()
 }
 
@@ -49,6 +52,7 @@ func (r *Rule) HTTP() bool {
 // TakesCaller says whether the rule is about a caller; id is "" for one without
 // identity.
 func (r *Rule) TakesCaller(trustDomain, id string) bool {
+	id = Unaliased(id, trustDomain, r.Aliases)
 	switch {
 	case r.Any:
 	case id == "" || r.Authenticated && !strings.HasPrefix(id, "spiffe://"+trustDomain+"/"):
@@ -65,12 +69,23 @@ func (r *Rule) TakesCaller(trustDomain, id string) bool {
 func (r *Rule) ByAddress() bool { return len(r.IPs) > 0 || len(r.NotIPs) > 0 }
 
 // TakesAddress says whether the rule is about a source address.
-func (r *Rule) TakesAddress(ip netip.Addr) bool {
+func (r *Rule) TakesAddress(ip netip.Addr) bool { return lies(ip, r.IPs, r.NotIPs) }
+
+// ByClient says that the rule looks at addresses of clients as proxies in front
+// of a gateway tell them.
+func (r *Rule) ByClient() bool { return len(r.ClientIPs) > 0 || len(r.NotClientIPs) > 0 }
+
+// TakesClient says whether the rule is about the address of a client.
+func (r *Rule) TakesClient(ip netip.Addr) bool { return lies(ip, r.ClientIPs, r.NotClientIPs) }
+
+// lies says that an address is in one of some networks, if there are any, and in
+// none of others.
+func lies(ip netip.Addr, in, out []string) bool {
 	holds := func(network string) bool {
 		p, err := netip.ParsePrefix(network)
 		return err == nil && p.Contains(ip.Unmap())
 	}
-	return (len(r.IPs) == 0 || slices.ContainsFunc(r.IPs, holds)) && !slices.ContainsFunc(r.NotIPs, holds)
+	return (len(in) == 0 || slices.ContainsFunc(in, holds)) && !slices.ContainsFunc(out, holds)
 }
 
 // NamespaceID is what the SPIFFE IDs of a namespace begin with.
@@ -130,7 +145,7 @@ func (r *Rule) From() string {
 	for _, part := range []struct {
 		word string
 		list []string
-	}{{" except ", r.NotPrincipals}, {" of namespace ", r.Namespaces}, {" at ", r.IPs}, {" not at ", r.NotIPs}} {
+	}{{" except ", r.NotPrincipals}, {" of namespace ", r.Namespaces}, {" at ", r.IPs}, {" not at ", r.NotIPs}, {" for clients at ", r.ClientIPs}, {" for clients not at ", r.NotClientIPs}} {
 		if len(part.list) > 0 {
 			who += part.word + strings.Join(part.list, ", ")
 		}

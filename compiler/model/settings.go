@@ -91,6 +91,11 @@ func (c *Connections) settings(s *settings) {
 		s.span("connections.keepalive.interval", k.Interval)
 		s.number("connections.keepalive.probes", k.Probes)
 	}
+	if p := c.Pings; p != nil {
+		s.at = p.Origin
+		s.span("connections.pings.interval", p.Interval)
+		s.span("connections.pings.timeout", p.Timeout)
+	}
 }
 
 func (o *Outliers) settings(s *settings) {
@@ -98,6 +103,7 @@ func (o *Outliers) settings(s *settings) {
 		return
 	}
 	s.at = o.Origin
+	s.add("outliers.statuses", StatusesText(o.Statuses))
 	s.number("outliers.consecutive5xx", o.Consecutive5xx)
 	s.number("outliers.consecutiveGateway", o.ConsecutiveGateway)
 	s.number("outliers.consecutiveLocal", o.ConsecutiveLocal)

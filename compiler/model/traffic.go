@@ -54,6 +54,7 @@ type Connections struct {
 	Idle                                     time.Duration // 0 = no limit
 	MaxAge                                   time.Duration // 0 = no limit
 	Keepalive                                *Keepalive    // nil: off
+	Pings                                    *Pings        // on connections of grpc ports; nil: none
 	Origin                                   Origin
 }
 
@@ -62,6 +63,13 @@ type Keepalive struct {
 	Time, Interval time.Duration // whole seconds
 	Probes         uint32
 	Origin         Origin
+}
+
+// Pings of HTTP/2: a connection on which one is not answered within Timeout is
+// closed.
+type Pings struct {
+	Interval, Timeout time.Duration
+	Origin            Origin
 }
 
 // RetryBudget limits the retries at once to a share of the active requests,
@@ -74,6 +82,7 @@ type RetryBudget struct {
 
 // Outliers leaves endpoints out that fail. A detector that is 0 or nil is off.
 type Outliers struct {
+	Statuses                                             []StatusRange // answers of HTTP that are failures, sorted and apart; nil = 500 and above
 	Consecutive5xx, ConsecutiveGateway, ConsecutiveLocal uint32
 	SuccessRate                                          *SuccessRate
 	FailurePercent                                       *FailurePercent

@@ -3,9 +3,7 @@ package reach
 import (
 	"fmt"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 )
 
 // tables are shapes of rule lists, by what they ask of the engine.
@@ -119,76 +117,6 @@ func BenchmarkCompare(b *testing.B) {
 			}
 		})
 	}
-}
-
-// hostile are rule sets made to blow up.
-var hostile = map[string]func() []Pred{
-	"products of expressions": func() []Pred {
-		return repeat(20, func(i int) Pred { return Is(Dim{Kind: Path}, Matching(fmt.Sprintf(".*a.{%d}b.*", i+3))) })
-	},
-	"a huge expression": func() []Pred { return []Pred{Is(Dim{Kind: Path}, Matching(`.*a.{900}`))} },
-	"unicode":           func() []Pred { return []Pred{Is(Dim{Header, "x"}, Matching(`(\pL{1,20}\PL){1,20}`))} },
-	"substrings of one header": func() []Pred {
-		return repeat(2000, func(i int) Pred { return Is(Dim{Header, "x"}, Containing(fmt.Sprintf("v%d", i))) })
-	},
-	"repetitions": func() []Pred {
-		return repeat(12, func(i int) Pred {
-			return Is(Dim{Kind: Path}, Matching(fmt.Sprintf("(/a{%d})*", []int{2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37}[i])))
-		})
-	},
-	"thousands of rules": func() []Pred { return tables["usual"](5000) },
-	"deep negations": func() []Pred {
-		p := Is(Dim{Kind: Path}, BeginsWith("/a"))
-		for i := range 2000 {
-			p = Not(Any(p, All(Is(Dim{Header, fmt.Sprintf("x-%d", i%40)}, BeginsWith(fmt.Sprint(i))), Not(Is(Dim{Kind: Path}, Containing(fmt.Sprint(i)))))))
-		}
-		return []Pred{p}
-	},
-	"pairs far apart": func() []Pred {
-		var first, second []Pred
-		for i := range 60 {
-			first = append(first, Is(Dim{Header, fmt.Sprintf("x-%d", i)}, Exactly("1")))
-			second = append(second, Is(Dim{Header, fmt.Sprintf("y-%d", i)}, Exactly("1")))
-		}
-		out := []Pred{All(Any(first...), Any(second...))}
-		for i := range first {
-			out = append(out, All(first[i], second[i]))
-		}
-		return append(out, Any(out[1:]...))
-	},
-}
-
-// TestHostileRuleSetsEnd: an answer or an Unknown within ten seconds of a CPU,
-// whatever else the machine does.
-func TestHostileRuleSetsEnd(t *testing.T) {
-	for name, rules := range hostile {
-		t.Run(name, func(t *testing.T) {
-			begin := cpuTime(t)
-			s, f, err := buildTable(rules())
-			took := cpuTime(t) - begin
-			switch {
-			case IsUnknown(err):
-				t.Logf("%v after %v", err, took.Round(time.Millisecond))
-			case err != nil:
-				t.Fatal(err)
-			default:
-				t.Logf("%d nodes, %d outcomes after %v", s.store.Nodes(), len(s.Outcomes(f)), took.Round(time.Millisecond))
-			}
-			if took > 10*time.Second {
-				t.Errorf("took %v", took)
-			}
-		})
-	}
-}
-
-// cpuTime is what this process has taken.
-func cpuTime(t *testing.T) time.Duration {
-	t.Helper()
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		t.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // BenchmarkOneOfMany is a service of a large mesh: a vet or diff of ten

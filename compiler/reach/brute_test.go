@@ -13,15 +13,15 @@ import (
 // holds is the oracle: it judges p for one request by strings and regexp,
 // without automata or diagrams.
 func holds(p Pred, r *Request) bool {
-	switch p.op {
+	switch p.what().op {
 	case isIn:
-		return slices.ContainsFunc(r.values(p.dim), func(v string) bool { return holdsText(p.text, v) })
+		return slices.ContainsFunc(r.values(p.what().dim), func(v string) bool { return holdsText(p.what().text, v) })
 	case notOf:
-		return !holds(p.of[0], r)
+		return !holds(p.what().of[0], r)
 	case allOf:
-		return !slices.ContainsFunc(p.of, func(q Pred) bool { return !holds(q, r) })
+		return !slices.ContainsFunc(p.what().of, func(q Pred) bool { return !holds(q, r) })
 	}
-	return slices.ContainsFunc(p.of, func(q Pred) bool { return holds(q, r) })
+	return slices.ContainsFunc(p.what().of, func(q Pred) bool { return holds(q, r) })
 }
 
 func asciiLower(s string) string {

@@ -48,8 +48,9 @@ func Digest(limits Limits, rules []Pred, then []int, otherwise int, names []stri
 // does not decide that of the variables.
 func inOrder(ps []Pred) []Pred {
 	var dims []Dim
+	seen := map[*condition]bool{}
 	for _, p := range ps {
-		p.atoms(func(d Dim, _ Text) { dims = append(dims, d) })
+		p.atoms(seen, func(d Dim, _ Text) { dims = append(dims, d) })
 	}
 	slices.SortFunc(dims, func(a, b Dim) int { return cmp.Or(cmp.Compare(a.Kind, b.Kind), strings.Compare(a.Name, b.Name)) })
 	var out []Pred

@@ -23,7 +23,7 @@ func OfClaim(c model.NamedMatch) Pred {
 		c.Kind = model.Present
 	}
 	provider, _ := model.SplitClaim(c.Name)
-	p := All(HasToken(provider), OfNamed(Claim, c))
+	p := All(HasToken(provider), OfNamed(Claim, c), Not(Any(each(c.YieldsTo(), HasToken)...)))
 	if not {
 		return Not(p)
 	}

@@ -19,6 +19,7 @@ const (
 	Host     Kind = "host"            // without port, in lower case
 	Identity Kind = "identity"        // the SPIFFE ID of the client; absent without mutual TLS
 	Address  Kind = "address"         // of the connection's other end, in the form of addressText
+	Client   Kind = "client address"  // as proxies in front of a gateway tell; as Address
 	Through  Kind = "gateway address" // of a gateway, as the service behind it sees it; as Address
 	Path     Kind = "path"            // in normal form, without query
 	Method   Kind = "method"
@@ -59,6 +60,7 @@ var kinds = map[Kind]*kind{
 	Host:     {domain: expression(hosts)},
 	Identity: {optional: true, domain: expression(`spiffe://[a-z0-9._-]+(/[A-Za-z0-9._-]+)+`)},
 	Address:  {samples: sampleAddresses, domain: addresses},
+	Client:   {samples: sampleAddresses, domain: addresses},
 	Through:  {samples: sampleAddresses, domain: addresses},
 	Path:     {domain: constant(normalPaths)},
 	Method:   {samples: knownMethods, domain: constant(methods)},
@@ -71,7 +73,10 @@ var kinds = map[Kind]*kind{
 
 var sampleAddresses = []string{addressText(netip.MustParsePrefix("10.0.0.1/32")), addressText(netip.MustParsePrefix("192.0.2.1/32"))}
 
-var addresses = expression(`4[01]{32}|6[01]{128}`)
+// addresses: an IPv4 address in IPv6 form is the IPv4 address.
+var addresses = constant(func() *automaton.DFA {
+	return without(compiledDomain(`4[01]{32}|6[01]{128}`), `60{80}1{16}[01]{32}`)
+})
 
 const portNumbers = `[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]`
 

@@ -73,9 +73,10 @@ func firstHolding(preds []Pred, r *Request) int {
 
 // TestEvaluations asks tables for random requests and compares with the oracle.
 func TestEvaluations(t *testing.T) {
-	rng, evaluations := seeded(t), 0
+	rng, evaluations, drawn := seeded(t), 0, newVariety()
 	for evaluations < scale(1_000_000) {
 		rs := drawRules(t, poolDims, 8, rng)
+		drawn.add(rs.preds...)
 		for range 50 {
 			r := drawRequest(rng)
 			evaluations++
@@ -86,19 +87,21 @@ func TestEvaluations(t *testing.T) {
 		}
 	}
 	t.Logf("%d evaluations, 0 wrong", evaluations)
+	drawn.enough(t)
 }
 
 // TestVerdicts draws pairs of rules. A yes is shown by its witness, which the
 // oracle judges; a no by a walk over all requests of the pools.
 func TestVerdicts(t *testing.T) {
 	rng, pairs, unknowns := seeded(t), 0, 0
-	yes := map[string]int{}
+	yes, drawn := map[string]int{}, newVariety()
 	for ; pairs < scale(100_000); pairs++ {
 		dims := drawDims(2, rng)
 		a, b := randomPred(dims, 2, rng), randomPred(dims, 2, rng)
 		if rng.IntN(4) == 0 {
 			b = rewritten(a, rng)
 		}
+		drawn.add(a, b)
 		for _, q := range []struct {
 			name string
 			ask  func(a, b Pred) (*Request, error)
@@ -133,29 +136,30 @@ func TestVerdicts(t *testing.T) {
 		t.Errorf("%d unknown of %d", unknowns, pairs)
 	}
 	t.Logf("%d pairs, %d unknown, yes: %v", pairs, unknowns, yes)
+	drawn.enough(t)
 }
 
 // rewritten says the same in another way.
 func rewritten(p Pred, rng *rand.Rand) Pred {
-	if p.op == isIn {
-		switch t := p.text; {
+	if p.what().op == isIn {
+		switch t := p.what().text; {
 		case t.fold:
 		case t.shape == prefixShape:
-			return Any(p, Is(p.dim, Exactly(t.value)))
+			return Any(p, Is(p.what().dim, Exactly(t.value)))
 		case t.shape == segmentPrefixShape:
-			return Any(Is(p.dim, BeginsWith(t.value+"/")), Is(p.dim, Exactly(t.value)))
+			return Any(Is(p.what().dim, BeginsWith(t.value+"/")), Is(p.what().dim, Exactly(t.value)))
 		case t.shape == betweenShape && t.lo < t.hi:
 			middle := t.lo + rng.Int64N(t.hi-t.lo)
-			return Any(Is(p.dim, Between(t.lo, middle)), Is(p.dim, Between(middle, t.hi)))
+			return Any(Is(p.what().dim, Between(t.lo, middle)), Is(p.what().dim, Between(middle, t.hi)))
 		}
 		return All(p, p)
 	}
-	parts := make([]Pred, len(p.of))
-	for i, q := range p.of {
+	parts := make([]Pred, len(p.what().of))
+	for i, q := range p.what().of {
 		parts[i] = rewritten(q, rng)
 	}
 	rng.Shuffle(len(parts), func(i, j int) { parts[i], parts[j] = parts[j], parts[i] })
-	switch p.op {
+	switch p.what().op {
 	case notOf:
 		return Not(parts[0])
 	case allOf: // De Morgan

@@ -120,9 +120,9 @@ func valueStem(c model.NamedMatch) (string, bool) {
 func plain(c model.NamedMatch) model.NamedMatch {
 	switch {
 	case c.Kind == model.Present && c.Not:
-		return model.NamedMatch{Name: c.Name, Kind: model.Absent}
+		return model.NamedMatch{Name: c.Name, Kind: model.Absent, Yields: c.Yields}
 	case c.Kind == model.Absent && c.Not:
-		return model.NamedMatch{Name: c.Name, Kind: model.Present}
+		return model.NamedMatch{Name: c.Name, Kind: model.Present, Yields: c.Yields}
 	}
 	return c
 }

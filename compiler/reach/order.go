@@ -8,7 +8,7 @@ import (
 
 // CompareNamed orders conditions by name, then kind, value and negation.
 func CompareNamed(a, b model.NamedMatch) int {
-	return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Value, b.Value), compareBool(a.Not, b.Not))
+	return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Value, b.Value), compareBool(a.Not, b.Not), cmp.Compare(a.Yields, b.Yields))
 }
 
 // ComparePaths orders conditions by negation, then kind, value and case.

@@ -94,7 +94,9 @@ func stem(p model.PathMatch) string {
 
 // literalPrefix is what every full match of expr begins with; "" when that is
 // not known.
-func literalPrefix(expr string) string {
+func literalPrefix(expr string) string { return prefixes.of(expr, prefixOf) }
+
+func prefixOf(expr string) string {
 	re, err := regexp.Compile(automaton.Latin1(expr))
 	if err != nil {
 		return ""

@@ -8,12 +8,27 @@ import (
 )
 
 // Pred is a condition on requests. Its zero value holds for every request. It
-// is immutable.
-type Pred struct {
+// is immutable, and copies are the same condition: a Space judges one once,
+// however many others it is a part of.
+type Pred struct{ says *condition }
+
+// condition is what stands in a Pred; nil is all of nothing.
+type condition struct {
 	op   operator
 	of   []Pred
 	dim  Dim
 	text Text
+}
+
+// always is the condition of the zero Pred.
+var always = &condition{op: allOf}
+
+// what p says.
+func (p Pred) what() *condition {
+	if p.says == nil {
+		return always
+	}
+	return p.says
 }
 
 type operator uint8
@@ -27,7 +42,7 @@ const (
 
 // Is holds when a value of d is in t: of a header or claim any value, of a query
 // key or cookie the first. A missing value is in no Text.
-func Is(d Dim, t Text) Pred { return Pred{op: isIn, dim: d, text: t} }
+func Is(d Dim, t Text) Pred { return Pred{&condition{op: isIn, dim: d, text: t}} }
 
 // Present holds when d has a value.
 func Present(d Dim) Pred { return Is(d, AnyValue()) }
@@ -45,25 +60,34 @@ func join(op operator, ps []Pred) Pred {
 	if len(ps) == 1 {
 		return ps[0]
 	}
-	return Pred{op: op, of: ps}
+	if len(ps) == 0 && op == allOf {
+		return Pred{}
+	}
+	return Pred{&condition{op: op, of: ps}}
 }
 
 // Not holds when p does not.
 func Not(p Pred) Pred {
-	if p.op == notOf {
-		return p.of[0]
+	if c := p.what(); c.op == notOf {
+		return c.of[0]
 	}
-	return Pred{op: notOf, of: []Pred{p}}
+	return Pred{&condition{op: notOf, of: []Pred{p}}}
 }
 
-// atoms calls visit for every Is in p, in order.
-func (p Pred) atoms(visit func(Dim, Text)) {
-	if p.op == isIn {
-		visit(p.dim, p.text)
+// atoms calls visit for every Is in p, in order, but for those of conditions
+// that are in seen, to which it adds p.
+func (p Pred) atoms(seen map[*condition]bool, visit func(Dim, Text)) {
+	c := p.what()
+	if c.op == isIn {
+		visit(c.dim, c.text)
 		return
 	}
-	for _, q := range p.of {
-		q.atoms(visit)
+	if len(c.of) == 0 || seen[c] {
+		return
+	}
+	seen[c] = true
+	for _, q := range c.of {
+		q.atoms(seen, visit)
 	}
 }
 

@@ -17,6 +17,7 @@ type Request struct {
 	Port     uint16         `json:"port,omitempty"`
 	Identity string         `json:"identity,omitempty"` // "" is none
 	Address  string         `json:"address,omitempty"`  // of the other end of the connection; "" is not asked about
+	Client   string         `json:"client,omitempty"`   // its address as proxies in front of a gateway tell; "" is not asked about
 	Through  string         `json:"through,omitempty"`  // address of the gateway, as the service behind it sees it; "" is not asked about
 	Method   string         `json:"method"`
 	Path     string         `json:"path"`
@@ -100,6 +101,9 @@ func (r *Request) String() string {
 	if r.Address != "" {
 		out.WriteString(" at " + r.Address)
 	}
+	if r.Client != "" {
+		out.WriteString(" for a client at " + r.Client)
+	}
 	if r.Through != "" {
 		out.WriteString(" through a gateway at " + r.Through)
 	}
@@ -127,6 +131,8 @@ func (r *Request) values(d Dim) []string {
 		return single(r.Identity)
 	case Address:
 		return addressValue(r.Address)
+	case Client:
+		return addressValue(r.Client)
 	case Through:
 		return addressValue(r.Through)
 	case Query:
@@ -153,6 +159,7 @@ func addressValue(text string) []string {
 	if err != nil {
 		return nil
 	}
+	ip = ip.Unmap()
 	return []string{addressText(netip.PrefixFrom(ip, ip.BitLen()))}
 }
 

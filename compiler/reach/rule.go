@@ -10,10 +10,13 @@ import (
 // OfRule is all that a rule of a trust domain asks for: of who connects, from
 // where and to which port, and of the request.
 func OfRule(r *model.Rule, domain string) Pred {
-	from := Dim{Kind: Address}
-	all := []Pred{OfCaller(r, domain), Not(Within(from, r.NotIPs)), Any(each(r.Matches(), OfMatch)...)}
+	from, client := Dim{Kind: Address}, Dim{Kind: Client}
+	all := []Pred{OfCaller(r, domain), Not(Within(from, r.NotIPs)), Not(Within(client, r.NotClientIPs)), Any(each(r.Matches(), OfMatch)...)}
 	if len(r.IPs) > 0 {
 		all = append(all, Within(from, r.IPs))
+	}
+	if len(r.ClientIPs) > 0 {
+		all = append(all, Within(client, r.ClientIPs))
 	}
 	if len(r.Ports) > 0 {
 		all = append(all, OfPorts(r.Ports))
@@ -29,8 +32,12 @@ func OfPorts(ports []uint16) Pred {
 // OfCaller is what a rule asks of identities.
 func OfCaller(r *model.Rule, domain string) Pred {
 	who := Dim{Kind: Identity}
-	is := func(id string) Pred { return Is(who, Exactly(id)) }
-	below := func(prefix string) Pred { return Is(who, BeginsWith(prefix)) }
+	is := func(id string) Pred {
+		return Any(each(model.Aliased(id, r.Aliases), func(one string) Pred { return Is(who, Exactly(one)) })...)
+	}
+	below := func(prefix string) Pred {
+		return Any(each(model.Aliased(prefix, r.Aliases), func(one string) Pred { return Is(who, BeginsWith(one)) })...)
+	}
 	all := []Pred{Not(Any(each(r.NotPrincipals, is)...))}
 	switch {
 	case r.Any:
@@ -45,7 +52,7 @@ func OfCaller(r *model.Rule, domain string) Pred {
 	return All(all...)
 }
 
-// Within holds for addresses of one of these networks, d being Address or
+// Within holds for addresses of one of these networks, d being Address, Client or
 // Through. What is no network holds nothing.
 func Within(d Dim, networks []string) Pred {
 	var any []Pred

@@ -54,23 +54,23 @@ func (s *search) possible(p Pred) (yes, ok bool) {
 
 // evaluate gives p's value if the decided atoms settle it.
 func (s *search) evaluate(p Pred) (known, value bool) {
-	switch p.op {
+	switch p.what().op {
 	case isIn:
-		value, known = s.decided[atom{p.dim, p.text}]
+		value, known = s.decided[atom{p.what().dim, p.what().text}]
 		return known, value
 	case notOf:
-		known, value = s.evaluate(p.of[0])
+		known, value = s.evaluate(p.what().of[0])
 		return known, !value
 	}
 	all := true
-	for _, q := range p.of {
+	for _, q := range p.what().of {
 		k, v := s.evaluate(q)
-		if k && v == (p.op == anyOf) {
+		if k && v == (p.what().op == anyOf) {
 			return true, v
 		}
 		all = all && k
 	}
-	return all, p.op == allOf
+	return all, p.what().op == allOf
 }
 
 func (s *search) undecided(p Pred) (found atom) {
@@ -79,11 +79,11 @@ func (s *search) undecided(p Pred) (found atom) {
 		if known, _ := s.evaluate(p); known {
 			return false
 		}
-		if p.op == isIn {
-			found = atom{p.dim, p.text}
+		if p.what().op == isIn {
+			found = atom{p.what().dim, p.what().text}
 			return true
 		}
-		return slices.ContainsFunc(p.of, visit)
+		return slices.ContainsFunc(p.what().of, visit)
 	}
 	visit(p)
 	return found

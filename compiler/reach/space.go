@@ -17,6 +17,7 @@ type Space struct {
 	owner []*axis // of each variable
 	store *diagram.Store
 	atoms map[atom]Set
+	sets  map[*condition]Set // of conditions that are made of others
 }
 
 type atom struct {
@@ -41,19 +42,26 @@ type Function struct{ node diagram.Node }
 // New gives the space that ps are to be judged in. An error is an Unknown that
 // names the coordinate, or says which predicate is broken.
 func New(limits Limits, ps ...Pred) (*Space, error) {
-	s := &Space{byDim: map[Dim]*axis{}, atoms: map[atom]Set{}}
+	s, _, err := newSpace(limits, ps)
+	return s, err
+}
+
+// newSpace says too how many of the steps it used.
+func newSpace(limits Limits, ps []Pred) (made *Space, used int, err error) {
+	s := &Space{byDim: map[Dim]*axis{}, atoms: map[atom]Set{}, sets: map[*condition]Set{}}
+	seen := map[*condition]bool{}
 	for _, p := range ps {
-		p.atoms(s.mention)
+		p.atoms(seen, s.mention)
 	}
 	if err := s.independent(); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	slices.SortStableFunc(s.axes, func(a, b *axis) int { return rank(a.dim) - rank(b.dim) })
 	budget := limits.Steps
 	var sizes []int32
 	for _, a := range s.axes {
 		if err := a.split(&budget, limits); err != nil {
-			return nil, unknown(a.dim.String(), err)
+			return nil, limits.Steps - budget, unknown(a.dim.String(), err)
 		}
 		a.first = len(sizes)
 		sizes = append(sizes, a.sizes()...)
@@ -62,7 +70,7 @@ func New(limits Limits, ps ...Pred) (*Space, error) {
 		}
 	}
 	s.store = diagram.New(sizes, diagram.Limits{Nodes: limits.Nodes, Steps: limits.Merges})
-	return s, nil
+	return s, limits.Steps - budget, nil
 }
 
 func (s *Space) mention(d Dim, t Text) {
@@ -79,7 +87,7 @@ func (s *Space) mention(d Dim, t Text) {
 // be there follows in the order in which predicates mention it, because
 // conditions that belong together are then tested together.
 func rank(d Dim) int {
-	order := []Kind{Scheme, Port, Host, Identity, Address, Through, Path, Method}
+	order := []Kind{Scheme, Port, Host, Identity, Address, Client, Through, Path, Method}
 	if i := slices.Index(order, d.Kind); i >= 0 {
 		return i
 	}
@@ -89,9 +97,10 @@ func rank(d Dim) int {
 var errSameField = errors.New("a condition on a field beside conditions on what is read from it is not decided")
 
 // independent refuses coordinates that are two readings of one thing: cookies
-// and their field, and the scheme, which a proxy takes from x-forwarded-proto.
+// and their field, the scheme, which a proxy takes from x-forwarded-proto, and the
+// client's address, from x-forwarded-for.
 func (s *Space) independent() error {
-	for field, kind := range map[string]Kind{"cookie": Cookie, "x-forwarded-proto": Scheme} {
+	for field, kind := range map[string]Kind{"cookie": Cookie, "x-forwarded-proto": Scheme, "x-forwarded-for": Client} {
 		whole := s.byDim[Dim{Header, field}]
 		if whole != nil && slices.ContainsFunc(s.axes, func(a *axis) bool { return a.dim.Kind == kind }) {
 			return &Unknown{whole.dim.String(), errSameField}
@@ -103,24 +112,37 @@ func (s *Space) independent() error {
 // Set gives the requests for which p holds. p looks at nothing that the
 // predicates given to New do not look at.
 func (s *Space) Set(p Pred) (Set, error) {
-	switch p.op {
-	case isIn:
-		return s.atom(atom{p.dim, p.text})
-	case notOf:
-		inner, err := s.Set(p.of[0])
+	c := p.what()
+	if c.op == isIn {
+		return s.atom(atom{c.dim, c.text})
+	}
+	if set, ok := s.sets[c]; ok {
+		return set, nil
+	}
+	set, err := s.combined(c)
+	if err == nil {
+		s.sets[c] = set
+	}
+	return set, err
+}
+
+// combined is the set of a condition that is made of others.
+func (s *Space) combined(c *condition) (Set, error) {
+	if c.op == notOf {
+		inner, err := s.Set(c.of[0])
 		if err != nil {
 			return Set{}, err
 		}
 		return s.Not(inner)
 	}
-	parts := make([]Set, len(p.of))
-	for i, q := range p.of {
+	parts := make([]Set, len(c.of))
+	for i, q := range c.of {
 		var err error
 		if parts[i], err = s.Set(q); err != nil {
 			return Set{}, err
 		}
 	}
-	if p.op == allOf {
+	if c.op == allOf {
 		return s.Intersection(parts...)
 	}
 	return s.Union(parts...)

@@ -82,6 +82,8 @@ func (r *Request) give(d Dim, value string) {
 		r.Identity = value
 	case Address:
 		r.Address = networkOf(value).Addr().String()
+	case Client:
+		r.Client = networkOf(value).Addr().String()
 	case Through:
 		r.Through = networkOf(value).Addr().String()
 	case Path:

@@ -13,19 +13,20 @@ import (
 // header "x" exact "1")`.
 func (p Pred) String() string {
 	var parts []string
-	for _, q := range p.of {
+	c := p.what()
+	for _, q := range c.of {
 		parts = append(parts, q.String())
 	}
 	switch {
-	case p.op == isIn:
-		return p.dim.String() + " " + p.text.String()
-	case p.op == notOf:
+	case c.op == isIn:
+		return c.dim.String() + " " + c.text.String()
+	case c.op == notOf:
 		return "not " + parts[0]
-	case p.op == allOf && len(parts) == 0:
+	case c.op == allOf && len(parts) == 0:
 		return "every request"
-	case p.op == anyOf && len(parts) == 0:
+	case c.op == anyOf && len(parts) == 0:
 		return "no request"
-	case p.op == allOf:
+	case c.op == allOf:
 		return "(" + strings.Join(parts, " and ") + ")"
 	}
 	return "(" + strings.Join(parts, " or ") + ")"

@@ -24,6 +24,7 @@ const (
 // source order has it.
 type Scope struct {
 	TrustDomain string
+	Aliases     []string          // of the trust domain, sorted
 	MTLS        model.MTLSMode    // of the mesh
 	migration   *intent.Migration // of the mesh
 	Proxy       target.Proxy      // of workloads and gateways that do not say
@@ -47,6 +48,11 @@ func New(m *intent.Mesh) *Scope {
 		externals:   index(m.Externals, ExternalRef),
 		collects:    collects(m),
 	}
+	for _, alias := range m.Config.Aliases {
+		s.Aliases = append(s.Aliases, alias.V)
+	}
+	slices.Sort(s.Aliases)
+	s.Aliases = slices.Compact(s.Aliases)
 	s.Proxy, _ = target.ByName(Or(m.Config.Proxy, target.Meshc.Name()))
 	return s
 }

@@ -73,7 +73,7 @@ func (d *decoder) wrong(offset int64, format string, args ...any) *fault {
 func (d *decoder) pos(offset int64) diag.Pos {
 	offset = min(offset, int64(len(d.data)))
 	line := sort.Search(len(d.lines), func(i int) bool { return d.lines[i] > offset })
-	return diag.Pos{Line: line, Col: int(offset-d.lines[line-1]) + 1}
+	return diag.NewPos(line, int(offset-d.lines[line-1])+1)
 }
 
 // start is where the next token begins: behind blanks, commas and colons.

@@ -68,6 +68,7 @@ type Side string
 const (
 	Nobody  Side = "nobody"  // it names or documents; no proxy acts on it
 	Callers Side = "callers" // the proxies of those that call the service or external, gateways among them
+	Exit    Side = "exit"    // of an external: its egress gateway (`via`), or the callers where there is none
 	Own     Side = "own"     // the proxy of the service or gateway itself
 	Both    Side = "both"    // callers and own
 )

@@ -11,8 +11,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"time"
@@ -30,48 +28,14 @@ type Proxy interface {
 	ServerInfo() ([]byte, error)
 	// WritePrometheus writes every metric in the Prometheus text format.
 	WritePrometheus(io.Writer) error
+	// WriteClusters writes Envoy's page of clusters and their endpoints, as text.
+	WriteClusters(io.Writer) error
+	// Clusters gives the same as Envoy's JSON.
+	Clusters() ([]byte, error)
 	// DrainListeners stops accepting connections and returns at once.
 	DrainListeners()
 	// Quit ends the process in good order and returns at once.
 	Quit()
-}
-
-// Listen opens the endpoint's socket. A unix socket gets mode 0600; one that a
-// dead process left behind is replaced.
-func Listen(network, address string) (net.Listener, error) {
-	if network != "unix" {
-		return net.Listen(network, address)
-	}
-	if err := os.MkdirAll(filepath.Dir(address), 0o700); err != nil {
-		return nil, err
-	}
-	if err := removeDead(address); err != nil {
-		return nil, err
-	}
-	l, err := net.Listen("unix", address)
-	if err != nil {
-		return nil, err
-	}
-	if err := os.Chmod(address, 0o600); err != nil {
-		return nil, errors.Join(err, l.Close())
-	}
-	return l, nil
-}
-
-func removeDead(path string) error {
-	info, err := os.Lstat(path)
-	if err != nil {
-		return nil // whatever is wrong, listening says so
-	}
-	if info.Mode().Type() != os.ModeSocket {
-		return fmt.Errorf("%s is there and is not a socket", path)
-	}
-	conn, err := net.Dial("unix", path)
-	if err == nil {
-		_ = conn.Close()
-		return fmt.Errorf("%s is in use by another process", path)
-	}
-	return os.Remove(path)
 }
 
 // Serve answers on l until ctx is done.
@@ -97,6 +61,7 @@ func Handler(p Proxy) http.Handler {
 	mux.HandleFunc("GET /config_dump", func(w http.ResponseWriter, _ *http.Request) { document(w, p.ConfigDump) })
 	mux.HandleFunc("GET /server_info", func(w http.ResponseWriter, _ *http.Request) { document(w, p.ServerInfo) })
 	mux.HandleFunc("GET /stats/prometheus", func(w http.ResponseWriter, _ *http.Request) { prometheus(w, p) })
+	mux.HandleFunc("GET /clusters", func(w http.ResponseWriter, r *http.Request) { clustersPage(w, r, p) })
 	mux.HandleFunc("GET /stats", func(w http.ResponseWriter, r *http.Request) { stats(w, r, p) })
 	mux.HandleFunc("POST /drain_listeners", func(w http.ResponseWriter, _ *http.Request) {
 		p.DrainListeners()
@@ -158,6 +123,21 @@ func document(w http.ResponseWriter, make func() ([]byte, error)) {
 func prometheus(w http.ResponseWriter, p Proxy) {
 	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 	_ = p.WritePrometheus(w) // the client has gone
+}
+
+// clustersPage gives one "cluster::endpoint::what::value" a line.
+func clustersPage(w http.ResponseWriter, r *http.Request, p Proxy) {
+	switch format := r.URL.Query().Get("format"); format {
+	case "", "text":
+	case "json":
+		document(w, p.Clusters)
+		return
+	default:
+		http.Error(w, fmt.Sprintf("format %q is not supported (text, json)", format), http.StatusBadRequest)
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_ = p.WriteClusters(w) // the client has gone
 }
 
 // stats gives one "name: value" a line; filter=REGEXP keeps matching names.

@@ -3,7 +3,6 @@ package admin
 import (
 	"context"
 	"io"
-	"net"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -26,6 +25,11 @@ func (f *fake) ConfigDump() ([]byte, error) {
 func (f *fake) ServerInfo() ([]byte, error) { return []byte(`{}`), nil }
 func (f *fake) DrainListeners()             { f.drained = true }
 func (f *fake) Quit()                       { f.ended = true }
+func (f *fake) WriteClusters(w io.Writer) error {
+	_, err := io.WriteString(w, "a::default_priority::max_retries::3\n")
+	return err
+}
+func (f *fake) Clusters() ([]byte, error) { return []byte(`{"cluster_statuses": []}`), nil }
 func (f *fake) WritePrometheus(w io.Writer) error {
 	_, err := io.WriteString(w, "# TYPE a counter\na{x=\"1 2\"} 3\nb 4\n")
 	return err
@@ -59,6 +63,9 @@ func TestPages(t *testing.T) {
 		{"GET", "/stats?format=xml", 400, "not supported"},
 		{"GET", "/stats/prometheus", 200, "# TYPE a"},
 		{"GET", "/server_info", 200, "{}"},
+		{"GET", "/clusters", 200, "a::default_priority::"},
+		{"GET", "/clusters?format=json", 200, "cluster_statuses"},
+		{"GET", "/clusters?format=xml", 400, "not supported"},
 		{"GET", "/config_dump", 200, "RoutesConfigDump"},
 		{"GET", "/quitquitquit", 405, ""},
 		{"GET", "/drain_listeners", 405, ""},
@@ -118,8 +125,7 @@ func TestSocketIsPrivateAndReplacedWhenDead(t *testing.T) {
 	if _, err := Listen("unix", path); err == nil || !strings.Contains(err.Error(), "in use") {
 		t.Errorf("a live socket was taken over: %v", err)
 	}
-	first.(*net.UnixListener).SetUnlinkOnClose(false) // as after a crash
-	_ = first.Close()
+	_ = first.(*socket).UnixListener.Close() // as after a crash: the name stays
 	second, err := Listen("unix", path)
 	if err != nil {
 		t.Fatal(err)

@@ -166,7 +166,7 @@ func adsCluster(c *corev3.ApiConfigSource) (string, error) {
 	if len(c.GetGrpcServices()) != 1 {
 		return "", fmt.Errorf("%d grpc_services, only one is supported", len(c.GetGrpcServices()))
 	}
-	return c.GetGrpcServices()[0].GetEnvoyGrpc().GetClusterName(), nil
+	return c.GetGrpcServices()[0].GetEnvoyGrpc().GetClusterName(), resource.OnlyCluster(c.GetGrpcServices()[0])
 }
 
 // static decodes the static resources. The agent's cluster is only judged: its

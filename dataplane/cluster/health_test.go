@@ -102,7 +102,7 @@ func TestHealthUnejects(t *testing.T) {
 	b := askedBench(t, 1, map[*Host]Outcome{})
 	b.Used()
 	b.clock.pass(0)
-	b.list[0].Answered(500)
+	b.list[0].Answered(500, 500)
 	b.expect(t, "after a failure", "-")
 	b.clock.pass(5 * time.Second)
 	b.expect(t, "after a good answer", "+")

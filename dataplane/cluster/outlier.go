@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"math"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -31,11 +32,21 @@ const (
 // rate counts what came in the current interval.
 type rate struct{ total, good atomic.Uint64 }
 
-// Answered takes in the status of a response.
-func (h *Host) Answered(status int) {
-	if h != nil && h.state.outliers != nil {
-		h.put(status)
+// Answered takes in the status of a response, and what that means where statuses
+// from 500 on are failures: another one for gRPC. Where others are, a failure
+// keeps a status from 500 on, as in Envoy.
+func (h *Host) Answered(status, means int) {
+	if h == nil || h.state.outliers == nil {
+		return
 	}
+	if failures := h.state.outliers.Failures; failures != nil {
+		if !slices.ContainsFunc(failures, func(r snapshot.StatusRange) bool { return r.From <= status && status < r.To }) {
+			means = 200
+		} else if means < 500 {
+			means = 500
+		}
+	}
+	h.put(means)
 }
 
 // Connected takes in that a connection could be had.

@@ -130,16 +130,30 @@ func TestConsecutiveFailures(t *testing.T) {
 		does func(h *Host)
 		out  bool
 	}{
-		"5xx":                        {func(o *snapshot.Outliers) { o.Consecutive5xx = on }, func(h *Host) { repeat(3, func() { h.Answered(500) }) }, true},
-		"5xx, not in a row":          {func(o *snapshot.Outliers) { o.Consecutive5xx = on }, func(h *Host) { repeat(9, func() { h.Answered(500); h.Answered(503); h.Answered(200) }) }, false},
-		"5xx, not enforced":          {func(o *snapshot.Outliers) { o.Consecutive5xx = off }, func(h *Host) { repeat(9, func() { h.Answered(500) }) }, false},
-		"5xx of failures to connect": {func(o *snapshot.Outliers) { o.Consecutive5xx = on }, func(h *Host) { h.Failed(); h.TimedOut(); h.Answered(599) }, true},
-		"4xx":                        {func(o *snapshot.Outliers) { o.Consecutive5xx = on }, func(h *Host) { repeat(9, func() { h.Answered(499) }) }, false},
-		"gateway":                    {func(o *snapshot.Outliers) { o.ConsecutiveGateway = on }, func(h *Host) { h.Answered(502); h.Answered(503); h.Answered(504) }, true},
-		"gateway, 500 between":       {func(o *snapshot.Outliers) { o.ConsecutiveGateway = on }, func(h *Host) { repeat(5, func() { h.Answered(502); h.Answered(503); h.Answered(500) }) }, false},
-		"local":                      {func(o *snapshot.Outliers) { o.SplitLocal, o.ConsecutiveLocal = true, on }, func(h *Host) { h.Failed(); h.TimedOut(); h.Failed() }, true},
-		"local, connected between":   {func(o *snapshot.Outliers) { o.SplitLocal, o.ConsecutiveLocal = true, on }, func(h *Host) { repeat(5, func() { h.Failed(); h.Failed(); h.Connected() }) }, false},
-		"local apart from 5xx":       {func(o *snapshot.Outliers) { o.SplitLocal, o.Consecutive5xx = true, on }, func(h *Host) { repeat(9, h.Failed) }, false},
+		"5xx":                        {func(o *snapshot.Outliers) { o.Consecutive5xx = on }, func(h *Host) { repeat(3, func() { h.Answered(500, 500) }) }, true},
+		"5xx, not in a row":          {func(o *snapshot.Outliers) { o.Consecutive5xx = on }, func(h *Host) { repeat(9, func() { h.Answered(500, 500); h.Answered(503, 503); h.Answered(200, 200) }) }, false},
+		"5xx, not enforced":          {func(o *snapshot.Outliers) { o.Consecutive5xx = off }, func(h *Host) { repeat(9, func() { h.Answered(500, 500) }) }, false},
+		"5xx of failures to connect": {func(o *snapshot.Outliers) { o.Consecutive5xx = on }, func(h *Host) { h.Failed(); h.TimedOut(); h.Answered(599, 599) }, true},
+		"4xx":                        {func(o *snapshot.Outliers) { o.Consecutive5xx = on }, func(h *Host) { repeat(9, func() { h.Answered(499, 499) }) }, false},
+		"chosen status":              {chosen(on), func(h *Host) { repeat(3, func() { h.Answered(429, 429) }) }, true},
+		"of a chosen class":          {chosen(on), func(h *Host) { h.Answered(410, 410); h.Answered(419, 419); h.Answered(429, 429) }, true},
+		"5xx that is not chosen":     {chosen(on), func(h *Host) { repeat(9, func() { h.Answered(500, 500) }) }, false},
+		"chosen, good between":       {chosen(on), func(h *Host) { repeat(9, func() { h.Answered(429, 429); h.Answered(503, 503); h.Answered(420, 420) }) }, false},
+		"failures to connect":        {chosen(on), func(h *Host) { repeat(3, h.Failed) }, true},
+		"chosen, as gRPC means it":   {chosen(on), func(h *Host) { repeat(9, func() { h.Answered(200, 503) }) }, false},
+		"chosen gateway": {func(o *snapshot.Outliers) {
+			o.ConsecutiveGateway = on
+			o.Failures = []snapshot.StatusRange{{From: 503, To: 504}}
+		}, func(h *Host) { repeat(3, func() { h.Answered(503, 503) }) }, true},
+		"gateway that is not chosen": {func(o *snapshot.Outliers) {
+			o.ConsecutiveGateway = on
+			o.Failures = []snapshot.StatusRange{{From: 503, To: 504}}
+		}, func(h *Host) { repeat(9, func() { h.Answered(502, 502) }) }, false},
+		"gateway":                  {func(o *snapshot.Outliers) { o.ConsecutiveGateway = on }, func(h *Host) { h.Answered(502, 502); h.Answered(503, 503); h.Answered(504, 504) }, true},
+		"gateway, 500 between":     {func(o *snapshot.Outliers) { o.ConsecutiveGateway = on }, func(h *Host) { repeat(5, func() { h.Answered(502, 502); h.Answered(503, 503); h.Answered(500, 500) }) }, false},
+		"local":                    {func(o *snapshot.Outliers) { o.SplitLocal, o.ConsecutiveLocal = true, on }, func(h *Host) { h.Failed(); h.TimedOut(); h.Failed() }, true},
+		"local, connected between": {func(o *snapshot.Outliers) { o.SplitLocal, o.ConsecutiveLocal = true, on }, func(h *Host) { repeat(5, func() { h.Failed(); h.Failed(); h.Connected() }) }, false},
+		"local apart from 5xx":     {func(o *snapshot.Outliers) { o.SplitLocal, o.Consecutive5xx = true, on }, func(h *Host) { repeat(9, h.Failed) }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t, 2, func(cl *snapshot.Cluster) { c.set(cl.Outliers) })
@@ -157,7 +171,7 @@ func TestEjectionsGrow(t *testing.T) {
 	b := newBench(t, 2, func(c *snapshot.Cluster) { c.Outliers.Consecutive5xx = snapshot.Detector{Threshold: 1, Enforced: 100} })
 	h := b.list[0]
 	for _, want := range []time.Duration{30, 60, 90, 100, 100} {
-		h.Answered(500)
+		h.Answered(500, 500)
 		began := b.clock.Now()
 		for !h.Well() {
 			b.clock.pass(10 * time.Second)
@@ -167,7 +181,7 @@ func TestEjectionsGrow(t *testing.T) {
 		}
 	}
 	b.clock.pass(time.Hour)
-	h.Answered(500)
+	h.Answered(500, 500)
 	b.clock.pass(29 * time.Second)
 	b.expect(t, "after an hour of peace", "-+")
 	b.clock.pass(11 * time.Second)
@@ -177,7 +191,7 @@ func TestEjectionsGrow(t *testing.T) {
 func TestMaxPercent(t *testing.T) {
 	fail := func(b *bench) {
 		for _, h := range b.list {
-			h.Answered(500)
+			h.Answered(500, 500)
 		}
 	}
 	for _, c := range []struct {
@@ -236,9 +250,9 @@ func TestSuccessRate(t *testing.T) {
 			for i, h := range b.list {
 				for n := range c.requests {
 					if i == 0 && n < c.bad {
-						h.Answered(500)
+						h.Answered(500, 500)
 					} else {
-						h.Answered(200)
+						h.Answered(200, 200)
 					}
 				}
 			}
@@ -254,15 +268,15 @@ func TestSuccessRate(t *testing.T) {
 // Endpoints that go take their ejection with them; those that stay keep theirs.
 func TestUpdateKeepsWhoStays(t *testing.T) {
 	b := newBench(t, 3, func(c *snapshot.Cluster) { c.Outliers.Consecutive5xx = snapshot.Detector{Threshold: 1, Enforced: 100} })
-	b.list[0].Answered(500)
-	b.list[1].Answered(500)
+	b.list[0].Answered(500, 500)
+	b.list[1].Answered(500, 500)
 	less := *b.snap
 	less.Endpoints = less.Endpoints[1:]
 	b.Update(&less)
 	if b.Host(b.snap.Endpoints[0].Addr) != nil || b.Host(b.snap.Endpoints[1].Addr) != b.list[1] || b.list[1].Well() || b.ejected != 1 {
 		t.Errorf("%s, %d are out", b.well(), b.ejected)
 	}
-	b.list[0].Answered(500) // of a request that was on its way
+	b.list[0].Answered(500, 500) // of a request that was on its way
 	if b.ejected != 1 {
 		t.Error("an endpoint that is gone was ejected")
 	}
@@ -276,7 +290,7 @@ func TestUpdateKeepsWhoStays(t *testing.T) {
 func TestClosedStatesAreSilent(t *testing.T) {
 	b := newBench(t, 3, func(c *snapshot.Cluster) { c.Outliers.Consecutive5xx = snapshot.Detector{Threshold: 1, Enforced: 100} })
 	b.Close()
-	b.list[0].Answered(500)
+	b.list[0].Answered(500, 500)
 	b.clock.pass(time.Hour)
 	if b.changes != 0 {
 		t.Error(b.changes)
@@ -294,7 +308,7 @@ func TestManyLoops(t *testing.T) {
 			for i := range 2000 {
 				h := b.list[i%4]
 				h.Begin()
-				h.Answered(500 + i%2)
+				h.Answered(500+i%2, 500+i%2)
 				h.Connected()
 				h.Failed()
 				h.End()
@@ -310,5 +324,12 @@ func TestManyLoops(t *testing.T) {
 	}
 	if b.ejected > 2 {
 		t.Errorf("%d of 4 are out", b.ejected)
+	}
+}
+
+// chosen counts 429 and 410 to 419 as failures.
+func chosen(d snapshot.Detector) func(*snapshot.Outliers) {
+	return func(o *snapshot.Outliers) {
+		o.Consecutive5xx, o.Failures = d, []snapshot.StatusRange{{From: 410, To: 420}, {From: 429, To: 430}}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/netip"
 
+	"github.com/meshc/meshc/dataplane/proxyprotocol"
 	"github.com/meshc/meshc/dataplane/snapshot"
 )
 
@@ -40,18 +41,29 @@ func (p *prober) ask(ctx context.Context, s *State) Outcome {
 			return o
 		}
 	}
-	if err := p.dial(ctx, s.tls.Load()); err != nil {
+	if err := p.dial(ctx, s); err != nil {
 		return Silence
 	}
 	o, _ := p.askHTTP(ctx, s)
 	return o
 }
 
-// connect to an endpoint, TLS handshake included.
-func connect(ctx context.Context, to netip.AddrPort, conf *tls.Config) (net.Conn, error) {
+// connect to an endpoint, TLS handshake included. An endpoint that is told whose a
+// connection is, is told that it is the proxy's.
+func (s *State) connect(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", to.String())
-	if err != nil || conf == nil {
-		return conn, err
+	if err != nil {
+		return nil, err
+	}
+	if hello := hello(s.snap.Announce, conn); hello != nil {
+		if _, err := conn.Write(hello); err != nil {
+			_ = conn.Close()
+			return nil, err
+		}
+	}
+	conf := s.tls.Load()
+	if conf == nil {
+		return conn, nil
 	}
 	secure := tls.Client(conn, conf)
 	if err := secure.HandshakeContext(ctx); err != nil {
@@ -61,9 +73,19 @@ func connect(ctx context.Context, to netip.AddrPort, conf *tls.Config) (net.Conn
 	return secure, nil
 }
 
+// hello is what a connection of the proxy's own begins with.
+func hello(v proxyprotocol.Version, conn net.Conn) []byte {
+	from, ok := conn.LocalAddr().(*net.TCPAddr)
+	to, fine := conn.RemoteAddr().(*net.TCPAddr)
+	if v == proxyprotocol.V1 && ok && fine { // which has no word for it that says more
+		return proxyprotocol.Append(nil, v, from.AddrPort(), to.AddrPort())
+	}
+	return proxyprotocol.AppendLocal(nil, v)
+}
+
 // dial connects. The connection ends with the endpoint.
-func (p *prober) dial(ctx context.Context, conf *tls.Config) error {
-	conn, err := connect(ctx, p.target, conf)
+func (p *prober) dial(ctx context.Context, s *State) error {
+	conn, err := s.connect(ctx, p.target)
 	if err != nil {
 		return err
 	}
@@ -146,7 +168,7 @@ func wanted(list []snapshot.StatusRange, status int) bool {
 // askTCP connects. To connect is enough when no answer is expected, and then
 // nothing is sent either, as in Envoy.
 func (p *prober) askTCP(ctx context.Context, s *State, t *snapshot.HealthTCP) Outcome {
-	if err := p.dial(ctx, s.tls.Load()); err != nil {
+	if err := p.dial(ctx, s); err != nil {
 		return Silence
 	}
 	defer p.drop()

@@ -49,7 +49,7 @@ func (p *prober) channel(s *State) *http.Transport {
 		Protocols:          &only,
 		DisableCompression: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			conn, err := connect(ctx, target, s.tls.Load())
+			conn, err := s.connect(ctx, target)
 			if err != nil {
 				return nil, err
 			}

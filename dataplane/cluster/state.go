@@ -54,14 +54,14 @@ type State struct {
 	hosts   map[netip.AddrPort]*Host
 	ejected int
 	closed  bool
-	started bool   // the first endpoints are there
-	stop    func() // of the coming look at outliers
-	tables  tableCache
+	started bool                  // the first endpoints are there
+	stop    func()                // of the coming look at outliers
+	tables  map[uint32]tableCache // by priority
 }
 
 // New makes the state of c; its endpoints are Update's.
 func New(c *snapshot.Cluster, deps Deps) *State {
-	s := &State{Breaker: NewBreaker(c), deps: deps, snap: c, outliers: c.Outliers, hosts: map[netip.AddrPort]*Host{}}
+	s := &State{Breaker: NewBreaker(c), deps: deps, snap: c, outliers: c.Outliers, hosts: map[netip.AddrPort]*Host{}, tables: map[uint32]tableCache{}}
 	s.watched = c.Outliers != nil || c.Health != nil || c.Balance.SlowStart != nil || c.LB == snapshot.LeastRequest
 	if c.Outliers != nil {
 		s.stats = newStats(deps.Telemetry, c.Name)
@@ -75,11 +75,11 @@ func New(c *snapshot.Cluster, deps Deps) *State {
 
 // Update makes the endpoints those of c, which has the digest of the State's own.
 func (s *State) Update(c *snapshot.Cluster) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if !s.watched {
 		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.tls.Store(c.TLS)
 	keep := make(map[netip.AddrPort]bool, len(c.Endpoints))
 	for _, e := range c.Endpoints {
@@ -226,23 +226,40 @@ func (s *State) Hosts() []HostStatus {
 	return out
 }
 
-// tableCache holds the newest table of a hashing policy: every event loop asks
-// for the same one.
+// tableCache holds the newest table of a hashing policy for one priority: every
+// event loop asks for the same one.
 type tableCache struct {
 	cluster *snapshot.Cluster
 	usable  []int
 	table   endpoint.Table
 }
 
-// Table gives the table over the usable endpoints of c.
+// Table gives the table over usable endpoints of c, at least one and all of the
+// same priority.
 func (s *State) Table(c *snapshot.Cluster, usable []int) endpoint.Table {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := &s.tables
+	priority := c.Endpoints[usable[0]].Priority
+	t := s.tables[priority]
 	if t.table == nil || !slices.Equal(t.cluster.Endpoints, c.Endpoints) || !slices.Equal(t.usable, usable) {
-		*t = tableCache{c, slices.Clone(usable), endpoint.NewTable(c, usable)}
+		t = tableCache{c, slices.Clone(usable), endpoint.NewTable(c, usable)}
+		s.tables[priority] = t
 	}
 	return t.table
+}
+
+// ForgetTables lets go of the tables of priorities that c has no more: they hold
+// the endpoints of their time, and of Maglev's a quarter of a megabyte. It is called
+// once no event loop chooses among former endpoints, for one that does would have
+// the table made again.
+func (s *State) ForgetTables(c *snapshot.Cluster) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for priority := range s.tables {
+		if !slices.ContainsFunc(c.Endpoints, func(e snapshot.Endpoint) bool { return e.Priority == priority }) {
+			delete(s.tables, priority)
+		}
+	}
 }
 
 func draw(n int64) int64 { return rand.Int64N(max(n, 1)) }

@@ -4,6 +4,9 @@
 package endpoint
 
 import (
+	"cmp"
+	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/meshc/meshc/dataplane/snapshot"
@@ -39,20 +42,23 @@ type Ask struct {
 	Attempt int    // how often this choice has been made for the request, from 0
 }
 
-// Picker picks among the usable endpoints of one cluster. It belongs to one
-// event loop and is not safe for concurrent use.
+// Picker picks among the usable endpoints of one cluster: a priority first, then
+// a locality of it where localities are weighed, then an endpoint by the policy.
+// It is made anew when endpoints or what is known of them change. It belongs to
+// one event loop and is not safe for concurrent use.
 type Picker struct {
-	policy  snapshot.LBPolicy
-	choices int
-	usable  []int    // indexes into the endpoints
-	weights []int64  // of usable
-	sums    []uint64 // running sum of weights, nil when all are equal
-	next    int
-	smooth  []int64 // current weights of smooth weighted round robin
-	table   Table
-	edf     *edf
-	slow    slowStart
+	levels []level // those with a part of the load, in the order of priorities
+	hashes bool
+	panic  bool // of the last pick
+}
+
+// level is what one priority offers.
+type level struct {
+	upTo    int // of 100: draws below, and not below the level before, lead here
 	panic   bool
+	groups  []*group
+	weights []float64 // of groups, where there are several
+	turns   *edf      // nil: one group
 }
 
 // New prepares the choice among the endpoints of c. start spreads the first
@@ -60,130 +66,101 @@ type Picker struct {
 // only the configuration counts. table makes the table of the hashing policies;
 // nil is NewTable.
 func New(c *snapshot.Cluster, health Health, now time.Duration, start uint64, table func(usable []int) Table) *Picker {
-	p := &Picker{policy: c.LB, choices: max(int(c.Balance.Choices), defaultChoices)}
-	p.usable, p.panic = usable(c, health)
-	p.setWeights(c.Endpoints)
-	if len(p.usable) > 0 {
-		p.next = int(start % uint64(len(p.usable)))
+	if table == nil {
+		table = func(usable []int) Table { return NewTable(c, usable) }
 	}
-	switch {
-	case len(p.usable) < 2:
-	case p.policy == snapshot.RingHash || p.policy == snapshot.Maglev:
-		if table == nil {
-			table = func(usable []int) Table { return NewTable(c, usable) }
+	tiers := tiersOf(c, health)
+	parts, panics := spread(tiers, overprovisioning(c), c.Balance.Panic)
+	p, upTo := &Picker{}, 0
+	for k, t := range tiers {
+		if parts[k] == 0 {
+			continue
 		}
-		p.table = table(p.usable)
-	case p.policy == snapshot.Random:
-	default:
-		p.slow = newSlowStart(c.Balance.SlowStart, p.usable, health)
-		if p.slow.until > now || p.policy == snapshot.LeastRequest && p.sums != nil {
-			p.edf = newEDF(len(p.usable), p.next)
-		}
+		upTo += parts[k]
+		l := level{upTo: upTo, panic: panics[k]}
+		l.setGroups(c, t, func(usable []int) *group { return newGroup(c, usable, health, now, start, table) })
+		l.stagger(start)
+		p.levels = append(p.levels, l)
+	}
+	if hashing(c.LB) {
+		p.hashes = len(p.levels) > 1 || slices.ContainsFunc(p.levels, func(l level) bool { return l.groups[0].table != nil })
 	}
 	return p
 }
 
-// defaultChoices is Envoy's default of choice_count, and its least.
-const defaultChoices = 2
+func hashing(lb snapshot.LBPolicy) bool { return lb == snapshot.RingHash || lb == snapshot.Maglev }
 
-func (p *Picker) setWeights(endpoints []snapshot.Endpoint) {
-	equal, sum := true, uint64(0)
-	for _, i := range p.usable {
-		w := max(endpoints[i].Weight, 1)
-		p.weights = append(p.weights, int64(w))
-		sum += uint64(w)
-		p.sums = append(p.sums, sum)
-		equal = equal && int64(w) == p.weights[0]
+// setGroups makes one group of all the level's endpoints, or one of each
+// locality. In panic localities do not count, as in Envoy, and the tables of
+// hashing policies weigh them themselves.
+func (l *level) setGroups(c *snapshot.Cluster, t *tier, group func(usable []int) *group) {
+	list := t.healthy
+	if l.panic {
+		list = t.all
 	}
-	if equal {
-		p.sums = nil
-		return
+	if c.Balance.LocalityWeighted && !l.panic && !hashing(c.LB) {
+		for _, at := range t.places {
+			if w := at.effective(overprovisioning(c)); w > 0 {
+				l.groups, l.weights = append(l.groups, group(at.healthy)), append(l.weights, w)
+			}
+		}
 	}
-	p.smooth = make([]int64, len(p.usable))
+	if l.groups == nil {
+		l.groups, l.weights = append(l.groups, group(list)), nil
+	}
 }
 
-// Panic reports whether health is being ignored.
+// stagger schedules the groups, each at a random point of its first turn: a
+// group of a small weight would otherwise get nothing as long as pickers are
+// made anew more often than its turn comes.
+func (l *level) stagger(start uint64) {
+	if len(l.groups) < 2 {
+		return
+	}
+	draw, most := rand.New(rand.NewPCG(start, 0)), slices.Max(l.weights)
+	l.turns = &edf{}
+	for i := range l.weights {
+		l.weights[i] /= most // so that the clock of the schedule moves slowly
+		l.turns.heap = append(l.turns.heap, turn{at: (1 - draw.Float64()) / max(l.weights[i], leastWeight), order: uint64(i), i: i})
+	}
+	l.turns.order = uint64(len(l.groups))
+	slices.SortFunc(l.turns.heap, func(a, b turn) int { return cmp.Compare(a.at, b.at) }) // what is sorted is a heap
+}
+
+// Panic reports whether the last pick ignored health.
 func (p *Picker) Panic() bool { return p.panic }
 
 // Hashes reports whether Ask.Hash decides.
-func (p *Picker) Hashes() bool { return p.table != nil }
+func (p *Picker) Hashes() bool { return p.hashes }
 
 // Pick gives the index of an endpoint, or -1 when there is none.
 func (p *Picker) Pick(a *Ask) int {
-	switch {
-	case len(p.usable) == 0:
+	if len(p.levels) == 0 {
 		return -1
-	case len(p.usable) == 1:
-		return p.usable[0]
-	case p.table != nil:
-		return p.table.Lookup(a.Hash, a.Attempt)
-	case p.policy == snapshot.Random:
-		// Envoy's random policy does not look at weights.
-		return p.usable[a.Draw()%uint64(len(p.usable))]
-	case p.edf != nil:
-		return p.usable[p.scheduled(a)]
-	case p.policy == snapshot.LeastRequest:
-		return p.usable[p.leastOf(a)]
 	}
-	return p.usable[p.roundRobin()]
+	l := &p.levels[0]
+	if len(p.levels) > 1 {
+		l = p.level(a)
+	}
+	p.panic = l.panic
+	if l.turns == nil {
+		return l.groups[0].pick(a)
+	}
+	return l.groups[l.turns.take(func(i int) float64 { return l.weights[i] })].pick(a)
 }
 
-// leastOf draws as many endpoints as were asked for, with repetition, and takes
-// the first of those with the fewest requests.
-func (p *Picker) leastOf(a *Ask) int {
-	n := uint64(len(p.usable))
-	best := int(a.Draw() % n)
-	least := a.Load.Active(p.usable[best])
-	for range p.choices - 1 {
-		i := int(a.Draw() % n)
-		if active := a.Load.Active(p.usable[i]); active < least {
-			best, least = i, active
+// level is that which a draw of one in a hundred leads to
+// (LoadBalancerBase::choosePriority).
+func (p *Picker) level(a *Ask) *level {
+	draw := a.Hash
+	if !p.hashes {
+		draw = a.Draw()
+	}
+	at := int(draw % 100)
+	for i := range p.levels {
+		if at < p.levels[i].upTo {
+			return &p.levels[i]
 		}
 	}
-	return best
-}
-
-// scheduled takes the endpoint that is due first, and gives it its next turn by
-// what it weighs now. When no endpoint starts slowly any more, and weights do
-// not call for it, the schedule is dropped.
-func (p *Picker) scheduled(a *Ask) int {
-	i := p.edf.take(func(i int) float64 { return p.weight(i, a) })
-	if p.slow.until != 0 && a.Now > p.slow.until {
-		p.slow.until = 0
-		if p.policy != snapshot.LeastRequest || p.sums == nil {
-			p.edf = nil
-		}
-	}
-	return i
-}
-
-// weight of the i-th usable endpoint now: less while it starts slowly, and by
-// the requests it has under LeastRequest.
-func (p *Picker) weight(i int, a *Ask) float64 {
-	w := float64(p.weights[i])
-	if p.policy == snapshot.LeastRequest {
-		w /= float64(a.Load.Active(p.usable[i]) + 1)
-	}
-	return w * p.slow.factor(i, a.Now)
-}
-
-// roundRobin walks in order; with weights it is smooth: endpoints of weights
-// 5, 1, 1 come as a a b a c a a, not as five a in a row.
-func (p *Picker) roundRobin() int {
-	if p.sums == nil {
-		i := p.next
-		if p.next++; p.next == len(p.usable) {
-			p.next = 0
-		}
-		return i
-	}
-	best := 0
-	for i := range p.smooth {
-		p.smooth[i] += p.weights[i]
-		if p.smooth[i] > p.smooth[best] {
-			best = i
-		}
-	}
-	p.smooth[best] -= int64(p.sums[len(p.sums)-1])
-	return best
+	return &p.levels[len(p.levels)-1]
 }

@@ -19,18 +19,12 @@ const (
 	DefaultTableSize = 65537
 )
 
-// NewTable makes the table of a cluster with a hashing policy. It is immutable
-// and may be shared.
+// NewTable makes the table of a cluster with a hashing policy over usable
+// endpoints of one priority. It is immutable and may be shared.
 func NewTable(c *snapshot.Cluster, usable []int) Table {
 	hosts := make([]hashed, len(usable))
-	sum := 0.0
-	for k, i := range usable {
-		e := c.Endpoints[i]
-		hosts[k] = hashed{key: e.Addr.String(), i: i, weight: float64(max(e.Weight, 1))}
-		sum += hosts[k].weight
-	}
-	for k := range hosts {
-		hosts[k].weight /= sum
+	for k, share := range shares(c, usable) {
+		hosts[k] = hashed{key: c.Endpoints[usable[k]].Addr.String(), i: usable[k], weight: share}
 	}
 	if c.LB == snapshot.Maglev {
 		return newMaglev(hosts, c.Balance.TableSize)

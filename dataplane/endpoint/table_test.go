@@ -91,21 +91,6 @@ func TestRingSizes(t *testing.T) {
 	}
 }
 
-// panics is what Envoy decides: never with 100/140 well, always with nobody.
-func TestInPanic(t *testing.T) {
-	for _, c := range []struct {
-		healthy, total, threshold int
-		want                      bool
-	}{
-		{0, 0, 50, false}, {0, 4, 0, true}, {0, 4, -1, false}, {0, 100, 1, true}, {1, 200, 1, true}, {2, 4, 50, false},
-		{1, 4, 50, true}, {8, 10, 100, false}, {7, 10, 100, true}, {5, 7, 100, false}, {1, 2, 51, true},
-	} {
-		if got := inPanic(c.healthy, c.total, c.threshold); got != c.want {
-			t.Errorf("%+v: %v", c, got)
-		}
-	}
-}
-
 // known is a Health of a test.
 type known struct{ since []time.Duration }
 
@@ -135,7 +120,7 @@ func TestSlowStart(t *testing.T) {
 			if got := float64(hits[2]); got < 0.95*want || got > 1.05*want {
 				t.Errorf("policy %d, %+v: %v, want about %.0f for the new one", lb, c, hits, want)
 			}
-			if late := now + time.Hour; p.Pick(&Ask{Draw: draw, Load: loads{0, 0, 0}, Now: late}) < 0 || p.edf != nil {
+			if late := now + time.Hour; p.Pick(&Ask{Draw: draw, Load: loads{0, 0, 0}, Now: late}) < 0 || p.levels[0].groups[0].edf != nil {
 				t.Errorf("policy %d: the schedule stays", lb)
 			}
 		}

@@ -18,7 +18,8 @@ type workerLogs struct {
 // logInterval is how long a line may wait for others.
 const logInterval = 200 * time.Millisecond
 
-func (s *stream) log(status int, took time.Duration) {
+// record is the stream as logs and spans tell of it.
+func (s *stream) record(status int, took time.Duration) telemetry.Record {
 	r := telemetry.Record{
 		Start: s.w.wall.Add(-took), Duration: took,
 		Request: s.req.Request, Response: &s.resp, Status: status,
@@ -32,7 +33,7 @@ func (s *stream) log(status int, took time.Duration) {
 	if s.dest != nil {
 		r.UpstreamCluster = s.dest.Name
 	}
-	s.w.write(s.chain.logs, r)
+	return r
 }
 
 // write gives a record to the logs that want it.

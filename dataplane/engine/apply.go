@@ -19,7 +19,10 @@ type prepared struct {
 	config    *snapshot.Config
 	listeners map[place]*boundListener
 	states    map[poolKey]*shared
+	limits    map[chainKey]*taken
 	logs      map[*snapshot.Chain][]logTarget
+	traces    map[*snapshot.Chain]*traceTarget
+	stats     map[string][]*clusterStats // of clusters by name, for each loop
 }
 
 // place is one address of a listener.
@@ -55,6 +58,9 @@ func (e *Engine) Apply(c *snapshot.Config) error {
 	if err := e.prepareLogs(next); err != nil {
 		return err
 	}
+	if err := e.prepareTraces(next); err != nil {
+		return err
+	}
 	fresh, err := e.bind(next)
 	if err != nil {
 		for _, b := range fresh {
@@ -62,12 +68,15 @@ func (e *Engine) Apply(c *snapshot.Config) error {
 		}
 		return err
 	}
-	next.states = e.states(c, e.current)
+	next.states, next.limits = e.states(c, e.current), e.limits(c, e.current)
+	next.stats = e.clusterStats(c, e.current)
+	e.prepareClusters(next)
 	old := e.current
 	e.current = next
 	e.config.Store(c)
 	e.busy.follow(c, e.dial)
 	e.everywhere(func(w *worker) { w.adopt(next) })
+	next.forgetTables()
 	for _, b := range old.listeners {
 		if !next.holds(b) {
 			b.close()
@@ -141,8 +150,7 @@ func (e *Engine) prepareLogs(p *prepared) error {
 	return nil
 }
 
-// logTarget opens a sink once per path; sinks stay open until Close, since a
-// path that comes back is the rule.
+// logTarget opens a sink once per path.
 func (e *Engine) logTarget(al snapshot.AccessLog) (logTarget, error) {
 	format, err := telemetry.Compile(al)
 	if err != nil {
@@ -151,6 +159,10 @@ func (e *Engine) logTarget(al snapshot.AccessLog) (logTarget, error) {
 	wanted, err := telemetry.CompileFilter(al.Filter)
 	if err != nil {
 		return logTarget{}, err
+	}
+	if al.OTLP != nil {
+		sink, err := e.logSink(al.OTLP)
+		return logTarget{format, wanted, sink}, err
 	}
 	sink := e.sinks[al.Path]
 	if sink == nil {
@@ -182,7 +194,7 @@ func (e *Engine) bind(next *prepared) (fresh []*boundListener, err error) {
 				b = byAddr[at]
 			}
 			if b == nil {
-				if b, err = listen(at); err != nil {
+				if b, err = e.listen(at); err != nil {
 					return fresh, fmt.Errorf("listener %q: %w", name, err)
 				}
 				fresh = append(fresh, b)

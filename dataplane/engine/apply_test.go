@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -324,4 +326,57 @@ func TestConnectionLimit(t *testing.T) {
 	if resp, _ := readResponse(t, bufio.NewReader(late), "GET"); resp.StatusCode != 200 {
 		t.Errorf("status %d", resp.StatusCode)
 	}
+}
+
+// Files and collectors that nothing in force writes to are closed, once connections
+// cannot outlive their configuration any more; those that come back stay.
+func TestUnusedSinksAreClosed(t *testing.T) {
+	dir := t.TempDir()
+	with := func(names ...string) *mesh {
+		m := newMesh(backend(t, func(http.ResponseWriter, *http.Request) {}))
+		for _, n := range names {
+			m.chain.HTTP.AccessLogs = append(m.chain.HTTP.AccessLogs, snapshot.AccessLog{Path: filepath.Join(dir, n), TextFormat: "x\n"})
+		}
+		return m
+	}
+	e := start(t, with("a", "b"), oneLoop)
+	get(t, client(t), "http://"+addrOf(t, e, "in")+"/")
+	apply := func(m *mesh) {
+		t.Helper()
+		if err := e.Apply(m.config); err != nil {
+			t.Fatal(err)
+		}
+	}
+	open := func() (names []string) {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		for path := range e.sinks {
+			names = append(names, filepath.Base(path))
+		}
+		slices.Sort(names)
+		return names
+	}
+	now := time.Now()
+	after := func(d time.Duration, want ...string) {
+		t.Helper()
+		e.closeUnused(now.Add(d))
+		if got := open(); !slices.Equal(got, want) {
+			t.Errorf("after %v %v are open, want %v", d, got, want)
+		}
+	}
+	long := e.opts.DrainCap
+	apply(with("c"))
+	after(0, "a", "b", "c")
+	apply(with("b", "c"))
+	after(long-1, "a", "b", "c")
+	after(long, "b", "c")
+	if raw, err := os.ReadFile(filepath.Join(dir, "a")); err != nil || string(raw) != "x\n" {
+		t.Errorf("%q, %v", raw, err)
+	}
+	apply(with("c"))
+	after(2*long, "b", "c")
+	after(3*long, "c")
+	apply(with("a", "c"))
+	get(t, client(t), "http://"+addrOf(t, e, "in")+"/")
+	eventually(t, "the file is written again", func() bool { raw, _ := os.ReadFile(filepath.Join(dir, "a")); return string(raw) == "x\nx\n" })
 }

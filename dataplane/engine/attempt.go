@@ -14,29 +14,44 @@ import (
 
 // What bounds one attempt, and where the next one goes, as in Envoy's router.
 
-// choose picks the endpoint of an attempt; a retry that avoids those that were
-// tried draws again, as often as its policy says. -1: there is none.
+// choose picks the endpoint of an attempt. -1: there is none.
 func (s *stream) choose() int {
 	c, r := s.cluster, &s.retry
-	if c.picker.Panic() {
-		c.pool.stats.panics.Inc()
-	}
 	s.ask = endpoint.Ask{Draw: s.w.draw, Load: c, Now: time.Duration(s.w.now), Hash: s.hash}
 	if !s.hashed && c.picker.Hashes() {
 		s.ask.Hash = s.w.draw() // without a key, hashing is as good as random
 	}
-	i := c.picker.Pick(&s.ask)
+	i := c.pick(&s.ask)
 	if i < 0 || r.policy == nil || !r.policy.AvoidTried {
 		return i
 	}
+	i = s.untried(i)
+	r.tried = append(r.tried, c.hosts[i])
+	return i
+}
+
+// untried draws again, as often as the policy says, while what was drawn has been
+// tried. When nothing else comes it gives one that was not the last to fail: Envoy
+// takes the last draw, which round robin among two, both of which were tried, makes
+// the same endpoint each time, whatever has become of the other.
+func (s *stream) untried(i int) int {
+	c, r := s.cluster, &s.retry
+	spare := i
 	for range r.policy.HostDraws {
 		if !slices.Contains(r.tried, c.hosts[i]) {
-			break
+			return i
+		}
+		if c.hosts[i] != r.tried[len(r.tried)-1] {
+			spare = i
 		}
 		s.ask.Attempt++
-		i = c.picker.Pick(&s.ask)
+		if i = c.pick(&s.ask); i < 0 {
+			return spare
+		}
 	}
-	r.tried = append(r.tried, c.hosts[i])
+	if n := len(r.tried); n > 0 && c.hosts[i] == r.tried[n-1] {
+		return spare
+	}
 	return i
 }
 
@@ -88,7 +103,7 @@ func (s *stream) setHash() {
 // source is the client's address: where x-forwarded-for is not ours to write, its
 // last entry, as in Envoy's connection manager.
 func (s *stream) source() netip.Addr {
-	if !s.chain.http.UseRemoteAddress {
+	if h := s.chain.http; !h.UseRemoteAddress && len(h.Trusted) == 0 {
 		for i := len(s.req.Fields) - 1; i >= 0; i-- {
 			if s.req.Fields[i].Name != "x-forwarded-for" {
 				continue
@@ -119,13 +134,13 @@ func (s *stream) answered(head *responseHead) {
 	if s.host.known == nil {
 		return
 	}
-	status := head.Status
-	if isGRPC(s.req.Fields) {
+	means := head.Status
+	if message.IsGRPC(s.req.Fields) {
 		if v, ok := message.Get(head.Fields, "grpc-status"); ok {
-			status = grpcHTTP(v)
+			means = grpcHTTP(v)
 		}
 	}
-	s.host.known.Answered(status)
+	s.host.known.Answered(head.Status, means)
 }
 
 // blame tells what is known of the endpoint how the attempt has failed. What a

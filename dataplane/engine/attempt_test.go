@@ -38,6 +38,21 @@ func TestRetriesAvoidWhatWasTried(t *testing.T) {
 	}
 }
 
+// Where all endpoints were tried, a retry goes to one that was not the last to fail:
+// among two, it is not the same one again and again while the other is back.
+func TestRetriesComeBackToWhatWasTried(t *testing.T) {
+	unwell := func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }
+	for _, first := range []int{0, 1} {
+		back, _ := flaky(t, 1, unwell)
+		endpoints := []string{back, backend(t, unwell)}
+		m := newMesh(endpoints[first], endpoints[1-first])
+		m.entry.Retry = &route.Retry{On: route.Retry5xx, Attempts: 3, BackoffBase: time.Microsecond, AvoidTried: true, HostDraws: 5}
+		if status, _ := get(t, client(t), "http://"+addrOf(t, start(t, m), "in")+"/"); status != 200 {
+			t.Errorf("status %d, with the endpoint that is back in place %d", status, first)
+		}
+	}
+}
+
 func TestServersSayWhenToComeBack(t *testing.T) {
 	for name, c := range map[string]struct {
 		header  string

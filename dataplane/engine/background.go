@@ -29,27 +29,32 @@ func (b *background) follow(c *snapshot.Config, dial filter.Dial) {
 				continue
 			}
 			for _, f := range ch.HTTP.Filters {
-				if busy, ok := f.(filter.Background); ok {
+				if busy := filter.BackgroundOf(f); busy != nil {
 					wanted[busy] = true
 				}
 			}
 		}
 	}
 	var gone []filter.Background
-	for f, stop := range b.running {
+	for f := range b.running {
 		if !wanted[f] {
-			stop()
-			delete(b.running, f)
 			gone = append(gone, f)
 		}
 	}
 	for f := range wanted {
 		if b.running[f] != nil {
+			delete(wanted, f)
 			continue
 		}
 		for _, old := range gone {
 			f.Inherit(old)
 		}
+	}
+	for _, f := range gone {
+		b.running[f]()
+		delete(b.running, f)
+	}
+	for f := range wanted {
 		ctx, stop := context.WithCancel(context.Background())
 		if b.running == nil {
 			b.running = map[filter.Background]context.CancelFunc{}
@@ -67,6 +72,9 @@ func (b *background) close() {
 	}
 	b.all.Wait()
 }
+
+// Dial gives connections to the clusters of the configuration in force.
+func (e *Engine) Dial() filter.Dial { return e.dial }
 
 // dial implements filter.Dial on the configuration in force. It takes a healthy
 // endpoint at random by weight, and any where none is healthy.

@@ -25,11 +25,51 @@ func TestThePortChoosesTheChain(t *testing.T) {
 		{81, "", "raw_buffer", "any"}, {81, "a.example", "tls", "any"}, {82, "", "tls", "rest"},
 	} {
 		got := ""
-		if v := l.pick(c.port, c.name, c.protocol); v != nil {
+		if v := l.pick(c.port, c.name, c.protocol, netip.Addr{}); v != nil {
 			got = v.snap.Name
 		}
 		if got != c.want {
 			t.Errorf("port %d, %q, %s: chain %q, want %q", c.port, c.name, c.protocol, got, c.want)
+		}
+	}
+}
+
+// TestTheClientsNetworkChoosesTheChain: the longest, behind name and protocol, which
+// it never stands in for.
+func TestTheClientsNetworkChoosesTheChain(t *testing.T) {
+	chain := func(name, protocol, server string, networks ...string) *chainView {
+		c := &snapshot.Chain{Name: name, TransportProtocol: protocol}
+		if server != "" {
+			c.ServerNames = []string{server}
+		}
+		for _, n := range networks {
+			c.Sources = append(c.Sources, netip.MustParsePrefix(n))
+		}
+		return &chainView{snap: c}
+	}
+	l := &listenerView{chains: map[uint16][]*chainView{
+		80: {
+			chain("tls", "tls", "", "10.0.0.0/8"), chain("rest", "", ""), chain("wide", "", "", "10.0.0.0/8", "::/0"),
+			chain("narrow", "", "", "10.1.0.0/16"), chain("named", "", "a.example", "10.0.0.0/8"),
+		},
+		81: {chain("every4", "", "", "0.0.0.0/0"), chain("other", "", "")},
+	}}
+	for _, c := range []struct {
+		port                 uint16
+		name, protocol, from string
+		want                 string
+	}{
+		{80, "", "raw_buffer", "10.2.0.1", "wide"}, {80, "", "raw_buffer", "10.1.0.1", "narrow"}, {80, "", "raw_buffer", "192.0.2.1", "rest"},
+		{80, "", "raw_buffer", "2001:db8::1", "wide"}, {80, "", "tls", "10.1.0.1", "tls"}, {80, "", "tls", "192.0.2.1", ""},
+		{80, "a.example", "raw_buffer", "10.1.0.1", "named"}, {80, "a.example", "raw_buffer", "192.0.2.1", ""},
+		{81, "", "raw_buffer", "192.0.2.1", "every4"}, {81, "", "raw_buffer", "2001:db8::1", "other"},
+	} {
+		got := ""
+		if v := l.pick(c.port, c.name, c.protocol, netip.MustParseAddr(c.from)); v != nil {
+			got = v.snap.Name
+		}
+		if got != c.want {
+			t.Errorf("port %d, %q, %s, from %s: chain %q, want %q", c.port, c.name, c.protocol, c.from, got, c.want)
 		}
 	}
 }

@@ -68,9 +68,11 @@ type fault struct {
 
 // peerInfo is what is known of the client of a connection.
 type peerInfo struct {
-	remote netip.AddrPort
-	peer   filter.Peer
-	xfcc   string // the connection's x-forwarded-client-cert element
+	remote   netip.AddrPort
+	peer     filter.Peer
+	xfcc     string          // the connection's x-forwarded-client-cert element
+	told     map[*host]*host // that are for this client alone, by whole
+	toldMost int             // how many there are before it is looked which are over
 }
 
 // requestHead is a request as its codec hands it to a stream.
@@ -81,6 +83,14 @@ type requestHead struct {
 	protocol message.Protocol
 	expect   bool   // the client waits for 100 Continue
 	upgrade  string // what the client asks to upgrade to, "" if nothing
+}
+
+// said is the length of the body as the head says it, -1 where it does not.
+func (h *requestHead) said() int64 {
+	if h.framing == message.Length {
+		return h.length
+	}
+	return -1
 }
 
 // upstream is what a stream asks of the server's side.

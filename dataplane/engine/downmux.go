@@ -59,14 +59,14 @@ func (h *dmux) armTimer() {
 		at = h.stuckAt + d.chain.head
 	} else if h.conn.Streams() == 0 {
 		at = now + d.chain.idle
-		if h.served == 0 && d.headBy != 0 {
+		if h.served == 0 && d.headBy != 0 && !h.final {
 			at = d.headBy
 		}
 	}
 	switch {
 	case d.drainAt != 0 && !h.final:
 		at = d.drainAt
-	case d.ageBy != 0 && (at == 0 || d.ageBy < at):
+	case d.ageBy != 0 && d.drainAt == 0 && (at == 0 || d.ageBy < at):
 		at = d.ageBy
 	}
 	if h.unreadAt != 0 {
@@ -85,7 +85,7 @@ func (h *dmux) onTimer() {
 	case h.stuckAt != 0 && now-h.stuckAt >= d.chain.head:
 		h.goAway()
 		d.shut()
-	case d.ageBy != 0 && now >= d.ageBy:
+	case d.ageBy != 0 && d.drainAt == 0 && now >= d.ageBy:
 		d.age()
 		h.drain()
 	case d.drainAt != 0 && !h.final:

@@ -12,6 +12,7 @@ import (
 	"github.com/meshc/meshc/dataplane/http2"
 	"github.com/meshc/meshc/dataplane/message"
 	"github.com/meshc/meshc/dataplane/snapshot"
+	"github.com/meshc/meshc/dataplane/telemetry"
 )
 
 // dconn is one client's HTTP/1.1 connection. It reads a head, lets its stream
@@ -27,6 +28,8 @@ type dconn struct {
 	sni       string // the server name that it was chosen by as well
 	tlsConf   *tls.Config
 	chain     *chainView // for the next request; a stream holds its own
+	taken     *taken     // counts it; nil: nobody does
+	admitted  *telemetry.Cell
 	peerInfo
 
 	state    connState
@@ -109,8 +112,12 @@ func localAddr(fd int, bound netip.AddrPort) netip.AddrPort {
 // choose takes the filter chain; no chain means no service (Envoy:
 // no_filter_chain_match).
 func (d *dconn) choose(l *listenerView, serverName, protocol string) {
-	c := l.pick(d.port, serverName, protocol)
+	c := l.pick(d.port, serverName, protocol, d.remote.Addr().Unmap())
 	if c == nil {
+		d.close()
+		return
+	}
+	if !d.admit(c) {
 		d.close()
 		return
 	}
@@ -546,7 +553,7 @@ func (d *dconn) refresh() bool {
 	if d.chain == nil {
 		return true
 	}
-	c := l.pick(d.port, d.sni, d.protocol)
+	c := l.pick(d.port, d.sni, d.protocol, d.remote.Addr().Unmap())
 	if c == nil || c.tls != d.tlsConf || (c.tcp == nil) != (d.chain.tcp == nil) {
 		return false
 	}
@@ -661,6 +668,7 @@ func (d *dconn) close() {
 	if d.active {
 		d.stream.cancel("DC", "downstream_remote_disconnect")
 	}
+	d.hangUp()
 	d.w.timers.drop(&d.timer)
 	d.in.release(d.w)
 	d.sock.close()
@@ -669,6 +677,7 @@ func (d *dconn) close() {
 	if d.chain != nil {
 		d.chain.conns.cxActive.Add(-1)
 	}
+	d.yield()
 	d.w.e.noteConn(-1)
 }
 

@@ -30,6 +30,11 @@ type Options struct {
 
 	// Identity is the proxy's own SPIFFE ID, "By" in x-forwarded-client-cert.
 	Identity string
+	// Node is the proxy's node ID, which spans say.
+	Node string
+	// Self is whose proxy this is: requests are counted by who calls whom where it
+	// is known.
+	Self snapshot.Party
 
 	// MaxConnections bounds downstream connections of all loops; 0 = half of
 	// RLIMIT_NOFILE less 64, so that every one can have an upstream connection
@@ -46,6 +51,9 @@ type Options struct {
 	// filter chain is gone: nothing can tell its ends to come to one. 0 = 10 min,
 	// which is Envoy's --drain-time-s.
 	DrainCap time.Duration
+	// Inherit gives the listening socket of an address that another process has
+	// opened and hands over, which is the engine's then; nil: there is none.
+	Inherit func(netip.AddrPort) (fd int, ok bool)
 }
 
 // Engine runs the data plane. Its methods may be called from any goroutine.
@@ -65,9 +73,16 @@ type Engine struct {
 	closed   bool
 	draining bool
 	sinks    map[string]*telemetry.Sink
+	unused   map[*telemetry.Sink]time.Time // since when nothing in force writes to it
+
+	forwardedTold sync.Once // of an x-forwarded-for that says nothing
 
 	config atomic.Pointer[snapshot.Config]
 	busy   background // guarded by mu
+
+	counts bool             // who calls whom
+	other  *telemetry.Group // of what is too much to tell apart; nil: nothing is counted
+	stop   chan struct{}    // closed by Close
 }
 
 // New starts the event loops. They serve nothing until Apply.
@@ -77,9 +92,12 @@ func New(opts Options) (*Engine, error) {
 	}
 	e := &Engine{
 		opts: opts, log: opts.Log, reg: opts.Telemetry, base: time.Now(),
-		drained: make(chan struct{}, 1), sinks: map[string]*telemetry.Sink{},
+		drained: make(chan struct{}, 1), sinks: map[string]*telemetry.Sink{}, unused: map[*telemetry.Sink]time.Time{}, stop: make(chan struct{}),
 	}
 	e.current = &prepared{config: &snapshot.Config{}}
+	if e.counts = opts.Self.Service != ""; e.counts {
+		e.other = e.reg.Group(otherLabels()...).Keep()
+	}
 	e.config.Store(e.current.config)
 	for i := range opts.Workers {
 		var seed [32]byte
@@ -96,6 +114,7 @@ func New(opts Options) (*Engine, error) {
 	for _, w := range e.workers {
 		e.done.Go(w.loop)
 	}
+	e.done.Go(e.sweep)
 	return e, nil
 }
 
@@ -200,6 +219,7 @@ func (e *Engine) Close() error {
 	e.busy.close()
 	closeGone(e.current, &prepared{})
 	e.everywhere((*worker).stop)
+	close(e.stop)
 	e.done.Wait()
 	for _, st := range e.current.states {
 		st.Wait()
@@ -209,8 +229,10 @@ func (e *Engine) Close() error {
 			b.close()
 		}
 	}
+	var sinks sync.WaitGroup // none waits for the time that another takes
 	for _, s := range e.sinks {
-		s.Close()
+		sinks.Go(s.Close)
 	}
+	sinks.Wait()
 	return nil
 }

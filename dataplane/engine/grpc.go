@@ -16,15 +16,6 @@ import (
 
 const grpcType = "application/grpc"
 
-// isGRPC: content-type application/grpc, or that with a "+codec".
-func isGRPC(fields []message.Field) bool {
-	v, ok := message.Get(fields, "content-type")
-	if !ok || !strings.HasPrefix(v, grpcType) {
-		return false
-	}
-	return len(v) == len(grpcType) || v[len(grpcType)] == '+'
-}
-
 // Codes of gRPC that are spoken of here.
 const (
 	grpcUnknown          = 2

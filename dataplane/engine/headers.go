@@ -17,7 +17,11 @@ func (s *stream) setForwarded() {
 	h := s.chain.http
 	req := s.req.Request
 	if h.UseRemoteAddress {
-		req.Fields = dropInternal(req.Fields, h.TrustedHops > 0)
+		var kept []string
+		if h.TrustedHops > 0 {
+			kept = keptOfHops
+		}
+		req.Fields = dropInternal(req.Fields, kept)
 		s.findClient(h.TrustedHops)
 		s.appendForwardedFor()
 		if h.TrustedHops > 0 {
@@ -26,20 +30,34 @@ func (s *stream) setForwarded() {
 			req.Fields = setField(req.Fields, "x-forwarded-proto", req.Scheme)
 		}
 	} else {
+		if len(h.Trusted) > 0 {
+			req.Fields = dropInternal(req.Fields, keptOfNetworks)
+			s.findClientBehind(h.Trusted)
+			s.appendForwardedFor()
+		} else {
+			req.Fields = dropOrders(req.Fields)
+		}
 		s.takeScheme()
 	}
 	s.setRequestID()
 	s.setXFCC()
 }
 
+// What proxies in front of a gateway are believed about, beside x-forwarded-for. Those
+// of networks say which request it is, as in Envoy; nobody's x-envoy- is taken, for
+// they may hand on what their client has written.
+var (
+	keptOfHops     = []string{"x-forwarded-proto"}
+	keptOfNetworks = []string{"x-forwarded-proto", "x-request-id"}
+)
+
 // dropInternal removes, in every spelling that a backend might fold into it,
-// what only a proxy of the mesh may say. x-forwarded-for stays: it is appended
-// to, and the last entry is ours; x-forwarded-proto stays where who sends it is
-// trusted with it.
-func dropInternal(fields []message.Field, keepProto bool) []message.Field {
+// what only a proxy of the mesh may say, but for what is kept. x-forwarded-for stays:
+// it is appended to, and the last entry is ours.
+func dropInternal(fields []message.Field, keep []string) []message.Field {
 	kept := fields[:0]
 	for _, f := range fields {
-		if !internal(f.Name) || keepProto && f.Name == "x-forwarded-proto" {
+		if !internal(f.Name) || slices.Contains(keep, f.Name) {
 			kept = append(kept, f)
 		}
 	}
@@ -126,7 +144,7 @@ func (s *stream) setXFCC() {
 // identify takes down who the client is, once per connection.
 func (d *dconn) identify() {
 	cs := d.connectionState()
-	d.peer.TLS = true
+	d.peer.TLS, d.peer.Identity = true, d.w.e.opts.Identity
 	if len(cs.PeerCertificates) == 0 {
 		return
 	}
@@ -163,6 +181,7 @@ func (s *stream) finishResponse(fields []message.Field) []message.Field {
 		fields = setField(fields, f.Name, f.Value)
 	}
 	fields = append(fields, s.fs.Add...)
+	fields = s.fs.Change.Apply(fields)
 	if name := s.chain.http.ServerName; name != "" {
 		fields = setField(fields, "server", name)
 	}

@@ -7,6 +7,8 @@ import (
 	"runtime"
 	"testing"
 	"time"
+
+	"github.com/meshc/meshc/dataplane/filter"
 )
 
 // What one request allocates is what the garbage collector costs: one string for
@@ -25,7 +27,9 @@ func TestRequestsHardlyAllocate(t *testing.T) {
 			c.Write(answer)
 		}
 	})
-	e := start(t, newMesh(app), func(o *Options) { o.Workers = 1 })
+	m := newMesh(app)
+	m.chain.HTTP.Filters = []filter.HTTP{admitting(t)}
+	e := start(t, m, func(o *Options) { o.Workers = 1 })
 	c := dial(t, addrOf(t, e, "in"))
 	request := []byte("GET /a HTTP/1.1\r\nHost: example\r\nUser-Agent: test\r\nAccept: */*\r\n\r\n")
 	r := bufio.NewReader(c)

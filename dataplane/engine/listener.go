@@ -14,7 +14,8 @@ import (
 // boundListener is one listening socket, shared by all loops: EPOLLEXCLUSIVE
 // wakes one of them per connection. SO_REUSEPORT would let a second process
 // bind the same address unnoticed, and would lose the connections in the queue
-// of a socket that is closed.
+// of a socket that is closed; a process that takes the place of this one gets a
+// duplicate of the socket, and so shares its queue.
 type boundListener struct {
 	fd   int
 	want netip.AddrPort // as configured

@@ -25,10 +25,11 @@ type mux struct {
 	waking  []blockedStream // are being woken; nil: has ended meanwhile
 	dirty   bool
 	queued  bool
-	failed  bool // writing has failed; found out about in this turn's flush
-	held    bool // input waits until output has gone
-	sent    bool // some output has gone since the end of the last turn
-	whole   bool // a frame, or a part of a body, has come since the owner looked
+	failed  bool  // writing has failed; found out about in this turn's flush
+	held    bool  // input waits until output has gone
+	sent    bool  // some output has gone since the end of the last turn
+	whole   bool  // a frame, or a part of a body, has come since the owner looked
+	heardAt int64 // when the last one came
 }
 
 // muxOwner is the connection that a mux is part of.
@@ -179,7 +180,9 @@ func (m *mux) digest() bool {
 	m.feeding = true
 	used, err := m.conn.Feed(m.in[:m.have], m.sock.w.now)
 	m.feeding = false
-	m.whole = m.whole || used > 0
+	if used > 0 {
+		m.whole, m.heardAt = true, m.sock.w.now
+	}
 	m.touch()
 	if m.over {
 		m.releaseInput()

@@ -39,15 +39,20 @@ type host struct {
 	active int           // requests in flight
 	known  *cluster.Host // by all loops; nil: nothing needs to be
 	gone   bool
+
+	told  []*host // for a client's connection each, where the server is told of it
+	whole *host   // of such a one: that which it is of
+	place int     // of such a one: among whole.told
+	hello []byte  // what its connections begin with
 }
 
-func (w *worker) poolOf(c *snapshot.Cluster, st *shared) *pool {
+func (w *worker) poolOf(c *snapshot.Cluster, st *shared, stats *clusterStats) *pool {
 	key := poolKey{c.Name, c.Digest}
 	p := w.pools[key]
 	if p == nil {
 		p = &pool{
 			w: w, key: key, snap: c, brk: st.Breaker, state: st, hosts: map[netip.AddrPort]*host{},
-			stats:          w.newClusterStats(c.Name),
+			stats:          stats,
 			connectTimeout: orDefault(c.ConnectTimeout, 5*time.Second),
 			idleTimeout:    orDefault(c.IdleTimeout, time.Hour),
 			maxAge:         int64(c.MaxConnectionDuration),
@@ -108,6 +113,10 @@ func (w *worker) closeGonePools(v *view) {
 
 func (h *host) retire() {
 	h.gone = true
+	for _, own := range h.told {
+		own.retire()
+	}
+	h.told = nil
 	for len(h.idle) > 0 {
 		h.idle[len(h.idle)-1].close()
 	}

@@ -78,6 +78,8 @@ type tcpView struct {
 	idle  int64
 	logs  []logTarget
 	stats *tcpStats
+
+	traffic tally[*tcpCounts]
 }
 
 // tcpStats are one loop's cells of Envoy's tcp.<stat_prefix>.* statistics; denied

@@ -102,6 +102,15 @@ func (s *stream) keep(piece []byte) {
 	}
 }
 
+// passed lets go of the body once nothing will ask for it again: the response has
+// begun, and all that is kept of the request is sent.
+func (s *stream) passed() {
+	if r := &s.retry; s.headSent && r.resent == len(r.body) {
+		r.resent = 0
+		r.drop(s.w)
+	}
+}
+
 func (r *retryState) drop(w *worker) {
 	if r.body != nil {
 		w.bufs.put(r.body)
@@ -130,6 +139,7 @@ func (s *stream) fail(why failure) {
 		s.d.cut()
 		return
 	}
+	s.trace.flag = outcomes[why].flag
 	again := s.stale(why) || s.untouched(why)
 	reset := s.retry.policy != nil && s.resetRetriable(why)
 	if !again {

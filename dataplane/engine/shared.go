@@ -33,6 +33,14 @@ func (e *Engine) states(c *snapshot.Config, old *prepared) map[poolKey]*shared {
 	return all
 }
 
+// forgetTables lets go of what only former endpoints needed, which no loop looks at
+// any more.
+func (p *prepared) forgetTables() {
+	for _, cl := range p.config.Clusters {
+		p.states[poolKey{cl.Name, cl.Digest}].ForgetTables(cl)
+	}
+}
+
 // closeGone ends the states that next does not have.
 func closeGone(old, next *prepared) {
 	for key, st := range old.states {
@@ -56,13 +64,24 @@ func (e *Engine) rebalance(key poolKey, st *shared) {
 }
 
 func (w *worker) rebalance(key poolKey) {
-	if v := w.view.clusters[key.name]; v != nil && v.pool.key == key {
-		v.picker = w.newPicker(v)
+	for _, v := range []*clusterView{w.view.clusters[key.name], w.coming[key.name]} {
+		if v != nil && v.pool.key == key {
+			v.picker = w.newPicker(v)
+		}
 	}
 }
 
 func (w *worker) newPicker(v *clusterView) *endpoint.Picker {
 	return endpoint.New(v.snap, v, time.Duration(w.now), w.draw(), func(usable []int) endpoint.Table { return v.pool.state.Table(v.snap, usable) })
+}
+
+// pick chooses an endpoint, and counts where health is ignored.
+func (c *clusterView) pick(a *endpoint.Ask) int {
+	i := c.picker.Pick(a)
+	if c.picker.Panic() {
+		c.pool.stats.panics.Inc()
+	}
+	return i
 }
 
 // Active makes a clusterView the endpoint.Load of its picker.

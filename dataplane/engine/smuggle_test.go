@@ -13,15 +13,23 @@ import (
 	"github.com/meshc/meshc/dataplane/snapshot"
 )
 
-// recorder is an origin that writes down every byte and answers each request
-// that it can read.
+// recorder is an origin that writes down every byte, connection by connection, and
+// answers each request that it can read.
 type recorder struct {
-	mu  sync.Mutex
-	raw strings.Builder
+	mu   sync.Mutex
+	logs []*strings.Builder // of connections, since take
 }
 
 func (r *recorder) serve(c net.Conn) {
-	br := bufio.NewReader(io.TeeReader(c, r))
+	log := &strings.Builder{}
+	br := bufio.NewReader(io.TeeReader(c, writerFunc(func(p []byte) (int, error) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if log.Len() == 0 {
+			r.logs = append(r.logs, log)
+		}
+		return log.Write(p)
+	})))
 	for {
 		req, err := http.ReadRequest(br)
 		if err != nil {
@@ -34,28 +42,32 @@ func (r *recorder) serve(c net.Conn) {
 	}
 }
 
-func (r *recorder) Write(p []byte) (int, error) {
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+// take gives what came on each connection since the last call.
+func (r *recorder) take() (logs []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.raw.Write(p)
+	for _, log := range r.logs {
+		logs = append(logs, log.String())
+		log.Reset()
+	}
+	r.logs = nil
+	return logs
 }
 
-func (r *recorder) take() string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	s := r.raw.String()
-	r.raw.Reset()
-	return s
+type probe struct {
+	raw    string
+	status int      // 0: any that refuses
+	origin []string // request lines
 }
 
 // probes: what stands before the marker request decides what a reader makes of
 // the marker. reject: nothing may reach the origin as a request, and the
 // connection ends. Others must arrive as exactly the requests given.
-var probes = []struct {
-	raw    string
-	status int
-	origin []string // request lines
-}{
+var probes = []probe{
 	{"GET / HTTP/1.1\nHost: a\n\n", 400, nil},
 	{"GET / HTTP/1.1\r\nHost: a\n\r\n", 400, nil},
 	{"GET / HTTP/1.1\r\nHost: a\r\n\n", 400, nil},
@@ -125,56 +137,82 @@ var probes = []struct {
 }
 
 func TestSmugglingProbes(t *testing.T) {
-	if len(probes) < 60 {
-		t.Fatalf("only %d probes", len(probes))
+	all := append(probes[:len(probes):len(probes)], corpus()...)
+	if len(all) < 300 {
+		t.Fatalf("only %d probes", len(all))
 	}
+	t.Logf("%d probes", len(all))
 	rec := &recorder{}
 	m := newMesh(rawBackend(t, rec.serve))
 	m.chain.HTTP.Codec = snapshot.CodecHTTP1
 	e := start(t, m, func(o *Options) { o.Workers = 1 })
-	for i, p := range probes {
-		t.Run(fmt.Sprint(i), func(t *testing.T) {
-			c := dial(t, addrOf(t, e, "in"))
-			go io.WriteString(c, p.raw+"GET /marker HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-			r := bufio.NewReader(c)
-			resp, _ := readResponse(t, r, "GET")
-			if resp.StatusCode != p.status {
-				t.Errorf("%.80q: status %d, want %d", p.raw, resp.StatusCode, p.status)
-			}
-			if p.status != 200 && !resp.Close && p.status != 501 {
-				t.Errorf("%.80q: refused without closing", p.raw)
-			}
-			io.Copy(io.Discard, r)
-			checkOrigin(t, p.raw, p.origin, p.status, rec.take())
-		})
+	for i, p := range all {
+		for _, reused := range []bool{false, true} {
+			t.Run(fmt.Sprint(i, " reused=", reused), func(t *testing.T) { p.try(t, addrOf(t, e, "in"), rec, reused) })
+		}
 	}
 }
 
-// checkOrigin: nothing malformed, nothing that was not meant. A body that turns
-// out bad has begun by then: its request may be there, broken off, but not whole.
-func checkOrigin(t *testing.T, raw string, want []string, status int, got string) {
+const afterwards = "GET /after HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+
+// try sends the probe, on a new connection or after a good request, with a good
+// one behind it; and then somebody else asks, who must not get to feel it.
+func (p *probe) try(t *testing.T, at string, rec *recorder, reused bool) {
+	c := dial(t, at)
+	r := bufio.NewReader(c)
+	if reused {
+		send(t, c, "GET /first HTTP/1.1\r\nHost: a\r\n\r\n")
+		readResponse(t, r, "GET")
+	}
+	go io.WriteString(c, p.raw+"GET /marker HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+	resp, _ := readResponse(t, r, "GET")
+	if resp.StatusCode != p.status && (p.status != 0 || resp.StatusCode < 400) {
+		t.Errorf("%.80q: status %d, want %d", p.raw, resp.StatusCode, p.status)
+	}
+	if p.status != 200 && !resp.Close && p.status != 501 {
+		t.Errorf("%.80q: refused without closing", p.raw)
+	}
+	io.Copy(io.Discard, r)
+	other := dial(t, at)
+	send(t, other, afterwards)
+	if resp, _ := readResponse(t, bufio.NewReader(other), "GET"); resp.StatusCode != 200 {
+		t.Errorf("%.80q: the next request has %d", p.raw, resp.StatusCode)
+	}
+	var lines []string
+	for _, log := range rec.take() {
+		lines = append(lines, originRequests(t, p, log)...)
+	}
+	if fmt.Sprint(lines) != fmt.Sprint(p.origin) {
+		t.Errorf("%.80q: origin got requests %q, want %q", p.raw, lines, p.origin)
+	}
+}
+
+// originRequests gives the requests of a connection: nothing malformed. A body
+// that turns out bad has begun by then: its request may be there, broken off, but
+// not whole, and nothing comes after it.
+func originRequests(t *testing.T, p *probe, got string) (lines []string) {
 	t.Helper()
 	r := bufio.NewReader(strings.NewReader(got))
-	var lines []string
 	for {
-		line, _ := r.Peek(1)
-		if len(line) == 0 {
-			break
+		if line, _ := r.Peek(1); len(line) == 0 {
+			return lines
 		}
 		req, err := http.ReadRequest(r)
 		if err != nil {
-			t.Errorf("%.80q: origin got what is no request: %.200q", raw, got)
-			return
+			t.Errorf("%.80q: origin got what is no request: %.200q", p.raw, got)
+			return lines
 		}
-		_, err = io.Copy(io.Discard, req.Body)
+		body, err := io.ReadAll(req.Body)
 		if err != nil {
-			break
+			if strings.Contains(string(body), "/after") {
+				t.Errorf("%.80q: a broken connection is used again: %.200q", p.raw, got)
+			}
+			return lines
 		}
-		if req.URL.Path != "/marker" || status != 200 {
+		switch {
+		case req.URL.Path == "/first", req.URL.Path == "/after", req.URL.Path == "/marker" && p.status == 200:
+		default:
 			lines = append(lines, req.Method+" "+req.RequestURI+" "+req.Proto)
 		}
-	}
-	if fmt.Sprint(lines) != fmt.Sprint(want) {
-		t.Errorf("%.80q: origin got requests %q, want %q", raw, lines, want)
 	}
 }

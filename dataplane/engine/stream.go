@@ -14,7 +14,7 @@ import (
 // stream is the life of one request:
 //
 //	begin     → forwarded headers, route
-//	filter    → each filter in order; it may delay or answer
+//	filter    → each filter in order; it may delay or answer, or ask a service first
 //	dispatch  → direct response, or cluster by weight, header mutations
 //	attempt   → endpoint, pooled or new connection
 //	exchange  → request up, response down, both streamed
@@ -38,6 +38,11 @@ type stream struct {
 	nextFilter int
 	verdict    filter.Verdict // waiting out its delay
 	wakeAt     int64          // end of a delay or of a retry's back-off
+	pace       pace           // of the response, where a filter has slowed it down
+	question   filter.Question
+	holds      int   // bytes of the body that a filter has read before it goes on
+	call       *call // that asks the question
+	awaits     *filter.Event
 
 	route     *route.Entry
 	dest      *route.WeightedCluster
@@ -55,7 +60,9 @@ type stream struct {
 	lastMove  int64
 	sentEnd   bool // the whole request is with the upstream connection
 	continued bool
-	dropped   bool // by a limit of the cluster
+	mirrored  bool    // the copies are on their way
+	shadows   *shadow // they, while there is more of the request
+	dropped   bool    // by a limit of the cluster
 	ask       endpoint.Ask
 	hash      uint64 // of the request, for its endpoint
 	hashed    bool
@@ -63,12 +70,16 @@ type stream struct {
 	reqBytes  int64
 	respBytes int64
 
-	retry retryState
+	retry   retryState
+	rpc     rpc
+	trace   trace
+	encoded encoded
 
 	resp     message.Response
-	own      []message.Field // backs resp.Fields of replies of our own
-	headSent bool            // the response has begun
-	grpcCode int             // of a reply of our own, where the status does not say it
+	seen     filter.ResponseHead // resp, as filters are asked about it
+	own      []message.Field     // backs resp.Fields of replies of our own
+	headSent bool                // the response has begun
+	grpcCode int                 // of a reply of our own, where the status does not say it
 	flags    string
 	details  string
 }
@@ -78,6 +89,8 @@ type phase uint8
 const (
 	phaseFilters  phase = iota
 	phaseSleep          // a filter's delay, or a retry's back-off
+	phaseHold           // reading the body that a filter waits for
+	phaseAsk            // waiting for the answer to a filter's question
 	phaseConnect        // waiting for an upstream connection
 	phaseExchange       // bytes go both ways
 	phaseOver
@@ -96,12 +109,20 @@ func (s *stream) begin() {
 	s.req.Metadata = nil // of an earlier request of the connection
 	s.req.Fields = without(s.req.Fields, s.chain.http.RemoveEarly)
 	s.setForwarded()
-	s.route = s.chain.http.Routes.Route(s.req.Request, random)
+	if s.route = s.chain.http.Routes.Route(s.req.Request, random); s.route == route.BadPath {
+		s.route = nil // no filter judges a path that nobody takes
+		s.reply(400, "", "", "path_normalization_failed", false)
+		return
+	}
 	if to := s.req.upgrade; to != "" && !s.route.MayUpgrade(to) {
 		s.reply(403, "", "", "upgrade_failed", false)
 		return
 	}
-	s.fs = filter.Stream{Request: s.req.Request, Route: s.route, Peer: s.peer(), Random: random, Draw: s.w.draw}
+	s.fs = filter.Stream{Request: s.req.Request, Route: s.route, Settled: s.route, Peer: s.peer(), Random: random, Draw: s.w.draw, Protocol: s.req.protocol, Length: s.req.said()}
+	s.beginRPC()
+	if s.chain.trace != nil {
+		s.beginTrace()
+	}
 	s.boundDuration()
 	s.armTimer()
 }
@@ -120,6 +141,16 @@ func (s *stream) run() {
 		case phaseExchange:
 			s.exchange()
 			return
+		case phaseHold:
+			s.hold()
+			if s.phase == phaseHold {
+				return
+			}
+		case phaseAsk:
+			s.heard()
+			if s.phase == phaseAsk {
+				return
+			}
 		case phaseSleep, phaseConnect:
 			if s.d.gone() {
 				s.d.drop()
@@ -135,25 +166,53 @@ func (s *stream) run() {
 func (s *stream) filter() {
 	filters := s.chain.http.Filters
 	for s.nextFilter < len(filters) {
-		v := filters[s.nextFilter].OnRequest(&s.fs)
-		if !v.Again {
+		f := filters[s.nextFilter]
+		if s.fs.SwitchedOff(f.Name()) {
 			s.nextFilter++
+			continue
 		}
-		if v.Reroute && s.route != route.BadPath && !s.reroute() {
+		s.fs.Counts = s.chain.filterCounts[s.nextFilter]
+		v := f.OnRequest(&s.fs)
+		switch {
+		case v.Ask != nil:
+			s.inquire(v.Ask)
+			return
+		case v.Hold > 0 && !s.keepWhole(v.Hold):
 			return
 		}
-		if v.Delay > 0 {
-			s.addFlag(v.DelayFlag)
-			s.verdict = v
-			s.sleep(v.Delay)
-			return
-		}
-		if v.Status != 0 {
-			s.answer(&v)
+		if !s.obey(&v) {
 			return
 		}
 	}
 	s.dispatch()
+}
+
+// obey does what a filter says; true: go on with the next.
+func (s *stream) obey(v *filter.Verdict) bool {
+	if len(v.Tally) > 0 {
+		s.tally(v.Tally)
+	}
+	if v.Until == nil {
+		s.nextFilter++
+	}
+	if v.Reroute && !s.reroute() {
+		return false
+	}
+	if v.Until != nil {
+		s.await(v.Until)
+		return false
+	}
+	if v.Delay > 0 {
+		s.addFlag(v.DelayFlag)
+		s.verdict = *v
+		s.sleep(v.Delay)
+		return false
+	}
+	if v.Status != 0 {
+		s.answer(v)
+		return false
+	}
+	return true
 }
 
 // reroute chooses the route anew: a filter has found out what routes look at. It
@@ -189,7 +248,10 @@ func (s *stream) sleep(d time.Duration) {
 // wake is the end of a sleep: of a filter's delay, or of a back-off.
 func (s *stream) wake() {
 	s.wakeAt = 0
-	s.lastMove = s.w.now // sleeping was no idleness
+	s.lastMove = s.w.now          // sleeping was no idleness
+	if s.phase == phaseExchange { // a response that is slowed down
+		return
+	}
 	if s.retry.backingOff {
 		s.retry.backingOff = false
 		s.attempt()
@@ -264,13 +326,20 @@ func (s *stream) requestDone() {
 func (s *stream) attempt() {
 	s.phase = phaseConnect
 	s.tryBy, s.tryFrom = 0, 0
+	if s.chain.trace != nil {
+		s.traceAttempt()
+	}
 	i := s.choose()
 	if i < 0 {
 		s.cluster.pool.stats.noneHealthy.Inc()
 		s.reply(503, "no healthy upstream", "UH", "no_healthy_upstream", true)
 		return
 	}
-	s.host = s.cluster.hosts[i]
+	if len(s.route.Mirrors) > 0 && !s.mirrored {
+		s.mirrored = true
+		s.mirror()
+	}
+	s.host = s.cluster.hosts[i].of(s.who)
 	s.hostText = s.host.text
 	s.host.acquire(s)
 }
@@ -359,7 +428,13 @@ func (s *stream) moveRequest(u upstream, room int) bool {
 		return false
 	}
 	s.reqBytes += int64(len(piece))
+	if s.rpc.is {
+		s.rpc.asked.pass(piece)
+	}
 	s.keep(piece)
+	if s.shadows != nil {
+		s.feed(piece, end)
+	}
 	last := end && len(s.d.trailers()) == 0
 	if u.sendBody(piece, last) == ioError {
 		u.state().broken = true
@@ -387,6 +462,7 @@ func (s *stream) resend(u upstream, room int) bool {
 		s.sentEnd = true
 		s.startTry()
 	}
+	s.passed()
 	return true
 }
 
@@ -425,7 +501,13 @@ func (s *stream) pumpResponse() (moved bool) {
 			return false
 		}
 	}
-	piece, end, st := s.up.readBody(s.d.room())
+	room := s.d.room()
+	if s.fs.Pace > 0 {
+		if room = s.paced(room); room == 0 {
+			return false
+		}
+	}
+	piece, end, st := s.readResponse(room)
 	switch {
 	case st == ioAgain:
 		if s.d.flush() == ioError {
@@ -437,9 +519,13 @@ func (s *stream) pumpResponse() (moved bool) {
 		return false
 	}
 	s.respBytes += int64(len(piece))
+	s.pace.left -= len(piece)
 	var trailers []message.Field
 	if end {
-		trailers = s.up.trailers()
+		if trailers = s.up.trailers(); len(trailers) > 0 {
+			s.sampleTrailers(trailers)
+		}
+		s.rpc.setStatus(trailers)
 	}
 	if s.d.sendBody(piece, end && len(trailers) == 0) == ioError {
 		s.d.cut()
@@ -455,17 +541,23 @@ func (s *stream) pumpResponse() (moved bool) {
 // onHead takes the upstream's response head: try again, or pass it on.
 func (s *stream) onHead(head *responseHead) {
 	s.cluster.pool.stats.response(head.Status)
+	s.trace.status = head.Status
 	s.answered(head)
 	if s.retryStatus(head) {
 		return
 	}
 	s.flags = s.flags + s.retry.exhausted
 	s.resp.Status = head.Status
+	s.rpc.setStatus(head.Fields)
 	head.Fields = s.finishResponse(s.mutateResponse(append(head.Fields, s.cookies...)))
 	s.resp.Fields = head.Fields
 	s.details = "via_upstream"
 	s.headSent = true
+	s.passed()
 	end := s.up.state().bodyEnd
+	if s.encode(saidLength(head), end); s.encoded.by != nil {
+		head.framing, head.length = message.Chunked, -1
+	}
 	s.d.sendHead(&s.resp, head.framing, head.length, end)
 	if end {
 		s.d.sendEnd(nil)
@@ -481,11 +573,15 @@ func (s *stream) reply(status int, body, flag, details string, router bool) {
 	s.details = details
 	fields := s.own[:0]
 	switch {
-	case isGRPC(s.req.Fields):
+	case message.IsGRPC(s.req.Fields):
 		if s.grpcCode == 0 {
 			s.grpcCode = grpcStatus(status)
 		}
+		if s.req.Method == "HEAD" {
+			body = "" // the message is the body of other answers
+		}
 		fields = grpcFields(fields, s.grpcCode, body)
+		s.rpc.status = int8(s.grpcCode)
 		status, body = 200, ""
 	case body != "":
 		fields = append(fields, message.Field{Name: "content-type", Value: "text/plain"})
@@ -503,14 +599,11 @@ func (s *stream) reply(status int, body, flag, details string, router bool) {
 	if !s.d.bodyDone() {
 		s.d.leaveBody()
 	}
-	framing := message.Length
-	if body == "" {
-		framing = message.NoBody
-	}
-	s.d.sendHead(&s.resp, framing, int64(len(body)), body == "")
+	text, framing := s.encodeReply([]byte(body))
+	s.d.sendHead(&s.resp, framing, int64(len(text)), body == "")
 	if body != "" && s.d.takesBody() {
-		s.respBytes = int64(len(body))
-		s.d.sendBody([]byte(body), true)
+		s.respBytes = int64(len(text))
+		s.d.sendBody(text, true)
 	}
 	s.d.sendEnd(nil)
 	s.finish()
@@ -524,6 +617,7 @@ func (s *stream) finish() {
 	}
 	s.observe()
 	s.release(true)
+	s.leaveShadows()
 	s.d.endExchange()
 }
 
@@ -541,6 +635,7 @@ func (s *stream) cancel(flag, details string) {
 	}
 	s.observe()
 	s.release(false)
+	s.leaveShadows()
 }
 
 // release gives the upstream side back: to the pool if everything about it is
@@ -554,6 +649,14 @@ func (s *stream) release(reuse bool) {
 		s.up = nil
 		u.detach(reuse && s.sentEnd)
 	}
+	if c := s.call; c != nil {
+		s.call = nil
+		c.abandon()
+	}
+	if s.awaits != nil {
+		s.leave()
+	}
+	s.encoded.release()
 	s.retry.release(s)
 }
 

@@ -15,10 +15,18 @@ type timerEntry struct {
 	t  *timer
 }
 
-type timers struct{ heap []timerEntry }
+type timers struct {
+	heap  []timerEntry
+	floor int64 // while calls are made: when the next may be, at the earliest; else 0
+}
 
-// set asks for a call at the loop time at; 0 cancels.
+// set asks for a call at the loop time at; 0 cancels. What is due already while
+// others are called is for the next turn: a timer that sets itself to what has
+// passed must not keep the loop from everything else.
 func (h *timers) set(t *timer, at int64) {
+	if at != 0 {
+		at = max(at, h.floor)
+	}
 	t.want = at
 	switch {
 	case at == 0:
@@ -58,6 +66,8 @@ func (h *timers) next() int64 {
 }
 
 func (h *timers) run(now int64) {
+	h.floor = now + 1
+	defer func() { h.floor = 0 }()
 	for len(h.heap) > 0 && h.heap[0].at <= now {
 		t := h.heap[0].t
 		if t.want > now {

@@ -1,288 +1,295 @@
 package engine
 
 import (
-	"bufio"
-	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
-	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/meshc/meshc/dataplane/route"
+	"google.golang.org/grpc/interop"
+	testgrpc "google.golang.org/grpc/interop/grpc_testing"
+
+	"github.com/meshc/meshc/dataplane/snapshot"
+	"github.com/meshc/meshc/dataplane/telemetry"
 )
 
-func TestKeepsConnectionsOnBothSides(t *testing.T) {
-	seen := make(chan string, 100)
-	app := backend(t, func(w http.ResponseWriter, r *http.Request) { seen <- r.RemoteAddr })
-	e := start(t, newMesh(app))
-	c := dial(t, addrOf(t, e, "in"))
-	r := bufio.NewReader(c)
-	for range 20 {
-		send(t, c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-		readResponse(t, r, "GET")
-	}
-	first := <-seen
-	for range 19 {
-		if a := <-seen; a != first {
-			t.Fatalf("upstream connection changed from %s to %s", first, a)
-		}
+var shop = snapshot.Party{Service: "shop", Namespace: "prod", Host: "shop.prod.svc.cluster.local", Version: "v2", Principal: "spiffe://mesh/ns/prod/sa/shop"}
+
+func own(version string) func(*Options) {
+	return func(o *Options) {
+		o.Self = snapshot.Party{Service: "front", Namespace: "edge", Version: version}
+		o.Identity = "spiffe://mesh/ns/edge/sa/front"
 	}
 }
 
-func TestAnswersPipelinedRequestsInOrder(t *testing.T) {
-	app := backend(t, func(w http.ResponseWriter, r *http.Request) {
-		b, _ := io.ReadAll(r.Body)
-		fmt.Fprintf(w, "%s %s", r.URL.Path, b)
-	})
-	e := start(t, newMesh(app))
-	c := dial(t, addrOf(t, e, "in"))
-	var all strings.Builder
-	const n = 200
-	for i := range n {
-		switch i % 3 {
-		case 0:
-			fmt.Fprintf(&all, "GET /%d HTTP/1.1\r\nHost: a\r\n\r\n", i)
-		case 1:
-			fmt.Fprintf(&all, "POST /%d HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", i)
-		case 2:
-			fmt.Fprintf(&all, "POST /%d HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n", i)
-		}
-	}
-	go io.WriteString(c, all.String())
-	r := bufio.NewReader(c)
-	for i := range n {
-		want := fmt.Sprintf("/%d ", i)
-		if i%3 != 0 {
-			want += "abc"
-		}
-		if resp, body := readResponse(t, r, "GET"); resp.StatusCode != 200 || body != want {
-			t.Fatalf("answer %d: %d %q, want %q", i, resp.StatusCode, body, want)
-		}
-	}
-}
-
-func TestResponsesWithoutBody(t *testing.T) {
-	app := backend(t, func(w http.ResponseWriter, r *http.Request) {
-		switch r.URL.Path {
-		case "/204":
-			w.WriteHeader(204)
-		case "/304":
-			w.WriteHeader(304)
-		default:
-			w.Header().Set("Content-Length", "5")
-			io.WriteString(w, "hello")
-		}
-	})
-	e := start(t, newMesh(app))
-	c := dial(t, addrOf(t, e, "in"))
-	r := bufio.NewReader(c)
-	for _, want := range []struct {
-		method, path string
-		status       int
-		length       int64
-	}{{"HEAD", "/", 200, 5}, {"GET", "/204", 204, 0}, {"GET", "/304", 304, 0}, {"GET", "/", 200, 5}} {
-		send(t, c, "%s %s HTTP/1.1\r\nHost: a\r\n\r\n", want.method, want.path)
-		resp, err := http.ReadResponse(r, &http.Request{Method: want.method})
-		if err != nil {
+// sample waits for the sample whose name and labels contain all of wants.
+func sample(t *testing.T, e *Engine, wants ...string) string {
+	t.Helper()
+	text, found := "", ""
+	eventually(t, strings.Join(wants, " "), func() bool {
+		var b strings.Builder
+		if err := e.reg.WritePrometheus(&b); err != nil {
 			t.Fatal(err)
 		}
-		io.Copy(io.Discard, resp.Body)
-		if resp.StatusCode != want.status || resp.ContentLength != want.length || resp.Close {
-			t.Errorf("%s %s: %d length %d close %v, want %d length %d", want.method, want.path, resp.StatusCode, resp.ContentLength, resp.Close, want.status, want.length)
+		text = b.String()
+	lines:
+		for line := range strings.Lines(text) {
+			for _, w := range wants {
+				if !strings.Contains(line, w) || line[0] == '#' {
+					continue lines
+				}
+			}
+			found = line
+			return true
 		}
-	}
+		return false
+	})
+	return strings.TrimSpace(found[strings.LastIndexByte(strings.TrimSpace(found), ' ')+1:])
 }
 
-func TestHTTP10Clients(t *testing.T) {
+func TestRequestsAreCountedByWhoCallsWhom(t *testing.T) {
 	app := backend(t, func(w http.ResponseWriter, r *http.Request) {
-		io.WriteString(w, "hello")
-		w.(http.Flusher).Flush() // chunked
+		_, _ = io.Copy(io.Discard, r.Body)
+		status, _ := strconv.Atoi(r.URL.Path[1:])
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, "hello")
 	})
-	e := start(t, newMesh(app))
-	for _, keep := range []string{"", "Connection: keep-alive\r\n"} {
-		c := dial(t, addrOf(t, e, "in"))
-		send(t, c, "GET / HTTP/1.0\r\nHost: a\r\n%s\r\n", keep)
-		all, err := io.ReadAll(c) // a chunked body cannot be told to HTTP/1.0 but by closing
-		if err != nil || strings.Contains(string(all), "chunked") || !strings.HasSuffix(string(all), "\r\n\r\nhello") {
-			t.Errorf("%q: %q, %v", keep, all, err)
-		}
-	}
-}
-
-func TestBodyUntilClose(t *testing.T) {
-	app := rawBackend(t, func(c net.Conn) {
-		readRequestHead(bufio.NewReader(c))
-		io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\n"+strings.Repeat("x", 100_000))
-	})
-	e := start(t, newMesh(app))
+	m := newMesh(app)
+	m.chain.HTTP.Direction = "outbound"
+	m.cluster().Party = shop
+	e := start(t, m, own("v1"))
+	c := client(t)
 	for range 3 {
-		status, body := get(t, client(t), "http://"+addrOf(t, e, "in")+"/")
-		if status != 200 || len(body) != 100_000 {
-			t.Errorf("%d, %d bytes", status, len(body))
+		get(t, c, "http://"+addrOf(t, e, "in")+"/200")
+	}
+	get(t, c, "http://"+addrOf(t, e, "in")+"/503")
+	if resp, err := c.Post("http://"+addrOf(t, e, "in")+"/201", "text/plain", strings.NewReader(strings.Repeat("x", 600))); err != nil {
+		t.Fatal(err)
+	} else {
+		resp.Body.Close()
+	}
+	who := []string{
+		`reporter="source"`, `source_workload="front-v1"`, `source_workload_namespace="edge"`, `source_principal="spiffe://mesh/ns/edge/sa/front"`,
+		`source_app="front"`, `source_version="v1"`, `source_canonical_service="front"`, `source_canonical_revision="v1"`, `source_cluster="unknown"`,
+		`destination_workload="shop-v2"`, `destination_workload_namespace="prod"`, `destination_principal="spiffe://mesh/ns/prod/sa/shop"`,
+		`destination_app="shop"`, `destination_version="v2"`, `destination_canonical_service="shop"`, `destination_canonical_revision="v2"`,
+		`destination_service="shop.prod.svc.cluster.local"`, `destination_service_name="shop"`, `destination_service_namespace="prod"`,
+		`destination_cluster="unknown"`, `request_protocol="http"`, `grpc_response_status=""`, `response_flags="-"`, `connection_security_policy="unknown"`,
+	}
+	of := func(name, code string) string {
+		return sample(t, e, append([]string{name, `response_code="` + code + `"`}, who...)...)
+	}
+	if got := of("istio_requests_total", "200"); got != "3" {
+		t.Errorf("%s requests were answered with 200, want 3", got)
+	}
+	if got := of("istio_requests_total", "503"); got != "1" {
+		t.Errorf("%s requests were answered with 503, want 1", got)
+	}
+	if got := of("istio_request_bytes_sum", "201"); got != "600" {
+		t.Errorf("request bytes %s, want 600", got)
+	}
+	if got := of("istio_response_bytes_sum", "200"); got != "15" {
+		t.Errorf("response bytes %s, want 15", got)
+	}
+	if got := of("istio_request_duration_milliseconds_count", "200"); got != "3" {
+		t.Errorf("%s durations, want 3", got)
+	}
+}
+
+func TestWithoutClusterNobodyIsCalled(t *testing.T) {
+	m := newMesh("127.0.0.1:1")
+	m.chain.HTTP.Routes = tableOf(nil)
+	e := start(t, m, own(""))
+	get(t, client(t), "http://"+addrOf(t, e, "in")+"/")
+	sample(t, e, "istio_requests_total", `response_code="404"`, `response_flags="NR"`, `destination_service="unknown"`, `source_workload="front"`, `source_canonical_revision="latest"`)
+}
+
+func TestServersCountTheirClients(t *testing.T) {
+	m := newMesh(backend(t, func(http.ResponseWriter, *http.Request) {}))
+	m.chain.HTTP.Direction = "inbound"
+	m.cluster().Party = snapshot.Party{Host: "front.test"}
+	e := start(t, m, own("v1"))
+	get(t, client(t), "http://"+addrOf(t, e, "in")+"/")
+	sample(t, e, "istio_requests_total", `reporter="destination"`, `source_workload="unknown"`, `destination_workload="front-v1"`,
+		`destination_service="front.test"`, `connection_security_policy="none"`)
+	labels := e.workers[0].partiesOf("inbound", between{principal: "spiffe://mesh/ns/a/sa/caller"})
+	got := renderAll(labels)
+	for _, want := range []string{`source_workload=caller`, `source_workload_namespace=a`, `source_principal=spiffe://mesh/ns/a/sa/caller`, `destination_principal=spiffe://mesh/ns/edge/sa/front`, `connection_security_policy=mutual_tls`} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %s in %s", want, got)
 		}
 	}
 }
 
-func TestInterimResponsesAndTrailersAreDropped(t *testing.T) {
-	app := rawBackend(t, func(c net.Conn) {
-		r := bufio.NewReader(c)
-		for {
-			if _, err := readRequestHead(r); err != nil {
-				return
-			}
-			io.WriteString(c, "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-T\r\n\r\n5\r\nhello\r\n0\r\nX-T: y\r\n\r\n")
+func TestCallsCountMessages(t *testing.T) {
+	m := grpcMesh(grpcServe(t, interop.NewTestServer()))
+	m.cluster().Party = shop
+	e := start(t, m, own("v1"))
+	call := testgrpc.NewTestServiceClient(grpcDial(t, addrOf(t, e, "in")))
+	interop.DoPingPong(within(t), call)
+	rpc := []string{`request_protocol="grpc"`, `grpc_response_status="0"`}
+	if got := sample(t, e, append(rpc, "istio_request_messages_total")...); got != "4" {
+		t.Errorf("%s messages to the server, want 4", got)
+	}
+	if got := sample(t, e, append(rpc, "istio_response_messages_total")...); got != "4" {
+		t.Errorf("%s messages to the client, want 4", got)
+	}
+}
+
+func TestMessagesAreCountedHoweverTheyAreCut(t *testing.T) {
+	var stream []byte
+	for _, n := range []int{0, 3, 300, 0, 70000} {
+		stream = append(append(stream, 0, byte(n>>24), byte(n>>16), byte(n>>8), byte(n)), make([]byte, n)...)
+	}
+	for _, cut := range []int{1, 2, 5, 7, 64, len(stream)} {
+		var m messages
+		for rest := stream; len(rest) > 0; rest = rest[min(cut, len(rest)):] {
+			m.pass(rest[:min(cut, len(rest))])
 		}
-	})
-	e := start(t, newMesh(app))
+		if m.n != 5 || m.left != 0 || m.head != 0 {
+			t.Errorf("cut by %d: %+v", cut, m)
+		}
+	}
+}
+
+func TestConnectionsOfBytesAreCounted(t *testing.T) {
+	m := newMesh(rawBackend(t, func(c net.Conn) { _, _ = io.Copy(c, c) }))
+	m.cluster().Party = shop
+	m.chain.HTTP, m.chain.TCP = nil, &snapshot.TCP{StatPrefix: "test", Direction: "outbound", Clusters: []snapshot.WeightedTCP{{Name: clusterName, Weight: 1}}, Total: 1}
+	e := start(t, m, own("v1"))
 	c := dial(t, addrOf(t, e, "in"))
-	r := bufio.NewReader(c)
-	for range 2 {
-		send(t, c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-		resp, body := readResponse(t, r, "GET")
-		if resp.StatusCode != 200 || body != "hello" || len(resp.Trailer) != 0 || resp.Header.Get("Link") != "" {
-			t.Errorf("%d %q trailer %v header %v", resp.StatusCode, body, resp.Trailer, resp.Header)
-		}
+	if _, err := c.Write([]byte("four")); err != nil {
+		t.Fatal(err)
 	}
-	if n := metric(t, e, "envoy_cluster_upstream_cx_total"); n != 1 {
-		t.Errorf("%v upstream connections, want one that is kept", n)
+	if _, err := io.ReadFull(c, make([]byte, 4)); err != nil {
+		t.Fatal(err)
+	}
+	tcp := []string{`request_protocol="tcp"`, `destination_workload="shop-v2"`, `response_flags="-"`, "} 4"}
+	sample(t, e, append(tcp, "istio_tcp_sent_bytes_total")...)
+	sample(t, e, append(tcp, "istio_tcp_received_bytes_total")...)
+	if got := sample(t, e, "istio_tcp_connections_opened_total"); got != "1" {
+		t.Errorf("%s opened, want 1", got)
+	}
+	c.Close()
+	if got := sample(t, e, "istio_tcp_connections_closed_total", "} 1"); got != "1" {
+		t.Errorf("%s closed, want 1", got)
 	}
 }
 
-func TestExpectContinue(t *testing.T) {
+// What comes back after it was forgotten is counted from nothing, and not lost.
+func TestCountsOutliveTheirGroup(t *testing.T) {
+	m := newMesh(backend(t, func(http.ResponseWriter, *http.Request) {}))
+	m.cluster().Party = shop
+	e := start(t, m, own("v1"), func(o *Options) { o.Workers = 1 })
+	c := client(t)
+	get(t, c, "http://"+addrOf(t, e, "in")+"/")
+	sample(t, e, "istio_requests_total", "shop-v2")
+	for i := range 3 {
+		e.reg.Sweep(time.Now().Add(time.Duration(i) * 2 * time.Hour))
+	}
+	get(t, c, "http://"+addrOf(t, e, "in")+"/")
+	if got := sample(t, e, "istio_requests_total", "shop-v2"); got != "1" {
+		t.Errorf("%s, want 1", got)
+	}
+}
+
+func renderAll(labels []telemetry.Label) string {
+	var b strings.Builder
+	for _, l := range labels {
+		b.WriteString(l.Name + "=" + l.Value + ",")
+	}
+	return b.String()
+}
+
+// crowd fills the registry with groups that nothing happens in any more.
+func crowd(e *Engine) {
+	for i := 0; ; i++ {
+		if e.reg.Group(telemetry.Label{Name: "n", Value: strconv.Itoa(i)}) == nil {
+			return
+		}
+	}
+}
+
+// What is too much to tell apart is told apart as soon as there is room, and what
+// is forgotten is let go of.
+func TestCrowdsPass(t *testing.T) {
 	app := backend(t, func(w http.ResponseWriter, r *http.Request) {
-		b, _ := io.ReadAll(r.Body)
-		fmt.Fprintf(w, "%s %q", b, r.Header.Get("Expect"))
-	})
-	e := start(t, newMesh(app))
-	c := dial(t, addrOf(t, e, "in"))
-	r := bufio.NewReader(c)
-	for range 2 {
-		send(t, c, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
-		if head, err := readRequestHead(r); err != nil || head != "HTTP/1.1 100 Continue\r\n\r\n" {
-			t.Fatalf("%q, %v", head, err)
+		if r.URL.Path == "/x" {
+			w.WriteHeader(201)
 		}
-		send(t, c, "hello")
-		if _, body := readResponse(t, r, "POST"); body != `hello ""` {
-			t.Fatalf("body %q", body)
-		}
-	}
-}
-
-// The upstream answers while the client is still sending: the answer must reach
-// the client, and neither connection may be used again.
-func TestEarlyResponse(t *testing.T) {
-	app := rawBackend(t, func(c net.Conn) {
-		readRequestHead(bufio.NewReader(c))
-		io.WriteString(c, "HTTP/1.1 413 Too Big\r\nContent-Length: 3\r\n\r\nbig")
-	})
-	e := start(t, newMesh(app))
-	c := dial(t, addrOf(t, e, "in"))
-	send(t, c, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n")
-	go io.CopyN(c, pattern{}, 10<<20)
-	resp, body := readResponse(t, bufio.NewReader(c), "POST")
-	if resp.StatusCode != 413 || body != "big" {
-		t.Errorf("%d %q", resp.StatusCode, body)
-	}
-	eventually(t, "the connections are closed", func() bool {
-		return e.Connections() == 0 && metric(t, e, "envoy_cluster_upstream_cx_active") == 0
-	})
-}
-
-// A client that does not read must stop the upstream, not fill memory.
-func TestSlowReaderHoldsTheUpstreamBack(t *testing.T) {
-	sent := make(chan int64, 1)
-	stop := make(chan struct{})
-	app := backend(t, func(w http.ResponseWriter, r *http.Request) {
-		var n int64
-		rc := http.NewResponseController(w)
-		buf := []byte(strings.Repeat("x", 64<<10))
-		for n < 256<<20 {
-			rc.SetWriteDeadline(time.Now().Add(500 * time.Millisecond))
-			k, err := w.Write(buf)
-			n += int64(k)
-			if err != nil {
-				break
-			}
-		}
-		sent <- n
-		<-stop
-	})
-	e := start(t, newMesh(app))
-	c := dial(t, addrOf(t, e, "in"))
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	send(t, c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-	n := <-sent
-	runtime.ReadMemStats(&after)
-	close(stop)
-	if n > 32<<20 {
-		t.Errorf("upstream could send %d MiB to a client that reads nothing", n>>20)
-	}
-	if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 8<<20 {
-		t.Errorf("heap grew by %d KiB", grown>>10)
-	}
-}
-
-// A client that trickles must neither be cut off nor lose bytes.
-func TestSlowWriter(t *testing.T) {
-	app := backend(t, func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) })
-	e := start(t, newMesh(app))
-	c := dial(t, addrOf(t, e, "in"))
-	raw := "POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6;x\r\n world\r\n0\r\n\r\n"
-	for i := range raw {
-		send(t, c, "%s", raw[i:i+1])
-		time.Sleep(200 * time.Microsecond)
-	}
-	if _, body := readResponse(t, bufio.NewReader(c), "POST"); body != "hello world" {
-		t.Errorf("body %q", body)
-	}
-}
-
-func TestHeaderMutationsInEnvoysOrder(t *testing.T) {
-	app := backend(t, func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("X-App", "1")
-		w.Header().Set("Server", "app")
-		fmt.Fprintf(w, "%q %q %q", r.Header["X-A"], r.Header["X-Gone"], r.Header.Get("X-Forwarded-Proto"))
 	})
 	m := newMesh(app)
-	m.entry.Clusters[0].Request = route.HeaderMutations{Mutate: []route.HeaderMutation{{Name: "x-a", Value: "cluster"}}}
-	m.entry.Request = route.HeaderMutations{Remove: []string{"x-gone"}, Mutate: []route.HeaderMutation{{Name: "x-a", Value: "route"}}}
-	m.entry.Response = route.HeaderMutations{Remove: []string{"x-app"}, Mutate: []route.HeaderMutation{{Name: "x-b", Value: "2"}}}
-	m.chain.HTTP.ServerName = "mesh"
-	e := start(t, m)
-	c := dial(t, addrOf(t, e, "in"))
-	send(t, c, "GET / HTTP/1.1\r\nHost: a\r\nX-A: client\r\nX-Gone: 1\r\n\r\n")
-	resp, body := readResponse(t, bufio.NewReader(c), "GET")
-	if body != `["client" "cluster" "route"] [] "http"` {
-		t.Errorf("upstream saw %s", body)
+	m.cluster().Party = shop
+	e := start(t, m, own("v1"), oneLoop)
+	crowd(e)
+	c, url := client(t), "http://"+addrOf(t, e, "in")+"/"
+	for range 2 {
+		get(t, c, url)
 	}
-	h := resp.Header
-	if h.Get("X-App") != "" || h.Get("X-B") != "2" || h.Get("Server") != "mesh" || h.Get("Date") == "" {
-		t.Errorf("client saw %v", h)
+	if got := sample(t, e, "istio_requests_total", `destination_service="other"`); got != "2" {
+		t.Errorf("%s of nobody, want 2", got)
+	}
+	for i := range 3 {
+		e.reg.Sweep(time.Now().Add(time.Duration(i) * 2 * time.Hour))
+	}
+	eventually(t, "requests are told apart", func() bool {
+		get(t, c, url)
+		var b strings.Builder
+		if err := e.reg.WritePrometheus(&b); err != nil {
+			t.Fatal(err)
+		}
+		return strings.Contains(b.String(), `destination_workload="shop-v2"`)
+	})
+	for i := range 3 {
+		e.reg.Sweep(time.Now().Add(time.Duration(10+i) * 2 * time.Hour))
+	}
+	get(t, c, url+"x") // 201: new labels
+	keys := make(chan []between)
+	e.workers[0].do(func() {
+		ch := e.workers[0].view.listeners["in"].chains[0][0]
+		keys <- slices.Collect(maps.Keys(ch.traffic.by))
+	})
+	for _, k := range <-keys {
+		if k.status == 200 {
+			t.Errorf("what is forgotten is still there: %+v", k)
+		}
 	}
 }
 
-func TestEdgeTakesNothingOnTrust(t *testing.T) {
-	app := backend(t, func(w http.ResponseWriter, r *http.Request) {
-		for _, n := range []string{"X-Envoy-Retry-On", "X_envoy_max_retries", "X-Forwarded-Proto", "X_forwarded_for", "X-Forwarded-For", "X-Forwarded-Client-Cert", "X_forwarded_client_cert"} {
-			fmt.Fprintf(w, "%s=%q\n", n, r.Header[http.CanonicalHeaderKey(n)])
-		}
-		if id := r.Header.Get("X-Request-Id"); len(id) != 36 {
-			fmt.Fprintf(w, "request id %q\n", id)
-		}
-	})
-	m := newMesh(app)
-	m.chain.HTTP.UseRemoteAddress = true
-	e := start(t, m)
+// A tunnel looks for its counts when something about it has changed, and not for
+// each piece that passes.
+func TestTunnelsKeepTheirCounts(t *testing.T) {
+	m := newMesh(rawBackend(t, func(c net.Conn) { _, _ = io.Copy(c, c) }))
+	m.cluster().Party = shop
+	m.chain.HTTP, m.chain.TCP = nil, &snapshot.TCP{StatPrefix: "test", Direction: "outbound", Clusters: []snapshot.WeightedTCP{{Name: clusterName, Weight: 1}}, Total: 1}
+	e := start(t, m, own("v1"), oneLoop)
 	c := dial(t, addrOf(t, e, "in"))
-	send(t, c, "GET / HTTP/1.1\r\nHost: a\r\nX-Envoy-Retry-On: 5xx\r\nX_Envoy_Max_Retries: 9\r\nX-Forwarded-Proto: https\r\nX_Forwarded_For: 1.1.1.1\r\n"+
-		"X-Forwarded-For: 2.2.2.2\r\nX-Request-Id: evil\r\nX-Forwarded-Client-Cert: URI=spiffe://x\r\nX_forwarded_client_cert: URI=spiffe://x\r\n\r\n")
-	_, body := readResponse(t, bufio.NewReader(c), "GET")
-	want := "X-Envoy-Retry-On=[]\nX_envoy_max_retries=[]\nX-Forwarded-Proto=[\"http\"]\nX_forwarded_for=[]\nX-Forwarded-For=[\"2.2.2.2,127.0.0.1\"]\nX-Forwarded-Client-Cert=[]\nX_forwarded_client_cert=[]\n"
-	if body != want {
-		t.Errorf("upstream saw\n%s\nwant\n%s", body, want)
+	echo := func() {
+		send(t, c, "four")
+		if _, err := io.ReadFull(c, make([]byte, 4)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	found := func() *tcpCounts {
+		out := make(chan *tcpCounts)
+		e.workers[0].do(func() { out <- e.workers[0].conns.first.tunnel.counted.found })
+		return <-out
+	}
+	echo()
+	first := found()
+	if echo(); first == nil || found() != first {
+		t.Error("they are looked for again")
+	}
+	for i := range 3 {
+		e.reg.Sweep(time.Now().Add(time.Duration(i) * 2 * time.Hour))
+	}
+	echo()
+	if got := sample(t, e, "istio_tcp_received_bytes_total", "shop-v2", "} 4"); got != "4" || found() == first {
+		t.Errorf("after the group was forgotten: %s", got)
 	}
 }

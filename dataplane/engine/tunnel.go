@@ -37,6 +37,7 @@ type tunnel struct {
 	capAt          int64 // the latest end of a connection that is drained; 0: none
 	flags          string
 	over           bool
+	counted        countedTunnel
 }
 
 // flow is how far one direction has come.
@@ -92,6 +93,7 @@ func (t *tunnel) attempt() {
 		t.refuse("NC")
 		return
 	}
+	t.countOpen()
 	c := t.cluster
 	// A connection of bytes does not end because another waits: who waited would
 	// wait for ever (Envoy's TcpProxy::Filter::establishUpstreamConnection).
@@ -105,16 +107,13 @@ func (t *tunnel) attempt() {
 		t.refuse("UO")
 		return
 	}
-	if c.picker.Panic() {
-		c.pool.stats.panics.Inc()
-	}
-	i := c.picker.Pick(&endpoint.Ask{Draw: w.draw, Load: c, Now: time.Duration(w.now), Hash: w.draw()})
+	i := c.pick(&endpoint.Ask{Draw: w.draw, Load: c, Now: time.Duration(w.now), Hash: w.draw()})
 	if i < 0 {
 		c.pool.stats.noneHealthy.Inc()
 		t.refuse("UH")
 		return
 	}
-	t.host = c.hosts[i]
+	t.host = c.hosts[i].of(&t.d.peerInfo)
 	t.hostText = t.host.text
 	t.host.active++
 	t.host.known.Begin()
@@ -230,6 +229,7 @@ func (t *tunnel) move(from, to *sock, f *flow, count *int64, total *telemetry.Ce
 
 // rest waits for bytes, for as long as that may take.
 func (t *tunnel) rest() {
+	t.countBytes()
 	at := t.lastMove + t.d.chain.tcp.idle
 	if t.capAt != 0 {
 		at = min(at, t.capAt)
@@ -269,7 +269,7 @@ func (t *tunnel) refresh() {
 	d := t.d
 	var c *chainView
 	if l := d.w.view.listeners[d.listener]; l != nil {
-		c = l.pick(d.port, d.sni, d.protocol)
+		c = l.pick(d.port, d.sni, d.protocol, d.remote.Addr().Unmap())
 	}
 	switch {
 	case t.over:
@@ -308,6 +308,7 @@ func (t *tunnel) finish() {
 		return
 	}
 	t.over = true
+	t.countClosed()
 	if len(t.d.chain.tcp.logs) > 0 {
 		t.log()
 	}

@@ -37,7 +37,7 @@ func (u *tunnelUp) onConnected() {
 	if !u.writable {
 		return
 	}
-	if u.unconnected() {
+	if u.unconnected() || !u.host.announce(&u.sock) {
 		u.host.known.Failed()
 		u.t.unreached()
 		return

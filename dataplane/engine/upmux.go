@@ -21,6 +21,7 @@ type umux struct {
 	broken   bool  // the peer has broken the protocol
 	leaving  bool  // no new streams: GOAWAY, the end of stream numbers, a gone endpoint
 	timer    timer
+	pings    pinger
 }
 
 // dialMux starts a connection; the streams that wait for it are in the host's
@@ -53,7 +54,7 @@ func (m *umux) onConnected() {
 	if !m.writable {
 		return
 	}
-	if m.unconnected() {
+	if m.unconnected() || !m.host.announce(&m.sock) {
 		m.connectFailed(failConnect)
 		return
 	}
@@ -105,6 +106,7 @@ func (m *umux) ready() {
 	m.start(&m.sock, m, conf, m)
 	m.retireAt = m.host.pool.retireAt()
 	m.sock.w.timers.set(&m.timer, m.retireAt)
+	m.pings.start(m, m.host.pool.snap.HTTP2.Pings)
 	m.host.serve(m)
 	if m.conn.Streams() == 0 {
 		m.idle()
@@ -223,6 +225,7 @@ func (m *umux) end() {
 	}
 	m.mux.stop()
 	m.sock.w.timers.drop(&m.timer)
+	m.pings.stop(m.sock.w)
 	m.sock.close()
 }
 
@@ -309,7 +312,7 @@ func (m *umux) OnGoAway(http2.ErrCode) {
 	}
 }
 
-func (m *umux) OnPong() {}
+func (m *umux) OnPong() { m.pings.answered() }
 
 // ustream is one request on a umux.
 type ustream struct {

@@ -121,7 +121,7 @@ func (u *uconn) onConnected() {
 	if !u.writable {
 		return
 	}
-	if u.unconnected() {
+	if u.unconnected() || !u.host.announce(&u.sock) {
 		u.connectFailed(failConnect)
 		return
 	}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/meshc/meshc/dataplane/filter"
 )
 
 // worker is one event loop on one locked thread. It owns everything it touches
@@ -32,6 +34,7 @@ type worker struct {
 	timers    timers
 	bufs      buffers
 	view      *view
+	coming    map[string]*clusterView // of the next view
 	pools     map[poolKey]*pool
 	listeners map[*boundListener]*acceptor
 	conns     dconnList
@@ -41,8 +44,12 @@ type worker struct {
 	flushing  []*mux
 	dstreams  []*dstream // free
 	ustreams  []*ustream // free
+	awaiting  map[*filter.Event]map[*stream]bool
+	shadows   map[*shadow]bool // on their way
 	date      dateCache
 	logs      workerLogs
+	fullUntil int64 // until when no new groups are asked for
+	unasked   seldom
 	stopped   bool
 	scratch   [64]byte
 	relay     []byte // for bytes on their way through
@@ -75,8 +82,9 @@ func newWorker(e *Engine, id int, seed [32]byte) (*worker, error) {
 	}
 	w := &worker{
 		e: e, id: id, epfd: epfd, evfd: evfd, base: e.base,
-		rng:       rand.NewChaCha8(seed),
-		pools:     map[poolKey]*pool{},
+		rng:    rand.NewChaCha8(seed),
+		coming: map[string]*clusterView{}, pools: map[poolKey]*pool{},
+		shadows:   map[*shadow]bool{},
 		listeners: map[*boundListener]*acceptor{},
 	}
 	w.draw = w.rng.Uint64

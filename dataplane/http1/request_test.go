@@ -65,6 +65,7 @@ func TestParseRequestForms(t *testing.T) {
 		{"GET /a..b/..c/.d/e.?q=/../ HTTP/1.1", "[::1]:80", "/a..b/..c/.d/e.?q=/../"},
 		{"PURGE //x/%2e%2Fa HTTP/1.1", "a-b_c.d", ""},
 		{"GET /%41%zz%2 HTTP/1.1", "a", "/%41%zz%2"},
+		{`GET /a?b\c\..\ HTTP/1.1`, "a", `/a?b\c\..\`},
 	} {
 		r, err := parse(c.line + "\r\nHost: " + c.host + "\r\n\r\n")
 		if c.target == "" {
@@ -155,7 +156,7 @@ var refused = map[string]string{
 	"GET * HTTP/1.1\r\nHost: a\r\n\r\n":                                                               "invalid_request_target",
 	"GET ?a HTTP/1.1\r\nHost: a\r\n\r\n":                                                              "invalid_request_target",
 	"GET /\x80 HTTP/1.1\r\nHost: a\r\n\r\n":                                                           "invalid_request_target",
-	"GET /\\ HTTP/1.1\r\nHost: a\r\n\r\n":                                                             "invalid_request_target",
+	"GET /\\ HTTP/1.1\r\nHost: a\r\n\r\n":                                                             "ambiguous_path",
 	"GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n":                                                       "absolute_form_does_not_match_host",
 	"GET http://a:80/ HTTP/1.1\r\nHost: a\r\n\r\n":                                                    "absolute_form_does_not_match_host",
 	"GET http://u@a/ HTTP/1.1\r\nHost: a\r\n\r\n":                                                     "absolute_form_does_not_match_host",

@@ -8,13 +8,12 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"time"
 
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
 
 	"github.com/meshc/meshc/ca/api"
@@ -30,8 +29,7 @@ const (
 	callTimeout = 10 * time.Second
 )
 
-// obtain makes a new key and has the authority sign it. cur authenticates the
-// call while it is valid; otherwise the join token does.
+// obtain makes a new key and has the authority sign it.
 func obtain(ctx context.Context, cfg *Config, cur *Identity) (*Identity, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -70,20 +68,17 @@ func call(ctx context.Context, cfg *Config, cur *Identity, req *api.IstioCertifi
 	if err != nil {
 		return nil, err
 	}
-	if cur == nil {
-		token, err := readToken(cfg.TokenFile)
-		if err != nil {
-			return nil, err
-		}
+	token, err := cfg.token(cur)
+	if err != nil {
+		return nil, err
+	}
+	if token != (Secret{}) {
+		tlsConfig.Certificates = nil // both at once could name two callers
 		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token.Reveal())
 	}
-	conn, err := grpc.NewClient(cfg.target(),
-		grpc.WithTransportCredentials(credentials.NewTLS(tlsConfig)),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxReply)),
-		grpc.WithDisableServiceConfig(),
-		grpc.WithNoProxy())
+	conn, err := connect(cfg, tlsConfig)
 	if err != nil {
-		return nil, fmt.Errorf("authority at %s: %w", cfg.CAAddress, err)
+		return nil, err
 	}
 	defer conn.Close()
 	reply, err := api.NewIstioCertificateServiceClient(conn).CreateCertificate(ctx, req)
@@ -103,27 +98,19 @@ func read(key *privateKey, reply *api.IstioCertificateResponse, now time.Time) (
 	return assemble(key, []byte(strings.Join(texts[:last], "\n")), []byte(texts[last]), now)
 }
 
-// clientTLS trusts the roots given out of band and those of the current
-// identity, and accepts the control plane's SPIFFE ID alone.
+// clientTLS trusts the anchors, and accepts the control plane's SPIFFE ID alone.
 func clientTLS(cfg *Config, cur *Identity) (*tls.Config, error) {
-	file, err := os.ReadFile(cfg.CARootFile)
+	roots, err := anchors(cfg, cur)
+	if err != nil {
+		return nil, err
+	}
+	spiffeID := cfg.SPIFFEID
+	if spiffeID == "" && cur != nil {
+		spiffeID = cur.SPIFFEID
+	}
+	td, err := trustDomain(spiffeID, roots)
 	if err != nil {
 		return nil, fmt.Errorf("root of the authority: %w", err)
-	}
-	roots, err := certificates(file)
-	if err != nil {
-		return nil, fmt.Errorf("root of the authority in %s: %w", cfg.CARootFile, err)
-	}
-	td, err := trustDomain(cfg.SPIFFEID, roots)
-	if err != nil {
-		return nil, fmt.Errorf("root of the authority in %s: %w", cfg.CARootFile, err)
-	}
-	if cur != nil {
-		own, err := certificates(cur.BundlePEM)
-		if err != nil {
-			return nil, fmt.Errorf("trust bundle: %w", err)
-		}
-		roots = append(roots, own...)
 	}
 	pool := x509.NewCertPool()
 	for _, c := range roots {
@@ -172,17 +159,51 @@ func trustDomain(spiffeID string, roots []*x509.Certificate) (string, error) {
 	return id.TrustDomain().Name(), nil
 }
 
-func readToken(path string) (Secret, error) {
-	if path == "" {
-		return Secret{}, errors.New("no valid identity and no join token file")
+// token is what proves who asks: the platform's token whenever there is one, for it
+// knows best whether this workload is still wanted; otherwise the current identity,
+// which is no token; otherwise the join token.
+func (c *Config) token(cur *Identity) (Secret, error) {
+	switch {
+	case c.AccountTokenFile != "":
+		data, err := readProjected(c.AccountTokenFile)
+		if err != nil {
+			return Secret{}, fmt.Errorf("token of the platform: %w", err)
+		}
+		return parseToken(data, c.AccountTokenFile)
+	case cur != nil:
+		return Secret{}, nil
+	case c.TokenFile == "":
+		return Secret{}, errors.New("no valid identity and no token file")
 	}
-	data, err := privatefile.Read(path)
+	data, err := privatefile.Read(c.TokenFile)
 	if err != nil {
 		return Secret{}, fmt.Errorf("join token: %w", err)
 	}
+	return parseToken(data, c.TokenFile)
+}
+
+func parseToken(data []byte, path string) (Secret, error) {
 	token := strings.TrimSpace(string(data))
 	if token == "" || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return Secret{}, fmt.Errorf("join token: %s does not hold one token", path)
+		return Secret{}, fmt.Errorf("token: %s does not hold one token", path)
 	}
 	return NewSecret(token), nil
+}
+
+// maxToken bounds a token, in bytes.
+const maxToken = 64 << 10
+
+// readProjected reads a file of a volume, where it is a symbolic link to what is
+// current, with a mode that is the platform's affair.
+func readProjected(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxToken+1))
+	if err == nil && len(data) > maxToken {
+		err = fmt.Errorf("%s is larger than %d bytes", path, maxToken)
+	}
+	return data, err
 }

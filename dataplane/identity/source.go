@@ -23,10 +23,14 @@ import (
 // Config of a Source. CAAddress, CARootFile and Dir are required.
 type Config struct {
 	CAAddress  string // "host:port" or "unix:///path" of the authority's gRPC service
-	CARootFile string // PEM, given out of band
+	CARootFile string // PEM, given out of band; counts until a trust bundle is known, and when it is replaced
 	TokenFile  string // join token, mode 0600; needed until there is an identity
-	SPIFFEID   string // wanted identity; "" takes what the token or directory says
-	Dir        string // made with mode 0700 when missing
+	// AccountTokenFile holds a token that a platform keeps fresh, such as a
+	// Kubernetes service account's projected into a pod. It is read for each
+	// certificate, and proves anew who asks; TokenFile is not used then.
+	AccountTokenFile string
+	SPIFFEID         string // wanted identity; "" takes what the token or directory says
+	Dir              string // made with mode 0700 when missing
 	// TTL to ask for; 0 leaves it to the authority, which also has the last
 	// word on it.
 	TTL time.Duration
@@ -42,6 +46,12 @@ type Source struct {
 	mu      sync.Mutex
 	current *Identity
 	changed chan struct{} // closed and replaced by each new identity
+
+	keeping sync.Mutex        // held while an identity is replaced, on disk and here
+	told    map[string][]byte // the last bundles that the authority told of by itself
+	toldAt  time.Time
+
+	sooner chan struct{} // gets a value when renewAt was brought forward
 }
 
 // Open reads the identity that an earlier run kept, if it is still valid, and
@@ -54,7 +64,7 @@ func Open(cfg Config) (*Source, error) {
 	if err := privatefile.EnsureDir(cfg.Dir); err != nil {
 		return nil, fmt.Errorf("identity: %w", err)
 	}
-	s := &Source{cfg: cfg, changed: make(chan struct{})}
+	s := &Source{cfg: cfg, changed: make(chan struct{}), sooner: make(chan struct{}, 1)}
 	id, err := load(cfg.Dir, cfg.Now())
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -80,16 +90,20 @@ func Open(cfg Config) (*Source, error) {
 	return s, nil
 }
 
-// ofAnotherAuthority says whether a kept identity shares no root with the root
-// file while a join token lies ready: the authority was set up anew, and would
-// refuse the old identity. Without a token the old identity is all there is.
+// ofAnotherAuthority says whether a kept identity shares no root with a root file
+// that was replaced since, while a join token lies ready: the authority was set up
+// anew, and would refuse the old identity. Without a token the old identity is all
+// there is, and a file that nobody has replaced is behind the bundle.
 func ofAnotherAuthority(cfg *Config, id *Identity) (bool, error) {
-	if _, err := readToken(cfg.TokenFile); err != nil {
+	if _, err := cfg.token(nil); err != nil {
 		return false, nil
 	}
 	file, err := os.ReadFile(cfg.CARootFile)
 	if err != nil {
 		return false, fmt.Errorf("root of the authority: %w", err)
+	}
+	if replaced, err := rootFileReplaced(cfg, file); err != nil || !replaced {
+		return false, err
 	}
 	roots, err := certificates(file)
 	if err != nil {
@@ -162,10 +176,13 @@ func (s *Source) Watch(ctx context.Context) <-chan struct{} {
 	return out
 }
 
-// Run gets the identity if there is none and renews it at half of its life,
-// until ctx ends. A failure is logged and tried again, with growing pauses;
+// Run gets the identity if there is none, renews it at half of its life, and follows
+// the authority's roots, until ctx ends. A failure is logged and tried again, with growing pauses;
 // while the identity is valid nothing else comes of it.
 func (s *Source) Run(ctx context.Context) {
+	var following sync.WaitGroup
+	following.Go(func() { s.follow(ctx) })
+	defer following.Wait()
 	failures := 0
 	for {
 		wait := s.untilDue()
@@ -185,6 +202,8 @@ func (s *Source) Run(ctx context.Context) {
 			timer.Stop()
 			return
 		case <-timer.C:
+		case <-s.sooner:
+			timer.Stop()
 		}
 	}
 }
@@ -214,7 +233,18 @@ func (s *Source) renew(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := save(s.cfg.Dir, id); err != nil {
+	s.keeping.Lock()
+	defer s.keeping.Unlock()
+	if s.told != nil && !s.toldAt.Before(asked) { // the reply may be from before that
+		newer, err := id.withBundle(s.told)
+		if err != nil {
+			return err
+		}
+		if newer != nil {
+			id = newer
+		}
+	}
+	if err := save(&s.cfg, id); err != nil {
 		return err
 	}
 	id.schedule(asked)
@@ -270,6 +300,8 @@ func (c *Config) check() error {
 		return errors.New("the file with the authority's root is missing: without it any server would be trusted")
 	case c.Dir == "":
 		return errors.New("the identity directory is missing")
+	case c.TokenFile != "" && c.AccountTokenFile != "":
+		return errors.New("a join token and a token of the platform together are ambiguous")
 	case c.TTL < 0:
 		return fmt.Errorf("lifetime %s is negative", c.TTL)
 	}

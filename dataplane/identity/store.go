@@ -22,17 +22,17 @@ const (
 	bundleFile = "bundle.pem" // roots
 )
 
-// save writes id into dir: the bundle first, so that a crash in between leaves
+// save writes id into the directory: the bundle first, so that a crash in between leaves
 // the old identity with roots that still include its own.
-func save(dir string, id *Identity) error {
+func save(cfg *Config, id *Identity) error {
 	key, err := id.PrivateKeyPEM()
 	if err != nil {
 		return err
 	}
-	if err := privatefile.Write(filepath.Join(dir, bundleFile), id.BundlePEM); err != nil {
-		return fmt.Errorf("keep the trust bundle: %w", err)
+	if err := keepBundle(cfg, id.BundlePEM); err != nil {
+		return err
 	}
-	if err := privatefile.Write(filepath.Join(dir, svidFile), append(key, id.chainPEM...)); err != nil {
+	if err := privatefile.Write(filepath.Join(cfg.Dir, svidFile), append(key, id.chainPEM...)); err != nil {
 		return fmt.Errorf("keep the identity: %w", err)
 	}
 	return nil

@@ -4,9 +4,12 @@ package message
 var (
 	lowerToken [256]byte // token characters in lower case, 0 for all others
 	valueChar  [256]bool // field-vchar, SP, HTAB and obs-text
-	targetChar [256]bool // VCHAR without '#' and '\'
+	targetChar [256]bool // VCHAR without '#'
 	methodChar [256]bool
-	hostChar   [256]bool // reg-name without percent-encoding
+	// What stands neither in a path nor in an escape (RFC 3986, 3.3), of what is
+	// printable. Envoy leaves "[" and "]" as they are.
+	foreignChar [256]bool
+	hostChar    [256]bool // reg-name without percent-encoding
 )
 
 func init() {
@@ -20,9 +23,12 @@ func init() {
 	for _, c := range []byte("0123456789-_") {
 		methodChar[c] = true
 	}
+	for _, c := range []byte("\"<>^`{|}") {
+		foreignChar[c] = true
+	}
 	for c := 0; c < 256; c++ {
 		valueChar[c] = c == '\t' || (c >= 0x20 && c != 0x7f)
-		targetChar[c] = c > 0x20 && c < 0x7f && c != '#' && c != '\\'
+		targetChar[c] = c > 0x20 && c < 0x7f && c != '#'
 		alnum := c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
 		hostChar[c] = alnum || c == '-' || c == '.' || c == '_' || c == '~'
 	}
@@ -34,7 +40,8 @@ func TokenByte(c byte) byte { return lowerToken[c] }
 // ValueByte: field-vchar, SP, HTAB and obs-text.
 func ValueByte(c byte) bool { return valueChar[c] }
 
-// TargetByte: VCHAR without '#' and '\'.
+// TargetByte: VCHAR without '#'. A path with '\' is an AmbiguousPath; in queries
+// browsers send it (WHATWG URL, query percent-encode set).
 func TargetByte(c byte) bool { return targetChar[c] }
 
 // MethodByte: upper case, digits, '-' and '_'. Standard methods are all in upper

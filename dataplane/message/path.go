@@ -25,9 +25,9 @@ func HasEscapedSlash(target string) bool {
 }
 
 // NormalizePath gives the target with its path in normal form (RFC 3986, 6, as
-// Envoy's normalize_path): percent-encoded unreserved characters decoded, "\"
-// read as "/", and dot segments removed. The query is left as it is, and so is
-// "*". It does not allocate for a path that is normal already. ok is false for
+// Envoy's normalize_path): percent-encoded unreserved characters decoded, what
+// no path may hold (RFC 3986, 3.3) percent-encoded, "\" read as "/", and dot
+// segments removed. The query is left as it is, and so is "*". It does not allocate for a path that is normal already. ok is false for
 // a target that has no path.
 func NormalizePath(target string) (normal string, ok bool) {
 	if target == "*" {
@@ -43,14 +43,14 @@ func NormalizePath(target string) (normal string, ok bool) {
 	if isNormal(path) {
 		return target, true
 	}
-	return removeDotSegments(decodeUnreserved(path)) + rest, true
+	return removeDotSegments(recode(path)) + rest, true
 }
 
 // isNormal is quick and may say no to a path that is normal.
 func isNormal(path string) bool {
 	for i := range len(path) {
 		switch c := path[i]; {
-		case c == '%', c == '\\':
+		case c == '%', c == '\\', foreignChar[c]:
 			return false
 		case c == '.' && path[i-1] == '/': // path[0] is '/'
 			return false
@@ -59,7 +59,8 @@ func isNormal(path string) bool {
 	return true
 }
 
-func decodeUnreserved(path string) string {
+// recode decodes what needs no encoding and encodes what needs it.
+func recode(path string) string {
 	var b strings.Builder
 	b.Grow(len(path))
 	for i := 0; i < len(path); i++ {
@@ -74,6 +75,9 @@ func decodeUnreserved(path string) string {
 				continue
 			}
 			b.WriteByte(c)
+		case foreignChar[c]:
+			const digits = "0123456789ABCDEF"
+			b.Write([]byte{'%', digits[c>>4], digits[c&15]})
 		default:
 			b.WriteByte(c)
 		}

@@ -26,6 +26,8 @@ func TestNormalizePath(t *testing.T) {
 		"/a/..?x":             "/?x",
 		"*":                   "*",
 		"/a%7Eb%2Dc%5Fd%2ee/": "/a~b-c_d.e/",
+		"/a\"<>^`{|}[]b":      "/a%22%3C%3E%5E%60%7B%7C%7D[]b",
+		"/a|..?x=|":           "/a%7C..?x=|",
 	} {
 		if got, ok := NormalizePath(in); !ok || got != want {
 			t.Errorf("NormalizePath(%q) = %q, %v; want %q", in, got, ok, want)

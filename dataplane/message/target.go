@@ -4,10 +4,10 @@ import "strings"
 
 // AmbiguousPath reports a path that a matcher and a backend could read in two ways:
 // dot segments, written out or percent-encoded, also behind an encoded slash or
-// with path parameters, encoded NUL and encoded backslash. Refusing them here
-// gives routing, authorization and the backend one path.
+// with path parameters, encoded NUL and backslash, encoded or not. Refusing them
+// here gives routing, authorization and the backend one path.
 func AmbiguousPath(path string) bool {
-	if strings.IndexByte(path, '.') < 0 && strings.IndexByte(path, '%') < 0 {
+	if strings.IndexByte(path, '.') < 0 && strings.IndexByte(path, '%') < 0 && strings.IndexByte(path, '\\') < 0 {
 		return false
 	}
 	dots, other := 0, false

@@ -28,6 +28,7 @@ func (c *Cluster) balance(m *clusterv3.Cluster) error {
 			b.Panic = -1
 		}
 	}
+	b.LocalityWeighted = m.GetCommonLbConfig().GetLocalityWeightedLbConfig() != nil
 	var policy snapshot.LBPolicy
 	var err error
 	switch lb := m.GetLbConfig().(type) {

@@ -12,6 +12,7 @@ import (
 	httpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/meshc/meshc/dataplane/proxyprotocol"
 	"github.com/meshc/meshc/dataplane/snapshot"
 )
 
@@ -34,6 +35,8 @@ type Cluster struct {
 	Endpoints *Endpoints                // of Static and StrictDNS
 	EDSName   string                    // of EDS
 	TLS       *tlsv3.UpstreamTlsContext // nil: plaintext
+
+	failures []snapshot.StatusRange // of the answers of endpoints; nil: 500 and above
 }
 
 // ResourceName implements Resource.
@@ -91,15 +94,25 @@ func clusterOf(m *clusterv3.Cluster) (*Cluster, error) {
 	if c.Template.Outliers, err = outliers(m.GetOutlierDetection()); err != nil {
 		return nil, fmt.Errorf("outlier_detection: %w", err)
 	}
+	if c.Template.Outliers != nil {
+		c.Template.Outliers.Failures = c.failures
+	} else if c.failures != nil {
+		return nil, errors.New("typed_extension_protocol_options: outlier_detection: error_matcher: nothing judges answers without the cluster's outlier_detection")
+	}
 	if c.Template.Health, err = healthChecks(m); err != nil {
 		return nil, err
 	}
 	if h := c.Template.Health; h != nil && h.GRPC != nil && c.Template.Protocol != snapshot.UpstreamHTTP2 {
 		return nil, errors.New("health_checks[0]: grpc_health_check: only of clusters that speak HTTP/2")
 	}
-	if c.TLS, err = upstreamTLS(m.GetTransportSocket()); err != nil {
+	socket := m.GetTransportSocket()
+	if c.Template.Announce, socket, err = announcing(socket); err != nil {
 		return nil, fmt.Errorf("transport_socket: %w", err)
 	}
+	if c.TLS, err = upstreamTLS(socket); err != nil {
+		return nil, fmt.Errorf("transport_socket: %w", err)
+	}
+	c.Template.Party = partyOf(m, c.TLS)
 	c.Template.Digest, err = clusterDigest(m)
 	return c, err
 }
@@ -149,6 +162,12 @@ func (c *Cluster) options(m *clusterv3.Cluster) error {
 		}
 		if err := c.upstreamProtocol(o); err != nil {
 			return fmt.Errorf("typed_extension_protocol_options[%q]: %w", key, err)
+		}
+		if d := o.GetOutlierDetection(); d != nil {
+			var err error
+			if c.failures, err = failureStatuses(d.GetErrorMatcher()); err != nil {
+				return fmt.Errorf("typed_extension_protocol_options[%q]: outlier_detection: error_matcher: %w", key, err)
+			}
 		}
 		if err := c.connectionOptions(o.GetCommonHttpProtocolOptions()); err != nil {
 			return fmt.Errorf("typed_extension_protocol_options[%q]: common_http_protocol_options: %w", key, err)
@@ -205,6 +224,9 @@ func controlCluster(m *clusterv3.Cluster) (*ControlCluster, error) {
 	}
 	if decoded.Template.HTTP2 != (snapshot.HTTP2{}) {
 		return nil, errors.New("http2_protocol_options: only empty ones are supported in a gRPC cluster of the bootstrap")
+	}
+	if decoded.Template.Announce != proxyprotocol.None {
+		return nil, errors.New("transport_socket: no PROXY protocol in a gRPC cluster of the bootstrap")
 	}
 	c.TLS = decoded.TLS
 	for _, group := range m.GetLoadAssignment().GetEndpoints() {

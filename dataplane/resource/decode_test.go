@@ -95,6 +95,27 @@ func TestListenerRefusals(t *testing.T) {
 		"two filters": {func(l *listenerv3.Listener) {
 			l.FilterChains[0].Filters = append(l.FilterChains[0].Filters, l.FilterChains[0].Filters[0])
 		}, "stands alone"},
+		"a limit alone": {func(l *listenerv3.Listener) {
+			l.FilterChains[0].Filters = []*listenerv3.Filter{connectionLimit(t, `"stat_prefix": "x", "max_connections": "1"`)}
+		}, "ends in"},
+		"a limit behind": {func(l *listenerv3.Listener) {
+			l.FilterChains[0].Filters = append(l.FilterChains[0].Filters, connectionLimit(t, `"stat_prefix": "x", "max_connections": "1"`))
+		}, "ends in"},
+		"two limits": {func(l *listenerv3.Listener) {
+			one := connectionLimit(t, `"stat_prefix": "x", "max_connections": "1"`)
+			l.FilterChains[0].Filters = append([]*listenerv3.Filter{one, one}, l.FilterChains[0].Filters...)
+		}, "stands alone"},
+		"a limit with a delay": {func(l *listenerv3.Listener) {
+			l.FilterChains[0].Filters = append([]*listenerv3.Filter{connectionLimit(t, `"stat_prefix": "x", "max_connections": "1", "delay": "1s"`)}, l.FilterChains[0].Filters...)
+		}, "delay: field is not supported"},
+		"a limit of a chain without a name": {func(l *listenerv3.Listener) {
+			limitAll(t, l)
+			l.FilterChains[1].Name = ""
+		}, "filter_chains[1]: name"},
+		"limits of chains of one name": {func(l *listenerv3.Listener) {
+			limitAll(t, l)
+			l.FilterChains[1].Name = l.FilterChains[0].Name
+		}, "is another chain's"},
 	} {
 		l := proto.Clone(good).(*listenerv3.Listener)
 		c.change(l)
@@ -106,7 +127,7 @@ func TestListenerRefusals(t *testing.T) {
 		rds + `"codec_type": "HTTP3",`:                                        "filter_chains[0].filters[0].typed_config.codec_type: value HTTP3",
 		rds + logWith("%NO_SUCH%"):                                            "access_log[0]: access log format: operator %NO_SUCH% is not supported",
 		rds + `"max_request_headers_kb": 61,`:                                 "max_request_headers_kb: only values up to 60",
-		rds + `"tracing": {},`:                                                "tracing: field is not supported",
+		rds + `"tracing": {"verbose": true},`:                                 "tracing.verbose: field is not supported",
 		rds + `"stream_idle_timeout": "0s",`:                                  "stream_idle_timeout",
 		rds + `"forward_client_cert_details": "SANITIZE_SET",`:                "uri",
 		rds + `"upgrade_configs": [{"upgrade_type": "websocket"}],`:           "upgrade_configs", // of a route only
@@ -117,6 +138,69 @@ func TestListenerRefusals(t *testing.T) {
 		if _, err := FromProto(listenerWith(t, manager)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want it to name %q", manager, err, want)
 		}
+	}
+}
+
+func connectionLimit(t *testing.T, fields string) *listenerv3.Filter {
+	t.Helper()
+	return parse(t, new(listenerv3.Filter), `{"name": "limit", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.network.connection_limit.v3.ConnectionLimit", `+fields+`}}`)
+}
+
+// limitAll gives every chain a limit.
+func limitAll(t *testing.T, l *listenerv3.Listener) {
+	t.Helper()
+	for i, c := range l.FilterChains {
+		c.Name = fmt.Sprint("chain ", i)
+		c.Filters = append([]*listenerv3.Filter{connectionLimit(t, `"stat_prefix": "x", "max_connections": "1"`)}, c.Filters...)
+	}
+}
+
+// What nothing counts by needs no name.
+func TestNamesOfChains(t *testing.T) {
+	l := listenerWith(t, rds)
+	limitAll(t, l)
+	if _, err := FromProto(l); err != nil {
+		t.Error(err)
+	}
+	l.FilterChains[1].Filters = l.FilterChains[1].Filters[1:]
+	for _, name := range []string{"", l.FilterChains[0].Name} {
+		l.FilterChains[1].Name = name
+		if _, err := FromProto(l); err != nil {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}
+
+func TestLimitsAndPings(t *testing.T) {
+	l := listenerWith(t, rds)
+	l.FilterChains[0].Filters = append([]*listenerv3.Filter{connectionLimit(t, `"stat_prefix": "x", "max_connections": "7"`)}, l.FilterChains[0].Filters...)
+	r, err := FromProto(l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	limited := 0
+	for _, c := range r.(*Listener).Chains {
+		if c.HTTP == nil || c.Limit == nil {
+			continue
+		}
+		if limited++; *c.Limit != (snapshot.ConnectionLimit{StatPrefix: "x", Max: 7}) {
+			t.Errorf("limit %+v", c.Limit)
+		}
+	}
+	if limited != 1 {
+		t.Errorf("%d chains have a limit", limited)
+	}
+	r, err = FromProto(parse(t, new(clusterv3.Cluster), `{"name": "c", "type": "STATIC", "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+ "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions", "explicit_http_config": {"http2_protocol_options": {"connection_keepalive": {"interval": "30s", "timeout": "5s"}}}}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := r.(*Cluster).Template.HTTP2.Pings; p == nil || *p != (snapshot.Pings{Interval: 30 * time.Second, Timeout: 5 * time.Second}) {
+		t.Errorf("pings %+v", p)
+	}
+	manager := rds + `"http2_protocol_options": {"connection_keepalive": {"interval": "1s", "timeout": "1s"}},`
+	if _, err := FromProto(listenerWith(t, manager)); err == nil || !strings.Contains(err.Error(), "not to clients") {
+		t.Errorf("pings to clients: %v", err)
 	}
 }
 
@@ -158,8 +242,14 @@ func TestClusterRefusals(t *testing.T) {
 		`{"name": "c", "outlier_detection": {"monitors": [{"name": "m", "typed_config": {"@type": "type.googleapis.com/envoy.config.core.v3.Address"}}]}}`: "monitors",
 		`{"name": "c", "health_checks": [{"timeout": "1s", "interval": "1s", "unhealthy_threshold": 1, "healthy_threshold": 1, "tcp_health_check": {}}]}`:  "health_checks",
 		`{"type": "STATIC"}`: "name",
-		`{"name": "c", "transport_socket": {"name": "tls", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"}}}`:                                                                           "common_tls_context is missing",
-		`{"name": "c", "typed_extension_protocol_options": {"x": {"@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions", "explicit_http_config": {"http2_protocol_options": {"initial_stream_window_size": 1000}}}}}`: "InitialStreamWindowSize",
+		`{"name": "c", "type": "STATIC", "typed_extension_protocol_options": {"x": {"@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions", "explicit_http_config": {"http_protocol_options": {}}, "outlier_detection": {"error_matcher": {"http_response_headers_match": {"headers": [{"name": ":status", "string_match": {"exact": "503"}}]}}}}}}`:                                                                                                                                         "error_matcher: nothing judges",
+		`{"name": "c", "typed_extension_protocol_options": {"x": {"@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions", "explicit_http_config": {"http2_protocol_options": {"connection_keepalive": {"timeout": "1s"}}}}}}`:                                                                                                                                                                                                                                                                "connection_keepalive: interval",
+		`{"name": "c", "typed_extension_protocol_options": {"x": {"@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions", "explicit_http_config": {"http2_protocol_options": {"connection_keepalive": {"interval": "1s", "timeout": "1s", "connection_idle_interval": "1s"}}}}}}`:                                                                                                                                                                                                            "connection_idle_interval: field is not supported",
+		`{"name": "c", "transport_socket": {"name": "p", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport", "transport_socket": {"name": "p", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport", "transport_socket": {"name": "raw", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer"}}}}}}}`: "announced already",
+		`{"name": "c", "transport_socket": {"name": "p", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport", "config": {"pass_through_tlvs": {}}, "transport_socket": {"name": "raw", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer"}}}}}`:                                                                                                                                     "pass_through_tlvs: field is not supported",
+		`{"name": "c", "transport_socket": {"name": "p", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport", "tlv_as_pool_key": true, "transport_socket": {"name": "raw", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer"}}}}}`:                                                                                                                                                 "tlv_as_pool_key: field is not supported",
+		`{"name": "c", "transport_socket": {"name": "tls", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"}}}`:                                                                                                                                                                                                                                                                                                                                                 "common_tls_context is missing",
+		`{"name": "c", "typed_extension_protocol_options": {"x": {"@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions", "explicit_http_config": {"http2_protocol_options": {"initial_stream_window_size": 1000}}}}}`:                                                                                                                                                                                                                                                                       "InitialStreamWindowSize",
 		`{"name": "c", "transport_socket": {"name": "tls", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext", ` +
 			strings.Replace(tlsContext, `"name": "default"`, `"name": "other"`, 1) + `}}}`: `"other"`,
 	} {
@@ -170,17 +260,22 @@ func TestClusterRefusals(t *testing.T) {
 }
 
 func TestEndpoints(t *testing.T) {
-	r, err := FromProto(parse(t, new(endpointv3.ClusterLoadAssignment), `{"cluster_name": "c", "endpoints": [{"locality": {"zone": "z"}, "load_balancing_weight": 2, "lb_endpoints": [
+	r, err := FromProto(parse(t, new(endpointv3.ClusterLoadAssignment), `{"cluster_name": "c", "endpoints": [{"locality": {"zone": "z"}, "load_balancing_weight": 2, "priority": 3, "lb_endpoints": [
  {"load_balancing_weight": 5, "endpoint": {"address": {"socket_address": {"address": "10.0.0.1", "port_value": 80}}, "health_check_config": {"port_value": 81}}},
  {"health_status": "DRAINING", "endpoint": {"address": {"socket_address": {"address": "::1", "port_value": 80}}}}]}]}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := fmt.Sprint(r.(*Endpoints).List); got != "[{10.0.0.1:80 5 true z 10.0.0.1:81} {[::1]:80 1 false z invalid AddrPort}]" {
+	if got := fmt.Sprint(r.(*Endpoints).List); got != "[{10.0.0.1:80 5 true 10.0.0.1:81 3 { z } 2} {[::1]:80 1 false invalid AddrPort 3 { z } 2}]" {
 		t.Errorf("got %s", got)
 	}
 	for text, want := range map[string]string{
-		`{"cluster_name": "c", "endpoints": [{"priority": 1}]}`: "priority",
+		`{"cluster_name": "c", "endpoints": [{"priority": 129}]}`: "riority",
+		`{"cluster_name": "c", "endpoints": [{"locality": {"zone": "a"}, "load_balancing_weight": 1}, {"locality": {"zone": "a"}, "load_balancing_weight": 2}]}`:                                                                                   "with another weight",
+		`{"cluster_name": "c", "endpoints": [{"locality": {"zone": "a"}, "load_balancing_weight": 4294967295}, {"locality": {"zone": "b"}, "load_balancing_weight": 1}]}`:                                                                          "sum to more",
+		`{"cluster_name": "c", "policy": {"overprovisioning_factor": 0}}`:                                                                                                                                                                          "verprovisioning",
+		`{"cluster_name": "c", "policy": {"drop_overloads": [{"category": "x"}]}}`:                                                                                                                                                                 "drop_overloads: field is not supported",
+		`{"cluster_name": "c", "policy": {"weighted_priority_health": true}}`:                                                                                                                                                                      "weighted_priority_health: field is not supported",
 		`{"cluster_name": "c", "endpoints": [{"lb_endpoints": [{"endpoint": {"address": {"socket_address": {"address": "h", "port_value": 80}}}}]}]}`:                                                                                              "not an IP",
 		`{"cluster_name": "c", "endpoints": [{"lb_endpoints": [{"endpoint": {"address": {"socket_address": {"address": "1.1.1.1", "port_value": 1}}}}, {"endpoint": {"address": {"socket_address": {"address": "1.1.1.1", "port_value": 1}}}}]}]}`: "twice",
 	} {

@@ -3,6 +3,7 @@ package resource
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/netip"
 	"strconv"
@@ -18,6 +19,8 @@ type Endpoints struct {
 	Name string
 	List []snapshot.Endpoint // IP addresses
 	DNS  []Host              // names, of STRICT_DNS clusters only
+
+	Overprovisioning uint32 // as in snapshot.Cluster
 }
 
 // Host is one name to resolve; every address of it becomes an endpoint like
@@ -37,6 +40,14 @@ func decodeEndpoints(m *endpointv3.ClusterLoadAssignment) (Resource, error) {
 
 func endpointsOf(m *endpointv3.ClusterLoadAssignment, dns bool) (*Endpoints, error) {
 	out := &Endpoints{Name: m.GetClusterName()}
+	if f := m.GetPolicy().GetOverprovisioningFactor(); f != nil {
+		if out.Overprovisioning = f.GetValue(); out.Overprovisioning == 0 {
+			return nil, errors.New("policy: overprovisioning_factor: must be above 0")
+		}
+	}
+	if err := localitiesOnce(m.GetEndpoints()); err != nil {
+		return nil, err
+	}
 	seen := make(map[string]bool)
 	for i, group := range m.GetEndpoints() {
 		for j, e := range group.GetLbEndpoints() {
@@ -46,6 +57,41 @@ func endpointsOf(m *endpointv3.ClusterLoadAssignment, dns bool) (*Endpoints, err
 		}
 	}
 	return out, nil
+}
+
+// maxPriority is the protocol's bound.
+const maxPriority = 128
+
+// localitiesOnce refuses a locality that a priority has twice with different
+// weights, and weights that sum to more than the protocol allows.
+func localitiesOnce(groups []*endpointv3.LocalityLbEndpoints) error {
+	type key struct {
+		at       snapshot.Locality
+		priority uint32
+	}
+	seen, sums := make(map[key]uint32), make(map[uint32]uint64)
+	for i, group := range groups {
+		p, weight := group.GetPriority(), group.GetLoadBalancingWeight().GetValue()
+		if p > maxPriority {
+			return fmt.Errorf("endpoints[%d]: priority: %d is above %d", i, p, maxPriority)
+		}
+		k := key{localityOf(group), p}
+		if w, twice := seen[k]; twice && w != weight {
+			return fmt.Errorf("endpoints[%d]: load_balancing_weight: the locality is there with another weight in priority %d", i, p)
+		} else if !twice {
+			sums[p] += uint64(weight)
+		}
+		seen[k] = weight
+		if sums[p] > math.MaxUint32 {
+			return fmt.Errorf("endpoints[%d]: load_balancing_weight: the weights of the localities of priority %d sum to more than %d", i, p, uint32(math.MaxUint32))
+		}
+	}
+	return nil
+}
+
+func localityOf(group *endpointv3.LocalityLbEndpoints) snapshot.Locality {
+	l := group.GetLocality()
+	return snapshot.Locality{Region: l.GetRegion(), Zone: l.GetZone(), SubZone: l.GetSubZone()}
 }
 
 func (e *Endpoints) add(group *endpointv3.LocalityLbEndpoints, m *endpointv3.LbEndpoint, seen map[string]bool, dns bool) error {
@@ -65,7 +111,10 @@ func (e *Endpoints) add(group *endpointv3.LocalityLbEndpoints, m *endpointv3.LbE
 	if err != nil {
 		return err
 	}
-	like := snapshot.Endpoint{Weight: 1, Healthy: healthy, Zone: group.GetLocality().GetZone()}
+	like := snapshot.Endpoint{Weight: 1, Healthy: healthy, Priority: group.GetPriority(), Locality: localityOf(group)}
+	if group.GetLocality() != nil { // to Envoy, what has no locality has no weight of one
+		like.LocalityWeight = group.GetLoadBalancingWeight().GetValue()
+	}
 	if w := m.GetLoadBalancingWeight(); w != nil {
 		like.Weight = w.GetValue()
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
@@ -22,8 +23,13 @@ var http2Messages = []support.Message{
 		support.F("max_concurrent_streams", "100 when absent"),
 		support.F("initial_stream_window_size", "from 65,535; when absent 64 KiB, growing while it is read"),
 		support.F("initial_connection_window_size", "from 65,535; 1 MiB when absent"),
+		support.F("connection_keepalive", "of clusters only"),
 		support.Only("allow_connect", "", "false"),
 		support.Only("allow_metadata", "", "false"),
+	}},
+	{Name: "envoy.config.core.v3.KeepaliveSettings", Fields: []support.Field{
+		support.F("interval", "required; up to 15 % is added at random"),
+		support.F("timeout", "required; counted anew from each frame that comes"),
 	}},
 }
 
@@ -53,6 +59,21 @@ func http2Options(o *corev3.Http2ProtocolOptions) (snapshot.HTTP2, error) {
 	return out, nil
 }
 
+// pings reads when they are sent on connections to endpoints.
+func pings(k *corev3.KeepaliveSettings) (*snapshot.Pings, error) {
+	if k == nil {
+		return nil, nil
+	}
+	out := &snapshot.Pings{Interval: k.GetInterval().AsDuration(), Timeout: k.GetTimeout().AsDuration()}
+	switch {
+	case out.Interval < time.Millisecond:
+		return nil, errors.New("interval: is needed, of a millisecond at least")
+	case out.Timeout < time.Millisecond:
+		return nil, errors.New("timeout: is needed, of a millisecond at least")
+	}
+	return out, nil
+}
+
 // upstreamProtocol reads how a cluster is spoken to.
 func (c *Cluster) upstreamProtocol(o *httpv3.HttpProtocolOptions) error {
 	var http2 *corev3.Http2ProtocolOptions
@@ -75,6 +96,9 @@ func (c *Cluster) upstreamProtocol(o *httpv3.HttpProtocolOptions) error {
 	if c.Template.HTTP2, err = http2Options(http2); err != nil {
 		return fmt.Errorf("http2_protocol_options: %w", err)
 	}
+	if c.Template.HTTP2.Pings, err = pings(http2.GetConnectionKeepalive()); err != nil {
+		return fmt.Errorf("http2_protocol_options: connection_keepalive: %w", err)
+	}
 	return nil
 }
 
@@ -84,6 +108,9 @@ func (h *HTTP) codec(m *hcmv3.HttpConnectionManager, tls *tlsv3.DownstreamTlsCon
 	h.Codec = codecs[m.GetCodecType()]
 	if h.HTTP2, err = http2Options(m.GetHttp2ProtocolOptions()); err != nil {
 		return fmt.Errorf("http2_protocol_options: %w", err)
+	}
+	if m.GetHttp2ProtocolOptions().GetConnectionKeepalive() != nil {
+		return errors.New("http2_protocol_options: connection_keepalive: pings are sent to endpoints, not to clients")
 	}
 	alpn := tls.GetCommonTlsContext().GetAlpnProtocols()
 	switch {

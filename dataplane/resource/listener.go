@@ -37,8 +37,10 @@ type Chain struct {
 	Port              uint16 // 0: every port
 	TransportProtocol string
 	ServerNames       []string                    // "a.example" or "*.example"; none: every name
+	Sources           []netip.Prefix              // none: every client
 	TLS               *tlsv3.DownstreamTlsContext // nil: plaintext
 	HandshakeTimeout  time.Duration
+	Limit             *snapshot.ConnectionLimit
 	HTTP              *HTTP         // either this
 	TCP               *snapshot.TCP // or that
 }
@@ -134,6 +136,9 @@ func decodeListener(m *listenerv3.Listener) (*Listener, error) {
 		}
 		l.Chains = append(l.Chains, chain)
 	}
+	if err := nameLimits(l.Chains); err != nil {
+		return nil, err
+	}
 	return l, l.orderChains()
 }
 
@@ -148,12 +153,18 @@ func (l *Listener) orderChains() error {
 		if len(names) == 0 {
 			names = []string{""}
 		}
+		sources := c.Sources
+		if len(sources) == 0 {
+			sources = []netip.Prefix{{}}
+		}
 		for _, name := range names {
-			key := fmt.Sprint(name, " ", c.TransportProtocol, " ", c.Port)
-			if seen[key] {
-				return fmt.Errorf("filter_chains: two chains match destination_port %d, transport_protocol %q and server name %q", c.Port, c.TransportProtocol, name)
+			for _, source := range sources {
+				key := fmt.Sprint(name, " ", c.TransportProtocol, " ", c.Port, " ", source)
+				if seen[key] {
+					return fmt.Errorf("filter_chains: two chains match destination_port %d, transport_protocol %q, server name %q and the same clients", c.Port, c.TransportProtocol, name)
+				}
+				seen[key] = true
 			}
-			seen[key] = true
 		}
 	}
 	if inspects && !l.InspectTLS {
@@ -189,18 +200,28 @@ func decodeChain(m *listenerv3.FilterChain, direction string) (*Chain, error) {
 	if err := serverNames(c.ServerNames); err != nil {
 		return nil, fmt.Errorf("filter_chain_match: server_names: %w", err)
 	}
-	tls, err := downstreamTLS(m.GetTransportSocket())
-	if err != nil {
+	var err error
+	if c.Sources, err = networks(m.GetFilterChainMatch().GetSourcePrefixRanges()); err != nil {
+		return nil, fmt.Errorf("filter_chain_match: source_prefix_ranges%w", err)
+	}
+	if c.TLS, err = downstreamTLS(m.GetTransportSocket()); err != nil {
 		return nil, fmt.Errorf("transport_socket: %w", err)
 	}
-	c.TLS = tls
 	return c, c.filters(m.GetFilters(), direction)
 }
 
-// filters takes one HTTP connection manager, or what ends in a TCP proxy.
+// filters takes one HTTP connection manager, or what ends in a TCP proxy; before
+// either, a limit of connections.
 func (c *Chain) filters(list []*listenerv3.Filter, direction string) error {
 	if len(list) == 0 {
 		return errors.New("filters: there are none")
+	}
+	limited, err := c.limit(list[0])
+	if err != nil {
+		return fmt.Errorf("filters[0] %q: %w", list[0].GetName(), err)
+	}
+	if limited && len(list) == 1 {
+		return errors.New("filters: a chain ends in an HTTP connection manager or a TCP proxy")
 	}
 	last := list[len(list)-1]
 	if last.GetTypedConfig() == nil {
@@ -210,19 +231,25 @@ func (c *Chain) filters(list []*listenerv3.Filter, direction string) error {
 	if err != nil {
 		return fmt.Errorf("filters[%d] %q: %w", len(list)-1, last.GetName(), err)
 	}
+	first := 0
+	if limited {
+		first = 1
+	}
 	switch m := config.(type) {
 	case *tcpproxyv3.TcpProxy:
-		c.TCP, err = decodeTCP(list, m)
+		if c.TCP, err = decodeTCP(list, first, m); err == nil {
+			c.TCP.Direction = direction
+		}
 		return err
 	case *hcmv3.HttpConnectionManager:
-		if len(list) != 1 {
-			return fmt.Errorf("filters: %d where the HTTP connection manager stands alone", len(list))
+		if len(list) != first+1 {
+			return fmt.Errorf("filters: %d where the HTTP connection manager stands alone, but for a limit of connections", len(list))
 		}
 		if c.HTTP, err = decodeManager(m, direction); err == nil {
 			err = c.HTTP.codec(m, c.TLS)
 		}
 		if err != nil {
-			return fmt.Errorf("filters[0]: %w", err)
+			return fmt.Errorf("filters[%d]: %w", first, err)
 		}
 		return nil
 	}

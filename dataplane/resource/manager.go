@@ -8,6 +8,7 @@ import (
 	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	fileaccesslogv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/access_loggers/file/v3"
+	otlplogv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/access_loggers/open_telemetry/v3"
 	streamaccesslogv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/access_loggers/stream/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -52,11 +53,17 @@ func decodeManager(m *hcmv3.HttpConnectionManager, direction string) (*HTTP, err
 		return nil, fmt.Errorf("max_request_headers_kb: only values up to %d are supported", most)
 	}
 	var err error
+	if h.Trusted, err = believed(m); err != nil {
+		return nil, fmt.Errorf("original_ip_detection_extensions: %w", err)
+	}
 	if h.Filters, err = httpFilters(m.GetHttpFilters()); err != nil {
 		return nil, err
 	}
 	if h.AccessLogs, err = accessLogs(m.GetAccessLog()); err != nil {
 		return nil, err
+	}
+	if h.Tracing, err = decodeTracing(m.GetTracing()); err != nil {
+		return nil, fmt.Errorf("tracing: %w", err)
 	}
 	if h.ForwardClientCert, err = clientCert(m); err != nil {
 		return nil, err
@@ -186,6 +193,8 @@ func accessLog(l *accesslogv3.AccessLog) (snapshot.AccessLog, error) {
 		return logFormat("/dev/stderr", m.GetLogFormat())
 	case *fileaccesslogv3.FileAccessLog:
 		return logFormat(m.GetPath(), m.GetLogFormat())
+	case *otlplogv3.OpenTelemetryAccessLogConfig:
+		return otlpLog(m)
 	}
 	return snapshot.AccessLog{}, fmt.Errorf("%s is not an access log of this proxy", config.ProtoReflect().Descriptor().FullName())
 }

@@ -1,9 +1,14 @@
 package resource
 
 import (
+	"github.com/meshc/meshc/dataplane/filter/admission"
+	"github.com/meshc/meshc/dataplane/filter/buffer"
+	"github.com/meshc/meshc/dataplane/filter/compress"
 	"github.com/meshc/meshc/dataplane/filter/cors"
 	"github.com/meshc/meshc/dataplane/filter/descriptor"
+	"github.com/meshc/meshc/dataplane/filter/extauthz"
 	"github.com/meshc/meshc/dataplane/filter/fault"
+	"github.com/meshc/meshc/dataplane/filter/globalrate"
 	"github.com/meshc/meshc/dataplane/filter/jwt"
 	"github.com/meshc/meshc/dataplane/filter/localrate"
 	"github.com/meshc/meshc/dataplane/filter/rbac"
@@ -14,7 +19,8 @@ import (
 
 // Supported is everything that the proxy takes from xDS and from a bootstrap.
 var Supported = support.New(
-	listenerMessages, managerMessages, tcpMessages, telemetry.SupportedFilters, route.Supported, cors.Supported, fault.Supported, rbac.Supported, rbac.SupportedNetwork, descriptor.Supported, localrate.Supported, jwt.Supported,
+	listenerMessages, announceMessages, connectionLimitMessages, managerMessages, detectionMessages, tcpMessages, telemetry.SupportedFilters, route.Supported, admission.Supported, buffer.Supported, compress.Supported, cors.Supported, fault.Supported, rbac.Supported, rbac.SupportedNetwork, descriptor.Supported, localrate.Supported, globalrate.Supported, jwt.Supported, extauthz.Supported,
+	tracingMessages, otlpLogMessages,
 	clusterMessages, http2Messages, tlsMessages, sourceMessages, bootstrapMessages,
 )
 
@@ -35,7 +41,7 @@ var listenerMessages = []support.Message{
 	{Name: "envoy.config.listener.v3.FilterChain", Fields: []support.Field{
 		support.F("name", ""),
 		support.F("filter_chain_match", ""),
-		support.F("filters", "exactly one HTTP connection manager, or network RBAC and a TCP proxy as the last"),
+		support.F("filters", "a connection limit as the first, if any; then exactly one HTTP connection manager, or network RBAC and a TCP proxy as the last"),
 		support.F("transport_socket", "TLS or raw buffer"),
 		support.F("transport_socket_connect_timeout", "of the TLS handshake"),
 	}},
@@ -44,6 +50,7 @@ var listenerMessages = []support.Message{
 		support.F("destination_port", "chains for the port before those for every port"),
 		support.Only("transport_protocol", "the more specific chain wins", "tls", "raw_buffer"),
 		support.F("server_names", "exact before the longest wildcard before none"),
+		support.F("source_prefix_ranges", "the longest before none; behind all of the above"),
 	}},
 	{Name: "envoy.config.listener.v3.ListenerFilter", Fields: []support.Field{
 		support.F("name", ""), support.F("typed_config", ""),
@@ -53,7 +60,7 @@ var listenerMessages = []support.Message{
 		support.F("not_match", "the outermost"), support.F("or_match", "of ports, in `not_match`"), support.F("destination_port_range", "one port, or in `or_match` several"),
 	}},
 	{Name: "envoy.config.listener.v3.ListenerFilterChainMatchPredicate.MatchSet", Fields: []support.Field{support.F("rules", "")}},
-	{Name: "envoy.type.v3.Int32Range", Fields: []support.Field{support.F("start", ""), support.F("end", "one more than `start`")}},
+	{Name: "envoy.type.v3.Int32Range", Fields: []support.Field{support.F("start", ""), support.F("end", "behind the last; of ports one more than `start`")}},
 	{Name: "envoy.extensions.filters.listener.original_dst.v3.OriginalDst"},
 	{Name: "envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol"},
 	{Name: "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"},
@@ -81,8 +88,9 @@ var managerMessages = []support.Message{
 		support.F("stat_prefix", ""),
 		support.F("rds", ""),
 		support.F("route_config", ""),
-		support.F("http_filters", "CORS, fault, tokens, RBAC, local rate limits; the router last"),
+		support.F("http_filters", "compression, CORS, one admission control, fault, tokens, RBAC, buffers, external authorization, rate limits; the router last"),
 		support.F("access_log", ""),
+		support.F("tracing", "none without a provider"),
 		support.F("common_http_protocol_options", ""),
 		support.F("request_headers_timeout", "10 s when absent, 0 is none"),
 		support.F("stream_idle_timeout", "above 0; 5 min when absent"),
@@ -95,6 +103,7 @@ var managerMessages = []support.Message{
 		support.F("generate_request_id", ""),
 		support.F("use_remote_address", ""),
 		support.F("xff_num_trusted_hops", "with `use_remote_address`"),
+		support.F("original_ip_detection_extensions", "one of networks that are believed, without `use_remote_address`"),
 		support.F("internal_address_config", "empty: no address is internal"),
 		support.F("normalize_path", ""),
 		support.F("early_header_mutation_extensions", "what is removed"),

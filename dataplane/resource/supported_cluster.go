@@ -9,6 +9,7 @@ import (
 var clusterMessages = []support.Message{
 	{Name: "envoy.config.cluster.v3.Cluster", Fields: []support.Field{
 		support.F("name", "required"),
+		support.F("metadata", "who serves it, for metrics: service, namespace, host and version"),
 		support.Only("type", "", "STATIC", "STRICT_DNS", "EDS"),
 		support.F("eds_cluster_config", ""),
 		support.F("connect_timeout", "5 s when absent"),
@@ -45,8 +46,10 @@ var clusterMessages = []support.Message{
 		support.F("budget_percent", "20 when absent"), support.F("min_retry_concurrency", "3 when absent"),
 	}},
 	{Name: "envoy.config.cluster.v3.Cluster.CommonLbConfig", Fields: []support.Field{
-		support.F("healthy_panic_threshold", "50 when absent, 0 is never; decimals are cut off"),
+		support.F("healthy_panic_threshold", "of each priority; 50 when absent, 0 is never; decimals are cut off"),
+		support.F("locality_weighted_lb_config", ""),
 	}},
+	{Name: "envoy.config.cluster.v3.Cluster.CommonLbConfig.LocalityWeightedLbConfig"},
 	{Name: "envoy.config.cluster.v3.Cluster.RoundRobinLbConfig", Fields: []support.Field{support.F("slow_start_config", "")}},
 	{Name: "envoy.config.cluster.v3.Cluster.LeastRequestLbConfig", Fields: []support.Field{
 		support.F("choice_count", "2 when absent"), support.F("slow_start_config", ""),
@@ -88,19 +91,30 @@ var clusterMessages = []support.Message{
 		support.F("common_http_protocol_options", ""),
 		support.F("explicit_http_config", ""),
 		support.F("use_downstream_protocol_config", ""),
+		support.F("outlier_detection", ""),
 	}},
+	{Name: "envoy.extensions.upstreams.http.v3.HttpProtocolOptions.OutlierDetection", Fields: []support.Field{support.F("error_matcher", "statuses of answers; beside the cluster's `outlier_detection`")}},
+	{Name: "envoy.config.common.matcher.v3.MatchPredicate", Fields: []support.Field{
+		support.F("or_match", "of `http_response_headers_match`"), support.F("http_response_headers_match", ""),
+	}},
+	{Name: "envoy.config.common.matcher.v3.MatchPredicate.MatchSet", Fields: []support.Field{support.F("rules", "")}},
+	{Name: "envoy.config.common.matcher.v3.HttpHeadersMatch", Fields: []support.Field{support.F("headers", "one, of `:status`")}},
 	{Name: "envoy.extensions.upstreams.http.v3.HttpProtocolOptions.ExplicitHttpConfig", Fields: []support.Field{
 		support.F("http_protocol_options", ""),
 		support.F("http2_protocol_options", "over TLS, h2 must be agreed on"),
 	}},
 	{Name: "envoy.config.core.v3.Http1ProtocolOptions"},
 	{Name: "envoy.config.endpoint.v3.ClusterLoadAssignment", Fields: []support.Field{
-		support.F("cluster_name", ""), support.F("endpoints", ""),
+		support.F("cluster_name", ""), support.F("endpoints", ""), support.F("policy", ""),
+	}},
+	{Name: "envoy.config.endpoint.v3.ClusterLoadAssignment.Policy", Fields: []support.Field{
+		support.F("overprovisioning_factor", "above 0; 140 when absent"),
 	}},
 	{Name: "envoy.config.endpoint.v3.LocalityLbEndpoints", Fields: []support.Field{
-		support.F("locality", ""),
+		support.F("locality", "once in a priority, or with the same weight"),
 		support.F("lb_endpoints", ""),
-		support.F("load_balancing_weight", "as in Envoy without locality weighted balancing, endpoints are weighed over all localities"),
+		support.F("priority", "0 to 128; gaps are closed"),
+		support.F("load_balancing_weight", "of `locality_weighted_lb_config`; as in Envoy without it, endpoints are weighed over all localities of a priority"),
 	}},
 	{Name: "envoy.config.core.v3.Locality", Fields: []support.Field{
 		support.F("region", ""), support.F("zone", ""), support.F("sub_zone", ""),
@@ -126,7 +140,7 @@ var tlsMessages = []support.Message{
 	{Name: t + "CommonTlsContext", Fields: []support.Field{
 		support.F("tls_params", ""),
 		support.F("tls_certificate_sds_secret_configs", "`default` from `meshc-agent`: the proxy's own identity"),
-		support.F("validation_context", ""),
+		support.F("validation_context", "in a client's context this or another, but to a server outside the mesh that is not verified"),
 		support.F("validation_context_sds_secret_config", "`ROOTCA` from `meshc-agent`, or any name over ADS"),
 		support.F("combined_validation_context", ""),
 		support.F("alpn_protocols", ""),
@@ -141,7 +155,9 @@ var tlsMessages = []support.Message{
 	}},
 	{Name: t + "CertificateValidationContext", Fields: []support.Field{
 		support.F("trusted_ca", ""), support.F("match_typed_subject_alt_names", "required in a client's context"),
-		support.F("suppress_client_ca_list", "always so"),
+		support.F("verify_certificate_spki", "beside all else"),
+		support.Only("trust_chain_verification", "alone: a server outside the mesh that is not verified", "ACCEPT_UNTRUSTED"),
+		support.F("suppress_client_ca_list", "always so"), support.F("custom_validator_config", "of secrets: trust bundles of several trust domains"),
 	}},
 	{Name: t + "SubjectAltNameMatcher", Fields: []support.Field{
 		support.Only("san_type", "DNS: of servers outside the mesh", "URI", "DNS"), support.F("matcher", "DNS: `exact` only"),
@@ -150,8 +166,10 @@ var tlsMessages = []support.Message{
 		support.F("name", ""), support.F("sds_config", "ADS, or gRPC from `meshc-agent`"),
 	}},
 	{Name: t + "Secret", Fields: []support.Field{
-		support.F("name", "required"), support.F("validation_context", "trusted_ca; a private key never comes over xDS"),
+		support.F("name", "required"), support.F("validation_context", "trusted_ca, or custom_validator_config; a private key never comes over xDS"),
 	}},
+	{Name: t + "SPIFFECertValidatorConfig", Fields: []support.Field{support.F("trust_domains", "of secrets; each root has the SPIFFE ID of its trust domain")}},
+	{Name: t + "SPIFFECertValidatorConfig.TrustDomain", Fields: []support.Field{support.F("name", ""), support.F("trust_bundle", "")}},
 	{Name: "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer"},
 }
 
@@ -169,21 +187,29 @@ var sourceMessages = []support.Message{
 		support.F("grpc_services", "one"),
 		support.F("set_node_on_first_message_only", "always so"),
 	}},
-	{Name: "envoy.config.core.v3.GrpcService", Fields: []support.Field{support.F("envoy_grpc", "")}},
-	{Name: "envoy.config.core.v3.GrpcService.EnvoyGrpc", Fields: []support.Field{support.F("cluster_name", "")}},
+	{Name: "envoy.config.core.v3.GrpcService", Fields: []support.Field{support.F("envoy_grpc", ""), support.F("timeout", "of external authorization, and of requests to collectors: 10 s when absent or 0")}},
+	{Name: "envoy.config.core.v3.GrpcService.EnvoyGrpc", Fields: []support.Field{
+		support.F("cluster_name", ""), support.F("authority", "of services that filters ask, and of collectors; the cluster's name when absent"),
+	}},
 }
 
 var bootstrapMessages = []support.Message{
 	{Name: "envoy.config.bootstrap.v3.Bootstrap", Fields: []support.Field{
 		support.F("node", ""), support.F("static_resources", ""), support.F("dynamic_resources", ""), support.F("admin", ""),
+		support.F("stats_sinks", "OTLP"), support.F("stats_flush_interval", "of `stats_sinks`, 5 s when absent"),
 		support.F("layered_runtime", "Envoy's bound of expressions; here RE2 in Go has its own"),
+	}},
+	{Name: "envoy.config.metrics.v3.StatsSink", Fields: []support.Field{support.F("name", ""), support.F("typed_config", "")}},
+	{Name: "envoy.extensions.stat_sinks.open_telemetry.v3.SinkConfig", Fields: []support.Field{
+		support.F("grpc_service", "its cluster may come over xDS"),
+		support.F("emit_tags_as_attributes", "must be true"), support.F("use_tag_extracted_name", "must be true: names are those of a scrape"),
 	}},
 	{Name: "envoy.config.bootstrap.v3.LayeredRuntime", Fields: []support.Field{support.F("layers", "")}},
 	{Name: "envoy.config.bootstrap.v3.RuntimeLayer", Fields: []support.Field{
 		support.F("name", ""), support.F("static_layer", "`re2.max_program_size.error_level` only"),
 	}},
 	{Name: "envoy.config.core.v3.Node", Fields: []support.Field{
-		support.F("id", ""), support.F("cluster", ""), support.F("metadata", "sent to the control plane"), support.F("locality", ""),
+		support.F("id", ""), support.F("cluster", ""), support.F("metadata", "sent to the control plane; version is in metrics"), support.F("locality", ""),
 	}},
 	{Name: "envoy.config.bootstrap.v3.Bootstrap.StaticResources", Fields: []support.Field{
 		support.F("listeners", ""), support.F("clusters", ""), support.F("secrets", "trust bundles, for contexts that name them"),

@@ -33,18 +33,18 @@ var tcpMessages = []support.Message{
 // maxWeight is the most that the weights of clusters may add up to, as in Envoy.
 const maxWeight = 1<<32 - 1
 
-// decodeTCP takes the filters of a chain that carries bytes: those that judge who
-// connects, and a TCP proxy as the last.
-func decodeTCP(filters []*listenerv3.Filter, proxy *tcpproxyv3.TcpProxy) (*snapshot.TCP, error) {
+// decodeTCP takes the filters of a chain that carries bytes, from the first: those
+// that judge who connects, and a TCP proxy as the last.
+func decodeTCP(filters []*listenerv3.Filter, first int, proxy *tcpproxyv3.TcpProxy) (*snapshot.TCP, error) {
 	last := len(filters) - 1
 	out, err := decodeProxy(proxy)
 	if err != nil {
 		return nil, fmt.Errorf("filters[%d]: %w", last, err)
 	}
-	for i, f := range filters[:last] {
+	for i, f := range filters[first:last] {
 		guard, err := networkFilter(f)
 		if err != nil {
-			return nil, fmt.Errorf("filters[%d] %q: %w", i, f.GetName(), err)
+			return nil, fmt.Errorf("filters[%d] %q: %w", first+i, f.GetName(), err)
 		}
 		out.Guards = append(out.Guards, guard)
 	}

@@ -152,6 +152,14 @@ func validationSDS(ctx *tlsv3.CommonTlsContext) *tlsv3.SdsSecretConfig {
 	return nil
 }
 
+// OnlyCluster refuses of a gRPC service what only those have that filters ask.
+func OnlyCluster(s *corev3.GrpcService) error {
+	if s.GetTimeout() != nil || s.GetEnvoyGrpc().GetAuthority() != "" {
+		return errors.New("grpc_services: timeout and authority are not supported here")
+	}
+	return nil
+}
+
 func secretRef(config *tlsv3.SdsSecretConfig) (SecretRef, error) {
 	ref := SecretRef{Name: config.GetName(), Source: FromADS}
 	if config.GetName() == "" {
@@ -163,6 +171,9 @@ func secretRef(config *tlsv3.SdsSecretConfig) (SecretRef, error) {
 	}
 	for _, service := range source.GetApiConfigSource().GetGrpcServices() {
 		if name := service.GetEnvoyGrpc().GetClusterName(); name == AgentCluster {
+			if err := OnlyCluster(service); err != nil {
+				return ref, fmt.Errorf("secret %q: sds_config: %w", ref.Name, err)
+			}
 			ref.Source = FromAgent
 			return ref, nil
 		}

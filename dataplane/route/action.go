@@ -46,6 +46,9 @@ func routeAction(e *Entry, action *routev3.RouteAction) error {
 	if err := rewrite(e, action); err != nil {
 		return err
 	}
+	if err := mirrors(e, action.GetRequestMirrorPolicies()); err != nil {
+		return err
+	}
 	retry, err := retryPolicy(action.GetRetryPolicy())
 	if err != nil {
 		return fmt.Errorf("retry_policy: %w", err)

@@ -96,7 +96,7 @@ func (c *compiler) virtualHost(global level, vh *routev3.VirtualHost) (*VirtualH
 }
 
 func (c *compiler) route(r *routev3.Route, global, vhost level) (*Route, error) {
-	matches, err := CompileMatch(r.GetMatch())
+	path, others, err := compileMatch(r.GetMatch())
 	if err != nil {
 		return nil, fmt.Errorf("match: %w", err)
 	}
@@ -122,7 +122,7 @@ func (c *compiler) route(r *routev3.Route, global, vhost level) (*Route, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &Route{Entry: e, Matches: matches}, nil
+	return &Route{Entry: e, Matches: others, path: path}, nil
 }
 
 // layer chains the levels' mutations so that the one that must win runs last,

@@ -1,6 +1,7 @@
 package route
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,15 +10,15 @@ import (
 // domainIndex finds virtual hosts by authority. All domains are in lower case.
 type domainIndex struct {
 	exact    map[string]*VirtualHost
-	suffixes []wildcard // longest first
-	prefixes []wildcard // longest first
+	suffixes []wildcards // longest first
+	prefixes []wildcards // longest first
 	any      *VirtualHost
 }
 
-// wildcard is a domain with its '*' taken off.
-type wildcard struct {
-	part string
-	host *VirtualHost
+// wildcards are domains of one length with their '*' taken off.
+type wildcards struct {
+	length int
+	hosts  map[string]*VirtualHost
 }
 
 func indexDomains(hosts []*VirtualHost) (*domainIndex, error) {
@@ -33,9 +34,6 @@ func indexDomains(hosts []*VirtualHost) (*domainIndex, error) {
 			index.add(lower, host)
 		}
 	}
-	longestFirst := func(a, b wildcard) int { return len(b.part) - len(a.part) }
-	slices.SortStableFunc(index.suffixes, longestFirst)
-	slices.SortStableFunc(index.prefixes, longestFirst)
 	return index, nil
 }
 
@@ -44,52 +42,63 @@ func (x *domainIndex) add(domain string, host *VirtualHost) {
 	case domain == "*":
 		x.any = host
 	case strings.HasPrefix(domain, "*"):
-		x.suffixes = append(x.suffixes, wildcard{domain[1:], host})
+		addWildcard(&x.suffixes, domain[1:], host)
 	case strings.HasSuffix(domain, "*"):
-		x.prefixes = append(x.prefixes, wildcard{domain[:len(domain)-1], host})
+		addWildcard(&x.prefixes, domain[:len(domain)-1], host)
 	default:
 		x.exact[domain] = host
 	}
 }
 
+func addWildcard(to *[]wildcards, part string, host *VirtualHost) {
+	i, ok := slices.BinarySearchFunc(*to, len(part), func(w wildcards, n int) int { return cmp.Compare(n, w.length) })
+	if !ok {
+		*to = slices.Insert(*to, i, wildcards{length: len(part), hosts: make(map[string]*VirtualHost)})
+	}
+	(*to)[i].hosts[part] = host
+}
+
+// inLower is how long an authority may be to be lowered without an allocation. A
+// host name has at most 253 characters, with a port 259.
+const inLower = 260
+
 func (x *domainIndex) find(authority string) *VirtualHost {
-	if len(x.exact) > 0 {
-		if host := x.findExact(authority); host != nil {
+	if !hasUpperASCII(authority) {
+		if host, ok := x.exact[authority]; ok {
 			return host
 		}
 	}
+	if len(x.exact) == 0 && len(x.suffixes) == 0 && len(x.prefixes) == 0 {
+		return x.any
+	}
+	var buf [inLower]byte
+	lower := buf[:0]
+	for i := range len(authority) {
+		lower = append(lower, lowerByte(authority[i]))
+	}
+	return x.findLower(lower)
+}
+
+func (x *domainIndex) findLower(authority []byte) *VirtualHost {
+	if host, ok := x.exact[string(authority)]; ok {
+		return host
+	}
 	// A wildcard stands for at least one character.
 	for _, w := range x.suffixes {
-		if n := len(authority) - len(w.part); n > 0 && equalFoldASCII(authority[n:], w.part) {
-			return w.host
+		if n := len(authority) - w.length; n > 0 {
+			if host, ok := w.hosts[string(authority[n:])]; ok {
+				return host
+			}
 		}
 	}
 	for _, w := range x.prefixes {
-		if len(authority) > len(w.part) && equalFoldASCII(authority[:len(w.part)], w.part) {
-			return w.host
+		if len(authority) > w.length {
+			if host, ok := w.hosts[string(authority[:w.length])]; ok {
+				return host
+			}
 		}
 	}
 	return x.any
-}
-
-// findExact lowers the authority on the stack, so that a lookup costs no
-// allocation. A host name has at most 253 characters, with a port 259; a
-// longer authority equals no domain that is one.
-func (x *domainIndex) findExact(authority string) *VirtualHost {
-	if host, ok := x.exact[authority]; ok && !hasUpperASCII(authority) {
-		return host
-	}
-	if !hasUpperASCII(authority) {
-		return nil
-	}
-	var buf [512]byte
-	if len(authority) > len(buf) {
-		return x.exact[lowerASCII(authority)]
-	}
-	for i := range len(authority) {
-		buf[i] = lowerByte(authority[i])
-	}
-	return x.exact[string(buf[:len(authority)])]
 }
 
 // trimPort takes ":port" off an authority; "[::1]" has none.

@@ -23,6 +23,8 @@ type Entry struct {
 	Idle    time.Duration // stream idle, 0 = the connection manager's
 	Retry   *Retry        // nil: none
 	Hash    []HashKey     // of clusters whose policy hashes
+	// Mirrors are the copies of requests that go elsewhere too.
+	Mirrors []Mirror
 	// Upgrades are the protocols that requests may change to, in lower case.
 	Upgrades []string
 	// MaxDuration bounds the stream from its first byte to its last; nil: nothing does.

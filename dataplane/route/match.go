@@ -1,9 +1,7 @@
 package route
 
 import (
-	"errors"
 	"fmt"
-	"strings"
 
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
@@ -17,43 +15,55 @@ type condition func(*message.Request) bool
 // CompileMatch gives the judge of a RouteMatch for requests and their random
 // values; nil: it accepts every request.
 func CompileMatch(m *routev3.RouteMatch) (func(*message.Request, uint64) bool, error) {
-	path, err := pathCondition(m)
-	if err != nil {
+	path, others, err := compileMatch(m)
+	switch {
+	case err != nil:
 		return nil, err
+	case path.kind == anyPath:
+		return others, nil
+	}
+	return func(req *message.Request, random uint64) bool {
+		return path.takes(PathOf(req)) && (others == nil || others(req, random))
+	}, nil
+}
+
+// compileMatch gives what a RouteMatch asks of paths, and the judge of all else;
+// nil: there is nothing else.
+func compileMatch(m *routev3.RouteMatch) (path pathRule, others func(*message.Request, uint64) bool, err error) {
+	if path, err = pathRuleOf(m); err != nil {
+		return path, nil, err
 	}
 	var all []condition
-	if path != nil {
-		all = append(all, path)
-	}
 	for _, h := range m.GetHeaders() {
 		c, err := CompileHeader(h)
 		if err != nil {
-			return nil, err
+			return path, nil, err
 		}
 		all = append(all, c)
 	}
 	for _, q := range m.GetQueryParameters() {
 		c, err := queryCondition(q)
 		if err != nil {
-			return nil, fmt.Errorf("query parameter %q: %w", q.GetName(), err)
+			return path, nil, fmt.Errorf("query parameter %q: %w", q.GetName(), err)
 		}
 		all = append(all, c)
 	}
 	for _, ck := range m.GetCookies() {
 		c, err := cookieCondition(ck)
 		if err != nil {
-			return nil, fmt.Errorf("cookie %q: %w", ck.GetName(), err)
+			return path, nil, fmt.Errorf("cookie %q: %w", ck.GetName(), err)
 		}
 		all = append(all, c)
 	}
 	for _, d := range m.GetDynamicMetadata() {
 		c, err := CompileMetadata(d)
 		if err != nil {
-			return nil, err
+			return path, nil, err
 		}
 		all = append(all, c)
 	}
-	return withFraction(m, all)
+	others, err = withFraction(m, all)
+	return path, others, err
 }
 
 func withFraction(m *routev3.RouteMatch, all []condition) (func(*message.Request, uint64) bool, error) {
@@ -88,41 +98,6 @@ func conjunction(all []condition) condition {
 		}
 		return true
 	}
-}
-
-// PathOf is the target up to its query or fragment: what paths are matched on.
-func PathOf(req *message.Request) string {
-	if i := strings.IndexAny(req.Target, "?#"); i >= 0 {
-		return req.Target[:i]
-	}
-	return req.Target
-}
-
-// pathCondition gives nil for the prefixes that every target has.
-func pathCondition(m *routev3.RouteMatch) (condition, error) {
-	fold := m.GetCaseSensitive() != nil && !m.GetCaseSensitive().GetValue()
-	switch p := m.GetPathSpecifier().(type) {
-	case *routev3.RouteMatch_Prefix:
-		if p.Prefix == "" {
-			return nil, nil
-		}
-		return onPath(prefixMatch(p.Prefix, fold)), nil
-	case *routev3.RouteMatch_Path:
-		return onPath(exactMatch(p.Path, fold)), nil
-	case *routev3.RouteMatch_PathSeparatedPrefix:
-		return onPath(segmentPrefixMatch(p.PathSeparatedPrefix, fold)), nil
-	case *routev3.RouteMatch_SafeRegex:
-		re, err := regexMatch(p.SafeRegex.GetRegex())
-		if err != nil {
-			return nil, err
-		}
-		return onPath(re), nil
-	}
-	return nil, errors.New("needs prefix, path, safe_regex or path_separated_prefix")
-}
-
-func onPath(judge func(string) bool) condition {
-	return func(req *message.Request) bool { return judge(PathOf(req)) }
 }
 
 // Fraction is a share of random values.

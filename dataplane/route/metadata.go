@@ -47,6 +47,8 @@ func compileJSON(m *matcherv3.ValueMatcher) (func(*structpb.Value) bool, error) 
 			truth, ok := v.GetKind().(*structpb.Value_BoolValue)
 			return ok && truth.BoolValue == p.BoolMatch
 		}, nil
+	case *matcherv3.ValueMatcher_DoubleMatch:
+		return compileNumber(p.DoubleMatch)
 	case *matcherv3.ValueMatcher_PresentMatch:
 		return func(*structpb.Value) bool { return p.PresentMatch }, nil
 	case *matcherv3.ValueMatcher_ListMatch:
@@ -58,7 +60,23 @@ func compileJSON(m *matcherv3.ValueMatcher) (func(*structpb.Value) bool, error) 
 	case *matcherv3.ValueMatcher_OrMatch:
 		return compileEither(p.OrMatch.GetValueMatchers())
 	}
-	return nil, errors.New("needs string_match, bool_match, present_match, list_match or or_match")
+	return nil, errors.New("needs string_match, bool_match, double_match, present_match, list_match or or_match")
+}
+
+func compileNumber(m *matcherv3.DoubleMatcher) (func(*structpb.Value) bool, error) {
+	var judge func(float64) bool
+	switch p := m.GetMatchPattern().(type) {
+	case *matcherv3.DoubleMatcher_Exact:
+		judge = func(n float64) bool { return n == p.Exact }
+	case *matcherv3.DoubleMatcher_Range:
+		judge = func(n float64) bool { return p.Range.GetStart() <= n && n < p.Range.GetEnd() }
+	default:
+		return nil, errors.New("double_match needs exact or range")
+	}
+	return func(v *structpb.Value) bool {
+		n, ok := v.GetKind().(*structpb.Value_NumberValue)
+		return ok && judge(n.NumberValue)
+	}, nil
 }
 
 func compileEither(list []*matcherv3.ValueMatcher) (func(*structpb.Value) bool, error) {

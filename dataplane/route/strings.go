@@ -60,14 +60,6 @@ func containsMatch(want string, fold bool) func(string) bool {
 	return func(s string) bool { return strings.Contains(s, want) }
 }
 
-// segmentPrefixMatch: "/a" accepts "/a" and "/a/b", not "/ab".
-func segmentPrefixMatch(want string, fold bool) func(string) bool {
-	prefix := prefixMatch(want, fold)
-	return func(s string) bool {
-		return prefix(s) && (len(s) == len(want) || s[len(want)] == '/')
-	}
-}
-
 // regexMatch compiles an RE2 expression that must match the whole string. The
 // expression is compiled alone first: "a)(b" is no expression, though it
 // becomes one inside the group. Envoy 1.40 has RE2 read Latin-1: every byte of

@@ -10,14 +10,14 @@ var Supported = []support.Message{
 		support.Only("validate_clusters", "a route to a cluster that is not there answers 503 NC", "false"),
 		support.F("ignore_port_in_host_matching", ""),
 		support.F("most_specific_header_mutations_wins", ""),
-		support.F("typed_per_filter_config", "fault, RBAC, and what switches a filter on"),
+		support.F("typed_per_filter_config", "fault, RBAC, and what switches a filter on or off"),
 	}, mutationFields...)},
 	{Name: "envoy.config.route.v3.VirtualHost", Fields: append([]support.Field{
 		support.F("name", ""),
 		support.F("domains", "exact, `*.suffix`, `prefix.*` and `*`; compared with the port, without regard to ASCII case"),
 		support.F("routes", "the first that matches is taken"),
 		support.Only("require_tls", "", "NONE"),
-		support.F("typed_per_filter_config", "fault, RBAC, and what switches a filter on"),
+		support.F("typed_per_filter_config", "fault, RBAC, and what switches a filter on or off"),
 	}, mutationFields...)},
 	{Name: "envoy.config.route.v3.Route", Fields: append([]support.Field{
 		support.F("name", ""),
@@ -26,9 +26,12 @@ var Supported = []support.Message{
 		support.F("direct_response", ""),
 		support.F("redirect", ""),
 		support.F("metadata", "namespace `meshc.dev` only"),
-		support.F("typed_per_filter_config", "fault, RBAC, and what switches a filter on"),
+		support.F("typed_per_filter_config", "fault, RBAC, and what switches a filter on or off"),
 	}, mutationFields...)},
-	{Name: "envoy.config.route.v3.FilterConfig", Fields: []support.Field{support.Only("config", "empty: the filter is on, with its own config", "")}},
+	{Name: "envoy.config.route.v3.FilterConfig", Fields: []support.Field{
+		support.Only("config", "empty: the filter is on, with its own config", ""),
+		support.F("disabled", "the filter is off, whatever it is"),
+	}},
 	{Name: "envoy.config.route.v3.RouteMatch", Fields: []support.Field{
 		support.F("prefix", "of the path without its query"),
 		support.F("path", "the whole path without its query"),
@@ -54,8 +57,10 @@ var Supported = []support.Message{
 	}},
 	{Name: "envoy.type.matcher.v3.MetadataMatcher.PathSegment", Fields: []support.Field{support.F("key", "")}},
 	{Name: "envoy.type.matcher.v3.ValueMatcher", Fields: []support.Field{
-		support.F("string_match", ""), support.F("bool_match", ""), support.F("present_match", ""), support.F("list_match", ""), support.F("or_match", ""),
+		support.F("string_match", ""), support.F("bool_match", ""), support.F("double_match", ""), support.F("present_match", ""), support.F("list_match", ""), support.F("or_match", ""),
 	}},
+	{Name: "envoy.type.matcher.v3.DoubleMatcher", Fields: []support.Field{support.F("exact", ""), support.F("range", "")}},
+	{Name: "envoy.type.v3.DoubleRange", Fields: []support.Field{support.F("start", "included"), support.F("end", "excluded")}},
 	{Name: "envoy.type.matcher.v3.ListMatcher", Fields: []support.Field{support.F("one_of", "")}},
 	{Name: "envoy.type.matcher.v3.OrMatcher", Fields: []support.Field{support.F("value_matchers", "")}},
 	{Name: "envoy.config.route.v3.QueryParameterMatcher", Fields: []support.Field{
@@ -89,7 +94,12 @@ var Supported = []support.Message{
 		support.F("regex_rewrite", ""),
 		support.F("max_stream_duration", ""),
 		support.F("hash_policy", ""),
+		support.F("request_mirror_policies", "not of upgrades; copies that are 256 KiB behind are given up"),
 		support.F("upgrade_configs", "of HTTP/1.1 on both sides"),
+	}},
+	{Name: "envoy.config.route.v3.RouteAction.RequestMirrorPolicy", Fields: []support.Field{
+		support.F("cluster", ""), support.F("runtime_fraction", "all when absent; drawn from the stream's random value"),
+		support.F("disable_shadow_host_suffix_append", ""),
 	}},
 	{Name: "envoy.config.route.v3.RouteAction.UpgradeConfig", Fields: []support.Field{
 		support.F("upgrade_type", "not CONNECT or CONNECT-UDP, which are no upgrades, nor h2c"), support.F("enabled", ""),

@@ -5,7 +5,7 @@ import (
 )
 
 // Table is one compiled RouteConfiguration. A Table written by hand, without
-// NewTable, routes the same; it only looks its virtual hosts up more slowly.
+// NewTable, routes the same; it only looks virtual hosts and routes up more slowly.
 type Table struct {
 	Name         string
 	VirtualHosts []*VirtualHost
@@ -29,25 +29,34 @@ type VirtualHost struct {
 	Name    string
 	Domains []string
 	Routes  []*Route
+
+	paths *pathIndex // nil: Routes are tried one after the other
 }
 
 // Route pairs a condition with what to do. A nil Matches accepts every request.
 type Route struct {
 	Entry   *Entry
 	Matches func(*message.Request, uint64) bool
+
+	path pathRule // a condition too, of routes that Compile has made
 }
 
-// NewTable gives the table of these virtual hosts with its index, or the
-// domain that is claimed twice.
+// NewTable gives the table of these virtual hosts with its indices, or the
+// domain that is claimed twice. The hosts and their routes are the table's from
+// then on.
 func NewTable(name string, hosts []*VirtualHost) (*Table, error) {
 	index, err := indexDomains(hosts)
 	if err != nil {
 		return nil, err
 	}
+	for _, host := range hosts {
+		host.paths = indexPaths(host.Routes)
+	}
 	return &Table{Name: name, VirtualHosts: hosts, index: index}, nil
 }
 
-// BadPath answers requests whose path a table does not take.
+// BadPath stands for the entry of requests whose path a table does not take. They
+// are answered 400 before any filter sees them.
 var BadPath = &Entry{Name: "bad_path", Direct: DirectResponse{Status: 400}}
 
 // Route gives the entry of the first route, in the virtual host that the
@@ -70,8 +79,12 @@ func (t *Table) RouteAgain(req *message.Request, random uint64) *Entry {
 	if host == nil {
 		return nil
 	}
+	path := PathOf(req)
+	if host.paths != nil {
+		return host.paths.first(host.Routes, path, req, random)
+	}
 	for _, r := range host.Routes {
-		if r.Matches == nil || r.Matches(req, random) {
+		if r.path.takes(path) && (r.Matches == nil || r.Matches(req, random)) {
 			return r.Entry
 		}
 	}

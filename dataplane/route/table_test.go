@@ -1,7 +1,12 @@
 package route
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/meshc/meshc/dataplane/message"
@@ -130,5 +135,83 @@ func TestMutationsRunLevelByLevel(t *testing.T) {
 	}
 	if m.Empty() || !new(HeaderMutations).Empty() {
 		t.Error("Empty is wrong")
+	}
+}
+
+// TestManyWildcards: of many domains with a wildcard the longest is taken, as by a
+// search through them all, without an allocation.
+func TestManyWildcards(t *testing.T) {
+	d := dice{rand.New(rand.NewPCG(3, 4))}
+	labels := []string{"a", "b", "A", "ab", "-", "x.", ".", "80", ":"}
+	name := func() (out string) {
+		for range 1 + d.IntN(5) {
+			out += labels[d.IntN(len(labels))]
+		}
+		return out
+	}
+	for range 200 {
+		domains := map[string]bool{}
+		for range 30 {
+			domains[strings.ToLower([]string{name(), "*" + name(), "*" + name(), name() + "*"}[d.IntN(4)])] = true
+		}
+		table, err := NewTable("t", hosts(slices.Collect(maps.Keys(domains))...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 100 {
+			authority, got := name()+name(), ""
+			if host := table.VirtualHost(authority); host != nil {
+				got = host.Name
+			}
+			if want := searched(domains, strings.ToLower(authority)); got != want {
+				t.Fatalf("VirtualHost(%q) = %q, want %q of %v", authority, got, want, domains)
+			}
+			if n := testing.AllocsPerRun(1, func() { table.VirtualHost(authority) }); n != 0 {
+				t.Fatalf("%v allocations", n)
+			}
+		}
+	}
+}
+
+// searched gives the domain that Envoy takes: the exact one, the longest suffix,
+// the longest prefix.
+func searched(domains map[string]bool, authority string) string {
+	if domains[authority] {
+		return authority
+	}
+	suffix, prefix := "", ""
+	for d := range domains {
+		if part, ok := strings.CutPrefix(d, "*"); ok {
+			if len(authority) > len(part) && strings.HasSuffix(authority, part) && len(d) > len(suffix) {
+				suffix = d
+			}
+		} else if part, ok := strings.CutSuffix(d, "*"); ok && len(authority) > len(part) && strings.HasPrefix(authority, part) && len(d) > len(prefix) {
+			prefix = d
+		}
+	}
+	return cmp.Or(suffix, prefix)
+}
+
+func BenchmarkVirtualHost(b *testing.B) {
+	for _, pattern := range []string{"s-%d.example", "*.s-%d.example", "s-%d.*"} {
+		for _, n := range []int{1, 10, 1000} {
+			var domains []string
+			for i := range n {
+				domains = append(domains, fmt.Sprintf(pattern, i))
+			}
+			b.Run(fmt.Sprintf("%s/%d", pattern, n), func(b *testing.B) {
+				table, err := NewTable("t", hosts(domains...))
+				if err != nil {
+					b.Fatal(err)
+				}
+				authority := strings.Replace(domains[n-1], "*", "host", 1)
+				b.ReportAllocs()
+				for b.Loop() {
+					if table.VirtualHost(authority) == nil {
+						b.Fatal("none")
+					}
+				}
+			})
+		}
 	}
 }

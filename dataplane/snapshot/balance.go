@@ -12,6 +12,9 @@ type Balance struct {
 	// Panic is the percentage of well endpoints below which health is ignored:
 	// 50; below 0 = never.
 	Panic int
+	// LocalityWeighted: requests are spread over localities by their weights, and
+	// then over the endpoints of each.
+	LocalityWeighted bool
 }
 
 // SlowStart gives an endpoint that has come to be well its full weight little by
@@ -34,9 +37,10 @@ type Outliers struct {
 	Consecutive5xx           Detector
 	ConsecutiveGateway       Detector
 	ConsecutiveLocal         Detector
-	SuccessRate              Rate // Factor: thousandths of a standard deviation
-	FailurePercent           Rate // Factor: percent
-	UnejectWhenHealthChecked bool // an active health check that passes brings an endpoint back
+	SuccessRate              Rate          // Factor: thousandths of a standard deviation
+	FailurePercent           Rate          // Factor: percent
+	UnejectWhenHealthChecked bool          // an active health check that passes brings an endpoint back
+	Failures                 []StatusRange // of answers; nil: 500 and above
 }
 
 // Detector counts failures in a row.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/meshc/meshc/dataplane/filter"
 	"github.com/meshc/meshc/dataplane/http2"
+	"github.com/meshc/meshc/dataplane/proxyprotocol"
 	"github.com/meshc/meshc/dataplane/route"
 )
 
@@ -58,16 +59,26 @@ func (l *Listener) Addresses() []netip.AddrPort {
 
 // Chain is one filter chain. Those that are for the connection's local port come
 // before all that are for every port; of those whose ServerNames fit best, the
-// first whose TransportProtocol fits is taken.
+// first whose TransportProtocol fits is taken, and of its like the one with the
+// longest of Sources.
 type Chain struct {
 	Name              string
-	Port              uint16      // the local port; 0: every port
-	TransportProtocol string      // "", "tls" or "raw_buffer"
-	ServerNames       []string    // "a.example" or "*.example", in lower case; none: every name
-	TLS               *tls.Config // nil: plaintext
+	Port              uint16         // the local port; 0: every port
+	TransportProtocol string         // "", "tls" or "raw_buffer"
+	ServerNames       []string       // "a.example" or "*.example", in lower case; none: every name
+	Sources           []netip.Prefix // networks of clients; none: every one
+	TLS               *tls.Config    // nil: plaintext
 	HandshakeTimeout  time.Duration
-	HTTP              *HTTP // either this
-	TCP               *TCP  // or that
+	Limit             *ConnectionLimit // nil: none
+	HTTP              *HTTP            // either this
+	TCP               *TCP             // or that
+}
+
+// ConnectionLimit bounds the connections of a chain: what is beyond is closed at
+// once.
+type ConnectionLimit struct {
+	StatPrefix string
+	Max        uint64 // at once, above 0
 }
 
 // AccessLogs are those of the chain, whatever it carries.
@@ -85,6 +96,7 @@ type HTTP struct {
 	Routes     *route.Table
 	Filters    []filter.HTTP // in order, the router left out
 	AccessLogs []AccessLog
+	Tracing    *Tracing // nil: no spans
 
 	// RemoveEarly are header fields of requests, in lower case, that are taken out
 	// before anything else looks at them.
@@ -107,6 +119,10 @@ type HTTP struct {
 	HTTP2            HTTP2
 	UseRemoteAddress bool // edge: x-forwarded-for gets the peer's address
 	TrustedHops      int  // proxies in front of an edge that are believed about the client
+
+	// Trusted are the networks of proxies in front that are believed about the
+	// client; not with UseRemoteAddress.
+	Trusted []netip.Prefix
 }
 
 // ForwardClientCert says what happens to x-forwarded-client-cert.
@@ -123,10 +139,18 @@ const (
 
 // AccessLog is one sink. Format is compiled by the telemetry package.
 type AccessLog struct {
-	Path       string // "/dev/stdout" or a file
-	TextFormat string // Envoy's command operators; "" = JSON
+	Path       string   // "/dev/stdout" or a file
+	OTLP       *OTLPLog // in place of a file; JSONFormat are the attributes then
+	TextFormat string   // Envoy's command operators; "" = JSON
 	JSONFormat map[string]string
 	Filter     *accesslogv3.AccessLogFilter // nil: every request; compiled by the telemetry package as well
+}
+
+// OTLPLog is a collector that takes records.
+type OTLPLog struct {
+	Collector
+	Name     string            // of the log
+	Resource map[string]string // attributes of who writes it
 }
 
 // Codec says which protocols a connection manager speaks (codec_type).
@@ -155,7 +179,13 @@ type HTTP2 struct {
 	MaxStreams   uint32 // at once: 100
 	StreamWindow uint32 // bytes of body that a stream may have under way: 64 KiB, and more where they are read
 	ConnWindow   uint32 // the same of all streams together: 1 MiB
+	Pings        *Pings // to endpoints; nil: none
 }
+
+// Pings find connections whose other end hangs: one that sends nothing within
+// Timeout after a ping is closed. Up to 15 % of Interval is added to each, at
+// random.
+type Pings struct{ Interval, Timeout time.Duration }
 
 // Apply puts what is set in place of defaults.
 func (h HTTP2) Apply(c *http2.Config) {
@@ -186,10 +216,11 @@ const (
 // connection pools: a swap keeps the pool.
 type Cluster struct {
 	Name           string
-	Digest         string        // of everything but Endpoints
-	ConnectTimeout time.Duration // 0 = 5 s
-	IdleTimeout    time.Duration // of a pooled connection, 0 = 1 h, below 0 = none
-	TLS            *tls.Config   // nil: plaintext
+	Digest         string                // of everything but Endpoints
+	ConnectTimeout time.Duration         // 0 = 5 s
+	IdleTimeout    time.Duration         // of a pooled connection, 0 = 1 h, below 0 = none
+	TLS            *tls.Config           // nil: plaintext
+	Announce       proxyprotocol.Version // what tells endpoints whose a connection is
 	LB             LBPolicy
 	Balance        Balance
 	Outliers       *Outliers // nil: nobody looks
@@ -197,6 +228,10 @@ type Cluster struct {
 	Protocol       Upstream
 	HTTP2          HTTP2
 	Endpoints      []Endpoint
+	// Overprovisioning is Envoy's factor, in percent: 140 says that 100 of 140
+	// endpoints of a priority, or a locality, carry all of its load. 0 = 140.
+	Overprovisioning uint32
+	Party            Party // who serves it
 
 	// Circuit breaker of the default priority; 0 = Envoy's default
 	// (1024, 1024, 1024, 3).
@@ -226,6 +261,12 @@ type Endpoint struct {
 	Addr    netip.AddrPort
 	Weight  uint32 // ≥ 1
 	Healthy bool
-	Zone    string
 	Asked   netip.AddrPort // where health checks go; not valid: Addr
+
+	Priority       uint32 // 0 comes first
+	Locality       Locality
+	LocalityWeight uint32 // of all endpoints of the locality, among those of the priority
 }
+
+// Locality is where an endpoint runs.
+type Locality struct{ Region, Zone, SubZone string }

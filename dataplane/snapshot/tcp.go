@@ -10,6 +10,7 @@ import (
 // reaches a cluster once its handshake is done and no guard has refused it.
 type TCP struct {
 	StatPrefix  string
+	Direction   string           // "inbound", "outbound" or ""
 	Guards      []filter.Network // in order
 	Clusters    []WeightedTCP    // at least one
 	Total       uint64           // of the weights, above 0

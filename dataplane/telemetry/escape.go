@@ -8,11 +8,30 @@ const hexDigits = "0123456789abcdef"
 // string, in text and in JSON alike: control characters, quotes, backslashes and
 // bytes that are not UTF-8 become \u00XX.
 func appendEscaped(dst []byte, s string) []byte {
+	for i := range len(s) {
+		if !asItIs[s[i]] {
+			return appendEscapedFrom(dst, s, i)
+		}
+	}
+	return append(dst, s...)
+}
+
+// asItIs are the bytes that are characters by themselves and harmless: nearly all
+// that there are.
+var asItIs = func() (out [256]bool) {
+	for c := range out {
+		out[c] = c >= 0x20 && c < 0x7f && c != '"' && c != '\\'
+	}
+	return out
+}()
+
+// appendEscapedFrom is appendEscaped where nothing is to be escaped before i.
+func appendEscapedFrom(dst []byte, s string, i int) []byte {
 	clean := 0
-	for i := 0; i < len(s); {
+	for i < len(s) {
 		c := s[i]
 		if c < utf8.RuneSelf {
-			if c >= 0x20 && c != 0x7f && c != '"' && c != '\\' {
+			if asItIs[c] {
 				i++
 				continue
 			}

@@ -21,6 +21,7 @@ const DefaultText = `[%START_TIME%] "%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:
 type Format struct {
 	pieces []piece
 	json   bool
+	otlp   *otlpFormat // in place of both
 }
 
 // piece is a literal, or an operator when value is set.
@@ -39,6 +40,8 @@ type value func(dst []byte, r *Record) (out []byte, ok bool)
 // Envoy's default text.
 func Compile(a snapshot.AccessLog) (*Format, error) {
 	switch {
+	case a.OTLP != nil:
+		return compileOTLP(a)
 	case a.TextFormat != "":
 		return CompileText(a.TextFormat)
 	case len(a.JSONFormat) > 0:
@@ -105,10 +108,22 @@ func (f *Format) addMember(lead string, pieces []piece) {
 	f.pieces = append(f.pieces, piece{literal: `"`})
 }
 
-// Append writes one record.
+// append writes one record, however it is written; aside is room, and is given back.
+func (f *Format) append(dst, aside []byte, r *Record) (out, used []byte) {
+	if f.otlp != nil {
+		return f.otlp.append(dst, aside, r)
+	}
+	return f.Append(dst, r), aside
+}
+
+// Append writes one record as a line of text or of JSON.
 func (f *Format) Append(dst []byte, r *Record) []byte {
-	for i := range f.pieces {
-		p := &f.pieces[i]
+	return appendPieces(dst, f.pieces, r)
+}
+
+func appendPieces(dst []byte, pieces []piece, r *Record) []byte {
+	for i := range pieces {
+		p := &pieces[i]
 		if p.value == nil {
 			dst = append(dst, p.literal...)
 			continue
@@ -267,7 +282,7 @@ func responseField(r *Record, name string) (string, bool) {
 // plain are the operators without argument.
 var plain = map[string]piece{
 	"START_TIME": {value: func(dst []byte, r *Record) ([]byte, bool) {
-		return r.Start.UTC().AppendFormat(dst, "2006-01-02T15:04:05.000Z"), true
+		return r.clock.append(dst, r.Start), true
 	}},
 	"DURATION":       number(func(r *Record) int64 { return int64(r.Duration / time.Millisecond) }),
 	"RESPONSE_CODE":  number(func(r *Record) int64 { return int64(r.Status) }),

@@ -38,7 +38,7 @@ func TestPipeThatNobodyReads(t *testing.T) {
 	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("Close took %v", took)
 	}
-	if n := s.failed.Value(); n == 0 {
+	if n := s.stats.Failed.Value(); n == 0 {
 		t.Error("what was not written is not counted")
 	}
 	if err := reader.Close(); err != nil { // ends the writer

@@ -13,32 +13,45 @@ func (r *Registry) WritePrometheus(w io.Writer) error {
 }
 
 func (r *Registry) appendPrometheus(b []byte) []byte {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	names := make([]string, 0, len(r.families))
-	for name := range r.families {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	for _, name := range names {
-		b = r.families[name].append(b)
+	for _, f := range r.all() {
+		b = f.append(b)
 	}
 	return b
 }
 
-func (f *family) append(b []byte) []byte {
+// listed is a family and its series at one moment, in order.
+type listed struct {
+	name   string
+	kind   Kind
+	series []*series
+}
+
+// all lists what there is. Writing it out takes longer, and keeps nobody waiting.
+func (r *Registry) all() []listed {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := make([]listed, 0, len(r.families))
+	for _, f := range r.families {
+		one := listed{name: f.name, kind: f.kind, series: make([]*series, 0, len(f.series))}
+		for _, s := range f.series {
+			one.series = append(one.series, s)
+		}
+		out = append(out, one)
+	}
+	for _, f := range out {
+		sort.Slice(f.series, func(i, j int) bool { return f.series[i].labels < f.series[j].labels })
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].name < out[j].name })
+	return out
+}
+
+func (f *listed) append(b []byte) []byte {
 	b = append(b, "# TYPE "...)
 	b = append(b, f.name...)
 	b = append(b, ' ')
 	b = append(b, [...]string{"counter", "gauge", "histogram"}[f.kind]...)
 	b = append(b, '\n')
-	keys := make([]string, 0, len(f.series))
-	for key := range f.series {
-		keys = append(keys, key)
-	}
-	sort.Strings(keys)
-	for _, key := range keys {
-		s := f.series[key]
+	for _, s := range f.series {
 		if f.kind == KindHistogram {
 			b = appendHistogram(b, f.name, s)
 			continue

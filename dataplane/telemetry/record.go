@@ -26,4 +26,6 @@ type Record struct {
 	UpstreamHost    string
 	Opaque          bool   // a connection of bytes: Request, Response and Route are nil
 	Audited         string // the policy of shadow rules that holds; "" for none
+
+	clock *clock // of who writes it; nil: nobody's
 }

@@ -29,6 +29,7 @@ type Registry struct {
 
 	mu       sync.Mutex
 	families map[string]*family
+	groups   map[string]*Group // by rendered labels
 }
 
 type family struct {
@@ -83,22 +84,27 @@ func (r *Registry) Gauge(name string, labels ...Label) Metric {
 }
 
 func (r *Registry) metric(kind Kind, name string, labels []Label) Metric {
+	key := renderLabels(labels)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s := r.lookup(kind, name, labels)
+	return r.counted(kind, name, key)
+}
+
+// counted gives a counter or gauge by its rendered labels; r.mu is held.
+func (r *Registry) counted(kind Kind, name, key string) Metric {
+	s := r.lookup(kind, name, key)
 	if s.cells == nil {
 		s.cells = make([]Cell, r.shards+1)
 	}
 	return Metric{s: s, shared: &s.cells[r.shards]}
 }
 
-func (r *Registry) lookup(kind Kind, name string, labels []Label) *series {
+func (r *Registry) lookup(kind Kind, name, key string) *series {
 	f := r.families[name]
 	if f == nil {
 		f = &family{name: name, kind: kind, series: map[string]*series{}}
 		r.families[name] = f
 	}
-	key := renderLabels(labels)
 	s := f.series[key]
 	if s == nil {
 		s = &series{labels: key}

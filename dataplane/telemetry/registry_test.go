@@ -115,7 +115,7 @@ func TestSinkWritesEveryLine(t *testing.T) {
 
 func TestFullSinkDropsAndCounts(t *testing.T) {
 	r := New(1)
-	s := &Sink{queue: make(chan []byte, 1), dropped: r.Counter("envoy_access_logs_lines_dropped")}
+	s := &Sink{queue: make(chan load, 1), stats: SinkStats{Dropped: r.Counter("envoy_access_logs_lines_dropped")}}
 	f, _ := CompileText("x\n")
 	b := s.NewBatch()
 	for range 3 {
@@ -123,7 +123,7 @@ func TestFullSinkDropsAndCounts(t *testing.T) {
 		b.Add(f, sample())
 		b.Flush()
 	}
-	if n := s.dropped.Value(); n != 4 {
+	if n := s.stats.Dropped.Value(); n != 4 {
 		t.Errorf("%d lines counted as dropped, want 4", n)
 	}
 }

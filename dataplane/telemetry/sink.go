@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -9,16 +10,51 @@ import (
 	"time"
 )
 
-// Sink is one access log file. Its goroutine writes what batches hand over, so
-// that a slow disk or a full pipe stops nobody; lines that find its queue full
-// are dropped and counted in envoy_access_logs_lines_dropped.
+// Sink is where records go: an access log file, or a collector. Its goroutine
+// writes what batches hand over, so that a slow disk, a full pipe or a collector
+// that is away stops nobody; records that find its queue full are dropped and
+// counted, in envoy_access_logs_lines_dropped where they are lines.
 type Sink struct {
-	queue   chan []byte
-	done    chan struct{}
-	dropped Metric
-	failed  Metric
-	once    sync.Once
-	free    sync.Pool
+	queue chan load
+	done  chan struct{}
+	stats SinkStats
+	free  sync.Pool
+	abort func() // ends a Write that is under way; nil: nothing does
+
+	mu     sync.RWMutex // held to write by Close, to read by whoever puts something in queue
+	closed bool
+}
+
+// load is what one batch hands over.
+type load struct {
+	b []byte
+	n int64 // records
+}
+
+// SinkStats are what a sink counts, of records, but for Failed: that is of writes.
+type SinkStats struct {
+	Sent, Dropped, Failed Metric
+}
+
+// Rejection is the error of a Write that came through, but for so many records that
+// the collector did not take.
+type Rejection struct{ Records int64 }
+
+// Error implements error.
+func (r Rejection) Error() string { return fmt.Sprintf("%d records were rejected", r.Records) }
+
+// Wrote counts one Write of this many records by what it gave; false: it failed.
+// What a collector rejects is dropped and never was sent.
+func (s SinkStats) Wrote(records int64, err error) bool {
+	var rejected Rejection
+	if err != nil && !errors.As(err, &rejected) {
+		s.Dropped.Add(records)
+		return false
+	}
+	lost := min(rejected.Records, records) // whatever the collector says
+	s.Dropped.Add(lost)
+	s.Sent.Add(records - lost)
+	return true
 }
 
 // queueLength times batchSize is what may wait for a slow file: 16 MiB.
@@ -43,13 +79,19 @@ func OpenSink(path string, r *Registry) (*Sink, error) {
 		}
 		w = f
 	}
-	s := &Sink{
-		queue: make(chan []byte, queueLength), done: make(chan struct{}),
-		dropped: r.Counter("envoy_access_logs_lines_dropped"),
-		failed:  r.Counter("envoy_access_logs_write_failed"),
-	}
+	return NewSink(w, nil, SinkStats{
+		Sent:    r.Counter("envoy_access_logs_lines_written"),
+		Dropped: r.Counter("envoy_access_logs_lines_dropped"),
+		Failed:  r.Counter("envoy_access_logs_write_failed"),
+	}), nil
+}
+
+// NewSink makes a sink of w, which gets whole batches. abort, if it is not nil,
+// makes a Write that is under way, and all that come, fail.
+func NewSink(w io.WriteCloser, abort func(), stats SinkStats) *Sink {
+	s := &Sink{queue: make(chan load, queueLength), done: make(chan struct{}), stats: stats, abort: abort}
 	go s.run(w)
-	return s, nil
+	return s
 }
 
 // open does not wait for the reader of a pipe: nobody there is an error.
@@ -79,14 +121,14 @@ func (keepOpen) Close() error { return nil }
 
 func (s *Sink) run(w io.WriteCloser) {
 	defer close(s.done)
-	for b := range s.queue {
-		if _, err := w.Write(b); err != nil {
-			s.failed.Inc()
+	for l := range s.queue {
+		if _, err := w.Write(l.b); !s.stats.Wrote(l.n, err) {
+			s.stats.Failed.Inc()
 		}
-		s.free.Put(&b)
+		s.free.Put(&l.b)
 	}
 	if w.Close() != nil {
-		s.failed.Inc()
+		s.stats.Failed.Inc()
 	}
 }
 
@@ -95,13 +137,22 @@ func (s *Sink) run(w io.WriteCloser) {
 const closeWait = 2 * time.Second
 
 // Close writes what is queued and closes the file, and gives up what is not
-// written after 2 s. No batch may be used after.
+// written after 2 s. What batches hand over after is dropped.
 func (s *Sink) Close() {
-	s.once.Do(func() { close(s.queue) })
+	s.mu.Lock()
+	if !s.closed {
+		s.closed = true
+		close(s.queue)
+	}
+	s.mu.Unlock()
 	select {
 	case <-s.done:
 	case <-time.After(closeWait):
-		s.failed.Inc()
+		s.stats.Failed.Inc()
+		if s.abort != nil {
+			s.abort()
+			<-s.done
+		}
 	}
 }
 
@@ -110,6 +161,8 @@ type Batch struct {
 	sink  *Sink
 	buf   []byte
 	lines int64
+	aside []byte // what is made before its length is known
+	clock clock
 }
 
 // NewBatch makes a batch.
@@ -117,10 +170,26 @@ func (s *Sink) NewBatch() *Batch { return &Batch{sink: s} }
 
 // Add formats one record; a batch that is full is handed over.
 func (b *Batch) Add(f *Format, r *Record) {
+	b.begin()
+	r.clock = &b.clock
+	b.buf, b.aside = f.append(b.buf, b.aside, r)
+	b.added()
+}
+
+// AddSpan encodes one span.
+func (b *Batch) AddSpan(f *Spans, s *Span) {
+	b.begin()
+	b.buf, b.aside = f.Append(b.buf, b.aside, s)
+	b.added()
+}
+
+func (b *Batch) begin() {
 	if b.buf == nil {
 		b.buf = b.sink.buffer()
 	}
-	b.buf = f.Append(b.buf, r)
+}
+
+func (b *Batch) added() {
 	b.lines++
 	if len(b.buf) >= batchSize-(4<<10) {
 		b.Flush()
@@ -139,10 +208,23 @@ func (b *Batch) Flush() {
 	if len(b.buf) == 0 {
 		return
 	}
-	select {
-	case b.sink.queue <- b.buf:
-	default:
-		b.sink.dropped.Add(b.lines)
+	if !b.sink.put(load{b.buf, b.lines}) {
+		b.sink.stats.Dropped.Add(b.lines)
 	}
 	b.buf, b.lines = nil, 0
+}
+
+// put queues a load; false: there is no room, or the sink is closed.
+func (s *Sink) put(l load) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.closed {
+		return false
+	}
+	select {
+	case s.queue <- l:
+		return true
+	default:
+		return false
+	}
 }

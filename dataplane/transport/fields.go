@@ -23,7 +23,7 @@ var (
 	}
 	combinedFields   = fields{"default_validation_context": true, "validation_context_sds_secret_config": true}
 	validationFields = fields{
-		"trusted_ca": true, "match_typed_subject_alt_names": true,
+		"trusted_ca": true, "match_typed_subject_alt_names": true, "verify_certificate_spki": true,
 		"suppress_client_ca_list": true, // the list is never sent
 	}
 	paramFields   = fields{"tls_minimum_protocol_version": true, "tls_maximum_protocol_version": true, "cipher_suites": true, "ecdh_curves": true}

@@ -121,3 +121,41 @@ func TestDNSNamesThatAreRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestServersThatAreNotVerified: any server outside the mesh will do where that is
+// said in so many words, and none in it; a context that says nothing is refused.
+func TestServersThatAreNotVerified(t *testing.T) {
+	dial, _ := webServer(t, "other.test")
+	const anybody = `"validation_context": {"trust_chain_verification": "ACCEPT_UNTRUSTED"}`
+	own := func(name string) string { return `"tls_certificate_sds_secret_configs": [{"name": "` + name + `"}]` }
+	for text, want := range map[string]string{
+		anybody: "",
+		anybody + "," + own("certificate|secret|client"):      "",
+		anybody + "," + own("default"):                        "accepted as one of the mesh",
+		anybody + "," + own("certificate-of-some-other-kind"): "accepted as one of the mesh",
+		"":                               "any server would be accepted",
+		own("certificate|secret|client"): "any server would be accepted",
+		own("default"):                   "any server would be accepted",
+		`"validation_context": {}`:       "trusted_ca is missing",
+		`"validation_context": {"trust_chain_verification": "VERIFY_TRUST_CHAIN"}`:                                                                                                  "trusted_ca is missing",
+		`"validation_context": {"trust_chain_verification": "ACCEPT_UNTRUSTED", "verify_certificate_spki": ["a"]}`:                                                                  "trust_chain_verification is not supported",
+		`"validation_context": {"trust_chain_verification": "ACCEPT_UNTRUSTED", "match_typed_subject_alt_names": [` + dns("a.test") + `]}`:                                          "trust_chain_verification is not supported",
+		`"combined_validation_context": {"default_validation_context": {"trust_chain_verification": "ACCEPT_UNTRUSTED"}, "validation_context_sds_secret_config": {"name": "ca|a"}}`: "trust_chain_verification is not supported",
+	} {
+		cfg, err := Client(upstream(t, `{"sni": "a.test", "common_tls_context": {`+text+`}}`), newSecrets(nil, nil))
+		if want != "" {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %v", text, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := tls.Client(dial(), cfg)
+		if err := c.Handshake(); err != nil || c.ConnectionState().PeerCertificates[0].DNSNames[0] != "other.test" {
+			t.Errorf("%s: %v", text, err)
+		}
+		_ = c.Close()
+	}
+}

@@ -14,6 +14,8 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/meshc/meshc/dataplane/transport/verify"
 )
 
@@ -30,14 +32,24 @@ const authoritiesPrefix = "ca|"
 // peerPolicy says which peers pass.
 type peerPolicy struct {
 	bundle      func() *x509.CertPool
-	trustDomain string // "" = every one that the bundle vouches for
+	trustDomain string // of peers that no matcher judges; "" = every one that the bundle vouches for
 	outside     bool   // the bundle is of authorities outside the mesh
+	anybody     bool   // whoever it is passes, with any certificate
 	matchers    []sanMatcher
 	hosts       []string // DNS names of a server outside the mesh; then there are no matchers
+	pins        []pin    // digests of keys; none: any key
 	now         func() time.Time
 }
 
 func (p *peerPolicy) check(certs []*x509.Certificate, usage x509.ExtKeyUsage) error {
+	if err := p.checkName(certs, usage); err != nil {
+		return err
+	}
+	return p.checkPin(certs[0])
+}
+
+// checkName takes whom the authorities vouch for under a name that passes.
+func (p *peerPolicy) checkName(certs []*x509.Certificate, usage x509.ExtKeyUsage) error {
 	if len(p.hosts) > 0 {
 		return p.checkHost(certs, usage)
 	}
@@ -48,16 +60,19 @@ func (p *peerPolicy) check(certs []*x509.Certificate, usage x509.ExtKeyUsage) er
 	if err != nil {
 		return fmt.Errorf("peer: %w", err)
 	}
-	if p.trustDomain != "" && id.TrustDomain().Name() != p.trustDomain {
-		return fmt.Errorf("peer %q is not of trust domain %q", id, p.trustDomain)
-	}
 	if len(p.matchers) == 0 {
+		if p.trustDomain != "" && id.TrustDomain().Name() != p.trustDomain {
+			return fmt.Errorf("peer %q is not of trust domain %q", id, p.trustDomain)
+		}
 		return nil
 	}
 	for _, match := range p.matchers {
 		if match(id.String()) {
 			return nil
 		}
+	}
+	if p.trustDomain != "" && id.TrustDomain().Name() != p.trustDomain {
+		return fmt.Errorf("peer %q is not of trust domain %q, nor of those that match_typed_subject_alt_names lets in", id, p.trustDomain)
 	}
 	return fmt.Errorf("peer %q satisfies none of match_typed_subject_alt_names", id)
 }
@@ -71,6 +86,10 @@ func (p *peerPolicy) checkOutside(certs []*x509.Certificate, usage x509.ExtKeyUs
 	return nil
 }
 
+// acceptsAnybody is the one context that says that a server is not verified: nothing
+// else may be in it, as it would have no effect.
+var acceptsAnybody = &tlsv3.CertificateValidationContext{TrustChainVerification: tlsv3.CertificateValidationContext_ACCEPT_UNTRUSTED}
+
 // peerPolicyOf returns nil for a context that says nothing about peers.
 func peerPolicyOf(ctx *tlsv3.CommonTlsContext, s Secrets, o options) (*peerPolicy, error) {
 	p := &peerPolicy{now: o.now}
@@ -79,6 +98,9 @@ func peerPolicyOf(ctx *tlsv3.CommonTlsContext, s Secrets, o options) (*peerPolic
 	case nil:
 		return nil, nil
 	case *tlsv3.CommonTlsContext_ValidationContext:
+		if proto.Equal(v.ValidationContext, acceptsAnybody) {
+			return &peerPolicy{anybody: true}, nil
+		}
 		if err = p.addInline(v.ValidationContext); err == nil && p.bundle == nil {
 			err = errors.New("trusted_ca is missing")
 		}
@@ -139,6 +161,10 @@ func (p *peerPolicy) addInline(c *tlsv3.CertificateValidationContext) error {
 	if err := allow(c, validationFields); err != nil {
 		return err
 	}
+	var err error
+	if p.pins, err = compilePins(c.GetVerifyCertificateSpki()); err != nil {
+		return err
+	}
 	for i, m := range c.GetMatchTypedSubjectAltNames() {
 		if m.GetSanType() == tlsv3.SubjectAltNameMatcher_DNS {
 			host, err := compileDNS(m)
@@ -173,25 +199,43 @@ func (p *peerPolicy) addInline(c *tlsv3.CertificateValidationContext) error {
 }
 
 // BundleFromSecret returns the roots of an SDS secret that holds a trust
-// bundle. A secret of another kind, or with more than roots in it, is refused.
+// bundle, or those of several trust domains. A secret of another kind, or with
+// more than roots in it, is refused.
 func BundleFromSecret(s *tlsv3.Secret) (*x509.CertPool, error) {
 	vc := s.GetValidationContext()
 	if vc == nil {
 		return nil, fmt.Errorf("secret %q holds no validation_context", s.GetName())
 	}
-	if err := allow(vc, fields{"trusted_ca": true}); err != nil {
+	if err := allow(vc, fields{"trusted_ca": true, "custom_validator_config": true}); err != nil {
 		return nil, fmt.Errorf("secret %q: validation_context.%w", s.GetName(), err)
 	}
-	if vc.GetTrustedCa() == nil {
-		return nil, fmt.Errorf("secret %q: validation_context.trusted_ca is missing", s.GetName())
+	pool, err := rootsOf(vc)
+	if err != nil {
+		return nil, fmt.Errorf("secret %q: validation_context.%w", s.GetName(), err)
+	}
+	return pool, nil
+}
+
+func rootsOf(vc *tlsv3.CertificateValidationContext) (*x509.CertPool, error) {
+	switch {
+	case vc.GetCustomValidatorConfig() != nil && vc.GetTrustedCa() != nil:
+		return nil, errors.New("trusted_ca: not beside custom_validator_config")
+	case vc.GetCustomValidatorConfig() != nil:
+		pool, err := domainRoots(vc.GetCustomValidatorConfig())
+		if err != nil {
+			return nil, fmt.Errorf("custom_validator_config: %w", err)
+		}
+		return pool, nil
+	case vc.GetTrustedCa() == nil:
+		return nil, errors.New("trusted_ca is missing")
 	}
 	data, err := read(vc.GetTrustedCa())
 	if err != nil {
-		return nil, fmt.Errorf("secret %q: validation_context.trusted_ca: %w", s.GetName(), err)
+		return nil, fmt.Errorf("trusted_ca: %w", err)
 	}
 	pool, err := ParseBundle(data)
 	if err != nil {
-		return nil, fmt.Errorf("secret %q: validation_context.trusted_ca: %w", s.GetName(), err)
+		return nil, fmt.Errorf("trusted_ca: %w", err)
 	}
 	return pool, nil
 }
@@ -202,27 +246,41 @@ func ParseBundle(data []byte) (*x509.CertPool, error) {
 		return nil, fmt.Errorf("bundle of %d bytes, more than %d", len(data), maxBundleBytes)
 	}
 	pool := x509.NewCertPool()
+	if err := addRoots(pool, data, nil); err != nil {
+		return nil, err
+	}
+	return pool, nil
+}
+
+// addRoots adds the certificates of a bundle to pool, which has to like each of
+// them; nil likes all.
+func addRoots(pool *x509.CertPool, data []byte, likes func(*x509.Certificate) error) error {
 	n := 0
 	for rest := bytes.TrimSpace(data); len(rest) != 0; rest = bytes.TrimSpace(rest) {
 		var block *pem.Block
 		block, rest = pem.Decode(rest)
 		if block == nil || block.Type != "CERTIFICATE" {
-			return nil, errors.New("bundle holds something that is not a PEM certificate")
+			return errors.New("bundle holds something that is not a PEM certificate")
 		}
 		cert, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
-			return nil, fmt.Errorf("bundle: %w", err)
+			return fmt.Errorf("bundle: %w", err)
 		}
 		if !cert.IsCA {
-			return nil, fmt.Errorf("bundle: certificate %q is not an authority's", cert.Subject)
+			return fmt.Errorf("bundle: certificate %q is not an authority's", cert.Subject)
+		}
+		if likes != nil {
+			if err := likes(cert); err != nil {
+				return fmt.Errorf("bundle: %w", err)
+			}
 		}
 		pool.AddCert(cert)
 		n++
 	}
 	if n == 0 {
-		return nil, errors.New("bundle is empty")
+		return errors.New("bundle is empty")
 	}
-	return pool, nil
+	return nil
 }
 
 func read(d *corev3.DataSource) ([]byte, error) {

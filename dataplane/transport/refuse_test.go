@@ -84,7 +84,7 @@ func TestUnsupportedFieldsAreRefusedByName(t *testing.T) {
 		`"combinedValidationContext":{"defaultValidationContext":{}}`:                                                                "name is empty",
 		fmt.Sprintf(mtls, `"allowExpiredCertificate":true`):                                                                          "allow_expired_certificate",
 		fmt.Sprintf(mtls, `"verifyCertificateHash":["aa"]`):                                                                          "verify_certificate_hash",
-		fmt.Sprintf(mtls, `"verifyCertificateSpki":["aa"]`):                                                                          "verify_certificate_spki",
+		fmt.Sprintf(mtls, `"verifyCertificateSpki":["aa"]`):                                                                          "verify_certificate_spki[0]",
 		fmt.Sprintf(mtls, `"trustChainVerification":"ACCEPT_UNTRUSTED"`):                                                             "trust_chain_verification",
 		fmt.Sprintf(mtls, `"crl":{"inlineString":"x"}`):                                                                              "crl",
 		fmt.Sprintf(mtls, `"maxVerifyDepth":1`):                                                                                      "max_verify_depth",

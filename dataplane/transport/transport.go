@@ -9,11 +9,14 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 
+	"github.com/meshc/meshc/dataplane/identity/secretfile"
 	"github.com/meshc/meshc/dataplane/transport/verify"
 )
 
@@ -47,8 +50,10 @@ func Server(ctx *tlsv3.DownstreamTlsContext, s Secrets, opts ...Option) (*tls.Co
 }
 
 // Client returns the configuration of an upstream. The server's certificate
-// must verify against the bundle and its URI SAN satisfy a matcher: a context
-// without either is refused.
+// must verify against the bundle and its SAN satisfy a matcher: a context without
+// either is refused. One that says trust_chain_verification: ACCEPT_UNTRUSTED and
+// nothing else takes whatever a server outside the mesh shows. With the proxy's own
+// identity it is refused: that is for peers of the mesh, who have to be verified.
 func Client(ctx *tlsv3.UpstreamTlsContext, s Secrets, opts ...Option) (*tls.Config, error) {
 	cfg, err := client(ctx, s, apply(opts))
 	if err != nil {
@@ -96,13 +101,17 @@ func server(ctx *tlsv3.DownstreamTlsContext, s Secrets, o options) (*tls.Config,
 	if required && peer == nil {
 		return nil, errors.New("require_client_certificate without a validation context would let every certificate in")
 	}
+	if peer != nil && peer.anybody {
+		return nil, errors.New("validation_context.trust_chain_verification is not supported for clients")
+	}
 	if peer != nil && len(peer.hosts) > 0 {
 		return nil, errors.New("match_typed_subject_alt_names: a client has no DNS name")
 	}
 	getter := cfg.cert
 	cfg.tls.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return getter() }
 	switch {
-	case required:
+	case required || peer != nil && len(peer.pins) > 0: // as in Envoy: no certificate has none of the keys
+		required = true
 		cfg.tls.ClientAuth = tls.RequireAnyClientCert // VerifyConnection does the rest
 	case peer != nil:
 		cfg.tls.ClientAuth = tls.RequestClientCert
@@ -134,11 +143,8 @@ func client(ctx *tlsv3.UpstreamTlsContext, s Secrets, o options) (*tls.Config, e
 	if err != nil {
 		return nil, err
 	}
-	if peer == nil {
-		return nil, errors.New("common_tls_context.validation_context_type: without a trust bundle any server would be accepted")
-	}
-	if len(peer.matchers) == 0 && len(peer.hosts) == 0 {
-		return nil, errors.New("match_typed_subject_alt_names: without it any workload would pass for the server")
+	if err := verifies(ctx, peer); err != nil {
+		return nil, err
 	}
 	if getter := cfg.cert; getter != nil {
 		cfg.tls.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return getter() }
@@ -147,10 +153,34 @@ func client(ctx *tlsv3.UpstreamTlsContext, s Secrets, o options) (*tls.Config, e
 	// The standard verification is by host name; ours, by SPIFFE ID, stands in
 	// VerifyConnection, which runs for every handshake.
 	cfg.tls.InsecureSkipVerify = true
-	cfg.tls.VerifyConnection = func(cs tls.ConnectionState) error {
-		return peer.check(cs.PeerCertificates, x509.ExtKeyUsageServerAuth)
+	if !peer.anybody {
+		cfg.tls.VerifyConnection = func(cs tls.ConnectionState) error {
+			return peer.check(cs.PeerCertificates, x509.ExtKeyUsageServerAuth)
+		}
 	}
 	return cfg.tls, nil
+}
+
+// verifies refuses a context that would let a server in without anybody having
+// said so.
+func verifies(ctx *tlsv3.UpstreamTlsContext, peer *peerPolicy) error {
+	switch {
+	case peer == nil:
+		return errors.New("common_tls_context.validation_context_type: without it any server would be accepted; trust_chain_verification: ACCEPT_UNTRUSTED says that one is not to be verified")
+	case peer.anybody && showsIdentity(ctx.GetCommonTlsContext()):
+		return errors.New("common_tls_context.validation_context.trust_chain_verification: with the proxy's identity any server would be accepted as one of the mesh")
+	case !peer.anybody && len(peer.matchers) == 0 && len(peer.hosts) == 0:
+		return errors.New("match_typed_subject_alt_names: without it any workload would pass for the server")
+	}
+	return nil
+}
+
+// showsIdentity says whether the context has another certificate than one that the
+// mesh names for use outside.
+func showsIdentity(ctx *tlsv3.CommonTlsContext) bool {
+	return slices.ContainsFunc(ctx.GetTlsCertificateSdsSecretConfigs(), func(s *tlsv3.SdsSecretConfig) bool {
+		return !strings.HasPrefix(s.GetName(), secretfile.CertificatePrefix)
+	})
 }
 
 // built is what the common part of a context gives.

@@ -111,6 +111,32 @@ func badLeaves(t *testing.T, a *authority) map[string]struct {
 	}
 }
 
+// Roots that say no trust domain, and matchers as meshc writes them: a peer of a
+// domain that begins like the mesh's is none of it.
+func TestMatchersHoldTheTrustDomain(t *testing.T) {
+	a := newAuthority(t)
+	ctx := downstream(t, `{"requireClientCertificate":true,"commonTlsContext":{`+ownCert+`,`+
+		fmt.Sprintf(mtls, `"matchTypedSubjectAltNames":[{"sanType":"URI","matcher":{"prefix":"spiffe://mesh.example/"}}]`)+`}}`)
+	srv := mustServer(t, ctx, newSecrets(a.issue(t, leaf(cart)), a.pool()))
+	for id, want := range map[string]string{
+		cart: "",
+		"spiffe://mesh.example.evil/ns/shop/sa/cart": "trust domain",
+		"spiffe://other.example/ns/shop/sa/cart":     "trust domain",
+		"spiffe://mesh.example":                      "not a workload",
+	} {
+		cli := mustClient(t, exactClient(t, cart), newSecrets(a.issue(t, leaf(id)), a.pool()))
+		cli.NextProtos = nil
+		_, _, serr, _ := handshake(t, srv, cli)
+		if want == "" {
+			if serr != nil {
+				t.Errorf("%s: %v", id, serr)
+			}
+			continue
+		}
+		refused(t, serr, want)
+	}
+}
+
 func TestServerRefusesBadClients(t *testing.T) {
 	a := newAuthority(t)
 	srv := mustServer(t, strictServer(t), newSecrets(a.issue(t, leaf(cart)), a.pool()))

@@ -181,12 +181,8 @@ wanted() {
 		return
 	fi
 	jq -r '
-		def risk:
-			if any(.[]; IN("BLACKHOLE", "EXPOSE", "WEAKEN")) then "high"
-			elif any(.[]; IN("FAULT", "NARROW", "REROUTE", "RESTART", "SHIFT")) then "medium"
-			elif length > 0 then "low" else "none" end;
 		(.classes[] | "meshc/" + ascii_downcase),
-		"meshc/risk-" + (.classes | risk),
+		"meshc/risk-" + .risk,
 		(if .known then empty else "meshc/unknown" end)' "$out/diff.json"
 }
 

@@ -37,6 +37,13 @@ func checkCapture(w *model.Workload) []error {
 			v4[a.Is4()] = true
 		}
 	}
+	own := map[string]uint16{}
+	for port, at := range w.Inbound {
+		if other, twice := own[at]; twice {
+			bad("inbound %d and %d are both at %s: the proxy could not tell them apart", min(port, other), max(port, other), at)
+		}
+		own[at] = port
+	}
 	for key, list := range c.Outbound {
 		if !outboundKey.MatchString(key) {
 			bad(`outbound %q is not "namespace/name:port"`, key)

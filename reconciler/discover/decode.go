@@ -65,7 +65,7 @@ func validate(ws []*model.Workload) error {
 			errs = append(errs, fmt.Errorf("workload %d: null", i))
 			continue
 		}
-		for _, err := range check(w) {
+		for _, err := range Check(w) {
 			errs = append(errs, fmt.Errorf("workload %d (%q): %w", i, w.ID, err))
 		}
 		key := w.Service.Namespace + "/" + w.ID
@@ -82,7 +82,8 @@ func validate(ws []*model.Workload) error {
 // divide the parts of a node id and cannot be in one.
 var name = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$`)
 
-func check(w *model.Workload) []error {
+// Check says what is wrong with a workload that a platform has given.
+func Check(w *model.Workload) []error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	switch w.Role {

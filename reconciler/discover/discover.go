@@ -15,6 +15,11 @@ type Update struct {
 	// Workloads is the newest good list, sorted by node id and not to be
 	// changed; nil while there has been none.
 	Workloads []*model.Workload
+	// Place, unless nil, gives the workloads in place of Workloads, of a platform
+	// that knows instances and not which version of a mesh they are: sorted by
+	// node id, and what could not be used, each in a sentence that names it. It may
+	// be called as often as a mesh changes, also concurrently, and gives what is known then.
+	Place func(*model.Mesh) ([]*model.Workload, []string)
 	// Err says why the platform's newest state could not be taken; Workloads
 	// is then the last good list. nil: all is well.
 	Err error
@@ -29,9 +34,9 @@ type Source interface {
 	Watch(ctx context.Context) <-chan Update
 }
 
-// offer puts u into a channel of capacity one, in place of what was not read.
+// Offer puts u into a channel of capacity one, in place of what was not read.
 // Only one goroutine may offer.
-func offer(c chan Update, u Update) {
+func Offer(c chan Update, u Update) {
 	select {
 	case <-c:
 	default:

@@ -48,7 +48,7 @@ func (f *File) Watch(ctx context.Context) <-chan Update {
 		}
 		for {
 			if u, fresh := r.look(); fresh {
-				offer(out, u)
+				Offer(out, u)
 			}
 			select {
 			case <-ticks:
@@ -97,7 +97,7 @@ func (r *reader) look() (Update, bool) {
 	if err != nil {
 		news := first || r.err == nil || r.err.Error() != err.Error()
 		r.err = err
-		return Update{r.good, err}, news
+		return Update{Workloads: r.good, Err: err}, news
 	}
 	if !changed {
 		return Update{}, false

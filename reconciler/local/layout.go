@@ -47,6 +47,20 @@ func (l layout) adminSocket(w *model.Workload) (string, error) {
 	return short, os.MkdirAll(filepath.Dir(short), 0o700)
 }
 
+// ControllerSocket is where the controller of the mesh whose state is in a directory
+// answers those who run it.
+func ControllerSocket(state string) (string, error) {
+	abs, err := filepath.Abs(state)
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(abs, "controller.sock")
+	if len(path) <= maxSocketPath {
+		return path, nil
+	}
+	return filepath.Join(layout{state: abs}.shortDir(), "controller.sock"), nil
+}
+
 // shortDir is where sockets are kept whose path in the state directory would be
 // too long. It belongs to this state directory alone.
 func (l layout) shortDir() string {

@@ -34,6 +34,8 @@ type Options struct {
 	First string
 	// Config gives local.yaml as of a commit.
 	Config func(ctx context.Context, commit string) (*Config, error)
+	// AliasRoots is a file with the roots of aliases of the trust domain; "" is none.
+	AliasRoots string
 	// Secrets is the directory of the certificates that the mesh names; "" is
 	// secrets below State.
 	Secrets string
@@ -173,14 +175,23 @@ func (r *runner) tell(format string, args ...any) {
 }
 
 func (r *runner) startController(ctx context.Context) error {
-	err := r.sup.Run(&Command{
-		Name: "controller", Path: r.o.Controller, Grace: 5 * time.Second,
-		Args: []string{
-			"--repo", r.o.Repo, "--ref", r.o.Ref, "--path", r.o.Path, "--state", r.o.State,
-			"--workloads", r.at.workloads(), "--ads-address", r.adsAddr, "--ca-address", r.caAddr,
-			"--ca-dir", r.at.ca(), "--ca-root-out", r.at.caRoot(), "--interval", r.o.Interval.String(), "--trust-domain", r.o.TrustDomain,
-		},
-	})
+	admin, err := ControllerSocket(r.o.State)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(admin), 0o700); err != nil {
+		return err
+	}
+	args := []string{
+		"--admin", admin,
+		"--repo", r.o.Repo, "--ref", r.o.Ref, "--path", r.o.Path, "--state", r.o.State,
+		"--workloads", r.at.workloads(), "--ads-address", r.adsAddr, "--ca-address", r.caAddr,
+		"--ca-dir", r.at.ca(), "--ca-root-out", r.at.caRoot(), "--interval", r.o.Interval.String(), "--trust-domain", r.o.TrustDomain,
+	}
+	if r.o.AliasRoots != "" {
+		args = append(args, "--alias-roots", r.o.AliasRoots)
+	}
+	err = r.sup.Run(&Command{Name: "controller", Path: r.o.Controller, Grace: 5 * time.Second, Args: args})
 	if err != nil {
 		return err
 	}
@@ -345,7 +356,7 @@ func (r *runner) runProxy(m *model.Mesh, w *model.Workload) error {
 		return err
 	}
 	bootstrap, err := emitxds.Bootstrap(emitxds.BootstrapOptions{
-		NodeID: w.NodeID(), Cluster: w.Service.String(), Locality: w.Locality, AdminSocket: admin,
+		NodeID: w.NodeID(), Cluster: w.Service.String(), Version: w.Version, Locality: w.Locality, AdminSocket: admin,
 		AgentSocket: filepath.Join(dir, "agent.sock"),
 		Controller:  r.adsAddr, ControllerID: controllerID(m.TrustDomain),
 	})

@@ -117,7 +117,7 @@ func hashes(m *model.Mesh) (map[item]string, error) {
 		}
 		out[item{k, name}] = h
 	}
-	put(Mesh, m.Name, m.TrustDomain)
+	put(Mesh, m.Name, append([]string{m.TrustDomain}, m.Aliases...))
 	for _, s := range m.Services {
 		put(Service, s.String(), s)
 	}

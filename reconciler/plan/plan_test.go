@@ -14,7 +14,7 @@ import (
 
 func service(name string, timeout time.Duration, line int) *model.Service {
 	o := model.Origin{File: "a.cue"}
-	o.Start.Line = line
+	o.Start.Line = int32(line)
 	return &model.Service{Ref: model.Ref{Namespace: "shop", Name: name}, Origin: o,
 		Routes: []*model.Route{{Name: "rest", Timeout: timeout, TimeoutOrigin: o, Origin: o}}}
 }

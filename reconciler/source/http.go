@@ -20,6 +20,7 @@ import (
 type httpDialer struct {
 	addr   address
 	opts   Options
+	app    *appTokens // nil: none
 	client transport.Transport
 }
 
@@ -29,6 +30,11 @@ func newHTTPDialer(a address, opts Options) (dialer, error) {
 	}
 	if opts.TokenFile != "" && a.scheme == schemeHTTP && !a.loopback() {
 		return nil, fmt.Errorf("repository %s: a token is not sent in plaintext", a)
+	}
+	if opts.Credentials() {
+		if err := checkCredentialsFor(a, opts.CredentialsFor); err != nil {
+			return nil, err
+		}
 	}
 	base := http.DefaultTransport.(*http.Transport).Clone()
 	if opts.CAFile != "" {
@@ -40,11 +46,21 @@ func newHTTPDialer(a address, opts Options) (dialer, error) {
 	}
 	// A poll is rare: a connection kept between polls would only be found dead.
 	base.DisableKeepAlives = true
+	var app *appTokens
+	if opts.App.given() {
+		var err error
+		if opts.TokenFile != "" || a.scheme == schemeHTTP && !a.loopback() {
+			return nil, fmt.Errorf("repository %s: a GitHub App stands in place of a token, and over https", a)
+		}
+		if app, err = newAppTokens(opts.App, base); err != nil {
+			return nil, err
+		}
+	}
 	client := githttp.NewClientWithOptions(
 		&http.Client{Transport: &boundedTransport{base: base, limits: opts.Limits}},
 		&githttp.ClientOptions{RedirectPolicy: githttp.FollowInitialRedirects},
 	)
-	return &httpDialer{addr: a, opts: opts, client: client}, nil
+	return &httpDialer{addr: a, opts: opts, app: app, client: client}, nil
 }
 
 func loadRoots(file string) (*x509.CertPool, error) {
@@ -59,10 +75,10 @@ func loadRoots(file string) (*x509.CertPool, error) {
 	return roots, nil
 }
 
-func (d *httpDialer) dial(context.Context) (session, error) {
+func (d *httpDialer) dial(ctx context.Context) (session, error) {
 	var auth transport.AuthMethod
-	if d.opts.TokenFile != "" {
-		token, err := readToken(d.opts.TokenFile)
+	if d.opts.TokenFile != "" || d.app != nil {
+		token, err := d.token(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -81,6 +97,13 @@ func (d *httpDialer) dial(context.Context) (session, error) {
 		return nil, err
 	}
 	return httpSession{inner}, nil
+}
+
+func (d *httpDialer) token(ctx context.Context) (string, error) {
+	if d.app != nil {
+		return d.app.get(ctx)
+	}
+	return readToken(d.opts.TokenFile)
 }
 
 func readToken(file string) (string, error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"github.com/go-git/go-billy/v5/osfs"
 	"github.com/go-git/go-git/v5"
@@ -48,13 +49,7 @@ func (l *localRepository) head(ctx context.Context, ref string) (Commit, error) 
 	if err != nil {
 		return Commit{}, err
 	}
-	full, err := qualify(ref, func(name string) (bool, error) {
-		_, err := repo.Storer.Reference(plumbing.ReferenceName(name))
-		if errors.Is(err, plumbing.ErrReferenceNotFound) {
-			return false, nil
-		}
-		return err == nil, err
-	})
+	full, err := qualifyLocal(repo, ref)
 	if err != nil {
 		return Commit{}, emptyOr(repo, err)
 	}
@@ -67,6 +62,31 @@ func (l *localRepository) head(ctx context.Context, ref string) (Commit, error) 
 		return Commit{}, err
 	}
 	return Commit{Ref: full, Hash: c.String()}, nil
+}
+
+func qualifyLocal(repo *git.Repository, ref string) (string, error) {
+	if strings.HasPrefix(ref, semverPrefix) {
+		all, err := repo.Tags()
+		if err != nil {
+			return "", err
+		}
+		var names []string
+		err = all.ForEach(func(r *plumbing.Reference) error {
+			names = append(names, r.Name().String())
+			return nil
+		})
+		if err != nil {
+			return "", err
+		}
+		return newestTag(ref, names)
+	}
+	return qualify(ref, func(name string) (bool, error) {
+		_, err := repo.Storer.Reference(plumbing.ReferenceName(name))
+		if errors.Is(err, plumbing.ErrReferenceNotFound) {
+			return false, nil
+		}
+		return err == nil, err
+	})
 }
 
 func resolveLocal(repo *git.Repository, full string) (plumbing.Hash, error) {

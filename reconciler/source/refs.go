@@ -12,6 +12,9 @@ const (
 	tags     = "refs/tags/"
 )
 
+// tagName gives the name of a tag from its full reference.
+func tagName(full string) (string, bool) { return strings.CutPrefix(full, tags) }
+
 // qualify turns ref into a full name with the help of exists, which says
 // whether the repository has a full name. A hash is returned as it is.
 func qualify(ref string, exists func(full string) (bool, error)) (string, error) {

@@ -7,6 +7,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
 
 	"github.com/go-git/go-billy/v5/memfs"
 	"github.com/go-git/go-git/v5/plumbing"
@@ -15,6 +19,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/sideband"
+	"github.com/go-git/go-git/v5/plumbing/storer"
 	"github.com/go-git/go-git/v5/plumbing/transport"
 	"github.com/go-git/go-git/v5/storage/filesystem"
 )
@@ -35,9 +40,16 @@ type dialer interface {
 // remoteRepository fetches each commit afresh with depth 1 into an empty
 // store. Incremental fetches of shallow clones break on a force-push
 // (go-git#1443), and a mesh is small.
+//
+// What a question about history has fetched anyway is kept for the tree that is read
+// next.
 type remoteRepository struct {
 	dialer dialer
 	limits Limits
+
+	mu     sync.Mutex
+	keptOf Commit
+	kept   *fetched
 }
 
 func newDialer(a address, opts Options) (dialer, error) {
@@ -51,7 +63,7 @@ func newDialer(a address, opts Options) (dialer, error) {
 	case schemeSSH:
 		return newSSHDialer(a, opts)
 	}
-	if opts.TokenFile != "" || opts.SSHKeyFile != "" {
+	if opts.TokenFile != "" || opts.SSHKeyFile != "" || opts.App.given() {
 		return nil, fmt.Errorf("repository %s: git:// takes no credentials", a)
 	}
 	return &gitDialer{addr: a, limits: opts.Limits}, nil
@@ -82,10 +94,15 @@ func (r *remoteRepository) head(ctx context.Context, ref string) (c Commit, err 
 		return Commit{}, err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	full, err := qualify(ref, func(name string) (bool, error) {
-		_, found := refs.References[name]
-		return found, nil
-	})
+	var full string
+	if strings.HasPrefix(ref, semverPrefix) {
+		full, err = newestTag(ref, slices.Collect(maps.Keys(refs.References)))
+	} else {
+		full, err = qualify(ref, func(name string) (bool, error) {
+			_, found := refs.References[name]
+			return found, nil
+		})
+	}
 	if err != nil {
 		return Commit{}, err
 	}
@@ -119,6 +136,15 @@ func advertised(refs *packp.AdvRefs, full string) (want, commit plumbing.Hash, e
 	return want, want, nil
 }
 
+// still gives what to ask the server for, if the reference leads to c as before.
+func still(refs *packp.AdvRefs, c Commit) (want plumbing.Hash, err error) {
+	want, commit, err := advertised(refs, c.Ref)
+	if err == nil && commit.String() != c.Hash {
+		err = fmt.Errorf("%w: %s is now at %.12s", ErrMoved, c.Ref, commit)
+	}
+	return want, err
+}
+
 func advertisedHash(refs *packp.AdvRefs, h plumbing.Hash) (want, commit plumbing.Hash, err error) {
 	for _, tip := range refs.References {
 		if tip == h {
@@ -132,41 +158,56 @@ func advertisedHash(refs *packp.AdvRefs, h plumbing.Hash) (want, commit plumbing
 }
 
 func (r *remoteRepository) tree(ctx context.Context, c Commit, dir string) (tree fs.FS, err error) {
+	if got := r.take(c); got != nil {
+		return newTree(ctx, got.objects, c.Hash, dir, r.limits)
+	}
 	s, refs, err := r.list(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	want, commit, err := advertised(refs, c.Ref)
+	want, err := still(refs, c)
 	if err != nil {
 		return nil, err
 	}
-	if commit.String() != c.Hash {
-		return nil, fmt.Errorf("%w: %s is now at %.12s", ErrMoved, c.Ref, commit)
-	}
-	pack, err := r.fetch(ctx, s, refs, want)
+	got, err := r.fetch(ctx, s, refs, fetchRequest{want: want, depth: 1})
 	if err != nil {
 		return nil, fmt.Errorf("fetch: %w", err)
 	}
-	objects := filesystem.NewStorage(memfs.New(), cache.NewObjectLRU(16*cache.MiByte))
-	if err := packfile.UpdateObjectStorage(objects, bytes.NewReader(pack)); err != nil {
-		return nil, fmt.Errorf("index the pack: %w", err)
-	}
-	return newTree(ctx, objects, c.Hash, dir, r.limits)
+	return newTree(ctx, got.objects, c.Hash, dir, r.limits)
 }
 
-// fetch asks for want alone, without its history, and gives the pack.
-func (r *remoteRepository) fetch(ctx context.Context, s session, refs *packp.AdvRefs, want plumbing.Hash) ([]byte, error) {
+// fetchRequest is what to ask a server for.
+type fetchRequest struct {
+	want        plumbing.Hash
+	depth       int  // commits behind one another, at least 1
+	commitsOnly bool // leave trees and files out, where the server can
+}
+
+// fetched is what a server gave.
+type fetched struct {
+	objects storer.EncodedObjectStorer
+	shallow bool // the history goes on behind what was given
+}
+
+// fetch asks for one object and a part of the history behind it.
+func (r *remoteRepository) fetch(ctx context.Context, s session, refs *packp.AdvRefs, f fetchRequest) (*fetched, error) {
 	req := packp.NewUploadPackRequestFromCapabilities(refs.Capabilities)
-	req.Wants = []plumbing.Hash{want}
+	req.Wants = []plumbing.Hash{f.want}
+	set := []capability.Capability{}
 	if refs.Capabilities.Supports(capability.Shallow) {
-		req.Depth = packp.DepthCommits(1)
-		if err := req.Capabilities.Set(capability.Shallow); err != nil {
-			return nil, err
-		}
+		req.Depth = packp.DepthCommits(f.depth)
+		set = append(set, capability.Shallow)
 	}
 	if refs.Capabilities.Supports(capability.NoProgress) {
-		if err := req.Capabilities.Set(capability.NoProgress); err != nil {
+		set = append(set, capability.NoProgress)
+	}
+	if f.commitsOnly && refs.Capabilities.Supports(capability.Filter) {
+		req.Filter = packp.FilterTreeDepth(0)
+		set = append(set, capability.Filter)
+	}
+	for _, c := range set {
+		if err := req.Capabilities.Set(c); err != nil {
 			return nil, err
 		}
 	}
@@ -175,7 +216,14 @@ func (r *remoteRepository) fetch(ctx context.Context, s session, refs *packp.Adv
 		return nil, err
 	}
 	pack, err := readPack(demultiplex(req.Capabilities, resp), r.limits)
-	return pack, errors.Join(err, resp.Close())
+	if err := errors.Join(err, resp.Close()); err != nil {
+		return nil, err
+	}
+	objects := filesystem.NewStorage(memfs.New(), cache.NewObjectLRU(16*cache.MiByte))
+	if err := packfile.UpdateObjectStorage(objects, bytes.NewReader(pack)); err != nil {
+		return nil, fmt.Errorf("index the pack: %w", err)
+	}
+	return &fetched{objects: objects, shallow: len(resp.Shallows) > 0}, nil
 }
 
 func demultiplex(caps *capability.List, r io.Reader) io.Reader {
@@ -186,9 +234,4 @@ func demultiplex(caps *capability.List, r io.Reader) io.Reader {
 		return sideband.NewDemuxer(sideband.Sideband, r)
 	}
 	return r
-}
-
-// descends cannot be told: only single commits are fetched.
-func (r *remoteRepository) descends(context.Context, string, string) (bool, error) {
-	return false, fmt.Errorf("%w: the repository is remote", ErrUnknowable)
 }

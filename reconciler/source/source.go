@@ -48,6 +48,7 @@ type Limits struct {
 	PackBytes  int64 // a remote's pack as sent; default 128 MiB
 	ListBytes  int64 // a remote's list of references as sent; default 16 MiB
 	Inflated   int64 // all objects of a pack when inflated; default 1 GiB
+	Commits    int   // of history behind one another, for signatures and rewrites; default 10,000
 }
 
 const (
@@ -62,6 +63,7 @@ func (l Limits) withDefaults() Limits {
 	setDefault(&l.PackBytes, 128*mebibyte)
 	setDefault(&l.ListBytes, 16*mebibyte)
 	setDefault(&l.Inflated, 1024*mebibyte)
+	setDefault(&l.Commits, 10_000)
 	return l
 }
 
@@ -75,14 +77,38 @@ func setDefault[T int | int64](field *T, value T) {
 // every operation so that they can be rotated without a restart; they never
 // stand in the address and are never part of an error.
 type Options struct {
-	AllowInsecure  bool          // http:// and git:// to hosts other than loopback
-	Username       string        // for the token; default "x-access-token"
-	TokenFile      string        // https: password of HTTP basic authentication
+	AllowInsecure bool   // http:// and git:// to hosts other than loopback
+	Username      string // for the token; default "x-access-token"
+	TokenFile     string // https: password of HTTP basic authentication
+	App           App    // https: in place of TokenFile
+	// CredentialsFor is what addresses begin with that the token or the app is for;
+	// another address is refused with them. "" is any.
+	CredentialsFor string
 	CAFile         string        // https: PEM roots in place of the system's
 	SSHKeyFile     string        // ssh: unencrypted private key
 	KnownHostsFile string        // ssh: mandatory, hosts are never trusted on first use
 	Timeout        time.Duration // for one Head or Tree; default 60 s
 	Limits         Limits
+}
+
+// Credentials says that there is something to send to an https server.
+func (o Options) Credentials() bool { return o.TokenFile != "" || o.App.given() }
+
+// remote names an option that is given and is of repositories elsewhere; "" for none.
+func (o Options) remote() string {
+	for _, is := range []struct {
+		given bool
+		name  string
+	}{
+		{o.AllowInsecure, "to allow plaintext"}, {o.Username != "", "a user name"}, {o.TokenFile != "", "a token"}, {o.App.given(), "a GitHub App"},
+		{o.CredentialsFor != "", "to say what credentials are for"}, {o.CAFile != "", "a file of roots"},
+		{o.SSHKeyFile != "", "an SSH key"}, {o.KnownHostsFile != "", "a file of known hosts"},
+	} {
+		if is.given {
+			return is.name
+		}
+	}
+	return ""
 }
 
 // backend is a kind of repository. Methods may block until ctx ends and are
@@ -91,6 +117,7 @@ type backend interface {
 	head(ctx context.Context, ref string) (Commit, error)
 	tree(ctx context.Context, c Commit, dir string) (fs.FS, error)
 	descends(ctx context.Context, older, newer string) (bool, error)
+	lineage(ctx context.Context, c Commit, k look, ask func(*lineage) error) error
 }
 
 // Repository is one Git repository, local or remote.
@@ -117,6 +144,9 @@ func Open(address string, opts Options) (*Repository, error) {
 	}
 	r := &Repository{address: a.String(), local: a.scheme == schemeLocal, timeout: opts.Timeout}
 	if r.local {
+		if name := opts.remote(); name != "" {
+			return nil, fmt.Errorf("repository %s is of this machine: %s is of no use", a, name)
+		}
 		r.backend = &localRepository{path: a.path, limits: opts.Limits}
 		return r, nil
 	}
@@ -128,6 +158,12 @@ func Open(address string, opts Options) (*Repository, error) {
 	return r, nil
 }
 
+// Canonical gives an address as String of its repository does.
+func Canonical(address string) (string, error) {
+	a, err := parseAddress(address)
+	return a.String(), err
+}
+
 // String gives the address; it never holds credentials.
 func (r *Repository) String() string { return r.address }
 
@@ -135,8 +171,9 @@ func (r *Repository) String() string { return r.address }
 func (r *Repository) Local() bool { return r.local }
 
 // Head resolves ref now. A name that starts with "refs/", "HEAD" and a full
-// hash stand for themselves; a short name is a branch, else a tag, and
-// ErrAmbiguousRef when it is both.
+// hash stand for themselves; "semver:" with a range is the tag of the highest
+// version in it; a short name is a branch, else a tag, and ErrAmbiguousRef when it
+// is both.
 func (r *Repository) Head(ctx context.Context, ref string) (Commit, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()

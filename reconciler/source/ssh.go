@@ -24,7 +24,7 @@ type sshDialer struct {
 
 func newSSHDialer(a address, opts Options) (dialer, error) {
 	switch {
-	case opts.TokenFile != "":
+	case opts.TokenFile != "" || opts.App.given():
 		return nil, fmt.Errorf("repository %s: a token is of no use over ssh", a)
 	case opts.SSHKeyFile == "":
 		return nil, fmt.Errorf("repository %s: ssh needs a private key file", a)

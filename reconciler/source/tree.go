@@ -69,7 +69,7 @@ func newTree(ctx context.Context, objects storer.EncodedObjectStorer, commit, di
 		return nil, err
 	}
 	ix := &indexer{ctx: ctx, objects: objects, limits: limits, prefix: dir}
-	top := &node{name: ".", mode: fs.ModeDir | 0o555, modTime: c.Committer.When}
+	top := &node{name: ".", hash: root.Hash, mode: fs.ModeDir | 0o555, modTime: c.Committer.When}
 	if err := ix.add(root, top, ".", 0); err != nil {
 		return nil, err
 	}

@@ -24,12 +24,16 @@ const (
 	Ready       ConditionType = "Ready"       // the newest commit is on every node
 	Reconciling ConditionType = "Reconciling" // work is under way
 	Stalled     ConditionType = "Stalled"     // only a new commit or an operator can help
+	Verified    ConditionType = "Verified"    // the attempted commit is signed as demanded; only where something is
 	Compiled    ConditionType = "Compiled"    // the attempted commit compiles
 	AppliedType ConditionType = "Applied"     // the attempted commit is stored and handed to the push server
 	OnNodes     ConditionType = "Programmed"  // the serving commit is on every node
+	Discovered  ConditionType = "Discovered"  // all that runs could be placed; only where that is known
+	Suspended   ConditionType = "Suspended"   // an operator keeps commits from serving; only where one does
+	Drifted     ConditionType = "Drifted"     // what serves was changed by others and is not as it should be yet
 )
 
-var order = []ConditionType{Ready, Reconciling, Stalled, Compiled, AppliedType, OnNodes}
+var order = []ConditionType{Ready, Reconciling, Stalled, Verified, Compiled, AppliedType, OnNodes, Suspended, Discovered, Drifted}
 
 // Condition is one aspect, shaped as metav1.Condition is. Reason is one
 // CamelCase word for programs, Message is for people.

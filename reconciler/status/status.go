@@ -49,7 +49,10 @@ func (c *Controller) Late(now time.Time) bool { return now.Sub(c.HeartbeatAt) > 
 // serves or is on its way to.
 type Attempt struct {
 	Commit      string       `json:"commit"`
+	Ref         string       `json:"ref,omitempty"` // the full reference that it was found at
 	ObservedAt  time.Time    `json:"observedAt"`
+	SignedBy    string       `json:"signedBy,omitempty"` // where signatures are demanded
+	Notice      string       `json:"notice,omitempty"`   // a rewritten history or a moved tag that was followed
 	Error       string       `json:"error,omitempty"`
 	Diagnostics []Diagnostic `json:"diagnostics,omitempty"`
 }
@@ -57,6 +60,7 @@ type Attempt struct {
 // Serving is the commit that proxies are given.
 type Serving struct {
 	Commit    string    `json:"commit"`
+	Ref       string    `json:"ref,omitempty"` // the full reference that it was found at
 	AppliedAt time.Time `json:"appliedAt"`
 }
 
@@ -84,7 +88,7 @@ func Diagnostics(list diag.List) []Diagnostic {
 	for _, d := range sorted[:min(len(sorted), maxDiagnostics)] {
 		out = append(out, Diagnostic{
 			Code: string(d.Code), Severity: d.Severity.String(), Message: d.Message, Help: d.Help,
-			File: d.Range.File, Line: d.Range.Start.Line, Col: d.Range.Start.Col,
+			File: d.Range.File, Line: int(d.Range.Start.Line), Col: int(d.Range.Start.Col),
 		})
 	}
 	return out
@@ -113,12 +117,16 @@ type Programmed struct {
 	Done        int       `json:"done"`
 	Total       int       `json:"total"`
 	CompletedAt time.Time `json:"completedAt,omitzero"`
-	Nodes       []Node    `json:"nodes,omitempty"` // by id
+	Nodes       []Node    `json:"nodes,omitempty"`  // by id
+	Behind      []string  `json:"behind,omitempty"` // live replicas of the controller that do not give the commit to proxies yet
 }
 
-// Complete says that every node that should run the commit does. While no node
+// Complete says that every node that should run the commit does, and that no replica
+// would give another one to a node that comes. While no node
 // is known nothing is programmed: 0/0 would be true and mean nothing.
-func (p Programmed) Complete() bool { return p.Commit != "" && p.Total > 0 && p.Done == p.Total }
+func (p Programmed) Complete() bool {
+	return p.Commit != "" && p.Total > 0 && p.Done == p.Total && len(p.Behind) == 0
+}
 
 // Outcome of a commit.
 type Outcome string
@@ -135,6 +143,8 @@ const (
 // it took from being seen to being on every node.
 type Entry struct {
 	Commit       string    `json:"commit"`
+	Ref          string    `json:"ref,omitempty"`        // the full reference that it was found at
+	Repository   string    `json:"repository,omitempty"` // "": the one that is followed
 	Outcome      Outcome   `json:"outcome"`
 	Error        string    `json:"error,omitempty"`
 	ObservedAt   time.Time `json:"observedAt"`
@@ -148,11 +158,13 @@ type Entry struct {
 const maxHistory = 100
 
 // Record appends the story of a commit. The same commit again replaces its
-// last entry; an older one that is still on its way becomes superseded when
+// last entry, unless that was applied from another reference; an older one that is still on its way becomes superseded when
 // the new one is applied.
 func (s *Status) Record(e Entry) {
 	if n := len(s.History); n > 0 && s.History[n-1].Commit == e.Commit {
-		s.History = s.History[:n-1]
+		if last := s.History[n-1]; last.Outcome == Rejected || last.Ref == "" || last.Ref == e.Ref {
+			s.History = s.History[:n-1]
+		}
 	}
 	if e.Outcome == Applied {
 		for i := range s.History {
@@ -161,9 +173,41 @@ func (s *Status) Record(e Entry) {
 			}
 		}
 	}
-	s.History = append(s.History, e)
-	if over := len(s.History) - maxHistory; over > 0 {
-		s.History = slices.Delete(s.History, 0, over)
+	s.History = Newest(append(s.History, e), maxHistory)
+}
+
+// Newest gives at most n entries of a history. Those that were rejected have half
+// of the room, or what others leave: what was applied is what references are held
+// against, and no number of bad commits may have it forgotten.
+func Newest(history []Entry, n int) []Entry {
+	rejected := 0
+	for _, e := range history {
+		if e.Outcome == Rejected {
+			rejected++
+		}
+	}
+	out := slices.Clone(history)
+	for len(out) > n {
+		bad := rejected > n/2
+		i := slices.IndexFunc(out, func(e Entry) bool { return (e.Outcome == Rejected) == bad })
+		if out = slices.Delete(out, i, i+1); bad {
+			rejected--
+		}
+	}
+	return out
+}
+
+// From says that s comes from a repository other than that of its history, which
+// keeps the name of its own.
+func (s *Status) From(old, repository string) {
+	for i := range s.History {
+		e := &s.History[i]
+		if e.Repository == "" {
+			e.Repository = old
+		}
+		if e.Repository == repository {
+			e.Repository = ""
+		}
 	}
 }
 

@@ -136,7 +136,7 @@ func TestDiagnosticsPutErrorsFirstAndAreBounded(t *testing.T) {
 }
 
 func TestJSONForm(t *testing.T) {
-	s := Status{Repository: "/r", Serving: &Serving{"c", t0}, Programmed: Programmed{Commit: "c", Done: 1, Total: 1, CompletedAt: t0}}
+	s := Status{Repository: "/r", Serving: &Serving{Commit: "c", AppliedAt: t0}, Programmed: Programmed{Commit: "c", Done: 1, Total: 1, CompletedAt: t0}}
 	raw, err := json.Marshal(s)
 	if err != nil {
 		t.Fatal(err)

@@ -72,8 +72,10 @@ func (r *root) objects() []string { return append([]string{r.Mesh}, r.Configs...
 type meshObject struct {
 	Name        string            `json:"name"`
 	TrustDomain string            `json:"trustDomain"`
+	Aliases     []string          `json:"trustDomainAliases,omitempty"`
 	Spec        Spec              `json:"spec"`
 	Externals   []*model.External `json:"externals,omitempty"`
+	Raw         []model.Raw       `json:"raw,omitempty"`
 }
 
 // configObject is one service or one gateway.
@@ -84,7 +86,7 @@ type configObject struct {
 
 // split takes a generation apart into objects, in the order of root.
 func split(g *Generation) (meshObject, []configObject) {
-	head := meshObject{Name: g.Mesh.Name, TrustDomain: g.Mesh.TrustDomain, Spec: g.Spec, Externals: g.Mesh.Externals}
+	head := meshObject{Name: g.Mesh.Name, TrustDomain: g.Mesh.TrustDomain, Aliases: g.Mesh.Aliases, Spec: g.Spec, Externals: g.Mesh.Externals, Raw: g.Mesh.Raw}
 	configs := make([]configObject, 0, len(g.Mesh.Services)+len(g.Mesh.Gateways))
 	for _, s := range g.Mesh.Services {
 		configs = append(configs, configObject{Service: s})
@@ -97,7 +99,7 @@ func split(g *Generation) (meshObject, []configObject) {
 
 // join is the inverse of split.
 func join(commit string, head meshObject, configs []configObject) (*Generation, error) {
-	m := &model.Mesh{Name: head.Name, TrustDomain: head.TrustDomain, Externals: head.Externals}
+	m := &model.Mesh{Name: head.Name, TrustDomain: head.TrustDomain, Aliases: head.Aliases, Externals: head.Externals, Raw: head.Raw}
 	for _, c := range configs {
 		switch {
 		case c.Service != nil && c.Gateway == nil:
@@ -105,7 +107,7 @@ func join(commit string, head meshObject, configs []configObject) (*Generation, 
 		case c.Gateway != nil && c.Service == nil:
 			m.Gateways = append(m.Gateways, c.Gateway)
 		default:
-			return nil, errors.New("a ServiceConfig is neither of a service nor of a gateway")
+			return nil, errNeither
 		}
 	}
 	return &Generation{Commit: commit, Spec: head.Spec, Mesh: m}, nil

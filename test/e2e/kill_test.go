@@ -109,10 +109,7 @@ func (m *mesh) restart(name string) *byHand {
 	}
 	m.signal(pid, syscall.SIGKILL)
 	m.eventually(name+" is dead", func() error {
-		if line, _ := os.ReadFile(filepath.Join(proc, "cmdline")); len(line) > 0 {
-			return fmt.Errorf("%s still runs", name)
-		}
-		return nil
+		return ended(proc)
 	})
 	argv := strings.Split(strings.TrimSuffix(string(args), "\x00"), "\x00")
 	b := &byHand{m: m, cmd: exec.Command(argv[0], argv[1:]...)}
@@ -124,6 +121,24 @@ func (m *mesh) restart(name string) *byHand {
 	}
 	m.t.Cleanup(b.stop)
 	return b
+}
+
+// ended says that all threads of a process are gone, and with them its sockets:
+// its parent, which is stopped, has yet to take note.
+func ended(proc string) error {
+	threads, err := os.ReadDir(filepath.Join(proc, "task"))
+	if err != nil {
+		return nil
+	}
+	stat, err := os.ReadFile(filepath.Join(proc, "stat"))
+	if err != nil {
+		return nil
+	}
+	_, state, _ := strings.Cut(string(stat), ") ")
+	if len(threads) > 1 || !strings.HasPrefix(state, "Z") {
+		return fmt.Errorf("%s still runs", proc)
+	}
+	return nil
 }
 
 // firstAnswer gives the time from exec to the first page through it.

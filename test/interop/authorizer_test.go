@@ -2,7 +2,10 @@ package interop
 
 import (
 	"context"
+	"fmt"
+	"maps"
 	"net"
+	"regexp"
 	"sync/atomic"
 	"testing"
 	"testing/fstest"
@@ -98,7 +101,47 @@ gateway: edge: {
 }
 `
 
+// TestAuthorizer holds meshc-proxy to what Envoy does.
 func TestAuthorizer(t *testing.T) {
+	counted := map[kind]map[string]string{}
+	for _, k := range []kind{envoy, meshc} {
+		t.Run(string(k), func(t *testing.T) { counted[k] = authorizer(t, k) })
+	}
+	sameCounts(t, counted)
+}
+
+// counts are the series of x whose name fits that are not 0; which is whose they are.
+func (x *proxy) counts(which string, fits *regexp.Regexp) map[string]string {
+	out := map[string]string{}
+	for _, s := range x.scraped() {
+		if fits.MatchString(s.name) && s.value != "0" {
+			out[fmt.Sprint(which, " ", s.name, " ", s.labels)] = s.value
+		}
+	}
+	return out
+}
+
+// sameCounts: Envoy counts something, and meshc-proxy the same.
+func sameCounts(t *testing.T, of map[kind]map[string]string) {
+	t.Helper()
+	if len(of[envoy]) == 0 {
+		t.Error("Envoy counts nothing")
+	}
+	for name, want := range of[envoy] {
+		if got := of[meshc][name]; got != want {
+			t.Errorf("%s: %q of meshc-proxy, %q of Envoy", name, got, want)
+		}
+	}
+	for name, got := range of[meshc] {
+		if _, ok := of[envoy][name]; !ok {
+			t.Errorf("%s: %q of meshc-proxy, none of Envoy", name, got)
+		}
+	}
+}
+
+var authorizerCounts = regexp.MustCompile(`ext_authz_(ok|denied|error|failure_mode_allowed|disabled|invalid)$`)
+
+func authorizer(t *testing.T, k kind) map[string]string {
 	b := newBed(t, compileFS(t, fstest.MapFS{
 		"cue.mod/module.cue": {Data: []byte("module: \"mesh.test\"\nlanguage: version: \"v0.17.0\"\n")},
 		"mesh.cue":           {Data: []byte("package mesh\n\nimport m \"meshc.dev/mesh\"\n\nmesh: m.#Config\nservice: m.#Services\ngateway: m.#Gateways\nexternal: m.#Externals\n")},
@@ -109,9 +152,9 @@ func TestAuthorizer(t *testing.T) {
 	b.application(ref("gone"), "v1", "gone-v1", newPlace(t))
 	web := b.sidecar(ref("web"), "v1", envoy, "")
 	for _, s := range []string{"some", "closed", "open", "lost", "adrift", "behind"} {
-		b.sidecar(ref(s), "v1", envoy, b.backends.start(t, s, nil))
+		b.sidecar(ref(s), "v1", k, b.backends.start(t, s, nil))
 	}
-	edge := b.gateway(ref("edge"), envoy)
+	edge := b.gateway(ref("edge"), k)
 	b.run()
 	for _, c := range []struct {
 		name, service, target, say string
@@ -167,12 +210,17 @@ func TestAuthorizer(t *testing.T) {
 			t.Errorf("by method: %d", got.status)
 		}
 	})
+	out := map[string]string{}
 	for _, p := range b.all() {
 		p.refusedNothing()
 	}
+	for _, s := range []string{"some", "closed", "open", "lost", "adrift", "behind", "edge"} {
+		maps.Copy(out, b.proxies[s+"-"+string(k)].counts(s, authorizerCounts))
+	}
+	return out
 }
 
-func serveGuard(t *testing.T, g *guard) string {
+func serveGuard(t *testing.T, g authv3.AuthorizationServer) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

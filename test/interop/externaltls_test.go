@@ -18,7 +18,6 @@ import (
 // tlsMesh has one caller; its externals are made from cases.
 const tlsMesh = `package mesh
 
-mesh: proxy: "envoy"
 service: web: {versions: v1: {}, uses: {%s}}
 `
 
@@ -48,17 +47,17 @@ func TestExternalsAreVerified(t *testing.T) {
 	cases := []struct {
 		name, cert, tls string
 		status          int
-		only            kind
 	}{
-		{"its name", "a.test", `sans: ["a.test"], minVersion: "1.3", ca: file: "right.pem"`, 200, ""},
-		{"a secret", "a.test", `sans: ["a.test"], ca: secret: "right"`, 200, ""},
-		{"a wildcard", "*.test", `sans: ["a.test"], ca: file: "right.pem"`, 200, ""},
-		{"a wildcard is one label", "*.test", `sans: ["b.a.test"], ca: file: "right.pem"`, 503, ""},
-		{"one of several", "b.test", `sans: ["a.test", "b.test"], ca: file: "right.pem"`, 200, ""},
-		{"another name", "b.test", `sans: ["a.test"], ca: file: "right.pem"`, 503, ""},
-		{"another authority", "a.test", `sans: ["a.test"], ca: file: "foreign.pem"`, 503, ""},
-		{"authorities of the machine", "a.test", `sans: ["a.test"]`, 503, ""},
-		{"not verified for a while", "b.test", `sans: ["a.test"], ca: file: "foreign.pem", insecure: {reason: "test", until: "` + soon + `"}`, 200, envoy},
+		{"its name", "a.test", `sans: ["a.test"], minVersion: "1.3", ca: file: "right.pem"`, 200},
+		{"a secret", "a.test", `sans: ["a.test"], ca: secret: "right"`, 200},
+		{"a wildcard", "*.test", `sans: ["a.test"], ca: file: "right.pem"`, 200},
+		{"a wildcard is one label", "*.test", `sans: ["b.a.test"], ca: file: "right.pem"`, 503},
+		{"one of several", "b.test", `sans: ["a.test", "b.test"], ca: file: "right.pem"`, 200},
+		{"another name", "b.test", `sans: ["a.test"], ca: file: "right.pem"`, 503},
+		{"another authority", "a.test", `sans: ["a.test"], ca: file: "foreign.pem"`, 503},
+		{"authorities of the machine", "a.test", `sans: ["a.test"]`, 503},
+		{"a certificate for itself, and not verified for a while", "b.test", `sans: ["a.test"], ca: file: "foreign.pem", mode: "mutual", certificate: secret: "client", insecure: {reason: "test", until: "` + soon + `"}`, 200},
+		{"not verified for a while", "b.test", `sans: ["a.test"], ca: file: "foreign.pem", insecure: {reason: "test", until: "` + soon + `"}`, 200},
 	}
 	_, foreign := webCertificate(t, "a.test")
 	backs := newBackends()
@@ -74,22 +73,15 @@ func TestExternalsAreVerified(t *testing.T) {
 	for _, k := range kinds {
 		t.Run(string(k), func(t *testing.T) {
 			m := compileText(t, fmt.Sprintf(tlsMesh, uses)+externals)
-			if k != envoy {
-				for _, e := range m.Externals {
-					e.TLS.Insecure = nil // which it does not serve
-				}
-			}
 			b := newBed(t, m)
 			b.backends = backs
 			b.plane.secret("right.pem", right)
 			b.plane.secret("right/ca.crt", right)
 			b.plane.secret("foreign.pem", foreign)
+			b.plane.clientPair(t, "client.test")
 			b.sidecar(ref("web"), "v1", k, "")
 			b.run()
 			for i, c := range cases {
-				if c.only != "" && c.only != k {
-					continue
-				}
 				at := b.placed["web-"+string(k)].Outbound[model.OutboundKey(ref(fmt.Sprintf("x%d", i)), 443)]
 				id := fmt.Sprintf("tls-%s-%d", k, i)
 				if res := send(at, nil, &request{target: "/"}, id); res.Status != c.status {

@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,7 +22,6 @@ import (
 // clients of one key, by one cipher of TLS 1.2.
 const facingMesh = `package mesh
 
-mesh: proxy: "envoy"
 service: shop: {
 	ports: http: {number: 9080, protocol: "http"}
 	versions: v1: {}
@@ -38,15 +39,7 @@ gateway: edge: {
 			mode: "mutual", ca: file: "clients.pem", certificates: [{secret: "client"}]
 			pins: [%q], ciphers: ["ECDHE-ECDSA-AES256-GCM-SHA384"]
 		}}
-	}
-	routes: all: to: "shop"
-}
-gateway: ours: {
-	proxy: "meshc"
-	serverHeader: "the shop"
-	listeners: {
-		plain: {port: 8080, protocol: "http", bind: "0.0.0.0"}
-		cipher: {port: 8443, protocol: "https", tls: {certificates: [{secret: "client"}], ciphers: ["ECDHE-ECDSA-AES256-GCM-SHA384"]}}
+		announced: {port: 8081, protocol: "http", proxyProtocol: true}
 	}
 	routes: all: to: "shop"
 }
@@ -60,19 +53,30 @@ func TestFacing(t *testing.T) {
 	b.plane.secret("clients.pem", append(knownRoots, otherRoots...))
 	b.plane.clientPair(t, "edge.test")
 	b.sidecar(ref("shop"), "v1", envoy, b.backends.start(t, "shop", nil))
-	edge := b.gateway(ref("edge"), envoy)
-	ours := b.gateway(ref("ours"), meshc)
-	for _, w := range []*model.Workload{edge, ours} {
+	edges := []*model.Workload{b.gateway(ref("edge"), envoy), b.gateway(ref("edge"), meshc)}
+	for _, w := range edges {
 		w.Inbound[8080] = ownPort(t, w.Inbound[8080])
 	}
 	b.run()
-	t.Run("believed", func(t *testing.T) { b.believedFrom(t, edge) })
-	for _, w := range []*model.Workload{edge, ours} {
+	for i, w := range edges {
+		t.Run("believed "+w.ID, func(t *testing.T) { b.believedFrom(t, w) })
+		t.Run("announced "+w.ID, func(t *testing.T) { b.believedAnnounced(t, w) })
+		t.Run("sent on "+w.ID, func(t *testing.T) { b.sentOnBelieved(t, w, kinds[i]) })
 		t.Run("bind "+w.ID, func(t *testing.T) {
 			_, port, _ := net.SplitHostPort(w.Inbound[8080])
 			res := facingAsk(t, "127.0.0.1", "127.0.0.9:"+port, "bind-"+w.ID, nil)
 			if res.StatusCode != http.StatusOK || res.Header.Get("server") != "the shop" {
 				t.Errorf("%d, server %q", res.StatusCode, res.Header.Get("server"))
+			}
+		})
+		t.Run("pins "+w.ID, func(t *testing.T) {
+			for name, c := range map[string]struct {
+				shown []tls.Certificate
+				fine  bool
+			}{"the key": {[]tls.Certificate{known}, true}, "another key": {[]tls.Certificate{other}, false}, "no certificate": {nil, false}} {
+				if err := knockTLS(t, w.Inbound[8443], &tls.Config{Certificates: c.shown}); (err == nil) != c.fine {
+					t.Errorf("%s: %v", name, err)
+				}
 			}
 		})
 		t.Run("cipher "+w.ID, func(t *testing.T) {
@@ -84,17 +88,6 @@ func TestFacing(t *testing.T) {
 			}
 		})
 	}
-	t.Run("pins", func(t *testing.T) {
-		for name, c := range map[string]struct {
-			certificate tls.Certificate
-			fine        bool
-		}{"the key": {known, true}, "another key": {other, false}} {
-			err := knockTLS(t, edge.Inbound[8443], &tls.Config{Certificates: []tls.Certificate{c.certificate}})
-			if (err == nil) != c.fine {
-				t.Errorf("%s: %v", name, err)
-			}
-		}
-	})
 	for _, x := range b.all() {
 		x.refusedNothing()
 	}
@@ -122,7 +115,7 @@ func (b *bed) believedFrom(t *testing.T, edge *model.Workload) {
 		{"127.0.0.1", "198.51.100.7", "127.0.0.1", "http"},
 		{"127.0.0.1", "198.51.100.7, 203.0.113.9", "127.0.0.1", "http"},
 	} {
-		id := fmt.Sprintf("facing-%d", i)
+		id := fmt.Sprintf("facing-%s-%d", edge.ID, i)
 		headers := map[string]string{"x-forwarded-proto": "https"}
 		if c.forwarded != "" {
 			headers["x-forwarded-for"] = c.forwarded
@@ -131,9 +124,42 @@ func (b *bed) believedFrom(t *testing.T, edge *model.Workload) {
 		if res.Header.Get("x-scheme") != c.scheme {
 			t.Errorf("from %s: scheme %q, want %q", c.from, res.Header.Get("x-scheme"), c.scheme)
 		}
-		line := b.proxies["edge-envoy"].log.await(t, func(e entry) bool { return e.text(caseField) == id })
+		line := b.proxies[edge.ID].log.await(t, func(e entry) bool { return e.text(caseField) == id })
 		if host, _, _ := net.SplitHostPort(line.text("downstream")); host != c.client {
 			t.Errorf("from %s, forwarded for %q: the client is %q, want %q", c.from, c.forwarded, line.text("downstream"), c.client)
+		}
+	}
+}
+
+// believedAnnounced has a load balancer announce proxies, which are believed or not,
+// and looks at what the application is told of who the request has come by.
+func (b *bed) believedAnnounced(t *testing.T, edge *model.Workload) {
+	for i, c := range []struct{ from, forwarded, scheme, told string }{
+		{"203.0.113.9", "198.51.100.7", "https", "198.51.100.7,203.0.113.9"},
+		{"203.0.113.9", "", "https", "203.0.113.9"},
+		{"192.0.2.9", "198.51.100.7", "http", "198.51.100.7,192.0.2.9"},
+	} {
+		id := fmt.Sprintf("announced-%s-%d", edge.ID, i)
+		fields := "x-forwarded-proto: https\r\nx-request-id: 42\r\n"
+		if c.forwarded != "" {
+			fields += "x-forwarded-for: " + c.forwarded + "\r\n"
+		}
+		conn := dial(t, edge.Inbound[8081])
+		_, _ = fmt.Fprintf(conn, "PROXY TCP4 %s 203.0.113.1 4711 80\r\nGET / HTTP/1.1\r\nhost: shop\r\n%s: %s\r\n%s\r\n", c.from, caseHeader, id, fields)
+		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		got := b.backends.got(id)
+		if len(got) != 1 || res.Header.Get("x-scheme") != c.scheme {
+			t.Fatalf("from %s: %s, scheme %q, want %q; %d requests arrived", c.from, res.Status, res.Header.Get("x-scheme"), c.scheme, len(got))
+		}
+		if told := strings.Join(got[0].Header["x-forwarded-for"], "|"); told != c.told {
+			t.Errorf("from %s, forwarded for %q: the application is told %q, want %q", c.from, c.forwarded, told, c.told)
+		}
+		if ids := got[0].Header["x-request-id"]; slices.Equal(ids, []string{"42"}) != (c.scheme == "https") {
+			t.Errorf("from %s: x-request-id is %q", c.from, ids)
 		}
 	}
 }
@@ -192,4 +218,30 @@ func pinOf(t *testing.T, certificate []byte) string {
 	}
 	sum := sha256.Sum256(c.RawSubjectPublicKeyInfo)
 	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// sentOnBelieved has a proxy that is believed hand on what its client has written for a
+// word of the mesh. Envoy lets some of it pass, which docs/envoy-differences.md has as
+// "edge"; meshc-proxy nothing but the request's ID.
+func (b *bed) sentOnBelieved(t *testing.T, edge *model.Workload, k kind) {
+	id := "sent-" + edge.ID
+	headers := map[string]string{"x-request-id": "42", "x_request_id": "1", "x_forwarded_for": "1", "x_forwarded_proto": "1"}
+	for _, name := range []string{"internal", "external-address", "original-path", "attempt-count", "decorator-operation", "peer-metadata", "retry-on", "max-retries", "upstream-rq-timeout-ms"} {
+		headers["x-envoy-"+name] = "1"
+		headers["x_envoy_"+strings.ReplaceAll(name, "-", "_")] = "1"
+	}
+	facingAsk(t, "127.0.0.2", edge.Inbound[8080], id, headers)
+	got := b.backends.got(id)
+	if len(got) != 1 {
+		t.Fatalf("%d requests arrived", len(got))
+	}
+	if ids := got[0].Header["x-request-id"]; !slices.Equal(ids, []string{"42"}) {
+		t.Errorf("x-request-id is %q", ids)
+	}
+	orders := []string{"x-envoy-internal", "x-envoy-retry-on", "x-envoy-max-retries", "x-envoy-upstream-rq-timeout-ms"} // which Envoy takes out too
+	for name := range headers {
+		if _, passed := got[0].Header[name]; passed && name != "x-request-id" && (k == meshc || slices.Contains(orders, name)) {
+			t.Errorf("%s has passed", name)
+		}
+	}
 }

@@ -149,13 +149,13 @@ func (g *generated) deploy(m *model.Mesh) []*model.Workload {
 			continue
 		}
 		for _, v := range s.Versions {
-			var config *tls.Config
-			if s.MTLS != model.MTLSDisable {
-				config = g.plane.mutual(s.SPIFFEID)
-			}
 			w := &model.Workload{ID: s.Name + "-" + v.Name, Role: model.RoleSidecar, Service: s.Ref, Version: v.Name, Ready: true, Inbound: map[uint16]string{}, App: map[uint16]string{}}
-			at := g.application(s.Ref.String()+"/"+v.Name, config)
 			for _, p := range s.Ports {
+				var config *tls.Config
+				if p.MTLS != model.MTLSDisable && (p.MTLS != "" || s.MTLS != model.MTLSDisable) {
+					config = g.plane.mutual(s.SPIFFEID)
+				}
+				at := g.application(s.Ref.String()+"/"+v.Name, config)
 				w.Inbound[p.Number], w.App[p.Number] = at, at
 			}
 			out = append(out, w)

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/interop"
 	testgrpc "google.golang.org/grpc/interop/grpc_testing"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/orca"
 	grpcstatus "google.golang.org/grpc/status"
 
 	"github.com/meshc/meshc/compiler/model"
@@ -66,17 +67,23 @@ func serveCalls(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := grpc.NewServer()
-	testgrpc.RegisterTestServiceServer(s, interop.NewTestServer())
+	loads := orca.NewServerMetricsRecorder()
+	s := grpc.NewServer(orca.CallMetricsServerOption(nil))
+	testgrpc.RegisterTestServiceServer(s, interop.NewTestServer(interop.NewTestServerOptions{MetricsRecorder: loads}))
+	if err := orca.Register(s, orca.ServiceOptions{ServerMetricsProvider: loads, MinReportingInterval: 30 * time.Second}); err != nil {
+		t.Fatal(err)
+	}
 	done := make(chan struct{})
 	go func() { defer close(done); _ = s.Serve(l) }()
 	t.Cleanup(func() { s.Stop(); <-done })
 	return l.Addr().String()
 }
 
-func dialCalls(t *testing.T, addr string) *grpc.ClientConn {
+const passthrough = "passthrough:///"
+
+func dialCalls(t *testing.T, addr string, opts ...grpc.DialOption) *grpc.ClientConn {
 	t.Helper()
-	c, err := grpc.NewClient("passthrough:///"+addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	c, err := grpc.NewClient(passthrough+addr, append(opts, grpc.WithTransportCredentials(insecure.NewCredentials()))...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +99,8 @@ func to(t *testing.T, version string) context.Context {
 }
 
 // allCalls are the cases of gRPC's interoperability suite that need no
-// credentials of a cloud. A case that fails ends the process, with the reason.
+// credentials of a cloud, but for orca_oob: its reports come once in 30 s, as long
+// as it waits, from a server that is not the suite's own program. A case that fails ends the process, with the reason.
 func allCalls(t *testing.T, conn *grpc.ClientConn, version string) {
 	c := testgrpc.NewTestServiceClient(conn)
 	for _, do := range []func(){
@@ -108,8 +116,34 @@ func allCalls(t *testing.T, conn *grpc.ClientConn, version string) {
 		func() { interop.DoStatusCodeAndMessage(to(t, version), c) },
 		func() { interop.DoSpecialStatusMessage(to(t, version), c) },
 		func() { interop.DoUnimplementedMethod(to(t, version), conn) },
+		func() { interop.DoUnimplementedService(to(t, version), testgrpc.NewUnimplementedServiceClient(conn)) },
+		func() { interop.DoCustomMetadata(to(t, version), c) },
+		func() { interop.DoSoakTest(to(t, version), soakCalls(conn, nil)) },
+		func() {
+			interop.DoSoakTest(to(t, version), soakCalls(nil, func() *grpc.ClientConn { return dialCalls(t, conn.Target()[len(passthrough):]) }))
+		},
+		func() {
+			loads := dialCalls(t, conn.Target()[len(passthrough):], grpc.WithDefaultServiceConfig(`{"loadBalancingConfig":[{"test_backend_metrics_load_balancer":{}}]}`))
+			interop.DoORCAPerRPCTest(to(t, version), testgrpc.NewTestServiceClient(loads))
+		},
 	} {
 		do()
+	}
+}
+
+// soakCalls is the case rpc_soak on one connection, or channel_soak on another
+// each time.
+func soakCalls(conn *grpc.ClientConn, another func() *grpc.ClientConn) interop.SoakTestConfig {
+	channel := func() (*grpc.ClientConn, func()) { return conn, func() {} }
+	if another != nil {
+		channel = func() (*grpc.ClientConn, func()) {
+			c := another()
+			return c, func() { c.Close() }
+		}
+	}
+	return interop.SoakTestConfig{
+		RequestSize: 271828, ResponseSize: 314159, PerIterationMaxAcceptableLatency: patience, OverallTimeout: patience, NumWorkers: 1, Iterations: 10,
+		ChannelForTest: channel,
 	}
 }
 

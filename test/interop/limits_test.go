@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	rlsv3 "github.com/envoyproxy/go-control-plane/envoy/service/ratelimit/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
@@ -37,6 +38,10 @@ func (c *counter) ShouldRateLimit(_ context.Context, r *rlsv3.RateLimitRequest) 
 		var entries []string
 		for _, e := range d.GetEntries() {
 			entries = append(entries, e.GetKey()+"="+e.GetValue())
+			if e.GetValue() == "told" {
+				out.ResponseHeadersToAdd = []*corev3.HeaderValue{{Key: "X-Left", Value: "some"}}
+				out.RequestHeadersToAdd = []*corev3.HeaderValue{{Key: "x-counted", Value: "yes"}}
+			}
 			if e.GetValue() == "over" {
 				status.Code, out.OverallCode = rlsv3.RateLimitResponse_OVER_LIMIT, rlsv3.RateLimitResponse_OVER_LIMIT
 			}
@@ -106,75 +111,65 @@ func try(t *testing.T, addr, target string, headers ...string) *http.Response {
 	return resp
 }
 
-// TestLocalRateLimits holds meshc-proxy to what Envoy does, without the limits
-// that somebody else counts.
-func TestLocalRateLimits(t *testing.T) {
-	for _, k := range []kind{envoy, meshc} {
-		t.Run(string(k), func(t *testing.T) {
-			b := newBed(t, compileFS(t, os.DirFS("testdata/limits")))
-			global := func(l model.RateLimit) bool { return l.Local == nil }
-			shop, edge := b.mesh.Service(ref("shop")), b.mesh.Gateway(ref("edge"))
-			shop.RateLimits, edge.RateLimits = slices.DeleteFunc(shop.RateLimits, global), slices.DeleteFunc(edge.RateLimits, global)
-			b.sidecar(ref("shop"), string(k), k, b.backends.start(t, "shop/"+string(k), nil))
-			b.sidecar(ref("web"), "v1", envoy, "")
-			b.sidecar(ref("batch"), "v1", envoy, "")
-			b.gateway(ref("edge"), k)
-			b.run()
-			b.localLimits(t, k, func(name string) string {
-				return b.placed[name+"-envoy"].Outbound[model.OutboundKey(ref("shop"), meshPort)]
-			})
-			at := b.placed["edge-"+string(k)].Inbound[8080]
-			if got := tries(t, 3, at, "/limited/a", "x-to", string(k)); !slices.Equal(got, []int{200, 200, 429}) {
-				t.Errorf("the route of a gateway that is limited: %v", got)
-			}
-			if got := tries(t, 3, at, "/rest", "x-to", string(k)); !slices.Equal(got, []int{200, 200, 200}) {
-				t.Errorf("a route that is not: %v", got)
-			}
-			for _, x := range b.all() {
-				x.refusedNothing()
-			}
-		})
-	}
-}
-
-// limitBed has callers and a gateway on Envoy, and what they call on each kind.
-func limitBed(t *testing.T) (b *bed, c *counter, s *grpc.Server) {
+// limitBed has callers on Envoy, and a gateway and what they call on k.
+func limitBed(t *testing.T, k kind) (b *bed, c *counter, s *grpc.Server) {
 	b = newBed(t, compileFS(t, os.DirFS("testdata/limits")))
 	c, s, at := serveLimits(t, b)
 	b.application(ref("limiter"), "v1", "limiter-v1", at)
-	for _, k := range limitKinds {
-		b.sidecar(ref("shop"), string(k), k, b.backends.start(t, "shop/"+string(k), nil))
-	}
+	b.sidecar(ref("shop"), string(k), k, b.backends.start(t, "shop/"+string(k), nil))
 	b.sidecar(ref("web"), "v1", envoy, "")
 	b.sidecar(ref("batch"), "v1", envoy, "")
-	b.gateway(ref("edge"), envoy)
+	b.gateway(ref("edge"), k)
 	b.run()
 	return b, c, s
 }
 
-// limitKinds serve limits on what they take in.
-var limitKinds = []kind{envoy}
-
+// TestRateLimits holds meshc-proxy to what Envoy does.
 func TestRateLimits(t *testing.T) {
-	b, c, s := limitBed(t)
+	counted := map[kind]map[string]string{}
+	for _, k := range []kind{envoy, meshc} {
+		t.Run(string(k), func(t *testing.T) { counted[k] = rateLimits(t, k) })
+	}
+	sameCounts(t, counted)
+}
+
+// limitCounts are what x counts of those that it asks about limits. How Envoy writes
+// them for Prometheus goes by the tags of its bootstrap, which do not know them.
+func limitCounts(x *proxy) map[string]string {
+	out := map[string]string{}
+	if x.kind == envoy {
+		for name, n := range x.stats("ratelimit.meshc") {
+			if _, what, _ := strings.Cut(name, ".ratelimit."); n != "0" {
+				out[strings.ReplaceAll(what, ".", "_")] = n
+			}
+		}
+		return out
+	}
+	for _, s := range x.scraped() {
+		if what, ok := strings.CutPrefix(s.name, "envoy_cluster_ratelimit_"); ok && s.value != "0" {
+			out[what] = s.value
+		}
+	}
+	return out
+}
+
+func rateLimits(t *testing.T, k kind) (counted map[string]string) {
+	b, c, s := limitBed(t, k)
 	caller := func(name string) string {
 		return b.placed[name+"-envoy"].Outbound[model.OutboundKey(ref("shop"), meshPort)]
 	}
-	for _, k := range limitKinds {
-		t.Run(string(k), func(t *testing.T) {
-			b.localLimits(t, k, caller)
-		})
-	}
-	t.Run("global", func(t *testing.T) { globalLimits(t, c, caller) })
-	t.Run("gateway", func(t *testing.T) { b.gatewayLimits(t, c) })
+	t.Run("local", func(t *testing.T) { b.localLimits(t, k, caller) })
+	t.Run("global", func(t *testing.T) { globalLimits(t, k, c, caller) })
+	t.Run("gateway", func(t *testing.T) { b.gatewayLimits(t, k, c) })
 	for _, x := range b.all() {
 		x.refusedNothing()
 	}
 	t.Run("nobody counts", func(t *testing.T) {
 		s.Stop()
-		if got := tries(t, 1, caller("web"), "/global", "x-user", "over"); got[0] != 200 {
+		if got := tries(t, 1, caller("web"), "/global", "x-to", string(k), "x-user", "over"); got[0] != 200 {
 			t.Errorf("failing open: %v", got)
 		}
+		counted = limitCounts(b.proxies["shop-"+string(k)])
 		for _, l := range b.mesh.Service(ref("shop")).RateLimits {
 			if l.Server != nil {
 				l.Server.FailOpen = false
@@ -182,9 +177,10 @@ func TestRateLimits(t *testing.T) {
 		}
 		b.plane.programmed(b.plane.set(b.mesh, b.workloads), b.all()...)
 		eventually(t, "requests are refused, once connections to the former listener have gone", func() bool {
-			return tries(t, 1, caller("web"), "/global", "x-user", "low")[0] == 503
+			return tries(t, 1, caller("web"), "/global", "x-to", string(k), "x-user", "low")[0] == 503
 		})
 	})
+	return counted
 }
 
 func (b *bed) localLimits(t *testing.T, k kind, caller func(string) string) {
@@ -232,34 +228,39 @@ func eventually(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-func globalLimits(t *testing.T, c *counter, caller func(string) string) {
+func globalLimits(t *testing.T, k kind, c *counter, caller func(string) string) {
 	c.last()
-	resp := try(t, caller("web"), "/global/a", "x-user", "low")
-	if resp.StatusCode != 200 || !strings.HasPrefix(resp.Header.Get("x-ratelimit-limit"), "7") {
+	resp := try(t, caller("web"), "/global/a", "x-to", string(k), "x-user", "low")
+	if h := resp.Header; resp.StatusCode != 200 || h.Get("x-ratelimit-limit") != "7, 7;w=60" || h.Get("x-ratelimit-remaining") != "0" || h.Get("x-ratelimit-reset") != "0" {
 		t.Errorf("within the limit: %d, %v", resp.StatusCode, resp.Header)
 	}
 	want := []string{"shop: limit=default/shop/global, header.x-user=low, caller=" + model.SPIFFEID(domain, "default", "web")}
 	if got := c.last(); !slices.Equal(got, want) {
 		t.Errorf("asked %q, want %q", got, want)
 	}
-	if got := tries(t, 1, caller("batch"), "/global/a", "x-user", "over"); got[0] != 429 {
-		t.Errorf("over the limit: %v", got)
+	over := try(t, caller("batch"), "/global/a", "x-to", string(k), "x-user", "over")
+	if h := over.Header; over.StatusCode != 429 || h.Get("x-envoy-ratelimited") != "true" || h.Get("x-ratelimit-limit") != "7, 7;w=60" {
+		t.Errorf("over the limit: %d, %v", over.StatusCode, h)
+	}
+	told := try(t, caller("web"), "/global/a", "x-to", string(k), "x-user", "told")
+	if h := told.Header; told.StatusCode != 200 || h.Get("x-left") != "some" {
+		t.Errorf("with headers of the service: %d, %v", told.StatusCode, h)
 	}
 	c.last()
-	if tries(t, 1, caller("web"), "/else", "x-user", "over"); len(c.last()) != 0 {
+	if tries(t, 1, caller("web"), "/else", "x-to", string(k), "x-user", "over"); len(c.last()) != 0 {
 		t.Error("it is asked about requests that do not count")
 	}
 }
 
-func (b *bed) gatewayLimits(t *testing.T, c *counter) {
-	edge := b.placed["edge-envoy"].Inbound[8080]
-	if got := tries(t, 3, edge, "/limited/a"); !slices.Equal(got, []int{200, 200, 429}) {
+func (b *bed) gatewayLimits(t *testing.T, k kind, c *counter) {
+	edge := b.placed["edge-"+string(k)].Inbound[8080]
+	if got := tries(t, 3, edge, "/limited/a", "x-to", string(k)); !slices.Equal(got, []int{200, 200, 429}) {
 		t.Errorf("the route that is limited: %v", got)
 	}
-	if got := tries(t, 3, edge, "/rest", "x-plan", "1"); !slices.Equal(got, []int{200, 200, 200}) || len(c.last()) != 0 {
+	if got := tries(t, 3, edge, "/rest", "x-to", string(k), "x-plan", "1"); !slices.Equal(got, []int{200, 200, 200}) || len(c.last()) != 0 {
 		t.Errorf("a route that is not: %v", got)
 	}
-	tries(t, 1, edge, "/limited", "x-plan", "1")
+	tries(t, 1, edge, "/limited", "x-to", string(k), "x-plan", "1")
 	if got, want := c.last(), []string{"shop: plan=basic, of=shop"}; !slices.Equal(got, want) {
 		t.Errorf("asked %q, want %q", got, want)
 	}

@@ -49,7 +49,7 @@ gateway: edge: {
 `
 
 // mirrorKinds copy requests.
-var mirrorKinds = []kind{envoy}
+var mirrorKinds = []kind{envoy, meshc}
 
 func mirrorBed(t *testing.T) *bed {
 	b := newBed(t, compileFS(t, fstest.MapFS{

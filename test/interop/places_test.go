@@ -37,10 +37,18 @@ service: split: Plain & {
 }
 `
 
-// Envoy goes to the places that a caller in eu/a is given: the next of the order
+// Proxies of both kinds go to the places that a caller in eu/a is given: the next of the order
 // only when the one before is left out, each place by its share, and a route
 // that is for one caller is not another's.
 func TestPlaces(t *testing.T) {
+	for _, k := range kinds {
+		t.Run(string(k), func(t *testing.T) { placesOf(t, k) })
+	}
+}
+
+// placesOf gives every kind of proxy a bed of its own: in which places callers run
+// decides who goes where.
+func placesOf(t *testing.T, k kind) {
 	b := newBed(t, compileFS(t, fstest.MapFS{
 		"cue.mod/module.cue": {Data: []byte("module: \"mesh.example\"\nlanguage: version: \"v0.17.0\"\n")},
 		"mesh.cue": {Data: []byte("package mesh\n\nimport m \"meshc.dev/mesh\"\n\nmesh: m.#Config\nservice: m.#Services\n" +
@@ -65,22 +73,22 @@ func TestPlaces(t *testing.T) {
 	for id, place := range map[string]string{"web-1": "eu/a", "web-2": "eu/a", "web-3": "us/east"} {
 		b.place(&model.Workload{ID: id, Role: model.RoleSidecar, Service: ref("web"), Version: "v1", Locality: model.PlaceOf(place)}, "")
 	}
-	b.sidecar(ref("web"), "v1", envoy, "").Locality = model.PlaceOf("eu/a")
-	b.sidecar(ref("tester"), "v1", envoy, "").Locality = model.PlaceOf("eu/a")
+	b.sidecar(ref("web"), "v1", k, "").Locality = model.PlaceOf("eu/a")
+	b.sidecar(ref("tester"), "v1", k, "").Locality = model.PlaceOf("eu/a")
 	b.run()
 
-	t.Run("order", b.ladder)
+	t.Run("order", func(t *testing.T) { b.ladder(t, k) })
 	n := scale(1000, 20_000)
 	t.Run("shares", func(t *testing.T) {
-		measure(t, b.client(envoy, "share"), "/", n, []share{{from("share-local"), 0.7}, {from("share-near"), 0.2}, {from("share-far"), 0.1}})
+		measure(t, b.client(k, "share"), "/", n, []share{{from("share-local"), 0.7}, {from("share-near"), 0.2}, {from("share-far"), 0.1}})
 	})
 	t.Run("room", func(t *testing.T) { // three of four callers, and one of four endpoints
-		measure(t, b.client(envoy, "aware"), "/", n, []share{
+		measure(t, b.client(k, "aware"), "/", n, []share{
 			{from("aware-local"), 1. / 3}, {from("aware-near"), 1. / 3}, {from("aware-far-0"), 1. / 6}, {from("aware-far-1"), 1. / 6},
 		})
 	})
 	t.Run("callers", func(t *testing.T) {
-		for caller, want := range map[string]string{"web-envoy": "split-v1", "tester-envoy": "split-v2"} {
+		for caller, want := range map[string]string{"web-" + string(k): "split-v1", "tester-" + string(k): "split-v2"} {
 			at := b.placed[caller].Outbound[model.OutboundKey(ref("split"), meshPort)]
 			for range 20 {
 				if got := served(t, at, ""); got != want {
@@ -91,10 +99,10 @@ func TestPlaces(t *testing.T) {
 	})
 }
 
-// ladder has one place after the other fail. Envoy leaves an endpoint out a moment
+// ladder has one place after the other fail. A proxy leaves an endpoint out a moment
 // after the answer that it does so for.
-func (b *bed) ladder(t *testing.T) {
-	at, last := b.client(envoy, "ladder"), ""
+func (b *bed) ladder(t *testing.T, k kind) {
+	at, last := b.client(k, "ladder"), ""
 	for _, want := range []string{"ladder-local", "ladder-near", "ladder-far"} {
 		for end := time.Now().Add(patience); served(t, at, "") == last && time.Now().Before(end); {
 			time.Sleep(time.Millisecond)

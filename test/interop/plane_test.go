@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
 
 	"github.com/meshc/meshc/ca"
 	"github.com/meshc/meshc/compiler"
@@ -69,7 +68,7 @@ func startPlaneOn(t *testing.T, listen func() (net.Listener, error)) *plane {
 	if err := p.ads.SetBundle(domain, authority.BundlePEM()); err != nil {
 		t.Fatal(err)
 	}
-	signing := grpc.NewServer(grpc.Creds(credentials.NewTLS(authority.ServerTLS())))
+	signing := grpc.NewServer(authority.ServerOptions()...)
 	authority.Register(signing)
 	pushing, err := p.ads.NewGRPC(p.serverTLS())
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -42,6 +43,7 @@ type proxy struct {
 	node  string
 	admin *http.Client
 	log   *accessLog
+	pid   int // of the program that was started last
 }
 
 // startProxy runs a data plane of k for w, whose identity is id, led by p.
@@ -56,6 +58,7 @@ func (p *plane) startProxy(k kind, w *model.Workload, id string) *proxy {
 	case envoy:
 		x.start(proxyBinary(t), nil, append([]string{"agent", "--socket", at("agent.sock")}, identity...)...)
 		x.start(stock.Envoy(t), x.log, "-c", at("bootstrap.json"), "--use-dynamic-base-id", "--concurrency", "1",
+			"--drain-strategy", "immediate", // a connection from before a change ends with its next answer
 			"--log-level", "warning", "--file-flush-interval-msec", "10")
 	case meshc:
 		x.start(proxyBinary(t), x.log, append([]string{"-c", at("bootstrap.json"), "--workers", "1", "--last-good", at("last-good")}, identity...)...)
@@ -73,7 +76,7 @@ func (p *plane) prepare(k kind, w *model.Workload, id string) string {
 	}
 	at := func(name string) string { return filepath.Join(dir, name) }
 	boot, err := emitxds.Bootstrap(emitxds.BootstrapOptions{
-		Envoy: k == envoy, Metrics: p.mesh.MetricsOf(w), NodeID: w.NodeID(), Cluster: w.Service.String(), AdminSocket: at("admin.sock"), AgentSocket: at("agent.sock"),
+		Envoy: k == envoy, Metrics: p.mesh.MetricsOf(w), NodeID: w.NodeID(), Cluster: w.Service.String(), Version: w.Version, AdminSocket: at("admin.sock"), AgentSocket: at("agent.sock"),
 		Controller: p.adsAddr, ControllerID: model.SPIFFEID(domain, "meshc-system", "meshc-controller"),
 	})
 	if err != nil {
@@ -127,6 +130,7 @@ func (x *proxy) launch(cmd *exec.Cmd, log io.Writer, in func(func() error) error
 	if err := <-started; err != nil {
 		x.t.Fatal(err)
 	}
+	x.pid = cmd.Process.Pid
 	x.t.Cleanup(func() {
 		select {
 		case err := <-ended:
@@ -223,11 +227,15 @@ type accessLog struct {
 	entries []entry
 	other   []string
 	more    chan struct{}
+	deaf    atomic.Bool // nothing is kept
 }
 
 func newAccessLog() *accessLog { return &accessLog{more: make(chan struct{})} }
 
 func (l *accessLog) Write(p []byte) (int, error) {
+	if l.deaf.Load() {
+		return len(p), nil
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.partial = append(l.partial, p...)

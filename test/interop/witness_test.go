@@ -205,12 +205,8 @@ func predictions(t *testing.T, s *model.Service) []prediction {
 // replay sends a witness through web's proxy of kind k, and gives the rule that
 // answered.
 func (b *bed) replay(k kind, p *prediction) string {
-	r := request{method: p.request.Method, target: p.request.Target()}
-	for _, h := range p.request.Fields() {
-		r.headers = append(r.headers, h.Name+": "+h.Value)
-	}
 	at := b.placed["web-"+string(k)].Outbound[model.OutboundKey(ref(p.service), meshPort)]
-	res := send(at, nil, &r, "")
+	res := send(at, nil, asSent(p.request), "")
 	switch rule := res.Header[ruleHeader]; {
 	case res.Status == 200 && len(rule) == 1:
 		return rule[0]

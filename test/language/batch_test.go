@@ -10,6 +10,7 @@ import (
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	tracev3 "github.com/envoyproxy/go-control-plane/envoy/config/trace/v3"
+	limitv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/connection_limit/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
@@ -79,9 +80,13 @@ func (b *batch) add(seed uint64, node string, boot *bootstrapv3.Bootstrap) error
 	return nil
 }
 
-// prefixed renames the clusters that a connection manager's routes lead to.
+// prefixed renames the clusters that a connection manager's routes lead to;
+// filters that lead nowhere stay as they are.
 func prefixed(packed *anypb.Any, prefix string) error {
-	hcm := &hcmv3.HttpConnectionManager{}
+	hcm, limit := &hcmv3.HttpConnectionManager{}, &limitv3.ConnectionLimit{}
+	if packed.MessageIs(limit) {
+		return nil
+	}
 	if err := packed.UnmarshalTo(hcm); err != nil {
 		return err
 	}

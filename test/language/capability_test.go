@@ -44,51 +44,10 @@ func TestServedRowsAreAccepted(t *testing.T) {
 // unserved writes a field of each row that meshc-proxy does not serve, in place
 // of FIELD, and says what its decoders call it.
 var unserved = map[string]struct{ place, field, refusal string }{
-	"external.*.tls.insecure":        {"external", `tls: insecure: {reason: "it is old", until: "2099-01-01T00:00:00Z"}`, "validation_context"},
-	"gateway.*.trustedCIDRs":         {"gateway", `trustedCIDRs: ["10.0.0.0/8"]`, "source_prefix_ranges"},
-	"gateway.*.listeners.*.tls.pins": {"gateway", `listeners: pinned: {port: 8444, protocol: "https", tls: {mode: "mutual", ca: secret: "c", certificates: [{secret: "s"}], pins: ["NvqYIYSbgK2vCJpQhObf77vv+bQWtc5ek5RIOwPiC9A="]}}`, "verify_certificate_spki"},
-	"service.*.rateLimits.*.global": {"service", `rateLimits: all: global: {}
-	uses: guard: {}
+	"mesh.telemetry.metrics":      {"mesh", `telemetry: metrics: profile: "full"`, "stat"},
+	"service.*.telemetry.metrics": {"service", `telemetry: metrics: profile: "full"`, "stat"},
+	"gateway.*.telemetry.metrics": {"gateway", `telemetry: metrics: profile: "full"`, "stat"},
 }
-mesh: rateLimitService: {service: "guard", domain: "d", timeout: "50ms", failOpen: true}
-service: guard: {
-	proxy: "envoy"
-	ports: rpc: {number: 9000, protocol: "grpc"}
-	versions: v1: {}`, "ratelimit.v3.RateLimit"},
-	"gateway.*.rateLimits.*.global": {"gateway", `rateLimits: all: global: {}
-}
-mesh: rateLimitService: {service: "guard", domain: "d", timeout: "50ms", failOpen: true}
-service: guard: {
-	proxy: "envoy"
-	ports: rpc: {number: 9000, protocol: "grpc"}
-	versions: v1: {}`, "ratelimit.v3.RateLimit"},
-	"service.*.security.authorizer":      {"service", "security: authorizer: service: \"guard\"\n\tuses: guard: {}\n}\nservice: guard: {\n\tproxy: \"envoy\"\n\tports: rpc: {number: 9000, protocol: \"grpc\"}\n\tversions: v1: {}", "ext_authz"},
-	"gateway.*.security.authorizer":      {"gateway", "security: authorizer: service: \"guard\"\n}\nservice: guard: {\n\tproxy: \"envoy\"\n\tports: rpc: {number: 9000, protocol: \"grpc\"}\n\tversions: v1: {}", "ext_authz"},
-	"service.*.routes.*.mirror":          {"service", "versions: v2: {}\n\troutes: all: {to: v1: 100, mirror: [{version: \"v2\", percent: 1}]}", "request_mirror_policies"},
-	"mesh.telemetry.metrics":             {"mesh", `telemetry: metrics: profile: "full"`, "stat"},
-	"mesh.telemetry.tracing":             {"mesh", `telemetry: tracing: zipkin: to: "bank"`, "tracing"},
-	"mesh.telemetry.accessLog.otlp":      {"mesh", `telemetry: accessLog: otlp: to: "logs"`, "open_telemetry"},
-	"service.*.telemetry.metrics":        {"service", `telemetry: metrics: profile: "full"`, "stat"},
-	"service.*.telemetry.tracing":        {"service", `telemetry: tracing: zipkin: to: "bank"`, "tracing"},
-	"service.*.telemetry.accessLog.otlp": {"service", `telemetry: accessLog: otlp: to: "logs"`, "open_telemetry"},
-	"gateway.*.telemetry.metrics":        {"gateway", `telemetry: metrics: profile: "full"`, "stat"},
-	"gateway.*.telemetry.tracing":        {"gateway", `telemetry: tracing: zipkin: to: "bank"`, "tracing"},
-	"gateway.*.telemetry.accessLog.otlp": {"gateway", `telemetry: accessLog: otlp: to: "logs"`, "open_telemetry"},
-	"service.*.faults.*.maxActive":       {"service", faulted + `delay: {fixed: "1s", percent: 1}, maxActive: 1}`, "max_active_faults"},
-	"service.*.faults.*.bandwidth":       {"service", faulted + `bandwidth: {kibPerSecond: 1, percent: 1}}`, "response_rate_limit"},
-	"service.*.faults.*.abort.grpcStatus": {"service", `ports: rpc: {number: 81, protocol: "grpc"}
-	routes: {call: {port: "rpc", to: v1: 100}, rest: {port: "http", to: v1: 100}}
-	faults: x: {on: "call", until: "2099-01-01T00:00:00Z", abort: {grpcStatus: "internal", percent: 1}}`, "grpc_status"},
-
-	"mesh.traffic.locality":                 {"mesh", localityField, "locality_weighted_lb_config"},
-	"service.*.traffic.locality":            {"service", localityField, "locality_weighted_lb_config"},
-	"service.*.versions.*.traffic.locality": {"version", localityField, "locality_weighted_lb_config"},
-}
-
-const localityField = `traffic: locality: {mode: "distribute", distribute: [{from: "*", to: "*": 100}]}`
-
-// faulted begins a fault of the default route.
-const faulted = `faults: x: {on: "default", until: "2099-01-01T00:00:00Z", `
 
 // TestUnservedRowsAreRefused: a mesh that writes a field which meshc-proxy does
 // not serve is an error of vet where meshc-proxy would have to serve it; compiled

@@ -21,7 +21,8 @@ const featuresHead = `# Features
 One row per field of the language: what it is and what it becomes, which kinds of proxy serve it, and the archives of
 ` + "`test/language/testdata`" + ` that write it. Each archive is compared with its xDS, validated by Envoy 1.40 and decoded by
 meshc-proxy in every test run. A field that the proxies concerned do not serve is an error of ` + "`meshc vet`" + ` (MSH7010).
-"Acts" says whose proxy: that of the callers, of the service itself, or both. This page is written by the tests.
+"Acts" says whose proxy: that of the callers, of the service itself, or both; "exit" is that of the callers of an external,
+or of the egress gateway that it is reached through. This page is written by the tests.
 `
 
 // TestFeatures writes docs/features.md, and finds fields that no archive

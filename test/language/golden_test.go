@@ -26,7 +26,11 @@ func TestGolden(t *testing.T) {
 				t.Fatal(err)
 			}
 			files := map[string][]byte{}
-			for _, name := range r.Names() {
+			names, err := r.Names()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range names {
 				var content bytes.Buffer
 				if err := r.Render(&content, name); err != nil {
 					t.Fatal(err)

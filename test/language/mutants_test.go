@@ -15,6 +15,7 @@ import (
 	"github.com/meshc/meshc/compiler"
 	"github.com/meshc/meshc/compiler/diag"
 	"github.com/meshc/meshc/compiler/load"
+	"github.com/meshc/meshc/test/soak"
 	"github.com/meshc/meshc/testdata/genmesh/gen"
 )
 
@@ -74,7 +75,7 @@ func bookinfo(t *testing.T) map[string]string {
 func drawn(key string) bool {
 	h := fnv.New32a()
 	h.Write([]byte(key))
-	return soak() || h.Sum32()%mutantShare == 0
+	return soak.On() || h.Sum32()%mutantShare == 0
 }
 
 // TestMutantsAreReported: a valid mesh with one change that makes it wrong has
@@ -89,7 +90,7 @@ func TestMutantsAreReported(t *testing.T) {
 	var jobs []job
 	fields, kinds, visits := map[string]bool{}, map[string]bool{}, map[string]int{}
 	meshes := uint64(mutantMeshes)
-	if !soak() {
+	if !soak.On() {
 		meshes /= 10
 	}
 	for i, s := range sources(t, meshes) {
@@ -114,13 +115,13 @@ func TestMutantsAreReported(t *testing.T) {
 		}
 	}
 	for _, f := range load.SchemaFields() {
-		if soak() && f.Leaf && !isNeverWritten(f.Field) && !fields[f.Field] {
+		if soak.On() && f.Leaf && !isNeverWritten(f.Field) && !fields[f.Field] {
 			t.Errorf("no mutant of %s: a mesh of gen.Whole has to write it", f.Field)
 		}
 	}
 	each(jobs, func(j job) { checkMutant(t, j.of, j.m) })
 	t.Logf("%d mutants of %d fields, out of %d", len(jobs), len(fields), len(kinds))
-	if soak() && len(jobs) < mutantLeast {
+	if soak.On() && len(jobs) < mutantLeast {
 		t.Errorf("%d mutants, want %d", len(jobs), mutantLeast)
 	}
 }
@@ -143,7 +144,7 @@ func each[T any](jobs []T, do func(T)) {
 	group.Wait()
 }
 
-func (m *mutant) isAt(r diag.Range) bool { return r.File == m.site.file && r.Start.Line == m.line }
+func (m *mutant) isAt(r diag.Range) bool { return r.File == m.site.file && int(r.Start.Line) == m.line }
 
 func checkMutant(t *testing.T, of *source, m *mutant) {
 	t.Helper()

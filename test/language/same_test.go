@@ -20,6 +20,7 @@ import (
 	"github.com/meshc/meshc/compiler/emit/xds/artifact"
 	"github.com/meshc/meshc/compiler/load"
 	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/test/soak"
 	"github.com/meshc/meshc/testdata/genmesh/gen"
 )
 
@@ -39,7 +40,7 @@ const sameEnv = "MESHC_TEST_DIGESTS"
 // it stands on earth, its language, or the order of the files of a directory.
 func TestSameBytesEverywhere(t *testing.T) {
 	meshes, runs := shortMeshes, shortRuns
-	if soak() {
+	if soak.On() {
 		meshes, runs = sameMeshes, sameRuns
 	}
 	zones := []string{"UTC", "Asia/Kathmandu", "America/St_Johns", "Pacific/Kiritimati"}
@@ -116,7 +117,11 @@ func writeOutput(out io.Writer, m *model.Mesh) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range files.Names() {
+	names, err := files.Names()
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
 		var content bytes.Buffer
 		if err := files.Render(&content, name); err != nil {
 			return err

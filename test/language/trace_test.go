@@ -1,8 +1,10 @@
 package language
 
 import (
-	"bytes"
+	"cmp"
+	"crypto/sha256"
 	"fmt"
+	"hash/fnv"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -11,84 +13,109 @@ import (
 	"testing"
 
 	"cuelang.org/go/cue/ast"
-	"github.com/meshc/meshc/compiler"
-	"github.com/meshc/meshc/compiler/diag"
-	"github.com/meshc/meshc/compiler/emit/kube"
-	"github.com/meshc/meshc/compiler/emit/xds"
-	"github.com/meshc/meshc/compiler/emit/xds/artifact"
-	"github.com/meshc/meshc/compiler/load"
-	"github.com/meshc/meshc/compiler/model"
 
-	"github.com/meshc/meshc/testdata/genmesh/gen"
+	"github.com/meshc/meshc/compiler/diag"
+	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/test/soak"
 )
 
-// traceSites are how many places of each field a soak looks at; a short run
-// looks at one, of one field of mutantShare.
-const traceSites = 3
-
-// statements are fields that say an order. What is said holds, or vet refuses
-// it; where it would hold anyway nothing else differs.
-// Which proxy serves somebody is what vet goes by, and the account of a gateway
-// is in its certificate.
-var statements = []string{".before", ".before.[]", ".after", ".after.[]", ".proxy", "gateway.*.serviceAccount"}
-
-// forPeople says that a field is a statement, or that the schema calls it
-// documentation, or what vet and test go by.
-func forPeople(field string) bool {
-	if strings.Contains(field, ".expect.") || strings.HasPrefix(field, "mesh.policies.") {
-		return true // the mesh is held against it, no proxy is given it
-	}
-	if slices.ContainsFunc(statements, func(end string) bool { return strings.HasSuffix(field, end) }) {
-		return true
-	}
-	said := []string{"Envoy: none; it is for people", "shown by `meshc status`"}
-	return slices.ContainsFunc(load.SchemaFields(), func(f load.SchemaField) bool {
-		return f.Field == field && slices.ContainsFunc(said, func(text string) bool { return strings.Contains(f.Doc, text) })
-	})
-}
-
-// noEffect are the diagnostics that say of a field, or of what it stands in,
-// that nobody acts on it.
-var noEffect = []diag.Code{
-	diag.NobodyCalls, diag.VersionUnused, diag.LimitNever, diag.RouteNotEntered, diag.DefaultUnused,
-}
+// A soak judges traceSites places of each field, and looks for them at
+// traceTries, in other meshes each; a short run judges one, of one field of
+// mutantShare.
+const (
+	traceSites = 3
+	traceTries = 12
+)
 
 // TestEveryFieldLeavesATrace: what is written in a mesh is to be found in what
 // its proxies are given: with another value, or without it, they are given
 // something else. Or a diagnostic says that the field has no effect, or the
-// schema that it is for people.
+// schema that it is for people. Of a soak, MESHC_SOAK_PART=1/2 takes one half of
+// the fields.
 func TestEveryFieldLeavesATrace(t *testing.T) {
-	run := &traceRun{t: t, judged: map[string]int{}, bases: map[*source]*base{}}
-	type job struct {
-		of    *source
-		s     *site
-		field string
+	run := &traceRun{t: t, judged: map[string]int{}, bases: map[*source]*base{}, written: map[string][]string{}}
+	meshes, want := uint64(mutantMeshes), traceSites
+	if !soak.On() {
+		meshes, want = mutantMeshes/10, 1
 	}
-	var jobs []job
-	taken, most, meshes := map[string]int{}, traceSites, uint64(mutantMeshes)
-	if !soak() {
-		most, meshes = 1, mutantMeshes/10
+	spots := run.spotsOf(sources(t, meshes)[1:]) // Bookinfo says some things twice: for all services, and for one
+	fields := slices.DeleteFunc(slices.Sorted(maps.Keys(spots)), func(f string) bool { return !drawn(f) || !ofPart(t, f) })
+	each(fields, func(f string) {
+		judged := 0
+		for _, at := range spots[f] {
+			if judged == want {
+				break
+			}
+			if run.trace(at) {
+				judged++
+			}
+		}
+		run.note(func() { run.judged[f] += judged })
+	})
+	places := 0
+	for _, n := range run.judged {
+		places += n
 	}
-	for i, of := range sources(t, meshes)[1:] { // Bookinfo says some things twice: for all services, and for one
-		all := sites(t, of.files)
+	t.Logf("%d places of %d fields, %d other meshes compiled", places, len(fields), run.compiled)
+	if soak.On() {
+		run.everyField(fields)
+	}
+}
+
+// spot is a place of a mesh where a field is written.
+type spot struct {
+	of *source
+	s  *site
+}
+
+// spotsOf gives places of each field, each in another mesh, those of small
+// meshes first.
+func (r *traceRun) spotsOf(list []*source) map[string][]spot {
+	out := map[string][]spot{}
+	for i, of := range list {
+		all := sites(r.t, of.files)
 		dice := rand.New(rand.NewPCG(uint64(i), 3))
 		here := map[string]bool{}
 		for _, at := range dice.Perm(len(all)) {
 			s := all[at]
 			f := s.place.field
-			if s.below() || !drawn(f) || here[f] || taken[f] >= most {
+			r.writes(f, of.files[s.file][s.value.Pos().Offset():s.value.End().Offset()])
+			if s.below() || here[f] || len(out[f]) >= traceTries {
 				continue
 			}
-			taken[f]++
 			here[f] = true
-			jobs = append(jobs, job{of, s.whole(), f})
+			out[f] = append(out[f], spot{of, s.whole()})
 		}
 	}
-	each(jobs, func(j job) { run.trace(j.of, j.s, j.field) })
-	t.Logf("%d places of %d fields, %d other meshes compiled", len(jobs), len(taken), run.compiled)
-	for f := range taken {
-		if run.judged[f] == 0 && soak() {
-			t.Errorf("%s: no other value of it is valid in any mesh, so nothing is known of its trace", f)
+	return out
+}
+
+// writes notes what some mesh writes in a field.
+func (r *traceRun) writes(field, text string) {
+	if len(r.written[field]) < mostNames && len(text) < 500 {
+		r.written[field] = added(r.written[field], text)
+	}
+}
+
+// ofPart says that a field is of the part of a soak that this process runs.
+func ofPart(t *testing.T, field string) bool {
+	t.Helper()
+	part, of := soak.Part(t)
+	h := fnv.New32a()
+	h.Write([]byte(field))
+	return uint64(h.Sum32())%of == part-1
+}
+
+// everyField: of each field some place is judged, or the test has a reason why
+// no second value of it can be valid.
+func (r *traceRun) everyField(fields []string) {
+	for _, f := range fields {
+		_, listed := onlyValue[f]
+		switch {
+		case r.judged[f] == 0 && !listed && !forPeople(f):
+			r.t.Errorf("%s: no other value of it is valid in any mesh, so nothing is known of its trace", f)
+		case r.judged[f] > 0 && listed:
+			r.t.Logf("%s has another valid value: it need not be in onlyValue", f)
 		}
 	}
 }
@@ -119,6 +146,13 @@ type traceRun struct {
 	judged   map[string]int // places of a field that had a valid other value
 	compiled int
 	bases    map[*source]*base
+	written  map[string][]string // by field: what meshes write there
+}
+
+func (r *traceRun) note(what func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	what()
 }
 
 // base is what a mesh gives as it is written.
@@ -127,21 +161,24 @@ type base struct {
 	diags diag.List
 	model *model.Mesh
 	pods  map[string]string
+	names *names
 	mu    sync.Mutex
-	files map[string]string // of those that were asked for
+	was   map[bool]map[string]func() string // with places, and without
+	files map[string][sha256.Size]byte      // of those that were asked for
 }
 
 func (r *traceRun) base(of *source) *base {
 	r.mu.Lock()
 	b := r.bases[of]
 	if b == nil {
-		b = &base{files: map[string]string{}}
+		b = &base{was: map[bool]map[string]func() string{}, files: map[string][sha256.Size]byte{}}
 		r.bases[of] = b
 	}
 	r.mu.Unlock()
 	b.once.Do(func() {
 		got := compileFiles(r.t, of.files)
 		b.diags = got.Diags
+		b.names = namesOf(sites(r.t, of.files))
 		if b.model = got.Model; b.model != nil {
 			b.pods = podsOf(got.Model)
 		}
@@ -149,149 +186,128 @@ func (r *traceRun) base(of *source) *base {
 	return b
 }
 
-func compileFiles(t *testing.T, files map[string]string) *compiler.Result {
-	t.Helper()
-	res, err := compiler.Compile(t.Context(), (&gen.Generated{Files: files}).FS(), compiler.Options{Now: now, Load: load.Options{InProcess: true}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return res
-}
-
-// podsOf gives a pod of every version, as a user would write it.
-func podsOf(m *model.Mesh) map[string]string {
-	out := map[string]string{}
-	for _, s := range m.Services {
-		for _, v := range s.Versions {
-			labels := fmt.Sprintf("%q: %q", kube.ServiceLabel, s.Name)
-			for _, name := range slices.Sorted(maps.Keys(v.Labels)) {
-				labels += fmt.Sprintf(", %q: %q", name, v.Labels[name])
-			}
-			out[s.Ref.String()+" "+v.Name] = fmt.Sprintf(`{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "app", "namespace": %q, "labels": {%s}},
-"spec": {"serviceAccountName": %q, "containers": [{"name": "app", "image": "app:1", "readinessProbe": {"httpGet": {"path": "/ready", "port": 8080}}}]}}`, s.Namespace, labels, s.ServiceAccount)
-		}
-	}
-	return out
-}
-
-// given is what a mesh gives: what its proxies are given, by file, and what
-// becomes of pods. Where places are asked for, every version runs in some.
-func given(t *testing.T, m *model.Mesh, pods map[string]string, places bool) map[string]func() string {
-	t.Helper()
-	all := xds.DefaultWorkloads(m)
-	if places {
-		for _, w := range slices.Clone(all) {
-			for i, place := range []string{"eu/a", "eu/b", "eu/c", "us/east"} {
-				all = append(all, another(t, w, i+1, place))
-			}
-			w.Locality = model.PlaceOf("eu/a/1")
-		}
-	}
-	r, err := artifact.New(m, all, xds.Options{Now: now})
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := map[string]func() string{}
-	for _, name := range r.Names() {
-		out[name] = func() string {
-			var content bytes.Buffer
-			if err := r.Render(&content, name); err != nil {
-				t.Error(err)
-			}
-			return content.String()
-		}
-	}
-	for name, pod := range pods {
-		out[name] = func() string {
-			got, err := kube.Inject(m, []byte(pod), kube.Options{})
-			if err != nil {
-				return err.Error()
-			}
-			return string(got.Out)
-		}
-	}
-	return out
-}
-
-// trace looks for a valid other value of a site that shows.
-func (r *traceRun) trace(of *source, s *site, field string) {
-	b := r.base(of)
+// trace looks for a valid other value of a site that shows. It says whether
+// there was one to judge by.
+func (r *traceRun) trace(at spot) bool {
+	b, s := r.base(at.of), at.s
 	if b.model == nil {
-		r.t.Errorf("%s: %v", of.name, b.diags)
-		return
+		r.t.Errorf("%s: %v", at.of.name, b.diags)
+		return false
 	}
 	var tried []string
-	for _, m := range others(s) {
-		if m.kind == nothing && len(tried) == 0 && s.label != "" && !strings.HasSuffix(s.place.field, ".*") {
-			break // it may say the default, of which no other value is known
+	for _, m := range others(s, b.names, r.written) {
+		if m.kind == inHolder && len(tried) > 0 {
+			break
 		}
-		got := compileFiles(r.t, m.files(of.files))
-		r.mu.Lock()
-		r.compiled++
-		r.mu.Unlock()
-		if got.Model == nil {
-			continue
+		got := r.compile(at, m)
+		switch {
+		case got == nil:
+		case r.shows(b, s, got, r.compile(at, m.against)):
+			return true
+		case len(tried) > 0 || m.kind != inHolder && (m.kind != nothing || s.label == "" || strings.HasSuffix(s.place.field, ".*")):
+			tried = append(tried, fmt.Sprintf("%s %s", m.kind, m.edit.text))
+		default: // it may say the default, of which no other value is known
 		}
-		r.mu.Lock()
-		r.judged[field]++
-		r.mu.Unlock()
-		if r.shows(b, s, got) {
-			return
-		}
-		tried = append(tried, fmt.Sprintf("%s %s", m.kind, m.edit.text))
 	}
-	if len(tried) > 0 && !b.saysWhy(s) && !forPeople(s.place.field) && !b.beyondGateways(s) {
-		r.t.Errorf("%s: %s leaves no trace: nothing differs with %s", of.name, s, strings.Join(tried, ", "))
+	switch {
+	case len(tried) == 0:
+		return b.saysWhy(s)
+	case s.ofPods() && b.refusesPods(r.t):
+		return false // and says why
 	}
+	if !b.saysWhy(s) && !forPeople(s.place.field) && !b.beyondGateways(s) && !b.versionNotEntered(s) {
+		r.t.Errorf("%s: %s leaves no trace: nothing differs with %s", at.of.name, s, strings.Join(tried, ", "))
+	}
+	return true
 }
 
-// shows says that what proxies are given differs.
-func (r *traceRun) shows(b *base, s *site, got *compiler.Result) bool {
+// compile gives what becomes of a mesh with a change; nil for one that is wrong,
+// or is none.
+func (r *traceRun) compile(at spot, m *mutant) *model.Mesh {
+	if m == nil {
+		return nil
+	}
+	files := m.files(at.of.files)
+	if files[at.s.file] == at.of.files[at.s.file] {
+		return nil
+	}
+	r.note(func() { r.compiled++ })
+	return compileFiles(r.t, files).Model
+}
+
+// shows says that what proxies are given differs from what another mesh gives,
+// and without one from what the mesh gives as it is written.
+func (r *traceRun) shows(b *base, s *site, got, other *model.Mesh) bool {
 	places := strings.Contains(s.place.field, ".locality")
-	was, is := given(r.t, b.model, b.pods, places), given(r.t, got.Model, b.pods, places)
+	is := given(r.t, got, b.pods, places)
+	if other != nil {
+		was := given(r.t, other, b.pods, places)
+		return len(was) != len(is) || slices.ContainsFunc(slices.Collect(maps.Keys(is)), func(name string) bool {
+			return was[name] == nil || was[name]() != is[name]()
+		})
+	}
+	was := b.given(r.t, places)
 	if len(was) != len(is) {
 		return true
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for name, render := range is {
-		key := fmt.Sprint(places, name)
-		if _, known := b.files[key]; !known && was[name] != nil {
-			b.files[key] = was[name]()
-		}
-		if was[name] == nil || render() != b.files[key] {
+	for _, name := range s.likelyFirst(slices.Sorted(maps.Keys(is))) {
+		if was[name] == nil || sha256.Sum256([]byte(is[name]())) != b.digest(fmt.Sprint(places, name), was[name]) {
 			return true
 		}
 	}
 	return false
 }
 
-// saysWhy says that a diagnostic speaks of the site, or of what it stands in.
-func (b *base) saysWhy(s *site) bool {
-	for at := s; at != nil; at = at.above {
-		for _, d := range b.diags {
-			if d.Range.File != s.file || d.Range.Start.Line != at.node.Pos().Line() {
-				continue
-			}
-			if at == s || slices.Contains(noEffect, d.Code) {
-				return true
-			}
-		}
+// given is what the mesh gives as it is written. What renders it is not for
+// many at once.
+func (b *base) given(t *testing.T, places bool) map[string]func() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.was[places] == nil {
+		b.was[places] = given(t, b.model, b.pods, places)
 	}
-	return false
+	return b.was[places]
 }
 
-// beyondGateways says that a site is in an exception of a service which only
-// gateways call: exceptions may be for requests that no gateway leads there.
-func (b *base) beyondGateways(s *site) bool {
-	if !strings.HasSuffix(s.place.field, ".except.[]") || !strings.HasPrefix(s.place.field, "service.") {
-		return false
+// ofPods says that a site is about the pods of a service, before their proxies.
+func (s *site) ofPods() bool {
+	return strings.Contains(s.place.field, ".workload.") || strings.Contains(s.place.field, ".labels.")
+}
+
+// refusesPods says that some pod of the mesh cannot have a proxy.
+func (b *base) refusesPods(t *testing.T) bool {
+	given := b.given(t, false)
+	return slices.ContainsFunc(slices.Collect(maps.Keys(b.pods)), func(pod string) bool { return strings.HasPrefix(given[pod](), refused) })
+}
+
+// likelyFirst puts the files of who a site is about first, and pods last: most
+// traces are found there, and all are looked for.
+func (s *site) likelyFirst(files []string) []string {
+	entry := s
+	for entry.above != nil && !slices.Contains([]string{"service.*", "gateway.*", "external.*"}, entry.place.field) {
+		entry = entry.above
 	}
-	name := s
-	for name.place.field != "service.*" {
-		name = name.above
+	rank := func(file string) (n int) {
+		if strings.HasSuffix(file, ".json") == s.ofPods() {
+			n += 2
+		}
+		if !strings.Contains(file, "/"+entry.label+"/") && !strings.HasSuffix(file, "/"+entry.label+".json") {
+			n++
+		}
+		return n
 	}
-	return !slices.ContainsFunc(b.model.Services, func(o *model.Service) bool {
-		return slices.ContainsFunc(o.Uses, func(to model.Ref) bool { return to.Name == name.label })
-	})
+	slices.SortStableFunc(files, func(a, b string) int { return cmp.Compare(rank(a), rank(b)) })
+	return files
+}
+
+// digest is that of a file, which is made once.
+func (b *base) digest(key string, render func() string) [sha256.Size]byte {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	sum, known := b.files[key]
+	if !known {
+		sum = sha256.Sum256([]byte(render()))
+		b.files[key] = sum
+	}
+	return sum
 }

@@ -1,9 +1,7 @@
 package language
 
 import (
-	"fmt"
 	"maps"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -15,6 +13,7 @@ import (
 	"github.com/meshc/meshc/compiler/emit/xds"
 	"github.com/meshc/meshc/compiler/load"
 	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/test/soak"
 	"github.com/meshc/meshc/test/stock"
 	"github.com/meshc/meshc/testdata/genmesh/gen"
 )
@@ -26,8 +25,6 @@ const (
 	wholeLeast  = 20
 	wholeShort  = 42
 )
-
-func soak() bool { return os.Getenv("MESHC_SOAK") == "1" }
 
 // neverWritten are fields that no mesh without a diagnostic writes, or that are
 // not of the mesh.
@@ -48,7 +45,7 @@ func TestWholeLanguage(t *testing.T) {
 			}
 		})
 	}
-	from, to := wholeSeeds(t)
+	from, to := soak.Seeds(t, wholeShort, wholeMeshes)
 	for seed := from; seed < to; seed++ {
 		seeds <- seed
 	}
@@ -56,25 +53,9 @@ func TestWholeLanguage(t *testing.T) {
 	group.Wait()
 	w.flush(w.merged)
 	t.Logf("seeds %d to %d: %d meshes, %d services, %d proxies in %d Envoy runs, %d gRPC channels", from, to-1, to-from, w.services, w.proxies, w.runs, w.channels)
-	if soak() {
+	if soak.On() {
 		w.everyField(int(to - from))
 	}
-}
-
-// wholeSeeds gives the seeds of a run, to not among them. MESHC_SOAK_PART=2/4
-// takes the second quarter of those of a soak.
-func wholeSeeds(t *testing.T) (from, to uint64) {
-	t.Helper()
-	if !soak() {
-		return 0, wholeShort
-	}
-	part, of := uint64(1), uint64(1)
-	if text := os.Getenv("MESHC_SOAK_PART"); text != "" {
-		if _, err := fmt.Sscanf(text, "%d/%d", &part, &of); err != nil || part < 1 || part > of {
-			t.Fatalf("MESHC_SOAK_PART is %q, want such as 2/4", text)
-		}
-	}
-	return (part - 1) * wholeMeshes / of, part * wholeMeshes / of
 }
 
 // TestWholeWritesEveryField: in a short run the fields alone are counted, of as
@@ -139,7 +120,7 @@ func (w *wholeRun) mesh(seed uint64) {
 		}
 		return
 	}
-	if soak() {
+	if soak.On() {
 		fields := written(w.t, seed)
 		w.mu.Lock()
 		for _, f := range fields {

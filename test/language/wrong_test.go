@@ -21,7 +21,11 @@ type mutant struct {
 	kind string // what was done
 	site *site
 	edit edit
-	line int // where the change can be read
+	also *edit // in the same file
+	line int   // where the change can be read
+	// against is the mesh with all of the change but the one in question; nil for
+	// the mesh as it is.
+	against *mutant
 }
 
 // edit puts a text in the place of a stretch of a file.
@@ -35,8 +39,16 @@ func (m *mutant) String() string { return fmt.Sprintf("%s of %s: %q", m.kind, m.
 // files gives the mesh with the change.
 func (m *mutant) files(files map[string]string) map[string]string {
 	out := maps.Clone(files)
-	was := files[m.site.file]
-	out[m.site.file] = was[:m.edit.start] + m.edit.text + was[m.edit.end:]
+	edits := []edit{m.edit}
+	if m.also != nil {
+		edits = append(edits, *m.also)
+	}
+	slices.SortFunc(edits, func(a, b edit) int { return b.start - a.start })
+	text := files[m.site.file]
+	for _, e := range edits {
+		text = text[:e.start] + e.text + text[e.end:]
+	}
+	out[m.site.file] = text
 	return out
 }
 
@@ -113,7 +125,7 @@ func wrongType(s *site, _ []*site) []*mutant {
 	out := []*mutant{s.with("another type", other), s.with("a name that nothing has", "nobodyWroteThis")}
 	if lit, ok := s.value.(*ast.BasicLit); ok {
 		out = append(out, s.with("two values", lit.Value+` & "quite another"`))
-		if _, text := s.text(); text && s.label != "" { // of an element there may be only one
+		if _, text := s.text(); text && s.label != "" && !strings.HasPrefix(s.place.want, `"`) { // of an element there may be only one, and of some fields only one value
 			out = append(out, s.with(noValue, "string"))
 		}
 	}
@@ -176,7 +188,7 @@ var textsOf = []struct {
 	wrong []string
 }{
 	{[]string{".regex", ".pattern"}, []string{"(", "[z-a]", "a{1001}"}},
-	{[]string{".ips.[]", ".notIPs.[]"}, []string{"10.0.0.0/33", "somewhere", "10.0.0.256"}},
+	{[]string{".ips.[]", ".notIPs.[]", ".clientIPs.[]", ".notClientIPs.[]"}, []string{"10.0.0.0/33", "somewhere", "10.0.0.256"}},
 	{[]string{".until"}, []string{"tomorrow", "2099-13-01T00:00:00Z", "2099-01-01"}},
 	{[]string{".method", ".notMethod", ".method.[]", ".notMethod.[]", ".methods.[]", ".notMethods.[]"}, []string{"GE T", ""}},
 	{[]string{".path.exact", ".path.prefix", ".path.segmentPrefix"}, []string{"no-slash"}},

@@ -7,22 +7,16 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"syscall"
 	"time"
 
 	"github.com/meshc/meshc/compiler"
 	"github.com/meshc/meshc/compiler/load"
+	"github.com/meshc/meshc/tools/cost"
 )
 
 // warm is what a session takes for the second state of a mesh, as the process
 // that holds it reports it.
-type warm struct {
-	First, Same, Change sample
-	RSS                 int64 // bytes, the most
-}
-
-// sample is one compile.
-type sample struct{ Wall, CPU time.Duration }
+type warm struct{ First, Same, Change cost.Sample }
 
 // sessionRuns is how often a change is made; the fastest is taken, since what
 // else the machine does only adds.
@@ -34,15 +28,17 @@ func runSession(dir string) error {
 	compiler.SaveMemory()
 	var out warm
 	session := new(compiler.Session)
-	compile := func() (sample, error) {
-		start, before := time.Now(), cpuTime()
-		res, err := session.Compile(context.Background(), os.DirFS(dir), compiler.Options{Now: time.Now(), Load: load.Options{
-			Limits: load.Limits{Wall: time.Minute}, // the machine may be busy
-		}})
+	compile := func() (s cost.Sample, err error) {
+		var res *compiler.Result
+		s = cost.Call(func() {
+			res, err = session.Compile(context.Background(), os.DirFS(dir), compiler.Options{Now: time.Now(), Load: load.Options{
+				Limits: load.Limits{Wall: time.Minute}, // the machine may be busy
+			}})
+		})
 		if err == nil && res.Model == nil {
 			err = errors.New("the mesh is not sound")
 		}
-		return sample{time.Since(start), cpuTime() - before}, err
+		return s, err
 	}
 	var err error
 	if out.First, err = compile(); err != nil {
@@ -53,7 +49,7 @@ func runSession(dir string) error {
 		if err != nil {
 			return err
 		}
-		if err := change(dir, i%2 == 0); err != nil {
+		if err := cost.Change(dir, i%2 == 0); err != nil {
 			return err
 		}
 		changed, err := compile()
@@ -67,24 +63,7 @@ func runSession(dir string) error {
 			out.Change = changed
 		}
 	}
-	var usage syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
-		return err
-	}
-	out.RSS = usage.Maxrss << 10
 	return json.NewEncoder(os.Stdout).Encode(out)
-}
-
-// cpuTime is what this process and its children have taken.
-func cpuTime() time.Duration {
-	var total time.Duration
-	for _, who := range []int{syscall.RUSAGE_SELF, syscall.RUSAGE_CHILDREN} {
-		var u syscall.Rusage
-		if syscall.Getrusage(who, &u) == nil {
-			total += time.Duration(u.Utime.Nano() + u.Stime.Nano())
-		}
-	}
-	return total
 }
 
 // session measures a session on a mesh in a process of its own.
@@ -105,9 +84,9 @@ func (b *bench) session(n int, tree string) error {
 	}
 	for _, s := range []struct {
 		name string
-		sample
+		cost.Sample
 	}{{"session, first", w.First}, {"session, nothing changed", w.Same}, {"session, one change", w.Change}} {
-		b.add(s.name, point{services: n, wall: s.Wall, cpu: s.CPU, rss: w.RSS})
+		b.add(n, s.name, s.Sample)
 	}
 	return nil
 }

@@ -5,7 +5,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -14,10 +13,9 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
-	"time"
 
 	"github.com/meshc/meshc/compiler/load"
+	"github.com/meshc/meshc/tools/cost"
 )
 
 // routes of a service.
@@ -27,12 +25,13 @@ func main() {
 	load.MaybeRunChild()
 	sizes := flag.String("services", "100,1000,10000", "sizes, separated by commas")
 	evidence := flag.String("evidence", "docs/evidence/bench-diff", "directory for the raw output")
-	dir := flag.String("models", "", "measure differences of models of the mesh in this directory, in this process, and print them as JSON")
+	beside := flag.Int("cue", 1000, "the largest size to measure stock cue on: it takes more than a MiB of memory a service")
+	what := flag.String("measure", "", "measure models or warm in the directory that is the argument, in this process, and print JSON")
 	flag.Parse()
-	b := &bench{}
+	b := &bench{beside: *beside}
 	run := func() error { return b.run(strings.Split(*sizes, ","), *evidence) }
-	if *dir != "" {
-		run = func() error { return runModels(*dir) }
+	if *what != "" {
+		run = func() error { return measureHere(*what, flag.Arg(0)) }
 	}
 	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "benchdiff:", err)
@@ -42,14 +41,9 @@ func main() {
 
 // bench is one run.
 type bench struct {
-	raw strings.Builder
-	dir string
-}
-
-func (b *bench) say(format string, args ...any) {
-	line := fmt.Sprintf(format+"\n", args...)
-	fmt.Print(line)
-	b.raw.WriteString(line)
+	*cost.Record
+	dir    string
+	beside int // services
 }
 
 func (b *bench) run(sizes []string, evidence string) error {
@@ -58,9 +52,8 @@ func (b *bench) run(sizes []string, evidence string) error {
 		return err
 	}
 	defer os.RemoveAll(b.dir)
-	commit := output("git", "rev-parse", "--short=12", "HEAD")
-	b.say("commit %s, %s, load before %s", commit, output("uname", "-srm"), output("cat", "/proc/loadavg"))
-	b.say("%-9s %-40s %9s %9s %9s", "services", "what", "wall s", "CPU s", "RSS MiB")
+	b.Record = cost.Begin()
+	b.Head()
 	for _, size := range sizes {
 		n, err := strconv.Atoi(size)
 		if err != nil {
@@ -70,115 +63,79 @@ func (b *bench) run(sizes []string, evidence string) error {
 			return err
 		}
 	}
-	if err := os.MkdirAll(evidence, 0o755); err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(evidence, commit+".txt"), []byte(b.raw.String()), 0o644)
+	return b.Keep(evidence)
 }
 
 // size measures one mesh.
 func (b *bench) size(n int) error {
 	base, head := filepath.Join(b.dir, "base"+strconv.Itoa(n)), filepath.Join(b.dir, "head"+strconv.Itoa(n))
 	for _, dir := range []string{base, head} {
-		if err := exec.Command(filepath.Join("bin", "genmesh"), "-services", strconv.Itoa(n), "-routes", strconv.Itoa(routes), "-out", dir).Run(); err != nil {
-			return fmt.Errorf("genmesh (make build makes it): %w", err)
+		if err := cost.Mesh(n, dir, "-routes", strconv.Itoa(routes)); err != nil {
+			return err
 		}
 	}
-	if err := change(head, true); err != nil {
+	if err := cost.Change(head, true); err != nil {
 		return err
 	}
+	if err := b.trees(n, base, head); err != nil {
+		return err
+	}
+	var m models
+	if err := measured("models", base, &m); err != nil {
+		return err
+	}
+	b.Row(n, "to compile two models", m.Compiled)
+	b.Row(n, "of two models, one service changed", m.One)
+	b.Row(n, "of two models, every service changed", m.All)
+	b.Say("%-9d every service changed: %.2f ms of CPU time a service", n, float64(m.All.CPU.Microseconds())/1000/float64(n))
+	var w warm
+	if err := measured("warm", base, &w); err != nil {
+		return err
+	}
+	b.Row(n, "warm: one service changed and compiled", w.Whole)
+	b.Row(n, "  of that, the difference", w.Diff)
+	return nil
+}
+
+// trees measures a difference from CUE, beside cue where that is asked for.
+func (b *bench) trees(n int, base, head string) error {
 	meshc, err := filepath.Abs(filepath.Join("bin", "meshc"))
 	if err != nil {
 		return err
 	}
-	exported, err := measure(base, "cue", "export", "./...")
+	cold, err := cost.Command(b.dir, meshc, "diff", "--exit-code=false", base, head)
 	if err != nil {
 		return err
 	}
-	second, err := measure(head, "cue", "export", "./...")
+	b.Row(n, "meshc diff of both trees, from CUE", cold)
+	if n > b.beside {
+		return nil
+	}
+	exported, err := cost.Command(base, "cue", "export", "./...")
 	if err != nil {
 		return err
 	}
-	exported.add(second)
-	b.row(n, "cue export ./... of both trees", exported)
-	cold, err := measure(b.dir, meshc, "diff", "--exit-code=false", base, head)
+	second, err := cost.Command(head, "cue", "export", "./...")
 	if err != nil {
 		return err
 	}
-	b.row(n, "meshc diff of both trees, from CUE", cold)
-	b.say("%-9d from CUE at %.2f of the CPU time of cue export, and %.2f of its wall time", n, cold.CPU.Seconds()/exported.CPU.Seconds(), cold.Wall.Seconds()/exported.Wall.Seconds())
+	exported.Add(second)
+	b.Row(n, "cue export ./... of both trees", exported)
+	b.Say("%-9d from CUE at %.2f of the CPU time of cue export, and %.2f of its wall time", n, cold.CPU.Seconds()/exported.CPU.Seconds(), cold.Wall.Seconds()/exported.Wall.Seconds())
+	return nil
+}
+
+// measured runs this program to measure something in a process of its own.
+func measured(what, dir string, into any) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	raw, err := exec.Command(self, "-models", base).Output()
+	cmd := exec.Command(self, "-measure", what, dir)
+	cmd.Stderr = os.Stderr
+	raw, err := cmd.Output()
 	if err != nil {
-		return fmt.Errorf("-models: %w", err)
+		return fmt.Errorf("-measure %s: %w", what, err)
 	}
-	var in models
-	if err := json.Unmarshal(raw, &in); err != nil {
-		return err
-	}
-	b.row(n, "of two models, one service changed", in.One)
-	b.row(n, "of two models, every service changed", in.All)
-	b.row(n, "warm: one service changed and compiled", in.Warm)
-	b.row(n, "  of that, the difference", in.WarmDiff)
-	b.say("%-9d every service changed: %.2f ms of CPU time a service", n, float64(in.All.CPU.Microseconds())/1000/float64(n))
-	return nil
-}
-
-// sample is one measurement. Memory is the most that the process had.
-type sample struct {
-	Wall, CPU time.Duration
-	RSS       int64 // bytes
-}
-
-func (s *sample) add(o sample) {
-	s.Wall, s.CPU, s.RSS = s.Wall+o.Wall, s.CPU+o.CPU, max(s.RSS, o.RSS)
-}
-
-func (b *bench) row(n int, what string, s sample) {
-	b.say("%-9d %-40s %9.3f %9.3f %9d", n, what, s.Wall.Seconds(), s.CPU.Seconds(), s.RSS>>20)
-}
-
-func measure(dir, name string, args ...string) (sample, error) {
-	cmd := exec.Command(name, args...)
-	cmd.Dir = dir
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	start := time.Now()
-	if err := cmd.Run(); err != nil {
-		return sample{}, fmt.Errorf("%s: %w\n%.2000s", name, err, stderr.String())
-	}
-	out := sample{Wall: time.Since(start), CPU: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()}
-	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		out.RSS = usage.Maxrss << 10
-	}
-	return out, nil
-}
-
-// change gives one service another timeout, or its own again.
-func change(tree string, another bool) error {
-	from, to := []byte(`timeout: "5s"`), []byte(`timeout: "6s"`)
-	if !another {
-		from, to = to, from
-	}
-	name := filepath.Join(tree, "prod", "team-0000", "svc-00002.cue")
-	text, err := os.ReadFile(name)
-	if err != nil {
-		return err
-	}
-	changed := bytes.Replace(text, from, to, 1)
-	if bytes.Equal(text, changed) {
-		return fmt.Errorf("%s has no timeout to change", name)
-	}
-	return os.WriteFile(name, changed, 0o644)
-}
-
-func output(name string, args ...string) string {
-	out, err := exec.Command(name, args...).Output()
-	if err != nil {
-		return "unknown"
-	}
-	return strings.TrimSpace(string(out))
+	return json.Unmarshal(raw, into)
 }

@@ -6,118 +6,140 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"syscall"
 	"time"
 
 	"github.com/meshc/meshc/compiler"
 	"github.com/meshc/meshc/compiler/behave"
+	"github.com/meshc/meshc/compiler/load"
 	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/tools/cost"
 )
-
-// models is what differences of models cost, as the process that holds them
-// reports it.
-type models struct {
-	One, All, Warm, WarmDiff sample
-}
 
 // runs is how often something short is measured; the least CPU time counts,
 // since what else the machine does only adds.
 const runs = 5
 
-// runModels compares models of the mesh in dir, and makes and undoes a change of
-// one service in a session. It prints models.
-func runModels(dir string) error {
-	before, err := compiled(new(compiler.Session), dir)
+// measureHere prints what is asked for.
+func measureHere(what, dir string) error {
+	compiler.SaveMemory()
+	var out any
+	var err error
+	switch what {
+	case "models":
+		out, err = measureModels(dir)
+	case "warm":
+		out, err = measureWarm(dir)
+	default:
+		err = fmt.Errorf("nothing is called %q", what)
+	}
 	if err != nil {
-		return err
-	}
-	session := new(compiler.Session) // which shares nothing with the one before
-	if _, err := compiled(session, dir); err != nil {
-		return err
-	}
-	var out models
-	for i := range runs {
-		if err := change(dir, i%2 == 0); err != nil {
-			return err
-		}
-		if err := out.warm(session, before, dir, i); err != nil {
-			return err
-		}
-	}
-	if err := out.every(before, dir); err != nil {
 		return err
 	}
 	return json.NewEncoder(os.Stdout).Encode(out)
 }
 
-// warm compiles what was changed and compares it with the base: where the
-// change was undone, it is the first of the two that is changed.
-func (m *models) warm(session *compiler.Session, before *model.Mesh, dir string, run int) error {
-	var after *model.Mesh
+// models is what differences of two models cost that share nothing and were never
+// compared, and what it takes to make the models.
+type models struct{ Compiled, One, All cost.Sample }
+
+func measureModels(dir string) (*models, error) {
+	out := &models{}
+	var before, after *model.Mesh
 	var err error
-	whole := timed(func() { after, err = compiled(session, dir) })
-	if err != nil {
-		return err
-	}
-	var r *behave.Report
-	diff := timed(func() { r = behave.Meshes(before, after) })
-	if changed := run%2 == 0; r.Equal() == changed || r.Unknown() {
-		return fmt.Errorf("run %d: changed %v, and %d objects differ", run, changed, len(r.Objects))
-	}
-	if run%2 != 0 {
-		return nil
-	}
-	alone, err := cold(before, dir)
-	if err != nil {
-		return err
-	}
-	whole.add(diff)
-	for _, s := range []struct {
-		kept *sample
-		now  sample
-	}{{&m.Warm, whole}, {&m.WarmDiff, diff}, {&m.One, alone}} {
-		if run == 0 || s.now.CPU < s.kept.CPU {
-			*s.kept = s.now
+	out.Compiled = cost.Call(func() {
+		if before, err = compiled(new(compiler.Session), dir); err == nil {
+			after, err = compiled(new(compiler.Session), dir)
 		}
-	}
-	return nil
-}
-
-// cold is the difference from a model that shares nothing with the base and was
-// never compared.
-func cold(before *model.Mesh, dir string) (sample, error) {
-	after, err := compiled(new(compiler.Session), dir)
+	})
 	if err != nil {
-		return sample{}, err
+		return nil, err
+	}
+	for i := range runs {
+		rest(after.Services[0]).Timeout += time.Second
+		var r *behave.Report
+		s := cost.Call(func() { r = behave.Meshes(before, after) })
+		if r.Equal() || r.Unknown() {
+			return nil, errors.New("the change is not seen")
+		}
+		least(&out.One, s, i)
+	}
+	for _, s := range after.Services[1:] {
+		rest(s).Timeout += time.Second
 	}
 	var r *behave.Report
-	s := timed(func() { r = behave.Meshes(before, after) })
-	if r.Equal() || r.Unknown() {
-		return s, errors.New("the change is not seen")
-	}
-	return s, nil
-}
-
-// every changes all services.
-func (m *models) every(before *model.Mesh, dir string) error {
-	after, err := compiled(new(compiler.Session), dir)
-	if err != nil {
-		return err
-	}
-	for _, s := range after.Services {
-		s.Routes[len(s.Routes)-1].Timeout += time.Second
-	}
-	var r *behave.Report
-	m.All = timed(func() { r = behave.Meshes(before, after) })
+	out.All = cost.Call(func() { r = behave.Meshes(before, after) })
 	// To a service that lets nobody in, a timeout is no matter.
 	if r.Compared < len(after.Services) || len(r.Objects)*2 < r.Compared || r.Unknown() {
-		return fmt.Errorf("%d objects differ of %d that were compared", len(r.Objects), r.Compared)
+		return nil, fmt.Errorf("%d objects differ of %d that were compared", len(r.Objects), r.Compared)
 	}
+	return out, nil
+}
+
+// rest is the last route of a service.
+func rest(s *model.Service) *model.Route { return s.Routes[len(s.Routes)-1] }
+
+// least keeps the sample that took the least CPU time.
+func least(kept *cost.Sample, now cost.Sample, run int) {
+	if run == 0 || now.CPU < kept.CPU {
+		*kept = now
+	}
+}
+
+// warm is what a difference costs where the base is there and the head was
+// compiled before the change.
+type warm struct{ Whole, Diff cost.Sample }
+
+// measureWarm makes and undoes a change of one service in a session.
+func measureWarm(dir string) (*warm, error) {
+	before, err := compiled(new(compiler.Session), dir)
+	if err != nil {
+		return nil, err
+	}
+	session := new(compiler.Session) // which shares nothing with the one before
+	if _, err := compiled(session, dir); err != nil {
+		return nil, err
+	}
+	out := &warm{}
+	for i := range runs {
+		if err := cost.Change(dir, true); err != nil {
+			return nil, err
+		}
+		if err := out.changed(session, before, dir, i); err != nil {
+			return nil, err
+		}
+		if err := cost.Change(dir, false); err != nil {
+			return nil, err
+		}
+		if _, err := compiled(session, dir); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// changed compiles what was changed and compares it with the base.
+func (w *warm) changed(session *compiler.Session, before *model.Mesh, dir string, run int) error {
+	var after *model.Mesh
+	var err error
+	whole := cost.Call(func() { after, err = compiled(session, dir) })
+	if err != nil {
+		return err
+	}
+	var r *behave.Report
+	diff := cost.Call(func() { r = behave.Meshes(before, after) })
+	if r.Equal() || r.Unknown() {
+		return fmt.Errorf("run %d: the change is not seen", run)
+	}
+	whole.Add(diff)
+	least(&w.Whole, whole, run)
+	least(&w.Diff, diff, run)
 	return nil
 }
 
 func compiled(session *compiler.Session, dir string) (*model.Mesh, error) {
-	res, err := session.Compile(context.Background(), os.DirFS(dir), compiler.Options{Now: time.Now()})
+	res, err := session.Compile(context.Background(), os.DirFS(dir), compiler.Options{Now: time.Now(), Load: load.Options{
+		Limits: load.Limits{Wall: 5 * time.Minute}, // the machine may be busy
+	}})
 	if err == nil && res.Model == nil {
 		err = errors.New("the mesh is not sound")
 	}
@@ -125,24 +147,4 @@ func compiled(session *compiler.Session, dir string) (*model.Mesh, error) {
 		return nil, err
 	}
 	return res.Model, nil
-}
-
-// timed measures a call, with the most memory that the process has had so far.
-func timed(call func()) sample {
-	start, before := time.Now(), usage()
-	call()
-	after := usage()
-	return sample{Wall: time.Since(start), CPU: cpu(after) - cpu(before), RSS: after.Maxrss << 10}
-}
-
-func usage() syscall.Rusage {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		panic("benchdiff: getrusage: " + err.Error())
-	}
-	return u
-}
-
-func cpu(u syscall.Rusage) time.Duration {
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

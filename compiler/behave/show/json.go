@@ -12,6 +12,7 @@ type Document struct {
 	Same     bool           `json:"same"`
 	Known    bool           `json:"known"` // false: nothing may be concluded about what is not listed
 	Classes  []behave.Class `json:"classes"`
+	Risk     string         `json:"risk"` // of the classes: high, medium, low or none
 	Objects  []object       `json:"objects"`
 	Noop     []string       `json:"noop,omitempty"` // written differently, behaviour identical
 	Total    int            `json:"objectsInAll"`
@@ -56,7 +57,7 @@ type delta struct {
 // JSON gives the document of a report.
 func JSON(r *behave.Report) *Document {
 	out := &Document{
-		Same: r.Equal(), Known: !r.Unknown(), Classes: append([]behave.Class{}, r.Classes()...), Objects: []object{},
+		Same: r.Equal(), Known: !r.Unknown(), Classes: append([]behave.Class{}, r.Classes()...), Risk: behave.Risk(r.Classes()), Objects: []object{},
 		Total: r.Total, Compared: r.Compared, Regions: r.Regions, Differ: r.Differ, Closing: Closing(r),
 	}
 	for _, n := range r.Same {
@@ -66,7 +67,7 @@ func JSON(r *behave.Report) *Document {
 		o := &r.Objects[i]
 		doc := object{
 			Kind: o.Kind, Name: o.Ref.String(), Classes: append([]behave.Class{}, o.Classes...), Regions: o.Regions, Differ: o.Differ,
-			Changes: []change{}, Through: names(o.Through), Unknown: o.Unknown,
+			Changes: []change{}, Through: names(o.Through()), Unknown: o.Unknown,
 		}
 		for j := range o.Changes {
 			doc.Changes = append(doc.Changes, changeOf(&o.Changes[j]))

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/meshc/meshc/compiler/behave"
+	"github.com/meshc/meshc/compiler/diag"
 )
 
 // MarkdownBudget is how many bytes Markdown writes by default: GitHub takes 65,536
@@ -26,16 +27,13 @@ func Markdown(w io.Writer, r *behave.Report, path func(string) string, most int)
 		table(&b, r, most/2)
 	}
 	if line := sameLine(r); line != "" {
-		b.WriteString(escape(line) + "\n\n")
+		b.WriteString(diag.EscapeMarkdown(line) + "\n\n")
 	}
-	b.WriteString(escape(Closing(r)) + "\n")
+	b.WriteString(diag.EscapeMarkdown(Closing(r)) + "\n")
 	if !r.Equal() {
-		var text strings.Builder
-		if err := Text(&text, r, path); err != nil {
-			return err
-		}
+		text := strings.TrimSpace(changes(r, path))
 		const frame = "\n<details><summary>every change, with lines and a request that shows it</summary>\n\n%s\n</details>\n"
-		fmt.Fprintf(&b, frame, fenced(clip(text.String(), most-b.Len()-2*len(frame))))
+		fmt.Fprintf(&b, frame, diag.FencedMarkdown("text", clip(text, most-b.Len()-2*len(frame))))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -58,7 +56,7 @@ func table(b *strings.Builder, r *behave.Report, most int) {
 			add(row(o, &o.Changes[j]))
 		}
 		for _, u := range o.Unknown {
-			add(fmt.Sprintf("| %s | **not known** | | %s | |\n", escape(o.Ref.String()), escape(clip(u, cellWidth))))
+			add(fmt.Sprintf("| %s | **not known** | | %s | |\n", diag.EscapeMarkdown(o.Ref.String()), diag.EscapeMarkdown(clip(u, cellWidth))))
 		}
 	}
 	if left > 0 {
@@ -75,8 +73,9 @@ func row(o *behave.Object, c *behave.Change) string {
 	for _, d := range c.Deltas {
 		deltas = append(deltas, fmt.Sprintf("%s %s → %s", Label(d), ends(d, d.Before), ends(d, d.After)))
 	}
-	return fmt.Sprintf("| %s | **%s** | %s | %s | %s |\n", escape(o.Ref.String()), classText(c.Classes),
-		escape(clip(strings.Join(deltas, "; "), cellWidth)), escape(clip(whatText(c), cellWidth)), escape(clip(refText(c.Callers), cellWidth)))
+	const unbroken = "\u00a0%" // a percent sign stays with its number
+	return fmt.Sprintf("| %s | **%s** | %s | %s | %s |\n", diag.EscapeMarkdown(o.Ref.String()), classText(c.Classes),
+		strings.ReplaceAll(diag.EscapeMarkdown(clip(strings.Join(deltas, "\n"), 2*cellWidth)), " %", unbroken), diag.EscapeMarkdown(clip(whatText(c), cellWidth)), diag.EscapeMarkdown(clip(refText(c.Callers), cellWidth)))
 }
 
 // clip cuts text after at most n bytes, between characters.
@@ -92,38 +91,4 @@ func clip(text string, n int) string {
 		cut = i
 	}
 	return text[:cut] + "…"
-}
-
-// escape keeps foreign text from being read as Markdown or HTML, or as a mention.
-func escape(s string) string {
-	var b strings.Builder
-	for _, c := range s {
-		switch {
-		case c < ' ' || c == 0x7f:
-			b.WriteByte(' ')
-		case c == '@' || c == '#':
-			b.WriteByte('\\')
-			b.WriteRune(c)
-			b.WriteRune('\u200b')
-		case strings.ContainsRune("\\`*_{}[]<>|~$&!", c):
-			b.WriteByte('\\')
-			b.WriteRune(c)
-		default:
-			b.WriteRune(c)
-		}
-	}
-	return b.String()
-}
-
-// fenced shows text as a block of code, with a fence longer than any in it.
-func fenced(text string) string {
-	longest, run := 2, 0
-	for _, c := range text {
-		if run++; c != '`' {
-			run = 0
-		}
-		longest = max(longest, run)
-	}
-	fence := strings.Repeat("`", longest+1)
-	return fence + "\n" + text + "\n" + fence
 }

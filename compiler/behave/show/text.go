@@ -15,16 +15,21 @@ import (
 // Text writes the report for a reader. path gives the name under which the user
 // knows a file of the mesh.
 func Text(w io.Writer, r *behave.Report, path func(string) string) error {
+	text := changes(r, path)
+	if line := sameLine(r); line != "" {
+		text += line + "\n"
+	}
+	_, err := io.WriteString(w, text+Closing(r)+"\n")
+	return err
+}
+
+// changes is the text of all that changes.
+func changes(r *behave.Report, path func(string) string) string {
 	p := &printer{path: path}
 	for i := range r.Objects {
 		p.object(&r.Objects[i])
 	}
-	if line := sameLine(r); line != "" {
-		p.line("%s", line)
-	}
-	p.line("%s", Closing(r))
-	_, err := io.WriteString(w, p.out.String())
-	return err
+	return p.out.String()
 }
 
 // Closing says what was compared and that nothing else changes, or what is not
@@ -88,9 +93,9 @@ func (p *printer) object(o *behave.Object) {
 		p.line("")
 		p.line("  NOT KNOWN %s", u)
 	}
-	if len(o.Through) > 0 {
+	if through := o.Through(); len(through) > 0 {
 		p.line("")
-		p.line("  and by way of these callers: %s", refText(o.Through))
+		p.line("  and by way of these callers: %s", refText(through))
 	}
 	p.line("")
 }

@@ -23,9 +23,9 @@ func Violations(w io.Writer, all diag.List, most int) (int, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "### %s\n\n", ViolationsTitle(all))
 	for i, d := range all {
-		line := fmt.Sprintf("- **%s** %s: %s", d.Severity, d.Code, escape(clip(d.Message, cellWidth*3)))
+		line := fmt.Sprintf("- **%s** %s: %s", d.Severity, d.Code, diag.EscapeMarkdown(clip(d.Message, cellWidth*3)))
 		if d.Witness != "" {
-			line += ", for example " + escape(clip(d.Witness, cellWidth))
+			line += ", for example " + diag.EscapeMarkdown(clip(d.Witness, cellWidth))
 		}
 		if b.Len()+len(line) > most {
 			fmt.Fprintf(&b, "- %d more\n", len(all)-i)

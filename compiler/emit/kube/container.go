@@ -30,7 +30,7 @@ const (
 	tokenDir  = "/var/run/secrets/meshc.dev/token"
 	rootDir   = "/etc/meshc/root"
 	tokenFile = "token"
-	rootFile  = "root.pem"
+	RootFile  = "root.pem"
 
 	// tokenAudience is that of the authority, so that the token opens nothing else.
 	tokenAudience = "meshc-ca"
@@ -227,22 +227,23 @@ func (a *addition) running(name, image string, args []string) container {
 }
 
 // proxies are the containers beside the application, in the order in which
-// they start.
-func (a *addition) proxies() ([]container, error) {
+// they start; the last one is the proxy.
+func (a *addition) proxies(secrets []source) ([]container, error) {
 	boot, err := a.bootstrap()
 	if err != nil {
 		return nil, err
 	}
 	if !a.service.Envoy {
 		args := append([]string{"--config-yaml=" + boot}, a.identity()...)
+		args = append(args, secretArgs(secrets)...)
 		args = append(args, "--last-good="+stateDir+"/last-good", "--drain-timeout="+a.service.Injection.Drain.String(), "--log-level="+a.service.Injection.LogLevel)
 		c := a.named(a.running(proxyName, a.image(), append(args, a.health()...)))
 		a.guard(&c)
-		return []container{a.trusted(c)}, nil
+		return []container{a.trusted(c, secrets)}, nil
 	}
 	args := append([]string{"agent", "--socket=" + agentSocket}, a.identity()...)
-	args = append(args, "--envoy-admin-socket="+adminSocket)
-	agent := a.trusted(a.running(agentName, a.agentImage(), append(args, a.health()...)))
+	args = append(append(args, "--envoy-admin-socket="+adminSocket), secretArgs(secrets)...)
+	agent := a.trusted(a.running(agentName, a.agentImage(), append(args, a.health()...)), secrets)
 	envoy := a.named(a.running(proxyName, a.image(), []string{"--config-yaml", boot, "--log-level", envoyLevel(a.service.Injection.LogLevel)}))
 	envoy.Lifecycle = &lifecycle{PreStop: &hook{Sleep: &sleepHook{seconds(a.service.Injection.Drain)}}}
 	a.guard(&envoy)
@@ -271,9 +272,13 @@ func (a *addition) named(c container) container {
 	return c
 }
 
-// trusted gives a container what it gets its identity with.
-func (a *addition) trusted(c container) container {
+// trusted gives a container what it gets its identity with, and the certificates
+// that the mesh names.
+func (a *addition) trusted(c container, secrets []source) container {
 	c.VolumeMounts = append(c.VolumeMounts, mount{tokenVolume, tokenDir, true}, mount{rootVolume, rootDir, true})
+	if len(secrets) > 0 {
+		c.VolumeMounts = append(c.VolumeMounts, mount{secretsVolume, secretsDir, true})
+	}
 	return c
 }
 
@@ -299,7 +304,7 @@ func (a *addition) guard(c *container) {
 
 func (a *addition) identity() []string {
 	return []string{
-		"--ca-address=" + a.options.CA, "--ca-root=" + rootDir + "/" + rootFile, "--join-token-file=" + tokenDir + "/" + tokenFile,
+		"--ca-address=" + a.options.CA, "--ca-root=" + rootDir + "/" + RootFile, "--token-file=" + tokenDir + "/" + tokenFile,
 		"--spiffe-id=" + a.service.SPIFFEID, "--identity-dir=" + stateDir + "/identity",
 	}
 }
@@ -316,8 +321,8 @@ func (a *addition) health() []string {
 // bootstrap is on one line; the kubelet puts the pod's name into it.
 func (a *addition) bootstrap() (string, error) {
 	b, err := xds.Bootstrap(xds.BootstrapOptions{
-		NodeID:      fmt.Sprintf("%s~%s/$(POD_NAME)", model.RoleSidecar, a.service.Namespace),
-		Cluster:     a.service.Ref.String(),
+		NodeID:  fmt.Sprintf("%s~%s/$(POD_NAME)", model.RoleSidecar, a.service.Namespace),
+		Cluster: a.service.Ref.String(), Version: a.version,
 		AdminSocket: adminSocket, AgentSocket: agentSocket,
 		Envoy: a.service.Envoy, Metrics: a.service.Metrics,
 		Controller: a.options.Controller, ControllerID: a.options.ControllerID,

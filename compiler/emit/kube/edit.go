@@ -24,7 +24,8 @@ type emptyDir struct {
 }
 
 type configMap struct {
-	Name string `yaml:"name"`
+	Name  string    `yaml:"name"`
+	Items []keyPath `yaml:"items,omitempty"`
 }
 
 type projected struct {
@@ -32,32 +33,47 @@ type projected struct {
 }
 
 type source struct {
-	Token struct {
-		Audience string `yaml:"audience"`
-		Seconds  int    `yaml:"expirationSeconds"`
-		Path     string `yaml:"path"`
-	} `yaml:"serviceAccountToken"`
+	Token  *tokenSource  `yaml:"serviceAccountToken,omitempty"`
+	Secret *secretSource `yaml:"secret,omitempty"`
 }
 
-func (a *addition) volumes() []volume {
-	var token source
-	token.Token.Audience, token.Token.Seconds, token.Token.Path = tokenAudience, tokenLife, tokenFile
-	return []volume{
+type tokenSource struct {
+	Audience string `yaml:"audience"`
+	Seconds  int    `yaml:"expirationSeconds"`
+	Path     string `yaml:"path"`
+}
+
+func (a *addition) volumes(secrets []source, keys []keyDir) []volume {
+	token := source{Token: &tokenSource{tokenAudience, tokenLife, tokenFile}}
+	out := []volume{
 		{Name: stateVolume, EmptyDir: &emptyDir{"Memory"}}, // keys never touch a disk
 		{Name: tokenVolume, Projected: &projected{[]source{token}}},
-		{Name: rootVolume, ConfigMap: &configMap{a.options.RootMap}},
+		{Name: rootVolume, ConfigMap: &configMap{Name: a.options.RootMap}},
 	}
+	if len(secrets) > 0 {
+		out = append(out, volume{Name: secretsVolume, Projected: &projected{secrets}})
+	}
+	return append(out, a.keyVolumes(keys)...)
 }
 
 // apply changes the pod.
 func (a *addition) apply(pod *yaml.Node) error {
-	proxies, err := a.proxies()
+	secrets, err := a.secrets()
+	if err != nil {
+		return err
+	}
+	keys, err := a.keyDirs()
+	if err != nil {
+		return err
+	}
+	proxies, err := a.proxies(secrets)
 	if err != nil {
 		return err
 	}
 	if err := a.rewriteProbes(pod); err != nil {
 		return err
 	}
+	verifies(&proxies[len(proxies)-1], keys)
 	e := &editor{}
 	spec := e.mapping(pod, "spec")
 	inits, capture := e.sequence(spec, "initContainers"), a.capture()
@@ -71,7 +87,7 @@ func (a *addition) apply(pod *yaml.Node) error {
 		inits.Content = slices.Concat([]*yaml.Node{e.node(capture)}, e.nodes(proxies), inits.Content)
 	}
 	volumes := e.sequence(spec, "volumes")
-	for _, v := range a.volumes() {
+	for _, v := range a.volumes(secrets, keys) {
 		volumes.Content = append(volumes.Content, e.node(v))
 	}
 	a.lengthen(e, spec)

@@ -33,6 +33,7 @@ type Options struct {
 	ControllerID string // SPIFFE ID of the controller; "" = DefaultControllerID of the mesh
 	CA           string // host:port of the authority
 	RootMap      string // ConfigMap of every namespace that holds the authority's root as root.pem
+	KeyMap       string // ConfigMap of the namespace of pods that holds files of keys (JWKS) that the mesh names, by KeyOf
 }
 
 // Defaults of an installation.
@@ -40,6 +41,7 @@ const (
 	DefaultController = "meshc-controller.meshc-system.svc:15010"
 	DefaultCA         = "meshc-controller.meshc-system.svc:15012"
 	DefaultRootMap    = "meshc-root"
+	DefaultKeyMap     = "meshc-jwks"
 	// ProxyImage holds meshc-proxy, EnvoyImage the Envoy that meshc compiles for.
 	ProxyImage = "meshc/meshc-proxy:dev"
 	EnvoyImage = "envoyproxy/envoy:distroless-v1.40.0"
@@ -62,6 +64,7 @@ func (o *Options) complete(m *model.Mesh) {
 	set(&o.ControllerID, DefaultControllerID(m))
 	set(&o.CA, DefaultCA)
 	set(&o.RootMap, DefaultRootMap)
+	set(&o.KeyMap, DefaultKeyMap)
 }
 
 // Outcome of one object that has pods.

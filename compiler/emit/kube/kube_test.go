@@ -29,8 +29,9 @@ const root = `package mesh
 
 import m "meshc.dev/mesh"
 
-mesh:    m.#Config
-service: m.#Services
+mesh:     m.#Config
+service:  m.#Services
+external: m.#Externals
 `
 
 func mesh(t *testing.T, text string) *model.Mesh {
@@ -231,4 +232,78 @@ func FuzzInject(f *testing.F) {
 			t.Fatalf("a second call: %v\n%s", err, cmp.Diff(string(res.Out), string(again.Out)))
 		}
 	})
+}
+
+// What the proxy of a pod reads of secrets is mounted there, and nothing else; a
+// file is in no secret.
+func TestSecrets(t *testing.T) {
+	const text = `package mesh
+
+service: a: {
+	ports: http: {number: 80, protocol: "http"}
+	versions: v1: labels: app: "a"
+	uses: {bank: {}, clock: {}}
+}
+service: b: {
+	ports: http: {number: 80, protocol: "http"}
+	versions: v1: labels: app: "b"
+}
+service: c: {
+	ports: http: {number: 80, protocol: "http"}
+	versions: v1: labels: app: "c"
+	uses: vault: {}
+}
+external: bank: {host: "bank.example", ports: web: {number: 443, protocol: "http"}, tls: {mode: "mutual", certificate: secret: "client", ca: secret: "client"}}
+external: clock: {host: "clock.example", ports: web: {number: 443, protocol: "http"}, tls: ca: secret: "clocks"}
+external: vault: {host: "vault.example", ports: web: {number: 443, protocol: "http"}, tls: ca: file: "vault.pem"}
+`
+	for _, proxy := range []string{"meshc", "envoy"} {
+		m := mesh(t, text+"mesh: proxy: \""+proxy+"\"\n")
+		inject := func(name string) (string, error) {
+			res, err := kube.Inject(m, []byte(deployment("app: "+name, "containers: [{name: app}], serviceAccountName: "+name)), kube.Options{})
+			if err != nil {
+				return "", err
+			}
+			return string(res.Out), nil
+		}
+		out, err := inject("a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{"--secrets-dir=/etc/meshc/secrets", "mountPath: /etc/meshc/secrets", "path: client/tls.key", "path: client/ca.crt", "path: clocks/ca.crt"} {
+			if strings.Count(out, want) != 1 {
+				t.Errorf("%s: %q is there %d times, want once\n%s", proxy, want, strings.Count(out, want), out)
+			}
+		}
+		if strings.Contains(out, "clocks/tls.key") {
+			t.Errorf("%s: a key that nobody shows is mounted", proxy)
+		}
+		if out, err := inject("b"); err != nil || strings.Contains(out, "secrets-dir") || strings.Contains(out, "meshc-secrets") {
+			t.Errorf("%s: b reads no secrets: %v\n%s", proxy, err, out)
+		}
+		if _, err := inject("c"); err == nil || !strings.Contains(err.Error(), `the file "vault.pem"`) {
+			t.Errorf("%s: %v, want the file named", proxy, err)
+		}
+	}
+}
+
+// TestFilesOfKeysThatCannotBeMounted are refused by name.
+func TestFilesOfKeysThatCannotBeMounted(t *testing.T) {
+	for files, want := range map[string]string{
+		"/main.json":                    "nothing can be mounted at the root",
+		"/etc/meshc/main.json":          "/etc/meshc/root is in the way",
+		"/run/meshc/keys/main.json":     "/run/meshc is in the way",
+		"/proc/1/main.json":             "/proc is in the way",
+		"/keys/ä.json":                  "may hold letters",
+		"/keys/a.b.json /keys/a/b.json": `one entry "keys.a.b.json"`,
+	} {
+		text := "package mesh\nservice: web: {\n\tports: http: {number: 80, protocol: \"http\"}\n\tversions: v1: {}\n"
+		for i, f := range strings.Fields(files) {
+			text += fmt.Sprintf("\tsecurity: jwt: t%d: {issuer: \"https://%d.example\", jwks: {file: %q}, required: false}\n", i, i, f)
+		}
+		_, err := kube.Inject(mesh(t, text+"}\n"), []byte("apiVersion: v1\nkind: Pod\nmetadata: {name: web, labels: {version: v1}}\nspec: {serviceAccountName: web, containers: [{name: app}]}\n"), kube.Options{})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", files, err, want)
+		}
+	}
 }

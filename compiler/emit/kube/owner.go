@@ -162,7 +162,7 @@ func (a *addition) check() error {
 		}
 	}
 	for _, v := range spec.Volumes {
-		if slices.Contains([]string{stateVolume, tokenVolume, rootVolume}, v.Name) {
+		if slices.Contains([]string{stateVolume, tokenVolume, rootVolume, secretsVolume}, v.Name) || strings.HasPrefix(v.Name, keysVolume+"-") {
 			return fmt.Errorf("it has a volume %q already, and no annotation %s", v.Name, InjectedKey)
 		}
 	}

@@ -23,7 +23,8 @@ const httpOptions = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 // BootstrapOptions say where a proxy finds what it starts from.
 type BootstrapOptions struct {
 	NodeID      string         // "<role>~<namespace>/<workload id>"
-	Cluster     string         // node.cluster, for people who read it: the service
+	Cluster     string         // node.cluster: the service, as metrics of the proxy name it
+	Version     string         // of the service, in node.metadata for the same; empty = none
 	Locality    model.Locality // node.locality, for people who read it; zero = none
 	Admin       string         // "ip:port" of the admin endpoint; empty = none
 	AdminSocket string         // path of a unix socket for the admin endpoint instead
@@ -77,7 +78,7 @@ func StaticBootstrap(m *model.Mesh, w *model.Workload, all []*model.Workload, o 
 	if err := res.Complete(); err != nil {
 		return nil, fmt.Errorf("workload %s/%s: %w", w.Service.Namespace, w.ID, err)
 	}
-	o.NodeID, o.Cluster, o.Locality = w.NodeID(), w.Service.String(), w.Locality
+	o.NodeID, o.Cluster, o.Version, o.Locality = w.NodeID(), w.Service.String(), w.Version, w.Locality
 	o.Envoy, o.Metrics = m.RunsEnvoy(w), m.MetricsOf(w)
 	out, err := base(o)
 	if err != nil {
@@ -101,6 +102,9 @@ func base(o BootstrapOptions) (*bootstrapv3.Bootstrap, error) {
 		Node:            &corev3.Node{Id: o.NodeID, Cluster: o.Cluster},
 		LayeredRuntime:  expressions(),
 		StaticResources: &bootstrapv3.Bootstrap_StaticResources{Clusters: []*clusterv3.Cluster{agent}},
+	}
+	if o.Version != "" {
+		out.Node.Metadata = stringStruct(map[string]string{"version": o.Version})
 	}
 	if o.Envoy {
 		out.StatsConfig = statsOf(o.Metrics)

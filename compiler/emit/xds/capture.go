@@ -204,12 +204,17 @@ func (e *emitter) captureInbound() error {
 }
 
 // foldInbound adds the chains of l, which is of one port, to out. What a raw patch
-// has added to the listener itself would be for all ports.
+// has added to the listener itself would be for all ports. The port is the one to
+// which clients were going, which need not be that of the service.
 func (e *emitter) foldInbound(out, l *listenerv3.Listener) (uint16, error) {
 	var port uint16
-	for n := range e.self.Inbound {
+	for n, at := range e.self.Inbound {
 		if model.InboundName(n) == l.GetName() {
-			port = n
+			going, err := netip.ParseAddrPort(at)
+			if err != nil {
+				return 0, fmt.Errorf("listener %s: %w", l.GetName(), err)
+			}
+			port = going.Port()
 		}
 	}
 	alone := &listenerv3.Listener{

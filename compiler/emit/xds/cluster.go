@@ -42,9 +42,10 @@ func (e *emitter) versionCluster(s *model.Service, version string, port uint16) 
 	traffic := s.Version(version).Traffic
 	setTraffic(c, traffic)
 	if e.self.Role != model.RoleGRPC { // whose application speaks nothing else
-		if err := setProtocol(c, protocol, connections(traffic)); err != nil {
+		if err := setProtocol(c, protocol, traffic); err != nil {
 			return err
 		}
+		c.Metadata = party(s.Ref, s.Host, version)
 	}
 	if e.opts.Static {
 		inline(c, clusterv3.Cluster_STATIC, ends)
@@ -86,13 +87,17 @@ func (e *emitter) externalCluster(x *model.External, p model.Port) error {
 		inline(c, clusterv3.Cluster_STATIC, assignment(name, addrs...))
 	}
 	setTraffic(c, x.Traffic)
+	c.Metadata = party(x.Ref, x.Host, "")
 	if t := x.TLSOn(port); t != nil {
 		var err error
 		if c.TransportSocket, err = e.externalSocket(t, p.Protocol); err != nil {
 			return fmt.Errorf("external %s: %w", x.Ref, err)
 		}
 	}
-	if err := setProtocol(c, p.Protocol, connections(x.Traffic)); err != nil {
+	if err := announce(c, x.Announce); err != nil {
+		return fmt.Errorf("external %s: %w", x.Ref, err)
+	}
+	if err := setProtocol(c, p.Protocol, x.Traffic); err != nil {
 		return fmt.Errorf("external %s: %w", x.Ref, err)
 	}
 	e.out.Clusters = append(e.out.Clusters, c)
@@ -112,7 +117,7 @@ func addresses(list []string) ([]*corev3.Address, error) {
 }
 
 // inboundCluster is the application beside the proxy.
-func (e *emitter) inboundCluster(p model.Port) error {
+func (e *emitter) inboundCluster(s *model.Service, p model.Port) error {
 	a, err := address(e.self.App[p.Number])
 	if err != nil {
 		return fmt.Errorf("application port %d: %w", p.Number, err)
@@ -121,6 +126,7 @@ func (e *emitter) inboundCluster(p model.Port) error {
 	if err := setProtocol(c, p.Protocol, nil); err != nil {
 		return err
 	}
+	c.Metadata = party(s.Ref, s.Host, "") // its version is the proxy's
 	inline(c, clusterv3.Cluster_STATIC, assignment(c.Name, a))
 	e.out.Clusters = append(e.out.Clusters, c)
 	return nil

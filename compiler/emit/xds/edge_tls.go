@@ -2,6 +2,7 @@ package xds
 
 import (
 	"fmt"
+	"strings"
 
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
@@ -15,7 +16,7 @@ import (
 func setListenerTLS(l *listenerv3.Listener, t *model.ListenerTLS) error {
 	filters := l.GetFilterChains()[0].GetFilters()
 	l.FilterChains = nil
-	named := false
+	named, seen := false, map[string]bool{}
 	for i := range t.Certificates {
 		cert := &t.Certificates[i]
 		socket, err := transportSocket(edgeTLS(t, cert))
@@ -23,6 +24,10 @@ func setListenerTLS(l *listenerv3.Listener, t *model.ListenerTLS) error {
 			return err
 		}
 		chain := &listenerv3.FilterChain{Name: cert.CertificateName(), Filters: filters, TransportSocket: socket}
+		if seen[chain.Name] { // for other names: what counts by chain needs to tell them apart
+			chain.Name += "|" + strings.Join(cert.Hosts, ",")
+		}
+		seen[chain.Name] = true
 		if len(cert.Hosts) > 0 {
 			chain.FilterChainMatch, named = &listenerv3.FilterChainMatch{ServerNames: cert.Hosts}, true
 		}

@@ -38,7 +38,7 @@ func (e *emitter) egress(g *model.Gateway) error {
 			continue // nobody may
 		}
 		for _, p := range x.Ports {
-			chain, err := e.egressChain(x, p, []model.Rule{{Principals: users}})
+			chain, err := e.egressChain(x, p, []model.Rule{{Principals: users, Aliases: e.mesh.Aliases}})
 			if err != nil {
 				return fmt.Errorf("external %s: %w", x.Ref, err)
 			}
@@ -110,6 +110,7 @@ func (e *emitter) reachExternal(x *model.External, p model.Port) error {
 	}
 	name := model.ClusterName(p.Number, "", x.Host)
 	c := newCluster(name)
+	c.Metadata = party(x.Ref, x.Host, "")
 	var err error
 	if c.TransportSocket, err = e.clientTLS(x.Via.SPIFFEID, x.EgressSNI(p.Number), p.Protocol); err != nil {
 		return err

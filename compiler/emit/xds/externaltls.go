@@ -28,6 +28,10 @@ func (e *emitter) externalSocket(t *model.ExternalTLS, p model.Protocol) (*corev
 			})
 		}
 		vouchedFor(common, validation, t.CA)
+	} else { // said in so many words: a context that is missing may be a mistake
+		common.ValidationContextType = &tlsv3.CommonTlsContext_ValidationContext{
+			ValidationContext: &tlsv3.CertificateValidationContext{TrustChainVerification: tlsv3.CertificateValidationContext_ACCEPT_UNTRUSTED},
+		}
 	}
 	if t.Certificate != nil {
 		common.TlsCertificateSdsSecretConfigs = []*tlsv3.SdsSecretConfig{agentSecret(t.Certificate.CertificateName())}

@@ -17,7 +17,7 @@ func shop(name string) model.Ref { return model.Ref{Namespace: "shop", Name: nam
 func spiffe(name string) string { return "spiffe://" + domain + "/ns/shop/sa/" + name }
 
 func at(file string, line int) model.Origin {
-	return model.Origin{File: file, Start: diag.Pos{Line: line, Col: 2}, End: diag.Pos{Line: line, Col: 9}}
+	return model.Origin{File: file, Start: diag.NewPos(line, 2), End: diag.NewPos(line, 9)}
 }
 
 // newService has one http port 9080 and one route "all" to its first version.

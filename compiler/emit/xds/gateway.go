@@ -75,7 +75,10 @@ func (e *emitter) gatewayListener(g *model.Gateway, l *model.GatewayListener) er
 	if err != nil {
 		return err
 	}
-	filters = append(append(filters, limits...), fault)
+	if filters, err = holding(append(filters, limits...), g.Compression, g.Buffer); err != nil {
+		return err
+	}
+	filters = append(filters, fault)
 	hcm, err := e.connectionManager(edgeSide, e.edgeCodec(l), rc, filters...)
 	if err != nil {
 		return err
@@ -89,6 +92,9 @@ func (e *emitter) gatewayListener(g *model.Gateway, l *model.GatewayListener) er
 	}
 	if err == nil {
 		err = believe(out, g.TrustedCIDRs)
+	}
+	if err == nil {
+		err = limitConnections(out, l.MaxConnections)
 	}
 	if err != nil {
 		return err
@@ -137,7 +143,10 @@ func (e *emitter) gatewayRoutes(g *model.Gateway, l *model.GatewayListener) (*ro
 			if err != nil {
 				return nil, err
 			}
-			if err := enableLimits(list, g.RateLimits, r.Name); err != nil {
+			if err := enableLimits(list, g.RateLimits, r.Rule()); err != nil {
+				return nil, err
+			}
+			if err := unheldRoutes(list, g, r.Rule()); err != nil {
 				return nil, err
 			}
 			vhost.Routes = append(vhost.Routes, list...)

@@ -34,6 +34,9 @@ func (e *emitter) gatewayBytes(g *model.Gateway, l *model.GatewayListener, at st
 			return err
 		}
 	}
+	if err := limitConnections(out, l.MaxConnections); err != nil {
+		return err
+	}
 	e.addListener(out)
 	return nil
 }

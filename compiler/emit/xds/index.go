@@ -3,7 +3,6 @@ package xds
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 
@@ -38,60 +37,67 @@ func emptyIndex(m *model.Mesh) *index {
 	return &index{mesh: m, workloads: make(map[instance][]*model.Workload), fleets: make(map[fleet]map[model.Locality]int)}
 }
 
-// visible are the services and egress gateways whose workloads self may know, what
-// takes its telemetry among them, and the externals behind it.
+// visible are those that see gives, each once.
 func visible(m *model.Mesh, self *model.Workload) map[model.Ref]bool {
-	out := map[model.Ref]bool{self.Service: true}
-	if s := m.Service(self.Service); s != nil {
-		for _, used := range s.Uses {
-			out[used] = true
-		}
-		for _, k := range model.KeySources(s.JWT) {
-			out[k.External] = true
-		}
-		copied(out, m.CopiesOf(s))
-		for _, c := range s.Collectors() {
-			out[c.To] = true
-		}
-	}
-	if asked := asksForLimits(m, self); asked != nil {
-		out[asked.Service] = true
-	}
-	if g := m.Gateway(self.Service); g != nil && self.Role == model.RoleGateway {
-		if g.Authorizer != nil {
-			out[g.Authorizer.Service] = true
-		}
-		for _, k := range model.KeySources(g.JWT) {
-			out[k.External] = true
-		}
-		for _, x := range m.Behind(g.Ref) {
-			out[x.Ref] = true
-		}
-		copied(out, g.Copies())
-		for _, c := range g.Collectors() {
-			out[c.To] = true
-		}
-		for _, l := range g.Listeners {
-			for _, h := range l.Hosts {
-				for _, r := range h.Routes {
-					if !r.Itself() {
-						out[r.Service] = true
-					}
-				}
-			}
-		}
-	}
-	for ref := range maps.Clone(out) {
-		if x := m.External(ref); x != nil && x.Via != nil {
-			out[x.Via.Gateway] = true
-		}
-	}
+	out := make(map[model.Ref]bool)
+	see(m, self, func(r model.Ref) { out[r] = true })
 	return out
 }
 
-func copied(services map[model.Ref]bool, list []model.Mirror) {
-	for _, m := range list {
-		services[m.Service] = true
+// see gives the services and egress gateways whose workloads self may know, what
+// takes its telemetry among them, and the externals behind it.
+func see(m *model.Mesh, self *model.Workload, known func(model.Ref)) {
+	yield := func(r model.Ref) {
+		known(r)
+		if x := m.External(r); x != nil && x.Via != nil {
+			known(x.Via.Gateway)
+		}
+	}
+	yield(self.Service)
+	if s := m.Service(self.Service); s != nil {
+		for _, used := range s.Uses {
+			yield(used)
+		}
+		seeBeside(s.JWT, m.CopiesOf(s), s.Collectors(), yield)
+	}
+	if asked := asksForLimits(m, self); asked != nil {
+		yield(asked.Service)
+	}
+	if g := m.Gateway(self.Service); g != nil && self.Role == model.RoleGateway {
+		seeByGateway(m, g, yield)
+	}
+}
+
+// seeBeside gives whom a proxy asks for keys, and where it sends copies and
+// telemetry.
+func seeBeside(tokens []model.JWT, copies []model.Mirror, collectors []model.Collector, yield func(model.Ref)) {
+	for _, k := range model.KeySources(tokens) {
+		yield(k.External)
+	}
+	for _, c := range copies {
+		yield(c.Service)
+	}
+	for _, c := range collectors {
+		yield(c.To)
+	}
+}
+
+func seeByGateway(m *model.Mesh, g *model.Gateway, yield func(model.Ref)) {
+	if g.Authorizer != nil {
+		yield(g.Authorizer.Service)
+	}
+	for _, x := range m.Behind(g.Ref) {
+		yield(x.Ref)
+	}
+	seeBeside(g.JWT, g.Copies(), g.Collectors(), yield)
+	for _, l := range g.Listeners {
+		for _, h := range l.Hosts {
+			for _, r := range h.Routes {
+				if !r.Itself() {
+					yield(r.Service)
+				}
+			}
+		}
 	}
 }
 

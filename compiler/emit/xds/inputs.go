@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/meshc/meshc/compiler/digest"
@@ -14,9 +15,11 @@ import (
 // inputs remembers what the resources of proxies depend on.
 type inputs struct {
 	mu    sync.Mutex
-	known map[model.Ref]digest.Sum // of a service or an external
-	frame digest.Sum               // of what every proxy depends on
-	ready bool                     // frame is there
+	known map[model.Ref]digest.Sum  // of a service or an external
+	views map[viewer][][]byte       // what is known of all that is visible
+	frame digest.Sum                // of what every proxy depends on
+	ready bool                      // frame is there
+	until atomic.Pointer[time.Time] // see Until
 }
 
 // Inputs gives digests of all that the resources of w depend on, each part in
@@ -28,11 +31,31 @@ func (r *Renderer) Inputs(w *model.Workload) [][]byte {
 	users := r.ix.egressUsers(w)
 	own := digest.Of(w, r.past(w), gateway, r.past(gateway), users, r.past(users), r.ix.crowd(w))
 	out := [][]byte{frame[:], own[:]}
-	refs := slices.SortedFunc(maps.Keys(visible(r.ix.mesh, w)), model.Ref.Compare)
-	for _, ref := range refs {
+	return append(out, r.view(w)...)
+}
+
+// viewer is what decides which services a workload may know.
+type viewer struct {
+	service model.Ref
+	role    model.Role
+}
+
+// view gives what w may see of services and externals.
+func (r *Renderer) view(w *model.Workload) [][]byte {
+	k := viewer{w.Service, w.Role}
+	r.inputs.mu.Lock()
+	out, ok := r.inputs.views[k]
+	r.inputs.mu.Unlock()
+	if ok {
+		return out
+	}
+	for _, ref := range slices.SortedFunc(maps.Keys(visible(r.ix.mesh, w)), model.Ref.Compare) {
 		sum := r.inputsOf(ref)
 		out = append(out, sum[:])
 	}
+	r.inputs.mu.Lock()
+	defer r.inputs.mu.Unlock()
+	r.inputs.views[k] = out
 	return out
 }
 
@@ -86,6 +109,7 @@ func (r *Renderer) past(v any) []byte {
 			out = append(out, '0')
 			if t.After(r.opts.Now) {
 				out[len(out)-1] = '1'
+				r.inputs.ends(t)
 			}
 			return
 		}
@@ -108,6 +132,26 @@ func (r *Renderer) past(v any) []byte {
 	}
 	walk(reflect.ValueOf(v))
 	return out
+}
+
+// Until is when Inputs gives something else although nothing in the mesh changes,
+// of what was asked for so far: the first time after Now that resources depend on.
+// Zero is never.
+func (r *Renderer) Until() time.Time {
+	if t := r.inputs.until.Load(); t != nil {
+		return *t
+	}
+	return time.Time{}
+}
+
+// ends notes a time that is not over yet.
+func (i *inputs) ends(t time.Time) {
+	for {
+		was := i.until.Load()
+		if was != nil && !t.Before(*was) || i.until.CompareAndSwap(was, &t) {
+			return
+		}
+	}
 }
 
 func timeOf(v reflect.Value) (time.Time, bool) {

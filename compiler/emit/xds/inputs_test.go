@@ -66,6 +66,12 @@ func TestTimePassingChangesInputs(t *testing.T) {
 	if !sameInputs(t, before, same, all[0]) || sameInputs(t, before, after, all[0]) {
 		t.Error("the inputs do not follow the ends of faults")
 	}
+	if got := before.Until(); !got.Equal(now) {
+		t.Errorf("the inputs are said to last until %v", got)
+	}
+	if got := after.Until(); !got.IsZero() {
+		t.Errorf("after the last end they are said to last until %v", got)
+	}
 }
 
 // Inputs are digests, which panic on what they cannot hold.

@@ -50,7 +50,7 @@ func (e *emitter) tokenFilters(providers []model.JWT, public []model.Rule, route
 			return nil, fmt.Errorf("public requests of %s: %w", e.self.Service, err)
 		}
 		for _, m := range matches {
-			auth.Rules = append(auth.Rules, requirement(m, allowMissingOrFailed()))
+			auth.Rules = append(auth.Rules, requirement(m, spared(providers)))
 		}
 	}
 	every := &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: "/"}}
@@ -71,17 +71,38 @@ func requirement(m *routev3.RouteMatch, r *jwtv3.JwtRequirement) *jwtv3.Requirem
 // the other: asked one after the other, the second question would not find the
 // tokens that the first one has taken out, and would take its headers away.
 func demanded(providers []model.JWT) *jwtv3.JwtRequirement {
-	var required []*jwtv3.JwtRequirement
-	for _, name := range model.Requiring(providers) {
-		required = append(required, &jwtv3.JwtRequirement{RequiresType: &jwtv3.JwtRequirement_ProviderName{ProviderName: name}})
-	}
+	required := requiring(providers)
 	switch len(required) {
 	case 0:
 		return allowMissing()
 	case 1:
 		return required[0]
 	}
-	return &jwtv3.JwtRequirement{RequiresType: &jwtv3.JwtRequirement_RequiresAny{RequiresAny: &jwtv3.JwtRequirementOrList{Requirements: required}}}
+	return firstOf(required)
+}
+
+// spared is what public requests are held to: nothing. Of several providers that
+// are required they, too, have the claims of the first alone whose token is valid
+// (model.Preceding): to Envoy requests that need no token are otherwise ones of
+// which it looks at every token.
+func spared(providers []model.JWT) *jwtv3.JwtRequirement {
+	required := requiring(providers)
+	if len(required) < 2 {
+		return allowMissingOrFailed()
+	}
+	return firstOf(append(required, allowMissingOrFailed()))
+}
+
+func requiring(providers []model.JWT) []*jwtv3.JwtRequirement {
+	var out []*jwtv3.JwtRequirement
+	for _, name := range model.Requiring(providers) {
+		out = append(out, &jwtv3.JwtRequirement{RequiresType: &jwtv3.JwtRequirement_ProviderName{ProviderName: name}})
+	}
+	return out
+}
+
+func firstOf(list []*jwtv3.JwtRequirement) *jwtv3.JwtRequirement {
+	return &jwtv3.JwtRequirement{RequiresType: &jwtv3.JwtRequirement_RequiresAny{RequiresAny: &jwtv3.JwtRequirementOrList{Requirements: list}}}
 }
 
 func allowMissing() *jwtv3.JwtRequirement {

@@ -30,11 +30,15 @@ func (e *emitter) mayConnect(allow []model.Rule, port uint16) []*matcherv3.Strin
 			return nil
 		case len(r.Namespaces) > 0 && r.Authenticated:
 			for _, ns := range r.Namespaces {
-				add(startsWith(model.NamespaceID(e.mesh.TrustDomain, ns)))
+				for _, prefix := range model.Aliased(model.NamespaceID(e.mesh.TrustDomain, ns), r.Aliases) {
+					add(startsWith(prefix))
+				}
 			}
 		default:
 			for _, id := range r.Principals {
-				add(exactly(id))
+				for _, one := range model.Aliased(id, r.Aliases) {
+					add(exactly(one))
+				}
 			}
 		}
 	}

@@ -2,6 +2,10 @@ package xds
 
 import (
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/config/common/matcher/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	httpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
+	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 
 	"github.com/meshc/meshc/compiler/model"
 )
@@ -60,4 +64,34 @@ func setRates(out *clusterv3.OutlierDetection, o *model.Outliers) {
 		out.FailurePercentageMinimumHosts = uint32Value(f.MinHosts)
 		out.FailurePercentageRequestVolume = uint32Value(f.MinRequests)
 	}
+}
+
+// failures says which statuses count against an endpoint, nil where those from
+// 500 on do. Envoy gives what matches to its detectors as it is when it is 500 or
+// above, else as 500, and whatever does not match as 200.
+func failures(t *model.Traffic) *httpv3.HttpProtocolOptions_OutlierDetection {
+	if t == nil || t.Outliers == nil || len(t.Outliers.Statuses) == 0 {
+		return nil
+	}
+	var any []*matcherv3.MatchPredicate
+	for _, r := range t.Outliers.Statuses {
+		any = append(any, statusMatch(r))
+	}
+	if len(any) == 1 {
+		return &httpv3.HttpProtocolOptions_OutlierDetection{ErrorMatcher: any[0]}
+	}
+	return &httpv3.HttpProtocolOptions_OutlierDetection{ErrorMatcher: &matcherv3.MatchPredicate{
+		Rule: &matcherv3.MatchPredicate_OrMatch{OrMatch: &matcherv3.MatchPredicate_MatchSet{Rules: any}},
+	}}
+}
+
+func statusMatch(r model.StatusRange) *matcherv3.MatchPredicate {
+	return &matcherv3.MatchPredicate{Rule: &matcherv3.MatchPredicate_HttpResponseHeadersMatch{
+		HttpResponseHeadersMatch: &matcherv3.HttpHeadersMatch{Headers: []*routev3.HeaderMatcher{{
+			Name: ":status",
+			HeaderMatchSpecifier: &routev3.HeaderMatcher_RangeMatch{
+				RangeMatch: &typev3.Int64Range{Start: int64(r.From), End: int64(r.To) + 1},
+			},
+		}}},
+	}}
 }

@@ -23,12 +23,12 @@ func (e *emitter) principals(r *model.Rule) ([]*rbacv3.Principal, error) {
 		all = append(all, eitherOf(who))
 	}
 	if len(r.NotPrincipals) > 0 {
-		all = append(all, not(eitherOf(authenticatedAs(r.NotPrincipals))))
+		all = append(all, not(eitherOf(authenticatedAs(r.NotPrincipals, r.Aliases))))
 	}
 	if len(r.Namespaces) > 0 {
 		var in []*rbacv3.Principal
 		for _, ns := range r.Namespaces {
-			in = append(in, authenticated(startsWith(model.NamespaceID(e.mesh.TrustDomain, ns))))
+			in = append(in, authenticatedBelow(model.NamespaceID(e.mesh.TrustDomain, ns), r.Aliases)...)
 		}
 		all = append(all, eitherOf(in))
 	}
@@ -51,15 +51,25 @@ func (e *emitter) principals(r *model.Rule) ([]*rbacv3.Principal, error) {
 // identities are the callers that a rule names; none when it names nobody.
 func (e *emitter) identities(r *model.Rule) []*rbacv3.Principal {
 	if r.Authenticated {
-		return []*rbacv3.Principal{authenticated(startsWith("spiffe://" + e.mesh.TrustDomain + "/"))}
+		return authenticatedBelow("spiffe://"+e.mesh.TrustDomain+"/", r.Aliases)
 	}
-	return authenticatedAs(r.Principals)
+	return authenticatedAs(r.Principals, r.Aliases)
 }
 
-func authenticatedAs(ids []string) []*rbacv3.Principal {
+func authenticatedAs(ids, aliases []string) []*rbacv3.Principal {
 	var out []*rbacv3.Principal
 	for _, id := range ids {
-		out = append(out, authenticated(exactly(id)))
+		for _, one := range model.Aliased(id, aliases) {
+			out = append(out, authenticated(exactly(one)))
+		}
+	}
+	return out
+}
+
+func authenticatedBelow(prefix string, aliases []string) []*rbacv3.Principal {
+	var out []*rbacv3.Principal
+	for _, one := range model.Aliased(prefix, aliases) {
+		out = append(out, authenticated(startsWith(one)))
 	}
 	return out
 }
@@ -71,22 +81,25 @@ func authenticated(name *matcherv3.StringMatcher) *rbacv3.Principal {
 }
 
 // addressPrincipals look at the connection's other end, which no header can
-// pretend to be.
+// pretend to be, and at the client whom believed proxies in front tell.
 func addressPrincipals(r *model.Rule) ([]*rbacv3.Principal, error) {
 	var out []*rbacv3.Principal
-	if len(r.IPs) > 0 {
-		in, err := fromNetworks(r.IPs)
+	for _, l := range []struct {
+		networks []string
+		negated  bool
+		from     func([]string) (*rbacv3.Principal, error)
+	}{{r.IPs, false, fromNetworks}, {r.NotIPs, true, fromNetworks}, {r.ClientIPs, false, ofClients}, {r.NotClientIPs, true, ofClients}} {
+		if len(l.networks) == 0 {
+			continue
+		}
+		in, err := l.from(l.networks)
 		if err != nil {
 			return nil, err
+		}
+		if l.negated {
+			in = not(in)
 		}
 		out = append(out, in)
-	}
-	if len(r.NotIPs) > 0 {
-		in, err := fromNetworks(r.NotIPs)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, not(in))
 	}
 	return out, nil
 }
@@ -103,6 +116,35 @@ func fromNetworks(list []string) (*rbacv3.Principal, error) {
 	return eitherOf(out), nil
 }
 
+// mapped are the IPv4 addresses in IPv6 form.
+var mapped = netip.MustParsePrefix("::ffff:0:0/96")
+
+// ofClients takes an IPv4 address in IPv6 form, as some proxies write it, for the
+// IPv4 address that it is; to Envoy these are two.
+func ofClients(list []string) (*rbacv3.Principal, error) {
+	var out []*rbacv3.Principal
+	for _, n := range list {
+		p, err := netip.ParsePrefix(n)
+		if err != nil {
+			return nil, fmt.Errorf("network: %w", err)
+		}
+		one := remote(p)
+		switch {
+		case p.Addr().Is4():
+			out = append(out, one, remote(netip.PrefixFrom(netip.AddrFrom16(p.Addr().As16()), mapped.Bits()+p.Bits())))
+			continue
+		case p.Overlaps(mapped):
+			one = &rbacv3.Principal{Identifier: &rbacv3.Principal_AndIds{AndIds: &rbacv3.Principal_Set{Ids: []*rbacv3.Principal{one, not(remote(mapped))}}}}
+		}
+		out = append(out, one)
+	}
+	return eitherOf(out), nil
+}
+
+func remote(p netip.Prefix) *rbacv3.Principal {
+	return &rbacv3.Principal{Identifier: &rbacv3.Principal_RemoteIp{RemoteIp: cidrRange(p)}}
+}
+
 func cidrRanges(networks []string) ([]*corev3.CidrRange, error) {
 	var out []*corev3.CidrRange
 	for _, n := range networks {
@@ -110,9 +152,13 @@ func cidrRanges(networks []string) ([]*corev3.CidrRange, error) {
 		if err != nil {
 			return nil, fmt.Errorf("network: %w", err)
 		}
-		out = append(out, &corev3.CidrRange{AddressPrefix: p.Addr().String(), PrefixLen: wrapperspb.UInt32(uint32(p.Bits()))})
+		out = append(out, cidrRange(p))
 	}
 	return out, nil
+}
+
+func cidrRange(p netip.Prefix) *corev3.CidrRange {
+	return &corev3.CidrRange{AddressPrefix: p.Addr().String(), PrefixLen: wrapperspb.UInt32(uint32(p.Bits()))}
 }
 
 func eitherOf(list []*rbacv3.Principal) *rbacv3.Principal {

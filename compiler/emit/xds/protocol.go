@@ -44,21 +44,24 @@ func codec(p model.Protocol) hcmv3.HttpConnectionManager_CodecType {
 	return hcmv3.HttpConnectionManager_HTTP1
 }
 
-// setProtocol says on a cluster what its endpoints speak, and how long a
-// connection to them is used. Nothing is said where both are the default.
-func setProtocol(c *clusterv3.Cluster, p model.Protocol, limits *model.Connections) error {
+// setProtocol says on a cluster what its endpoints speak, how long a connection
+// to them is used, and which of their answers are failures. Nothing is said where
+// all of it is the default.
+func setProtocol(c *clusterv3.Cluster, p model.Protocol, t *model.Traffic) error {
 	if p.Opaque() {
 		return nil
 	}
+	limits := connections(t)
 	options := &httpv3.HttpProtocolOptions{CommonHttpProtocolOptions: connectionLimits(limits)}
 	explicit := &httpv3.HttpProtocolOptions_ExplicitHttpConfig{}
-	switch {
-	case p == model.GRPC:
+	if p == model.GRPC {
 		explicit.ProtocolConfig = &httpv3.HttpProtocolOptions_ExplicitHttpConfig_Http2ProtocolOptions{Http2ProtocolOptions: streams(limits)}
-	case limits != nil:
+	} else {
+		options.OutlierDetection = failures(t)
+		if limits == nil && options.OutlierDetection == nil {
+			return nil
+		}
 		explicit.ProtocolConfig = &httpv3.HttpProtocolOptions_ExplicitHttpConfig_HttpProtocolOptions{HttpProtocolOptions: &corev3.Http1ProtocolOptions{}}
-	default:
-		return nil
 	}
 	options.UpstreamProtocolOptions = &httpv3.HttpProtocolOptions_ExplicitHttpConfig_{ExplicitHttpConfig: explicit}
 	packed, err := toAny(options)
@@ -73,6 +76,9 @@ func streams(c *model.Connections) *corev3.Http2ProtocolOptions {
 	out := &corev3.Http2ProtocolOptions{}
 	if c != nil && c.ConcurrentStreams > 0 {
 		out.MaxConcurrentStreams = uint32Value(c.ConcurrentStreams)
+	}
+	if c != nil && c.Pings != nil {
+		out.ConnectionKeepalive = &corev3.KeepaliveSettings{Interval: duration(c.Pings.Interval), Timeout: duration(c.Pings.Timeout)}
 	}
 	return out
 }

@@ -294,7 +294,6 @@ func fraction(basisPoints uint32) *corev3.RuntimeFractionalPercent {
 
 // enableLimits switches those limits of a gateway on that are for a route.
 func enableLimits(routes []*routev3.Route, list []model.RateLimit, name string) error {
-	name, _, _ = strings.Cut(name, "/")
 	for i := range list {
 		if !slices.Contains(list[i].Routes, name) {
 			continue

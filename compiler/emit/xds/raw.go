@@ -46,6 +46,9 @@ var rawTypes = map[model.RawKind]func() proto.Message{
 
 // patched merges the raw patches for a resource of this proxy into it.
 func (e *emitter) patched(kind model.RawKind, m proto.Message) error {
+	if e.bare {
+		return nil
+	}
 	var before proto.Message
 	for i := range e.mesh.Raw {
 		r := &e.mesh.Raw[i]
@@ -91,9 +94,17 @@ func (e *emitter) patchAll() error {
 	return nil
 }
 
-// own says that resources may differ from those of other proxies by more than
-// can be told from outside: a patch may be for some of them.
-func (e *emitter) own() bool { return len(e.mesh.Raw) > 0 }
+// rawLists are where sheets have the resources of each kind.
+var rawLists = map[model.RawKind]int{model.RawListener: listeners, model.RawRoutes: routeTables, model.RawCluster: clusters}
+
+// patches says that a patch for this proxy is of something in a unit, or may be:
+// of one that cannot be made nothing is known.
+func (e *emitter) patches(u *unit) bool {
+	return slices.ContainsFunc(e.mesh.Raw, func(r model.Raw) bool {
+		return r.For(e.self.Service) &&
+			(u.err != nil || slices.ContainsFunc(u.lists[rawLists[r.Kind]], func(s slip) bool { return s.name == r.Target }))
+	})
+}
 
 // ParseRaw reads a patch. It is an error that names the field if the message
 // has none of that name, or if it is set to what it is without.

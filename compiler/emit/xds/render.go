@@ -39,7 +39,7 @@ func NewRenderer(m *model.Mesh, all []*model.Workload, o Options) (*Renderer, er
 	if err := ix.place(func(model.Ref) bool { return true }, all); err != nil {
 		return nil, err
 	}
-	return &Renderer{ix: ix, opts: o, units: make(map[unitKey]*unit), limit: maxUnits, spill: newSpill(), inputs: inputs{known: make(map[model.Ref]digest.Sum)},
+	return &Renderer{ix: ix, opts: o, units: make(map[unitKey]*unit), limit: maxUnits, spill: newSpill(), inputs: inputs{known: make(map[model.Ref]digest.Sum), views: make(map[viewer][][]byte)},
 		known: traits{known: make(map[model.Ref]digest.Sum)}}, nil
 }
 
@@ -95,7 +95,7 @@ func (r *Renderer) outbound(e *emitter, ref model.Ref) error {
 	for _, p := range e.portsOf(ref) {
 		h.leave(outboundHole, model.OutboundKey(ref, p.Number), e.self.Outbound[model.OutboundKey(ref, p.Number)])
 	}
-	if h.none || e.own() || e.self.Capture != nil {
+	if h.none || e.self.Capture != nil {
 		return e.outbound(ref)
 	}
 	return r.common(e, unitKey{of: ref, as: e.singledOut(ref), place: e.standpoint(e.self, ref)}, h, func(sub *emitter) error { return sub.outbound(ref) })
@@ -109,14 +109,15 @@ func (r *Renderer) inbound(e *emitter, s *model.Service) error {
 		h.leave(inboundHole, number, e.self.Inbound[p.Number])
 		h.leave(appHole, number, e.self.App[p.Number])
 	}
-	if h.none || e.own() || e.self.Capture != nil {
+	if h.none || e.self.Capture != nil {
 		return e.inboundPorts(s)
 	}
 	return r.common(e, unitKey{of: s.Ref, server: true, place: fmt.Sprint(e.self.Locality)}, h, func(sub *emitter) error { return sub.inboundPorts(s) })
 }
 
 // common adds a unit to what e has. The first who needs it makes it, as a proxy
-// whose addresses are holes.
+// whose addresses are holes, and that no raw patch is for. A proxy with a patch of
+// something in the unit makes all of that for itself.
 func (r *Renderer) common(e *emitter, k unitKey, h *holes, make func(*emitter) error) error {
 	if e.traits == nil {
 		e.traits = new(r.traits(e.self))
@@ -124,6 +125,9 @@ func (r *Renderer) common(e *emitter, k unitKey, h *holes, make func(*emitter) e
 	k.role, k.ports, k.traits = e.self.Role, string(h.ports), *e.traits
 	u := r.unit(k)
 	u.once.Do(func() { u.err = r.fill(u, e, h.own(), make) })
+	if e.patches(u) {
+		return make(e)
+	}
 	if u.err != nil {
 		return u.err
 	}
@@ -140,7 +144,7 @@ func (r *Renderer) common(e *emitter, k unitKey, h *holes, make func(*emitter) e
 
 // fill makes what is in a unit.
 func (r *Renderer) fill(u *unit, e *emitter, h *holes, make func(*emitter) error) error {
-	sub := &emitter{index: e.index, self: h.placed(e.self), opts: e.opts, out: &Resources{}}
+	sub := &emitter{index: e.index, self: h.placed(e.self), opts: e.opts, out: &Resources{}, bare: true}
 	if err := make(sub); err != nil {
 		return err
 	}

@@ -85,3 +85,81 @@ func TestRenderedIsEmitted(t *testing.T) {
 		checkRendered(t, m, all)
 	}
 }
+
+// Proxies with a raw patch are given it, also of what they share with others, and
+// the others are not.
+func TestRenderedIsEmittedWithRawPatches(t *testing.T) {
+	patched := 0
+	for seed := range uint64(120) {
+		m := newDice(seed, false).mesh()
+		m.Raw = nil
+		all := xds.DefaultWorkloads(m)
+		w := all[int(seed)%len(all)]
+		res, err := xds.Emit(m, w, all, xds.Options{Now: now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var proxies []model.Ref
+		if seed%2 == 0 {
+			proxies = []model.Ref{w.Service}
+		}
+		add := func(kind model.RawKind, name, patch string) {
+			m.Raw = append(m.Raw, model.Raw{Name: name, Kind: kind, Target: name, Patch: patch, Proxies: proxies})
+		}
+		if n := len(res.Clusters); n > 0 {
+			add(model.RawCluster, res.Clusters[seed%uint64(n)].Name, `{"alt_stat_name": "patched"}`)
+		}
+		if n := len(res.Listeners); n > 0 && w.Role != model.RoleGRPC {
+			add(model.RawListener, res.Listeners[seed%uint64(n)].Name, `{"tcp_backlog_size": 7}`)
+		}
+		if n := len(res.Routes); n > 0 {
+			add(model.RawRoutes, res.Routes[seed%uint64(n)].Name, `{"response_headers_to_remove": ["patched"]}`)
+		}
+		patched += len(m.Raw)
+		checkRendered(t, m, all)
+	}
+	if patched < 200 {
+		t.Errorf("only %d patches", patched)
+	}
+}
+
+// What a service does to what comes to it makes its outbound no other: callers
+// share that, wherever the settings are written.
+func TestCallersShareWhateverTheyTakeIn(t *testing.T) {
+	units := func(change func(*model.Service)) int {
+		m := &model.Mesh{TrustDomain: "td"}
+		port := []model.Port{{Name: "http", Number: 80, Protocol: model.HTTP}}
+		route := &model.Route{Name: "all", Ports: []uint16{80}, Split: []model.Split{{Version: "v1", BasisPoints: 10000}}}
+		for _, name := range []string{"a", "b", "to"} {
+			s := &model.Service{Ref: shop(name), Host: name, SPIFFEID: "spiffe://td/" + name, MTLS: model.MTLSStrict, Ports: port, Versions: []model.Version{{Name: "v1"}}, Routes: []*model.Route{route}}
+			if name != "to" {
+				s.Uses = []model.Ref{shop("to")}
+			}
+			m.Services = append(m.Services, s)
+		}
+		change(m.Services[0])
+		all := xds.DefaultWorkloads(m)
+		r, err := xds.NewRenderer(m, all, xds.Options{Now: now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, w := range all {
+			if _, err := render(r, w); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return r.Units()
+	}
+	want := units(func(*model.Service) {})
+	for name, change := range map[string]func(*model.Service){
+		"compression": func(s *model.Service) {
+			s.Compression = &model.Compression{Encodings: []string{"gzip"}, NotPaths: []string{"/a"}}
+		},
+		"buffer":       func(s *model.Service) { s.Buffer = &model.Buffer{MaxBytes: 1} },
+		"another rule": func(s *model.Service) { s.Allow = []model.Rule{{Any: true}} },
+	} {
+		if got := units(change); got != want {
+			t.Errorf("%s: %d units, want %d", name, got, want)
+		}
+	}
+}

@@ -185,7 +185,7 @@ func (e *emitter) metadata(o model.Origin, owner string) *corev3.Metadata {
 		fields["owner"] = owner
 	}
 	if !o.IsZero() {
-		fields["source"] = o.File + ":" + strconv.Itoa(o.Start.Line)
+		fields["source"] = o.File + ":" + strconv.Itoa(int(o.Start.Line))
 	}
 	if e.opts.Commit != "" {
 		fields["commit"] = e.opts.Commit

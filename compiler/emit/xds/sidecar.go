@@ -89,11 +89,7 @@ func (e *emitter) inbound(s *model.Service, p model.Port) error {
 	name := model.InboundName(p.Number)
 	// The client's side has the timeout; the server's must not cut it short.
 	route := everything("inbound", name, &routev3.RouteAction{Timeout: duration(0), IdleTimeout: patience(s.Routes...), UpgradeConfigs: upgradeConfigs(s.Upgrades(p.Number))})
-	rc := &routev3.RouteConfiguration{
-		Name:         name,
-		VirtualHosts: []*routev3.VirtualHost{virtualHost(name, []string{"*"}, []*routev3.Route{route})},
-	}
-	rbac, err := e.serverFilters(s, p.Number)
+	filters, err := e.serverFilters(s, p.Number)
 	if err != nil {
 		return err
 	}
@@ -101,16 +97,32 @@ func (e *emitter) inbound(s *model.Service, p model.Port) error {
 	if err != nil {
 		return err
 	}
-	hcm, err := e.connectionManager(inboundSide, codec(p.Protocol), rc, append(rbac, limits...)...)
+	if filters, err = admitting(append(filters, limits...), s.Admission); err != nil {
+		return err
+	}
+	routes := []*routev3.Route{route}
+	if p.Protocol == model.HTTP {
+		if filters, err = holding(filters, s.Compression, s.Buffer); err != nil {
+			return err
+		}
+		if routes, err = unheld(route, s.Compression, s.Buffer); err != nil {
+			return err
+		}
+	}
+	rc := &routev3.RouteConfiguration{Name: name, VirtualHosts: []*routev3.VirtualHost{virtualHost(name, []string{"*"}, routes)}}
+	hcm, err := e.connectionManager(inboundSide, codec(p.Protocol), rc, filters...)
 	if err != nil {
 		return err
 	}
 	l, err := e.inboundListener(name, at, s.ModeOn(p.Number), p.Protocol, hcm)
+	if err == nil {
+		err = limitConnections(l, p.MaxConnections)
+	}
 	if err != nil {
 		return err
 	}
 	e.addListener(l)
-	return e.inboundCluster(p)
+	return e.inboundCluster(s, p)
 }
 
 func (e *emitter) outbound(ref model.Ref) error {

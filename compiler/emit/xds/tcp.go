@@ -57,8 +57,11 @@ func (e *emitter) inboundTCP(s *model.Service, p model.Port, at string) error {
 	for _, c := range l.FilterChains {
 		c.Filters = append(guards, c.Filters...)
 	}
+	if err := limitConnections(l, p.MaxConnections); err != nil {
+		return err
+	}
 	e.addListener(l)
-	return e.inboundCluster(p)
+	return e.inboundCluster(s, p)
 }
 
 // tcpPatience is the longest that any route lets a connection be silent: the

@@ -41,19 +41,26 @@ func mutualTLS(bundle *tlsv3.SdsSecretConfig, protocols []string, peers ...*matc
 	}
 }
 
-// clientTLS reaches a server that is spiffeID and no other.
+// clientTLS reaches a server that is spiffeID, in the trust domain or in an alias
+// of it, and no other.
 func (e *emitter) clientTLS(spiffeID, sni string, p model.Protocol) (*corev3.TransportSocket, error) {
+	var server []*matcherv3.StringMatcher
+	for _, id := range model.Aliased(spiffeID, e.mesh.Aliases) {
+		server = append(server, exactly(id))
+	}
 	return transportSocket(&tlsv3.UpstreamTlsContext{
-		CommonTlsContext: mutualTLS(e.bundle(), alpn(p), exactly(spiffeID)),
+		CommonTlsContext: mutualTLS(e.bundle(), alpn(p), server...),
 		Sni:              sni,
 	})
 }
 
 // serverTLS takes these peers; without any, clients of the mesh's own trust
-// domain. Which of them may do what is the RBAC filter's business.
+// domain and of its aliases. Which of them may do what is the RBAC filter's business.
 func (e *emitter) serverTLS(p model.Protocol, peers ...*matcherv3.StringMatcher) (*corev3.TransportSocket, error) {
 	if len(peers) == 0 {
-		peers = []*matcherv3.StringMatcher{startsWith("spiffe://" + e.mesh.TrustDomain + "/")}
+		for _, domain := range model.Aliased("spiffe://"+e.mesh.TrustDomain+"/", e.mesh.Aliases) {
+			peers = append(peers, startsWith(domain))
+		}
 	}
 	return transportSocket(&tlsv3.DownstreamTlsContext{
 		CommonTlsContext:         mutualTLS(e.bundle(), alpn(p), peers...),

@@ -34,6 +34,7 @@ func (r *Renderer) traitsOf(ref model.Ref) digest.Sum {
 		rest := *s
 		rest.Ref, rest.Owner, rest.Host, rest.ServiceAccount, rest.SPIFFEID = model.Ref{}, "", "", "", ""
 		rest.Ports, rest.Versions, rest.Uses, rest.Routes = nil, nil, nil, nil
+		rest.Compression, rest.Buffer, rest.Admission = nil, nil, nil // of the server's side alone
 		rest.MTLS, rest.Allow, rest.Deny, rest.Audit, rest.Origin = "", nil, nil, nil, model.Origin{}
 		if len(s.Collectors()) > 0 { // what is sent there names its service
 			rest.Ref = s.Ref

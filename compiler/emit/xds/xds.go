@@ -71,6 +71,7 @@ type emitter struct {
 	page   *page       // what came from there
 	traits *digest.Sum // of self; nil before they are asked for
 	holes  holes       // of the unit that is asked for
+	bare   bool        // raw patches are left out
 
 	names  map[uint16]*byName            // what a captured pod calls by name, by port
 	inline []*routev3.RouteConfiguration // what a static bootstrap has inside of its listeners

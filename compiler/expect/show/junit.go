@@ -82,14 +82,14 @@ func JUnit(w io.Writer, r *expect.Report, place func(diag.Range) string) error {
 
 func caseOf(e *expect.Result, place func(diag.Range) string) testCase {
 	file, _, _ := strings.Cut(place(e.At), ":")
-	c := testCase{Class: strings.ReplaceAll(e.Owner, " ", "."), Name: e.Name, File: file, Line: e.At.Start.Line}
+	c := testCase{Class: strings.ReplaceAll(e.Owner, " ", "."), Name: e.Name, File: file, Line: int(e.At.Start.Line)}
 	if e.Verdict == expect.Holds {
 		c.SystemOut = looked(e)
 		return c
 	}
 	var text strings.Builder
 	result(&text, e, place)
-	o := &outcome{Type: string(codes[e.Verdict]), Message: said(e), Text: text.String()}
+	o := &outcome{Type: string(codeOf(e)), Message: said(e), Text: text.String()}
 	if e.Verdict == expect.Unknown {
 		c.Error = o
 	} else {

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/meshc/meshc/compiler/diag"
@@ -57,6 +58,8 @@ func looked(r *expect.Result) string {
 	switch {
 	case r.Kind == "request":
 		return "1 request"
+	case r.Kind == expect.RuleKind:
+		return "what it says"
 	case r.Regions == 1:
 		return r.Kind + ", 1 region of requests"
 	}
@@ -82,5 +85,9 @@ func Closing(r *expect.Report) string {
 			out += fmt.Sprintf(", %d %s", n, map[expect.Verdict]string{expect.Fails: "fail", expect.Vacuous: "about nothing", expect.Unknown: "unknown"}[v])
 		}
 	}
-	return fmt.Sprintf("%d of %d expectations: %s", len(r.Results), r.Written, out)
+	of := "expectations"
+	if slices.ContainsFunc(r.Results, func(e expect.Result) bool { return e.Kind == expect.RuleKind }) {
+		of += " and tests of rules"
+	}
+	return fmt.Sprintf("%d of %d %s: %s", len(r.Results), r.Written, of, out)
 }

@@ -45,6 +45,7 @@ type Limits struct{ Nodes, Steps int }
 // operation fails with ErrTooLarge.
 type Store struct {
 	sizes  []int32
+	most   int // steps
 	left   Limits
 	over   bool
 	nodes  []node
@@ -64,13 +65,16 @@ type node struct {
 // is 0.
 func New(sizes []int32, limits Limits) *Store {
 	return &Store{
-		sizes: sizes, left: limits, nodes: make([]node, 1), // number 0 is a constant
+		sizes: sizes, most: limits.Steps, left: limits, nodes: make([]node, 1), // number 0 is a constant
 		unique: map[string]Node{}, memo: map[application]Node{}, pairs: map[[2]Node]int{},
 	}
 }
 
 // Nodes is the number of nodes that were made so far.
 func (s *Store) Nodes() int { return len(s.nodes) - 1 }
+
+// Steps is the number of steps that were taken so far.
+func (s *Store) Steps() int { return s.most - s.left.Steps }
 
 // Variable that n tests first, and what it does by its value. n is not a
 // constant. The runs must not be changed.

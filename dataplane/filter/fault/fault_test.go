@@ -112,3 +112,39 @@ func TestRefusals(t *testing.T) {
 		}
 	}
 }
+
+func TestAtMostSoManyFaults(t *testing.T) {
+	config, err := decode(t, `{"delay": {"fixed_delay": "1s", "percentage": {"numerator": 100}}, "abort": {"grpc_status": 8, "percentage": {"numerator": 100}},
+ "response_rate_limit": {"fixed_limit": {"limit_kbps": 8}, "percentage": {"numerator": 100}}, "max_active_faults": 2}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := New("f", &Config{})
+	draws := rand.New(rand.NewPCG(1, 2))
+	var held []*filter.Stream
+	for i := range 4 {
+		s := stream(draws, config)
+		v := f.OnRequest(s)
+		if faulty := v.Delay == time.Second && v.Status == 429 && v.GRPC == 8 && s.Pace == 8<<10 && s.Over != nil; faulty != (i < 2) {
+			t.Errorf("request %d: %+v, %+v", i, v, s)
+		}
+		held = append(held, s)
+	}
+	held[0].Over()
+	if s := stream(draws, config); f.OnRequest(s).Delay == 0 || s.Over == nil {
+		t.Error("once one is over, the next has no fault")
+	}
+}
+
+func TestRefusedFaults(t *testing.T) {
+	for text, why := range map[string]string{
+		`{"abort": {"grpc_status": 17}}`:                                       "grpc_status",
+		`{"abort": {"grpc_status": 0}}`:                                        "grpc_status",
+		`{"response_rate_limit": {"fixed_limit": {"limit_kbps": 1073741825}}}`: "fixed_limit",
+		`{"response_rate_limit": {}}`:                                          "fixed_limit",
+	} {
+		if _, err := decode(t, text); err == nil || !strings.Contains(err.Error(), why) {
+			t.Errorf("%s: %v, want %q", text, err, why)
+		}
+	}
+}

@@ -29,7 +29,7 @@ var Supported = []support.Message{
 	{Name: prefix + "JwtAuthentication", Fields: []support.Field{support.F("providers", ""), support.F("rules", "the first that matches")}},
 	{Name: prefix + "RequirementRule", Fields: []support.Field{support.F("match", ""), support.F("requires", "absent: nothing is asked")}},
 	{Name: prefix + "JwtRequirement", Fields: []support.Field{
-		support.F("provider_name", ""), support.F("requires_any", "of `provider_name`"),
+		support.F("provider_name", ""), support.F("requires_any", "of `provider_name`, and `allow_missing_or_failed`"),
 		support.F("allow_missing", ""), support.F("allow_missing_or_failed", ""),
 	}},
 	{Name: prefix + "JwtRequirementOrList", Fields: []support.Field{support.F("requirements", "")}},
@@ -74,6 +74,7 @@ type Filter struct {
 	rules     []rule
 	reroute   bool
 	now       func() time.Time
+	cache     *cache
 }
 
 type rule struct {
@@ -91,7 +92,7 @@ type demand struct {
 
 // New gives the filter of a JwtAuthentication that passed support.Table.Check.
 func New(name string, p *jwtv3.JwtAuthentication) (*Filter, error) {
-	f := &Filter{name: name, now: time.Now}
+	f := &Filter{name: name, now: time.Now, cache: newCache(cached)}
 	for _, key := range slices.Sorted(maps.Keys(p.GetProviders())) {
 		one, err := newProvider(key, p.GetProviders()[key])
 		if err != nil {
@@ -146,24 +147,45 @@ func (f *Filter) demands(r *jwtv3.JwtRequirement) ([]demand, error) {
 		list := f.providers[i : i+1]
 		return []demand{{providers: list, places: places(list)}}, nil
 	case *jwtv3.JwtRequirement_RequiresAny:
-		var out []demand
-		for _, one := range m.RequiresAny.GetRequirements() {
-			if one.GetProviderName() == "" {
-				return nil, errors.New("requires_any: only provider_name is supported")
-			}
-			d, err := f.demands(one)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, d...)
-		}
-		return out, nil
+		return f.anyOf(m.RequiresAny.GetRequirements())
 	case *jwtv3.JwtRequirement_AllowMissing:
 		return []demand{{providers: f.providers, places: places(f.providers), missing: true}}, nil
 	case *jwtv3.JwtRequirement_AllowMissingOrFailed:
-		return []demand{{providers: f.providers, places: places(f.providers), missing: true, invalid: true}}, nil
+		return []demand{spare(f.providers)}, nil
 	}
 	return nil, errors.New("is not supported")
+}
+
+// anyOf asks one question after the other. That tokens may be missing or failed is
+// asked last, wherever it stands, and of the providers of the other questions, as
+// in Envoy.
+func (f *Filter) anyOf(list []*jwtv3.JwtRequirement) ([]demand, error) {
+	var out []demand
+	var named []*provider
+	spared := false
+	for _, one := range list {
+		if one.GetAllowMissingOrFailed() != nil {
+			spared = true
+			continue
+		}
+		if one.GetProviderName() == "" {
+			return nil, errors.New("requires_any: only provider_name and allow_missing_or_failed are supported")
+		}
+		d, err := f.demands(one)
+		if err != nil {
+			return nil, err
+		}
+		out, named = append(out, d...), append(named, d[0].providers...)
+	}
+	if spared {
+		out = append(out, spare(named))
+	}
+	return out, nil
+}
+
+// spare looks at the tokens of providers, and is content without.
+func spare(list []*provider) demand {
+	return demand{providers: list, places: places(list), missing: true, invalid: true}
 }
 
 // Name implements filter.HTTP.
@@ -187,6 +209,7 @@ func (f *Filter) Inherit(from filter.Background) {
 	if !ok {
 		return
 	}
+	f.cache = old.cache // which knows by whose keys a token was found good
 	for _, p := range f.providers {
 		for _, o := range old.providers {
 			p.keys.inherit(o.keys)
@@ -194,13 +217,33 @@ func (f *Filter) Inherit(from filter.Background) {
 	}
 }
 
-// waitForKeys is how long a request waits before it asks for keys again that are
-// fetched for the first time.
-const waitForKeys = 5 * time.Millisecond
+// What is counted, as Envoy names it.
+const (
+	countAllowed = iota
+	countDenied
+)
 
-// OnRequest implements filter.HTTP. Headers that claims are put in are taken away
-// first, whatever is asked of the request.
+// Counters implements filter.Counted.
+func (f *Filter) Counters() ([]string, filter.Label) {
+	return []string{"jwt_authn_allowed", "jwt_authn_denied"}, filter.Label{}
+}
+
+// OnRequest implements filter.HTTP.
 func (f *Filter) OnRequest(s *filter.Stream) filter.Verdict {
+	v := f.decide(s)
+	switch {
+	case v.Until != nil: // keys are on their way
+	case v.Status != 0:
+		s.Count(countDenied)
+	default:
+		s.Count(countAllowed)
+	}
+	return v
+}
+
+// decide takes headers that claims are put in away first, whatever is asked of the
+// request.
+func (f *Filter) decide(s *filter.Stream) filter.Verdict {
 	for _, name := range f.headers {
 		removeField(s.Request, name)
 	}
@@ -228,8 +271,8 @@ func (f *Filter) judge(s *filter.Stream, list []demand) filter.Verdict {
 			tokens = d.places[j].find(s.Request, tokens)
 		}
 		good, wait, why := f.verify(d, tokens)
-		if wait {
-			return filter.Verdict{Delay: waitForKeys, Again: true}
+		if wait != nil {
+			return filter.Verdict{Until: wait}
 		}
 		if last = why; last == fine {
 			return filter.Verdict{Reroute: f.take(s, good) && f.reroute}
@@ -247,62 +290,81 @@ type verified struct {
 
 // verify looks at all tokens. Envoy begins with the last; where a token may be
 // missing, the one it looks at last decides, elsewhere all must be valid.
-func (f *Filter) verify(d *demand, tokens []found) (good []verified, wait bool, why failure) {
+func (f *Filter) verify(d *demand, tokens []found) (good []verified, wait *filter.Event, why failure) {
 	if len(tokens) == 0 {
 		if d.missing {
-			return nil, false, fine
+			return nil, nil, fine
 		}
-		return nil, false, missing
+		return nil, nil, missing
 	}
 	for _, t := range slices.Backward(tokens) {
 		one, wait, failed := f.one(d, t)
-		if wait {
-			return nil, true, fine
+		if wait != nil {
+			return nil, wait, fine
 		}
 		if why = failed; failed == fine {
 			good = append(good, one)
 			continue
 		}
 		if !d.missing && !d.invalid {
-			return nil, false, why
+			return nil, nil, why
 		}
 	}
 	if d.invalid {
 		why = fine
 	}
-	return good, false, why
+	return good, nil, why
 }
 
-func (f *Filter) one(d *demand, at found) (out verified, wait bool, why failure) {
-	t, why := parse(at.text)
-	if why != fine {
-		return out, false, why
+// one judges one token. What is known of it by its signature alone is asked of the
+// cache; its time, and whose it is, are looked at each time.
+func (f *Filter) one(d *demand, at found) (out verified, wait *filter.Event, why failure) {
+	var name tokenName
+	var known vouched
+	short := len(at.text) <= maxCached // a name costs a hash of all of it
+	if short {
+		name = nameOf(at.text)
+		known = f.cache.get(name)
+	}
+	t := known.token
+	if t == nil {
+		if t, why = parse(at.text); why != fine {
+			return out, nil, why
+		}
 	}
 	issuer := t.text("iss")
 	if !at.at.takes(issuer) {
-		return out, false, unknownIssuer
+		return out, nil, unknownIssuer
 	}
 	p := byIssuer(d.providers, issuer)
 	if p == nil {
-		return out, false, unknownIssuer
+		return out, nil, unknownIssuer
 	}
 	now := f.now()
 	if why := t.inTime(float64(now.Unix()), p.skew.Seconds()); why != fine {
-		return out, false, why
+		if known.token != nil {
+			f.cache.drop(name)
+		}
+		return out, nil, why
 	}
 	if len(p.audiences) > 0 && !slices.ContainsFunc(t.audiences(), func(a string) bool { return a != "" && slices.Contains(p.audiences, a) }) {
-		return out, false, wrongAudience
+		return out, nil, wrongAudience
 	}
 	keys := p.keys.keys()
 	switch {
 	case keys == nil && p.keys.waits():
-		return out, true, fine
+		return out, &p.keys.first, fine
 	case keys == nil && p.keys.cluster != "":
-		return out, false, keysNotThere
+		return out, nil, keysNotThere
 	case keys == nil:
-		return out, false, noKeys
+		return out, nil, noKeys
+	case known.by == keys:
+		return verified{at, p, t.claims}, nil, fine
 	}
-	return verified{at, p, t.claims}, false, keys.verify(t)
+	if why = keys.verify(t); why == fine && short {
+		f.cache.put(name, vouched{t, keys})
+	}
+	return verified{at, p, t.claims}, nil, why
 }
 
 // byIssuer finds the provider of an issuer, else the one that is for every issuer.
@@ -348,8 +410,12 @@ func (f *Filter) take(s *filter.Stream, good []verified) bool {
 	return len(good) > 0
 }
 
-// normal is the claims with those as lists that are texts parted by spaces.
+// normal is the claims with those as lists that are texts parted by spaces. The
+// claims themselves stay as they are: other requests have them too.
 func normal(claims *structpb.Struct, listed []string) *structpb.Struct {
+	if len(listed) > 0 {
+		claims = &structpb.Struct{Fields: maps.Clone(claims.GetFields())}
+	}
 	for _, name := range listed {
 		text, ok := claims.GetFields()[name].GetKind().(*structpb.Value_StringValue)
 		if !ok {

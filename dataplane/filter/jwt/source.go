@@ -37,7 +37,9 @@ type source struct {
 	cluster, uri   string
 	timeout, cache time.Duration
 	tries          int
-	asked          atomic.Bool // the first fetch has ended, or ended in failure
+	asked          atomic.Bool            // the first fetch has ended, or ended in failure
+	first          filter.Event           // that end
+	next           atomic.Pointer[source] // that goes on in place of this one
 }
 
 func newSource(p *jwtv3.JwtProvider) (*source, error) {
@@ -78,7 +80,27 @@ func remoteSource(r *jwtv3.RemoteJwks) (*source, error) {
 func (s *source) inherit(o *source) {
 	if s.cluster != "" && s.cluster == o.cluster && s.uri == o.uri {
 		s.now.CompareAndSwap(nil, o.now.Load())
+		o.next.Store(s)
 	}
+}
+
+// answered is the end of the first fetch, in whatever.
+func (s *source) answered() {
+	s.asked.Store(true)
+	s.first.Happen()
+}
+
+// leave lets those who still wait for the first fetch go, or hands them over.
+func (s *source) leave() {
+	next := s.next.Load()
+	if next == nil {
+		s.answered()
+		return
+	}
+	next.first.Then(func() {
+		s.now.CompareAndSwap(nil, next.now.Load())
+		s.answered()
+	})
 }
 
 func (s *source) set(raw []byte) error {
@@ -128,12 +150,15 @@ func (s *source) run(ctx context.Context, dial filter.Dial) {
 		if err := s.fetch(ctx, client); err != nil {
 			pause = refetch
 		}
-		s.asked.Store(true)
+		if ctx.Err() == nil {
+			s.answered()
+		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(pause):
 		}
 	}
+	s.leave()
 }
 
 func (s *source) fetch(ctx context.Context, client *http.Client) (err error) {

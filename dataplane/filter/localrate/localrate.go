@@ -23,7 +23,7 @@ import (
 // Supported lists the messages that Decode understands, but those of descriptors.
 var Supported = []support.Message{
 	{Name: "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit", Fields: []support.Field{
-		support.F("stat_prefix", "refusals are counted by their response flag"),
+		support.F("stat_prefix", ""),
 		support.F("status", "429 when absent, as below 400"),
 		support.F("token_bucket", "or descriptors"),
 		support.F("filter_enabled", "0 when absent"), support.F("filter_enforced", "0 when absent"),
@@ -60,6 +60,7 @@ type Filter struct {
 	rates               []descriptor.Rate
 	shapes              []*shape
 	now                 func() float64 // seconds
+	prefix              string         // of statistics
 }
 
 // grpcResourceExhausted is RESOURCE_EXHAUSTED of gRPC.
@@ -74,7 +75,7 @@ func New(name string, p *localv3.LocalRateLimit) (*Filter, error) {
 
 func newFilter(name string, p *localv3.LocalRateLimit, now func() float64) (*Filter, error) {
 	f := &Filter{
-		name: name, now: now, status: int(p.GetStatus().GetCode()),
+		name: name, prefix: p.GetStatPrefix(), now: now, status: int(p.GetStatus().GetCode()),
 		headers:    p.GetEnableXRatelimitHeaders() == commonv3.XRateLimitHeadersRFCVersion_DRAFT_VERSION_03,
 		retryAfter: p.GetEnableRetryAfterHeader(),
 	}
@@ -163,14 +164,64 @@ func newRate(b *typev3.TokenBucket) (rate, error) {
 // Name implements filter.HTTP.
 func (f *Filter) Name() string { return f.name }
 
+// What is counted, as Envoy names it.
+const (
+	enabled = iota
+	enforced
+	rateLimited
+	passed
+)
+
+// Counters implements filter.Counted.
+func (f *Filter) Counters() ([]string, filter.Label) {
+	const prefix = "http_local_rate_limit_"
+	return []string{prefix + "enabled", prefix + "enforced", prefix + "rate_limited", prefix + "ok"},
+		filter.Label{Name: "envoy_local_http_ratelimit_prefix", Value: f.prefix}
+}
+
 // OnRequest implements filter.HTTP. A request without a descriptor that fits is
-// not limited.
+// not limited. As in Envoy it is counted once, and has the headers of one bucket,
+// however many descriptors it has.
 func (f *Filter) OnRequest(s *filter.Stream) filter.Verdict {
 	if !f.enabled.Takes(s.Draw()) {
 		return filter.Verdict{}
 	}
+	s.Count(enabled)
+	got, ok := f.spend(s)
+	if f.headers && got.of != nil {
+		s.Add = append(s.Add,
+			message.Field{Name: "x-ratelimit-limit", Value: strconv.FormatInt(int64(got.of.rate.max), 10)},
+			message.Field{Name: "x-ratelimit-remaining", Value: strconv.FormatInt(int64(math.Floor(got.left)), 10)},
+			message.Field{Name: "x-ratelimit-reset", Value: strconv.Itoa(got.of.rate.wait(got.left))},
+		)
+	}
+	if ok {
+		s.Count(passed)
+		return filter.Verdict{}
+	}
+	s.Count(rateLimited)
+	if !f.enforced.Takes(s.Draw()) {
+		return filter.Verdict{}
+	}
+	s.Count(enforced)
+	if f.retryAfter && f.status == 429 {
+		s.Add = append(s.Add, message.Field{Name: "retry-after", Value: strconv.Itoa(max(1, got.of.rate.wait(got.left)))})
+	}
+	return filter.Verdict{Status: f.status, GRPC: f.grpc, Body: "local_rate_limited", Flag: "RL", Details: "local_rate_limited"}
+}
+
+// spent is what a bucket has left.
+type spent struct {
+	of   *shape // nil: of none
+	left float64
+}
+
+// spend takes a token of every bucket that the request has, up to one that is
+// empty. It gives that, else the first.
+func (f *Filter) spend(s *filter.Stream) (first spent, ok bool) {
 	if f.all != nil {
-		return f.take(s, f.all, f.all.one)
+		left, ok := f.all.one.take(f.all.rate, f.now())
+		return spent{f.all, left}, ok
 	}
 	var room [8]descriptor.Entry
 	for i := range f.rates {
@@ -182,28 +233,15 @@ func (f *Filter) OnRequest(s *filter.Stream) filter.Verdict {
 			if !candidate.fits(entries) {
 				continue
 			}
-			if v := f.take(s, candidate, candidate.bucket(entries, f.now())); v.Status != 0 {
-				return v
+			now := f.now()
+			left, ok := candidate.bucket(entries, now).take(candidate.rate, now)
+			if !ok {
+				return spent{candidate, left}, false
+			}
+			if first.of == nil {
+				first = spent{candidate, left}
 			}
 		}
 	}
-	return filter.Verdict{}
-}
-
-func (f *Filter) take(s *filter.Stream, of *shape, b *bucket) filter.Verdict {
-	left, ok := b.take(of.rate, f.now())
-	if f.headers {
-		s.Add = append(s.Add,
-			message.Field{Name: "x-ratelimit-limit", Value: strconv.FormatInt(int64(of.rate.max), 10)},
-			message.Field{Name: "x-ratelimit-remaining", Value: strconv.FormatInt(int64(math.Floor(left)), 10)},
-			message.Field{Name: "x-ratelimit-reset", Value: strconv.Itoa(of.rate.wait(left))},
-		)
-	}
-	if ok || !f.enforced.Takes(s.Draw()) {
-		return filter.Verdict{}
-	}
-	if f.retryAfter && f.status == 429 {
-		s.Add = append(s.Add, message.Field{Name: "retry-after", Value: strconv.Itoa(max(1, of.rate.wait(left)))})
-	}
-	return filter.Verdict{Status: f.status, GRPC: f.grpc, Body: "local_rate_limited", Flag: "RL", Details: "local_rate_limited"}
+	return first, true
 }

@@ -9,10 +9,12 @@ import (
 	"testing"
 
 	localv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/local_ratelimit/v3"
+	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/meshc/meshc/dataplane/filter"
 	"github.com/meshc/meshc/dataplane/message"
+	"github.com/meshc/meshc/dataplane/route"
 )
 
 const always = `{"default_value": {"numerator": 100}}`
@@ -96,6 +98,61 @@ func TestKeys(t *testing.T) {
 		if v, _ := ask(f, c.target, c.fields...); v.Status != c.status {
 			t.Errorf("%d: %s %v: %d, want %d", i, c.target, c.fields, v.Status, c.status)
 		}
+	}
+}
+
+// counter counts by hand.
+type counter int
+
+func (c *counter) Inc() { *c++ }
+
+// A request is counted once and has one set of headers, whatever descriptors it has,
+// and whether it is refused is drawn once, as in Envoy.
+func TestCounts(t *testing.T) {
+	const twice = `"rate_limits": [{"actions": [{"generic_key": {"descriptor_value": "a"}}]}, {"actions": [{"generic_key": {"descriptor_value": "b"}}]}],
+ "descriptors": [
+  {"entries": [{"key": "generic_key", "value": "a"}], "token_bucket": {"max_tokens": 2, "fill_interval": "3600s"}},
+  {"entries": [{"key": "generic_key", "value": "b"}], "token_bucket": {"max_tokens": 2, "fill_interval": "3600s"}}],
+ "enable_x_ratelimit_headers": "DRAFT_VERSION_03"`
+	for _, c := range []struct {
+		name, config string
+		enforced     int // of 100
+		want         string
+	}{
+		{"one bucket", `"token_bucket": {"max_tokens": 2, "fill_interval": "3600s"}, "enable_x_ratelimit_headers": "DRAFT_VERSION_03"`, 100, "[5 3 3 2]"},
+		{"two descriptors", twice, 100, "[5 3 3 2]"},
+		{"that are not enforced", twice, 0, "[5 0 3 2]"},
+	} {
+		now := 0.0
+		f := limited(t, c.config, &now)
+		var err error
+		if f.enforced, err = route.NewFraction(&typev3.FractionalPercent{Numerator: uint32(c.enforced)}); err != nil {
+			t.Fatal(err)
+		}
+		counts := make([]counter, 4)
+		for range 5 {
+			draws := 0
+			s := &filter.Stream{Request: &message.Request{Method: "GET", Target: "/"}, Draw: func() uint64 { draws++; return 0 }}
+			for i := range counts {
+				s.Counts = append(s.Counts, &counts[i])
+			}
+			f.OnRequest(s)
+			if draws > 2 {
+				t.Errorf("%s: %d draws for a request", c.name, draws)
+			}
+			if len(s.Add) != 3 {
+				t.Errorf("%s: headers %v", c.name, s.Add)
+			}
+		}
+		if got := fmt.Sprint(counts); got != c.want {
+			t.Errorf("%s: counted %v, want %s", c.name, got, c.want)
+		}
+	}
+	now := 0.0
+	f, counts := limited(t, byUserAndQuery, &now), make([]counter, 4)
+	s := &filter.Stream{Request: &message.Request{Method: "GET", Target: "/b"}, Draw: func() uint64 { return 0 }, Counts: []filter.Counter{&counts[0], &counts[1], &counts[2], &counts[3]}}
+	if f.OnRequest(s); fmt.Sprint(counts) != "[1 0 0 1]" {
+		t.Errorf("without a descriptor: %v", counts)
 	}
 }
 

@@ -41,6 +41,9 @@ func DecodeNetwork(p *networkv3.RBAC) (*Network, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.asks {
+		return nil, fmt.Errorf("shadow_rules_stat_prefix: %q is not supported, only %q", AskedPrefix, ShadowPrefix)
+	}
 	return &Network{c}, nil
 }
 

@@ -21,10 +21,18 @@ type Config struct {
 	deny     bool // action DENY: a matching policy refuses
 	policies []policy
 	shadow   []policy // that are noted and decide nothing
+	asks     bool     // what shadow notes is for a filter behind
 }
 
-// ShadowPrefix is the only prefix of what shadow rules note that is known here.
-const ShadowPrefix = "audit_"
+// Prefixes of what shadow rules note: for the access log, and for the filter that
+// asks a service about some requests.
+const (
+	ShadowPrefix = "audit_"
+	AskedPrefix  = "asked_"
+)
+
+// FilterName is what shadow rules note under, whatever the filter is called.
+const FilterName = "envoy.filters.http.rbac"
 
 type policy struct {
 	name   string
@@ -42,10 +50,11 @@ func Decode(p *rbacv3.RBAC) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
+	asks := p.GetShadowRulesStatPrefix() == AskedPrefix
 	if p.GetRules() == nil {
-		return &Config{shadow: shadow}, nil
+		return &Config{shadow: shadow, asks: asks}, nil
 	}
-	c := &Config{enforced: true, shadow: shadow}
+	c := &Config{enforced: true, shadow: shadow, asks: asks}
 	switch p.GetRules().GetAction() {
 	case configv3.RBAC_ALLOW:
 	case configv3.RBAC_DENY:
@@ -67,8 +76,8 @@ func decodeShadow(p *rbacv3.RBAC) ([]policy, error) {
 	if a := p.GetShadowRules().GetAction(); a != configv3.RBAC_ALLOW {
 		return nil, fmt.Errorf("shadow_rules: action %v is not supported", a)
 	}
-	if prefix := p.GetShadowRulesStatPrefix(); prefix != ShadowPrefix {
-		return nil, fmt.Errorf("shadow_rules_stat_prefix: %q is not supported, only %q", prefix, ShadowPrefix)
+	if prefix := p.GetShadowRulesStatPrefix(); prefix != ShadowPrefix && prefix != AskedPrefix {
+		return nil, fmt.Errorf("shadow_rules_stat_prefix: %q is not supported, only %q and %q", prefix, ShadowPrefix, AskedPrefix)
 	}
 	list, err := compilePolicies(p.GetShadowRules().GetPolicies())
 	if err != nil {
@@ -151,6 +160,23 @@ func New(name string, config *Config) *Filter { return &Filter{name: name, confi
 // Name implements filter.HTTP.
 func (f *Filter) Name() string { return f.name }
 
+// What is counted, as Envoy names it.
+const (
+	allowed = iota
+	denied
+	shadowAllowed
+	shadowDenied
+)
+
+// Counters implements filter.Counted.
+func (f *Filter) Counters() ([]string, filter.Label) {
+	shadow := "rbac_" + ShadowPrefix
+	if f.config != nil && f.config.asks {
+		shadow = "rbac_" + AskedPrefix
+	}
+	return []string{"rbac_allowed", "rbac_denied", shadow + "shadow_allowed", shadow + "shadow_denied"}, filter.Label{}
+}
+
 // OnRequest implements filter.HTTP.
 func (f *Filter) OnRequest(s *filter.Stream) filter.Verdict {
 	c := f.config
@@ -159,7 +185,15 @@ func (f *Filter) OnRequest(s *filter.Stream) filter.Verdict {
 			c = own
 		}
 	}
-	return c.judge(s)
+	v := c.judge(s)
+	switch {
+	case c == nil || !c.enforced:
+	case v.Status != 0:
+		s.Count(denied)
+	default:
+		s.Count(allowed)
+	}
+	return v
 }
 
 // judge is the same for requests and connections.
@@ -167,12 +201,7 @@ func (c *Config) judge(s *filter.Stream) filter.Verdict {
 	if c == nil {
 		return filter.Verdict{}
 	}
-	for i := range c.shadow {
-		if c.shadow[i].allows(s) {
-			s.Audited = c.shadow[i].name
-			break
-		}
-	}
+	c.judgeShadow(s)
 	if !c.enforced {
 		return filter.Verdict{}
 	}
@@ -189,6 +218,29 @@ func (c *Config) judge(s *filter.Stream) filter.Verdict {
 		return filter.Verdict{}
 	}
 	return refuse(noPolicy)
+}
+
+// judgeShadow finds the first policy of the shadow rules that holds.
+func (c *Config) judgeShadow(s *filter.Stream) {
+	for i := range c.shadow {
+		if c.shadow[i].allows(s) {
+			c.note(s, &c.shadow[i])
+			s.Count(shadowAllowed)
+			return
+		}
+	}
+	if len(c.shadow) > 0 {
+		s.Count(shadowDenied)
+	}
+}
+
+// note keeps which policy of shadow rules holds.
+func (c *Config) note(s *filter.Stream, p *policy) {
+	if c.asks {
+		s.Asked = true
+		return
+	}
+	s.Audited = p.name
 }
 
 func refuse(details string) filter.Verdict {

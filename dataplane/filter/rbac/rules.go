@@ -19,7 +19,7 @@ var Supported = []support.Message{
 	{Name: "envoy.extensions.filters.http.rbac.v3.RBAC", Fields: []support.Field{
 		support.F("rules", "absent: the filter lets everything in"),
 		support.F("shadow_rules", "action ALLOW; noted for the access log, and not counted"),
-		support.F("shadow_rules_stat_prefix", "\"audit_\" beside shadow_rules"),
+		support.F("shadow_rules_stat_prefix", "\"audit_\" or \"asked_\" beside shadow_rules"),
 	}},
 	{Name: "envoy.extensions.filters.http.rbac.v3.RBACPerRoute", Fields: []support.Field{
 		support.F("rbac", "absent: switched off on this route"),
@@ -40,7 +40,8 @@ var Supported = []support.Message{
 	{Name: "envoy.config.rbac.v3.Permission.Set", Fields: []support.Field{support.F("rules", "")}},
 	{Name: "envoy.config.rbac.v3.Principal", Fields: []support.Field{
 		support.F("any", ""), support.F("and_ids", ""), support.F("or_ids", ""), support.F("not_id", ""),
-		support.F("authenticated", ""), support.F("direct_remote_ip", "the other end of the connection"), support.F("header", ""), support.F("url_path", ""),
+		support.F("authenticated", ""), support.F("direct_remote_ip", "the other end of the connection"),
+		support.F("remote_ip", "the client, as far as who passes it on is believed"), support.F("header", ""), support.F("url_path", ""),
 	}},
 	{Name: "envoy.config.core.v3.CidrRange", Fields: []support.Field{
 		support.F("address_prefix", ""), support.F("prefix_len", "absent: 0"),
@@ -84,7 +85,9 @@ func principal(p *configv3.Principal) (judge, error) {
 	case *configv3.Principal_Authenticated_:
 		return authenticated(id.Authenticated)
 	case *configv3.Principal_DirectRemoteIp:
-		return network(id.DirectRemoteIp)
+		return network("direct_remote_ip", id.DirectRemoteIp, direct)
+	case *configv3.Principal_RemoteIp:
+		return network("remote_ip", id.RemoteIp, client)
 	case *configv3.Principal_Header:
 		return header(id.Header)
 	case *configv3.Principal_UrlPath:

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 )
 
 // MaxSize bounds what Read takes into memory, in bytes. Keys, chains and
@@ -68,7 +69,10 @@ func Read(path string) ([]byte, error) {
 // the new ones are on disk.
 func Write(path string, data []byte) (err error) {
 	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, ".new-*") // CreateTemp makes mode 0600
+	if err := Step("create", path); err != nil {
+		return fmt.Errorf("file %s: %w", path, err)
+	}
+	f, err := os.CreateTemp(dir, unfinished+"*") // CreateTemp makes mode 0600
 	if err != nil {
 		return fmt.Errorf("file %s: %w", path, err)
 	}
@@ -77,7 +81,12 @@ func Write(path string, data []byte) (err error) {
 			err = errors.Join(fmt.Errorf("file %s: %w", path, err), ignoreMissing(os.Remove(f.Name())))
 		}
 	}()
-	_, err = f.Write(data)
+	if err = Step("write", f.Name()); err == nil {
+		_, err = f.Write(data)
+	}
+	if err == nil {
+		err = Step("fsync", f.Name())
+	}
 	if err == nil {
 		err = f.Sync()
 	}
@@ -87,14 +96,55 @@ func Write(path string, data []byte) (err error) {
 	if err != nil {
 		return err
 	}
+	if err = Step("rename", path); err != nil {
+		return err
+	}
 	if err = os.Rename(f.Name(), path); err != nil {
 		return err
 	}
 	return SyncDir(dir)
 }
 
+// Step is asked before each change of the disk, what is done and to which file: an
+// error makes the change fail, which is how tests have disks that are full or dying,
+// and processes that are killed at a moment of their choice. It does nothing otherwise,
+// and is set before anything else runs.
+var Step = func(what, path string) error { return nil }
+
+// unfinished is how the names of files begin that Write has not put in place yet.
+const unfinished = ".new-"
+
+// Sweep deletes what a Write that was killed has left in dir. Nobody may write there
+// meanwhile.
+func Sweep(dir string) error {
+	left, err := filepath.Glob(filepath.Join(dir, unfinished+"*"))
+	if err != nil {
+		return err
+	}
+	for _, path := range left {
+		if err := Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// Remove deletes a file for good: it does not come back after a crash.
+func Remove(path string) error {
+	if err := Step("remove", path); err != nil {
+		return fmt.Errorf("file %s: %w", path, err)
+	}
+	if err := os.Remove(path); err != nil {
+		return err
+	}
+	return SyncDir(filepath.Dir(path))
+}
+
 // SyncDir makes creations and removals of names in dir durable.
 func SyncDir(dir string) error {
+	if err := Step("fsync directory", dir); err != nil {
+		return fmt.Errorf("directory %s: %w", dir, err)
+	}
 	d, err := os.Open(dir)
 	if err != nil {
 		return fmt.Errorf("directory %s: %w", dir, err)
@@ -106,11 +156,14 @@ func SyncDir(dir string) error {
 	return nil
 }
 
+// LockName is the name of the file that Lock locks.
+const LockName = "lock"
+
 // Lock takes the exclusive advisory lock of dir (file "lock" in it) and waits
 // for it. It orders everybody who changes files of the directory under it,
 // processes as well as goroutines of one; it does not guard memory.
 func Lock(dir string) (unlock func(), err error) {
-	path := filepath.Join(dir, "lock")
+	path := filepath.Join(dir, LockName)
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock %s: %w", path, err)
@@ -125,6 +178,33 @@ func Lock(dir string) (unlock func(), err error) {
 		return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
 	}
 	return func() { _ = f.Close() }, nil // closing gives the lock back
+}
+
+// ErrLocked is the answer for a lock that somebody else holds.
+var ErrLocked = errors.New("somebody else holds it")
+
+// lockPause is the time between two looks at a lock.
+const lockPause = 10 * time.Millisecond
+
+// LockWithin takes the exclusive advisory lock of a file, which is made when it is
+// missing, and gives up with ErrLocked when it is not to be had within a time.
+func LockWithin(path string, within time.Duration) (unlock func(), err error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock %s: %w", path, err)
+	}
+	for end := time.Now().Add(within); ; time.Sleep(lockPause) {
+		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		switch {
+		case err == nil:
+			return func() { _ = f.Close() }, nil // closing gives the lock back
+		case errors.Is(err, syscall.EINTR):
+		case !errors.Is(err, syscall.EWOULDBLOCK):
+			return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
+		case !time.Now().Before(end):
+			return nil, errors.Join(fmt.Errorf("lock %s: %w", path, ErrLocked), f.Close())
+		}
+	}
 }
 
 func checkOwner(path string, info fs.FileInfo) error {

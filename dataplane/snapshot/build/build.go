@@ -97,7 +97,9 @@ func (r *run) chain(c *resource.Chain) (*snapshot.Chain, error) {
 		Port:              c.Port,
 		TransportProtocol: c.TransportProtocol,
 		ServerNames:       c.ServerNames,
+		Sources:           c.Sources,
 		HandshakeTimeout:  c.HandshakeTimeout,
+		Limit:             c.Limit,
 		TCP:               c.TCP,
 	}
 	if c.HTTP != nil {
@@ -130,11 +132,12 @@ func (r *run) cluster(c *resource.Cluster) (*snapshot.Cluster, error) {
 	out := c.Template
 	switch c.Discovery {
 	case resource.EDS:
-		out.Endpoints = r.set.Endpoints[c.EDSName].List
+		eds := r.set.Endpoints[c.EDSName]
+		out.Endpoints, out.Overprovisioning = eds.List, eds.Overprovisioning
 	case resource.Static:
-		out.Endpoints = c.Endpoints.List
+		out.Endpoints, out.Overprovisioning = c.Endpoints.List, c.Endpoints.Overprovisioning
 	case resource.StrictDNS:
-		out.Endpoints = r.resolver.endpoints(c)
+		out.Endpoints, out.Overprovisioning = r.resolver.endpoints(c), c.Endpoints.Overprovisioning
 	}
 	if c.TLS == nil {
 		return &out, nil

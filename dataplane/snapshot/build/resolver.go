@@ -147,7 +147,7 @@ func (r *Resolver) endpoints(c *resource.Cluster) []snapshot.Endpoint {
 		}
 	}
 	slices.SortStableFunc(out, func(a, b snapshot.Endpoint) int {
-		return cmp.Or(a.Addr.Addr().Compare(b.Addr.Addr()), cmp.Compare(a.Addr.Port(), b.Addr.Port()))
+		return cmp.Or(a.Addr.Addr().Compare(b.Addr.Addr()), cmp.Compare(a.Addr.Port(), b.Addr.Port()), cmp.Compare(a.Priority, b.Priority))
 	})
 	return slices.CompactFunc(out, func(a, b snapshot.Endpoint) bool { return a.Addr == b.Addr })
 }

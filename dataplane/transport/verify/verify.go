@@ -9,6 +9,7 @@ import (
 	"encoding/asn1"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,7 +51,7 @@ func Chain(certs []*x509.Certificate, roots *x509.CertPool, usage x509.ExtKeyUsa
 	for _, c := range certs[1:] {
 		intermediates.AddCert(c)
 	}
-	_, err = certs[0].Verify(x509.VerifyOptions{
+	chains, err := certs[0].Verify(x509.VerifyOptions{
 		Roots:         roots,
 		Intermediates: intermediates,
 		CurrentTime:   now,
@@ -59,7 +60,22 @@ func Chain(certs []*x509.Certificate, roots *x509.CertPool, usage x509.ExtKeyUsa
 	if err != nil {
 		return spiffeid.ID{}, fmt.Errorf("certificate of %q: %w", id, err)
 	}
+	if !slices.ContainsFunc(chains, func(c []*x509.Certificate) bool {
+		of := AuthorityOf(c[len(c)-1])
+		return of == "" || of == id.TrustDomain().Name()
+	}) {
+		return spiffeid.ID{}, fmt.Errorf("certificate of %q: its root is an authority of another trust domain", id)
+	}
 	return id, nil
+}
+
+// AuthorityOf is the trust domain that a root says it is of, by its SPIFFE ID
+// (X509-SVID section 3); "" when it says none.
+func AuthorityOf(root *x509.Certificate) string {
+	if len(root.URIs) != 1 || !strings.EqualFold(root.URIs[0].Scheme, "spiffe") {
+		return ""
+	}
+	return root.URIs[0].Host
 }
 
 // Outside verifies certs (leaf first) of a peer outside the mesh against roots at

@@ -3,6 +3,7 @@ package xds
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 
@@ -35,6 +36,16 @@ func peerID(ctx context.Context) (spiffeid.ID, error) {
 		return spiffeid.ID{}, fmt.Errorf("client certificate: %w", err)
 	}
 	return id, nil
+}
+
+// peerChain gives the certificates of the client, leaf first.
+func peerChain(ctx context.Context) []*x509.Certificate {
+	p, ok := peer.FromContext(ctx)
+	if !ok {
+		return nil
+	}
+	info, _ := p.AuthInfo.(credentials.TLSInfo)
+	return info.State.PeerCertificates
 }
 
 type identityKey struct{}

@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
-	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	tracev3 "github.com/envoyproxy/go-control-plane/envoy/config/trace/v3"
 	otlplogv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/access_loggers/open_telemetry/v3"
@@ -20,10 +19,11 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 )
 
-// provenance is the filter metadata key that holds where a route was written
-// and by which commit. It says nothing about behaviour, so it is left out of
-// the version: a commit that only moves lines pushes nothing, and the pair of
-// commit and line that a proxy holds stays true of that commit.
+// provenance is the filter metadata key that holds, on routes, where they were
+// written and by which commit. It says nothing about behaviour, so it is left out
+// of the version: a commit that only moves lines pushes nothing, and the pair of
+// commit and line that a proxy holds stays true of that commit. On clusters the
+// same key says who serves them, which proxies count by.
 const provenance = "meshc.dev"
 
 var deterministic = proto.MarshalOptions{Deterministic: true}
@@ -107,10 +107,10 @@ func walkAny(a *anypb.Any, visit func(proto.Message)) error {
 	return err
 }
 
-// forget drops the provenance of one message.
+// forget drops the provenance of a route.
 func forget(m proto.Message) {
-	if md, ok := m.(*corev3.Metadata); ok {
-		delete(md.FilterMetadata, provenance)
+	if r, ok := m.(*routev3.Route); ok {
+		delete(r.GetMetadata().GetFilterMetadata(), provenance)
 	}
 }
 

@@ -2,6 +2,7 @@ package xds
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"sort"
@@ -28,6 +29,14 @@ type Options struct {
 	// MaxConnectionAge ends a connection so that the client proves itself with
 	// a current certificate; reconnecting sends nothing again. 0: 30 minutes.
 	MaxConnectionAge time.Duration
+	// Trusted says whether the authorities of now have signed the certificate of a
+	// client, leaf first, however old it is; nil: yes. It is asked when a trust bundle
+	// or the desired state changes, and a stream of whom they have not ends.
+	Trusted func(chain []*x509.Certificate) bool
+	// Genuine says whether the certificate of a client, leaf first, cannot have been
+	// made by who has stolen a key; nil: yes. A stream of whom it can is served, and
+	// does not count among those that trust bundles are confirmed by.
+	Genuine func(chain []*x509.Certificate) bool
 }
 
 // Server is the ADS server. Its methods are safe for concurrent use.
@@ -38,6 +47,8 @@ type Server struct {
 	// building orders writers; it is held while a state is built, mu is not.
 	building sync.Mutex
 	desired  *Desired
+	checked  *checked // by Check last, until something else is built; nil: nothing
+	served   *checked // what current was built of
 	bundles  map[string]*Resource
 
 	mu       sync.Mutex
@@ -131,14 +142,16 @@ func (s *Server) SetDesired(commit string, d *Desired) error {
 
 // SetBundle sets the roots of a trust domain, PEM certificates, delivered as
 // the secret "bundle|<trust domain>" to the nodes whose resources refer to it.
-// It has to be set before a SetDesired whose resources refer to it.
-func (s *Server) SetBundle(trustDomain string, pem []byte) error {
-	secret, err := bundleSecret(trustDomain, pem)
+// It has to be set before a SetDesired whose resources refer to it. The roots of
+// aliases of the trust domain, of which there may be none, are delivered with it.
+func (s *Server) SetBundle(trustDomain string, pem []byte, aliases ...Bundle) error {
+	secret, err := bundleSecret(Bundle{trustDomain, pem}, aliases)
 	if err != nil {
 		return err
 	}
 	s.building.Lock()
 	defer s.building.Unlock()
+	s.checked = nil
 	next := map[string]*Resource{secret.Name: secret}
 	for name, r := range s.bundles {
 		if name != secret.Name {
@@ -156,15 +169,17 @@ func (s *Server) SetBundle(trustDomain string, pem []byte) error {
 
 // rebuild makes and publishes a state; building is held.
 func (s *Server) rebuild(commit string, d *Desired, bundles map[string]*Resource) error {
-	b := &builder{emit: s.opts.Emit, now: s.opts.Now(), commit: commit, bundles: bundles, fresh: newInterner()}
-	if old := s.snapshot(); old != nil {
-		b.old = old.intern
+	c, at := s.checked, s.opts.Now()
+	s.checked = nil
+	if !c.of(commit, d, at) || c.after != s.snapshot() {
+		var err error
+		if c, err = s.build(commit, d, bundles, at); err != nil {
+			return err
+		}
 	}
-	st, err := b.build(d)
-	if err != nil {
-		return err
-	}
-	s.publish(st, d)
+	s.publish(c.state, d)
+	c.after = nil
+	s.served = c
 	return nil
 }
 
@@ -236,6 +251,14 @@ func (s *Server) Status() []NodeStatus {
 	}
 	sort.Slice(out, func(i, j int) bool { return out[i].Node < out[j].Node })
 	return out
+}
+
+// Commit is what streams are led to; "" before the first SetDesired.
+func (s *Server) Commit() string {
+	if st := s.snapshot(); st != nil {
+		return st.commit
+	}
+	return ""
 }
 
 // Programmed says on how many proxies (n) of how many (m) a commit is live.

@@ -2,10 +2,12 @@ package xds
 
 import (
 	"bytes"
+	"crypto/x509"
 	"errors"
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -217,12 +219,106 @@ func TestBundleRotationSendsTheSecretOnly(t *testing.T) {
 	c.awaitProgrammed("c1", 1)
 	p.events()
 	old := p.has(Key{SDS, meshBundle}).GetVersion()
+	acknowledged := func() bool { done, live := c.BundlesAcknowledged(); return done == 1 && live == 1 }
+	c.await("acknowledged", acknowledged)
 	if err := c.SetBundle(domain, append(c.ca.pem(), newAuthority(t).pem()...)); err != nil {
 		t.Fatal(err)
 	}
 	c.await("new bundle", func() bool { return p.has(Key{SDS, meshBundle}).GetVersion() != old })
 	if log := p.events(); !slices.Equal(log, []string{"+SDS " + meshBundle}) {
 		t.Errorf("a bundle sent %q", log)
+	}
+	c.await("acknowledged again", acknowledged)
+}
+
+// A stream of a certificate whose root is trusted no more ends when the bundle says so.
+func TestADroppedRootEndsItsStreams(t *testing.T) {
+	var dropped atomic.Bool
+	var asked atomic.Int64
+	c := startController(t, Options{Trusted: func(chain []*x509.Certificate) bool {
+		asked.Add(1)
+		return len(chain) > 0 && !dropped.Load()
+	}})
+	c.set("c1", shop())
+	c.client(c.dial(c.ca.issue(spiffeID("web"))), false).start(webNode)
+	c.awaitProgrammed("c1", 1)
+	connected := func() bool { _, live := c.BundlesAcknowledged(); return live == 1 }
+	if err := c.SetBundle(domain, append(newAuthority(t).pem(), c.ca.pem()...)); err != nil {
+		t.Fatal(err)
+	}
+	c.await("asked", func() bool { return asked.Load() > 0 })
+	if !connected() {
+		t.Error("a stream of a root that is trusted has ended")
+	}
+	dropped.Store(true)
+	if err := c.SetBundle(domain, newAuthority(t).pem()); err != nil {
+		t.Fatal(err)
+	}
+	c.await("the stream to end", func() bool { return !connected() })
+}
+
+// A bundle that a proxy has not confirmed is not acknowledged, however long it is
+// out; a proxy that is not connected is not live.
+func TestABundleIsAcknowledgedByWhoConfirmsIt(t *testing.T) {
+	c := startController(t, Options{})
+	c.set("c1", shop())
+	if done, live := c.BundlesAcknowledged(); done != 0 || live != 0 {
+		t.Errorf("%d of %d with nobody there", done, live)
+	}
+	n := newSession(false, time.Second, &memory{})
+	n.types[SDS].subs[meshBundle] = true
+	if got := n.bundles(nil); len(got) != 1 || got[meshBundle] != "" {
+		t.Errorf("nothing was confirmed: %v", got)
+	}
+	n.types[SDS].acked[meshBundle] = &Resource{Version: "7"}
+	if got := n.bundles(nil); got[meshBundle] != "7" {
+		t.Errorf("confirmed: %v", got)
+	}
+	set := c.snapshot().nodes[webNode]
+	want := set.get(Key{SDS, meshBundle}).Version
+	for _, one := range []struct {
+		versions        map[string]string
+		proxyless, with bool
+	}{
+		{nil, false, false}, // it has not asked yet
+		{map[string]string{meshBundle: ""}, false, false},
+		{map[string]string{meshBundle: "7"}, false, false},
+		{map[string]string{meshBundle: want}, false, true},
+		{nil, true, true}, // its roots are in files
+		{map[string]string{meshBundle: ""}, true, false},
+	} {
+		if got := set.confirmed(one.versions, one.proxyless); got != one.with {
+			t.Errorf("confirmed %v, without a proxy %v: %v", one.versions, one.proxyless, got)
+		}
+	}
+}
+
+// Before there is a commit nobody can say that all proxies have anything.
+func TestBeforeTheFirstCommitNothingIsAcknowledged(t *testing.T) {
+	if done, live := New(Options{}).BundlesAcknowledged(); done >= live {
+		t.Errorf("%d of %d", done, live)
+	}
+}
+
+// A stream whose certificate somebody else can have made does not count, neither as one
+// that has confirmed nor as one to wait for.
+func TestADoubtfulStreamDoesNotCount(t *testing.T) {
+	var stolen atomic.Bool
+	c := startController(t, Options{Genuine: func(chain []*x509.Certificate) bool { return len(chain) > 0 && !stolen.Load() }})
+	c.set("c1", shop())
+	c.client(c.dial(c.ca.issue(spiffeID("web"))), false).start(webNode)
+	c.awaitProgrammed("c1", 1)
+	live := func() int { _, live := c.BundlesAcknowledged(); return live }
+	if live() != 1 {
+		t.Errorf("%d are live", live())
+	}
+	stolen.Store(true)
+	if err := c.SetBundle(domain, append(newAuthority(t).pem(), c.ca.pem()...)); err != nil {
+		t.Fatal(err)
+	}
+	c.await("the stream to count no more", func() bool { return live() == 0 })
+	if missing := c.BundlesMissing(); len(missing) != 0 {
+		t.Errorf("missing %v", missing)
 	}
 }
 

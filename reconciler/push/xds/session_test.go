@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
@@ -328,6 +329,24 @@ func TestVersionIsBlindToProvenance(t *testing.T) {
 	}
 	if version("c1", 1, "other") == version("c2", 9, "other") {
 		t.Error("other metadata is not part of the version")
+	}
+}
+
+// Two sidecars whose applications have one address have clusters that differ in
+// nothing but whose they are, and neither may be given the other's.
+func TestVersionKnowsWhoServesACluster(t *testing.T) {
+	version := func(service string) string {
+		c := &clusterv3.Cluster{Name: "inbound|8080", Metadata: &corev3.Metadata{FilterMetadata: map[string]*structpb.Struct{
+			provenance: {Fields: map[string]*structpb.Value{"service": structpb.NewStringValue(service)}},
+		}}}
+		r, err := newResource(CDS, c.Name, c, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.Version
+	}
+	if version("shop") == version("store") {
+		t.Error("who serves a cluster is no part of its version")
 	}
 }
 

@@ -48,6 +48,8 @@ type StreamStatus struct {
 	ProgrammedCommit string       // newest commit that was confirmed in full
 	Settled          bool         // nothing is left to send or to be confirmed
 	RetryAt          time.Time    // when what the client refused is tried again; zero: never
+
+	bundles map[string]string // confirmed versions of the trust bundles that the client asks for
 }
 
 // NodeStatus is one proxy.

@@ -2,8 +2,10 @@ package xds
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"io"
+	"sync/atomic"
 	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -56,14 +58,16 @@ func (s *Server) StreamAggregatedResources(g discoveryv3.AggregatedDiscoveryServ
 	return s.serve(g.Context(), worldWire{g})
 }
 
-// stream is one ADS stream. All but published belongs to its serve goroutine.
+// stream is one ADS stream. All but published and doubtful belongs to its serve goroutine.
 type stream struct {
 	server    *Server
 	node      string
 	id        string // SPIFFE ID of the peer
+	chain     []*x509.Certificate
 	since     time.Time
 	session   *session
 	published StreamStatus // guarded by server.mu
+	doubtful  atomic.Bool  // see Options.Genuine
 }
 
 // request is what the receiving goroutine hands over.
@@ -100,10 +104,11 @@ func (s *Server) lead(ctx context.Context, w wire) error {
 	if err != nil {
 		return err
 	}
-	str := &stream{server: s, node: hello.node.GetId(), id: id.String(), since: s.opts.Now()}
+	str := &stream{server: s, node: hello.node.GetId(), id: id.String(), chain: peerChain(ctx), since: s.opts.Now()}
 	if err := str.authorize(st); err != nil {
 		return err
 	}
+	str.judge()
 	str.session = newSession(w.full(), s.opts.Timeout, s.open(str))
 	defer s.close(str)
 	str.session.setDesired(st.nodes[str.node])
@@ -165,11 +170,21 @@ func (str *stream) take(r request) error {
 // refresh takes the newest desired state, however many came meanwhile.
 func (str *stream) refresh() (<-chan struct{}, error) {
 	st, newer := str.server.watch()
+	if trusted := str.server.opts.Trusted; trusted != nil && !trusted(str.chain) {
+		return nil, status.Error(codes.Unauthenticated, "the root of the client's certificate is trusted no more")
+	}
 	if err := str.authorize(st); err != nil {
 		return nil, err
 	}
+	str.judge()
 	str.session.setDesired(st.nodes[str.node])
 	return newer, nil
+}
+
+// judge looks whether the stream counts; what it depends on changes with the bundle.
+func (str *stream) judge() {
+	genuine := str.server.opts.Genuine
+	str.doubtful.Store(genuine != nil && !genuine(str.chain))
 }
 
 // authorize checks the claimed node against the proven identity. What a node
@@ -289,6 +304,7 @@ func (s *Server) close(str *stream) {
 // publish makes the session's status visible.
 func (str *stream) publish() {
 	st := str.session.status(str.since)
+	st.bundles = str.session.bundles(str.published.bundles)
 	str.server.mu.Lock()
 	defer str.server.mu.Unlock()
 	str.published = st

@@ -89,6 +89,7 @@ type mesh struct {
 	allHashed bool // every service is hashed
 	silent    bool // some access log is off
 	audited   bool // somebody audits
+	told      bool // somebody in front of the gateway tells who clients are
 	allAdmin  bool // every service has a port for administration
 	collects  bool // there is a collector of telemetry
 	stored    bool // there is a store, which counts for global rate limits too
@@ -105,6 +106,7 @@ type service struct {
 	budget          bool     // retries have a budget
 	hashed          bool     // all routes have hash keys, and all versions a policy that hashes
 	rpc             bool     // an application that reads xDS itself
+	upgrades        bool     // some route has upgrades
 }
 
 func (s *service) ref() string { return s.namespace + "/" + s.name }

@@ -15,6 +15,7 @@ func (m *mesh) passing(f *source, s *service) {
 	if m.chance(20) {
 		f.line("upgrades: [\"websocket\"]")
 		m.use("upgrades")
+		s.upgrades = true
 	}
 }
 

@@ -12,7 +12,11 @@ func (m *mesh) write(s *service) {
 	f.line("owner: %s", quote("team-"+s.name))
 	m.identity(f, s)
 	for i, p := range s.ports {
-		f.line("ports: %s: {number: %d, protocol: \"http\"}", p, 8080+i)
+		most := ""
+		if !s.rpc {
+			most = m.most()
+		}
+		f.line("ports: %s: {number: %d, protocol: \"http\"%s}", p, 8080+i, most)
 	}
 	s.hashed = m.envoy && (m.chance(30) || m.allHashed)
 	s.budget = m.envoy && m.chance(50)
@@ -37,6 +41,7 @@ func (m *mesh) write(s *service) {
 	m.routes(f, s)
 	m.security(f, s)
 	m.rateLimits(f, false)
+	m.holding(f, s)
 	f.close()
 	m.files[s.namespace+"/"+s.name+".cue"] = f.String()
 }

@@ -58,6 +58,9 @@ func (m *mesh) config() string {
 	if m.calls() {
 		return ended(f) // grpc-go serves neither of the following
 	}
+	if m.chance(30) {
+		f.line("trustDomainAliases: [%s]", m.pick(`"old.example"`, `"old.example", "older.example"`))
+	}
 	if m.chance(40) {
 		m.telemetry(f)
 	}

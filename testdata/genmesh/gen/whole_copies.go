@@ -8,6 +8,7 @@ func (m *mesh) writeCopies() {
 	}
 	f := newSource()
 	f.line("service: auditor: {namespace: \"shop\", proxy: \"envoy\", ports: {http: {number: 80, protocol: \"http\"}, rpc: {number: 81, protocol: \"grpc\"}}, versions: v1: {}}")
+	f.line("service: auditor: admission: %s", m.admission(`grpcStatuses: ["ok", "not-found"]`+m.maybe(`, statuses: ["2xx"]`)))
 	f.line("service: trial: {proxy: \"envoy\", ports: {http: {number: 80, protocol: \"http\"}, more: {number: 82, protocol: \"http\"}}, versions: {v1: {}, v2: {}}, routes: all: to: v1: 100}")
 	f.open("service: copied")
 	f.line("namespace: \"shop\"")

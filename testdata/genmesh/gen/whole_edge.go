@@ -7,7 +7,7 @@ func (m *mesh) edge(f *source) {
 		return
 	}
 	if m.chance(50) {
-		f.line("listeners: second: {port: 8081, protocol: \"http\"%s}", m.maybe(", bind: \"127.0.0.1\""))
+		f.line("listeners: second: {port: 8081, protocol: \"http\"%s%s}", m.maybe(", bind: \"127.0.0.1\""), m.most())
 	}
 	if m.chance(40) {
 		f.line("serverHeader: \"edge\"")
@@ -15,8 +15,10 @@ func (m *mesh) edge(f *source) {
 	if m.chance(50) {
 		m.secured(f)
 	}
+	m.told = m.envoy && m.chance(50)
 	m.edgeOrders(f)
 	m.rateLimits(f, true)
+	m.edgeHolding(f)
 	m.edgeActions(f)
 	if !m.allAdmin && !m.allHashed && m.chance(60) {
 		m.edgeChanges(f)
@@ -30,7 +32,7 @@ func (m *mesh) edge(f *source) {
 	if m.chance(40) {
 		m.telemetry(f)
 	}
-	if m.envoy && m.chance(50) {
+	if m.told {
 		f.line("%s", m.pick("trustedHops: 0", "trustedHops: 1", "trustedHops: 2", `trustedCIDRs: ["10.0.0.0/8"]`, `trustedCIDRs: ["192.0.2.0/24", "2001:db8::/32"]`))
 		f.line("listeners: balanced: {port: 8083, protocol: \"http\", proxyProtocol: true}")
 	}

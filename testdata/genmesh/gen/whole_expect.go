@@ -60,7 +60,7 @@ func (m *mesh) expectService(f *source, s *service) {
 	}
 	f.line("every: {every: [%s]%s%s, %s}", every, m.maybe(", from: ["+quote(caller)+"]"), m.maybe(", port: "+quote(port)),
 		m.pick(`notTo: ["`+s.versions[0]+`"]`, m.sentOn(m.share(s)), `status: 503`, `outcome: "not-declared"`))
-	f.line("in: reachedBy: only: %s", list(s.writtenCallers()))
+	f.line("inside: reachedBy: only: %s", list(s.writtenCallers()))
 }
 
 // caller is one that declares to call s, or s itself, which does not.
@@ -97,6 +97,9 @@ func (m *mesh) expectEdge(f *source, name string, behind *service) {
 	service := behind.as("shop")
 	f.line("one: {listener: \"http\", request: {host: \"www.example.org\"%s}, service: %s, %s}", m.example(), quote(service), m.sentOn(m.share(behind)))
 	f.line("two: {listener: \"http\", request: host: \"www.example.org\", %s}", m.pick(`outcome: "no-route", status: 404`, `location: "http://a.example/"`, `notServices: [`+quote(service)+`]`))
+	if m.told {
+		f.line("told: {listener: \"balanced\", request: {host: \"www.example.org\", clientIP: \"192.0.2.1\"}, faults: false}")
+	}
 	f.line("every: {every: [%s]%s, %s}", m.exceptions("expect"), m.maybe(`, listener: "http"`), m.pick(`status: 404`, "notServices: ["+quote(service)+"]", "service: "+quote(service)))
 }
 
@@ -110,7 +113,7 @@ func (m *mesh) expectMesh() {
 	first, last := m.services[0], m.services[len(m.services)-1]
 	f := newSource()
 	f.open("mesh: expect")
-	f.line("in: {services: [%s], reachedBy: only: [%s]}", quote(last.ref()), quote(first.ref()))
+	f.line("inside: {services: [%s], reachedBy: only: [%s]}", quote(last.ref()), quote(first.ref()))
 	f.line("\"not from there\": {services: [%s], notReachedFrom: [%s], exceptThrough: [%s]}", quote(first.ref()), quote(last.ref()), quote(m.services[1].ref()))
 	f.close()
 	m.files["expect.cue"] = f.String()

@@ -101,8 +101,11 @@ func (m *mesh) edgeOrders(f *source) {
 }
 
 func (m *mesh) edgeRule() string {
-	parts := []string{`headers: {"x-rule": exact: "1"` + m.maybe(`, "x-more": `+m.value(true)) + "}"}
-	if m.chance(40) {
+	parts := []string{`headers: {"x-rule": exact: "1"` + m.maybe(`, "x-more": `+m.value(true)) + m.maybe(`, "x-most": `+m.value(true)) + "}"}
+	switch {
+	case m.told && m.chance(50): // at some listener of every such gateway
+		parts = append(parts, m.pick(`clientIPs: ["10.0.0.0/8", "2001:db8::/32"]`+m.maybe(`, notClientIPs: ["10.1.0.0/16"]`), `notClientIPs: ["192.0.2.0/24"]`))
+	case m.chance(40):
 		parts = append(parts, `listeners: ["http"]`)
 	}
 	return strings.Join(append(parts, m.requests()...), ", ")
@@ -111,7 +114,7 @@ func (m *mesh) edgeRule() string {
 // secured opens listeners with TLS, and one that leads to them.
 func (m *mesh) secured(f *source) {
 	mode := m.pick("", `mode: "mutual", ca: secret: "partners", `, `mode: "optionalMutual", ca: file: "partners.pem", `)
-	if mode != "" && m.envoy && m.chance(50) {
+	if strings.HasPrefix(mode, `mode: "mutual"`) && m.chance(50) {
 		mode += `pins: ["NvqYIYSbgK2vCJpQhObf77vv+bQWtc5ek5RIOwPiC9A="], `
 	}
 	mode += m.maybe(`ciphers: ["ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES128-GCM-SHA256"], `)
@@ -155,6 +158,9 @@ func (m *mesh) edgeChanges(f *source) {
 
 // externalTLS reaches an external through TLS.
 func (m *mesh) externalTLS(f *source) {
+	if m.whole && m.envoy && m.chance(25) {
+		f.line("proxyProtocol: %s", quote(m.pick("v1", "v2")))
+	}
 	if !m.whole || !m.chance(60) {
 		return
 	}

@@ -29,5 +29,5 @@ func (m *mesh) overHTTP2() string {
 }
 
 func (m *mesh) streams() string {
-	return fmt.Sprintf("{connections: concurrentStreams: %d, health: {grpc: {%s}, interval: \"5s\", timeout: \"1s\"}}", 1+m.dice.IntN(200), m.maybe("service: \"shop.v1.Store\""))
+	return fmt.Sprintf("{connections: {concurrentStreams: %d%s}, health: {grpc: {%s}, interval: \"5s\", timeout: \"1s\"}}", 1+m.dice.IntN(200), m.maybe(", "+m.pings()), m.maybe("service: \"shop.v1.Store\""))
 }

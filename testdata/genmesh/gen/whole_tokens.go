@@ -12,7 +12,7 @@ func (m *mesh) writeTokens() {
 		return // they have no other port and no keys
 	}
 	f := newSource()
-	f.line("external: idp: {namespace: \"shop\", host: \"idp.example\", ports: https: {number: 443, protocol: \"http\"}, tls: {}}")
+	f.line("external: idp: {namespace: \"shop\", host: \"idp.example\", ports: {https: {number: 443, protocol: \"http\"}%s}, tls: {}}", m.second(`spare: {number: 444, protocol: "http"}`))
 	f.line("service: guard: {namespace: \"shop\", proxy: \"envoy\", ports: rpc: {number: 9000, protocol: \"grpc\"}, uses: idp: {}, versions: v1: {}}")
 	f.open("service: member")
 	f.line("telemetry: accessLog: to: \"stdout\"")
@@ -65,7 +65,7 @@ func (m *mesh) provider(f *source, name, required string) {
 	f.line("issuer: \"https://idp.example/%s\"", name)
 	f.line("required: %s", required)
 	f.line("jwks: %s", m.pick(
-		`file: "/etc/mesh/jwks.json"`, `{external: "idp", path: "/jwks"}`, `{external: "idp", port: "https", path: "/jwks?v=2", cache: "90s"}`))
+		`file: "/etc/mesh/jwks.json"`, m.keys(`path: "/jwks"`), `{external: "idp", port: "https", path: "/jwks?v=2", cache: "90s"}`))
 	f.line("from: [{header: \"x-%s\"%s}%s%s]", name, m.maybe(`, prefix: "JWT "`), m.maybe(`, {query: "`+name+`"}`), m.maybe(`, {cookie: "`+name+`"}`))
 	if m.chance(50) {
 		f.line("audiences: [\"shop\", \"all\"]")
@@ -89,4 +89,13 @@ func (m *mesh) claims() string {
 		parts = append(parts, fmt.Sprintf("%s: %s", quote(name), m.value(false)))
 	}
 	return "{" + strings.Join(parts, ", ") + "}"
+}
+
+// keys are fetched from the only port, where no second one makes it necessary to
+// name it.
+func (m *mesh) keys(path string) string {
+	if m.seconds() {
+		return `{external: "idp", port: "spare", ` + path + "}"
+	}
+	return `{external: "idp", ` + path + "}"
 }

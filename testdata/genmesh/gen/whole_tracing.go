@@ -24,7 +24,7 @@ func (m *mesh) tracing(f *source) {
 func (m *mesh) collector(protocol string, more ...string) string {
 	m.collects = true
 	out := `{to: "shop/collector"`
-	if m.chance(50) {
+	if m.chance(50) || m.seconds() {
 		out += ", port: " + quote(protocol)
 	}
 	for _, field := range more {
@@ -41,10 +41,22 @@ func (m *mesh) writeCollector() {
 	f.open("external: collector")
 	f.line("namespace: \"shop\"")
 	f.line("host: \"collector.example\"")
-	f.line("ports: {otlp: {number: 4317, protocol: \"grpc\"}, zipkin: {number: 9411, protocol: \"http\"}}")
+	f.line("ports: {otlp: {number: 4317, protocol: \"grpc\"}, zipkin: {number: 9411, protocol: \"http\"}%s}",
+		m.second(`otlp2: {number: 4318, protocol: "grpc"}, zipkin2: {number: 9412, protocol: "http"}`))
 	if m.allAdmin { // which the mesh's health checks ask
 		f.line("traffic: health: {tcp: {}, interval: \"10s\", timeout: \"1s\"}")
 	}
 	f.close()
 	m.files["shop/collector.cue"] = f.String()
+}
+
+// seconds says that externals which the mesh asks itself have a second port of
+// each kind, so that one has to be named.
+func (m *mesh) seconds() bool { return m.whole && len(m.services)%2 == 0 }
+
+func (m *mesh) second(port string) string {
+	if !m.seconds() {
+		return ""
+	}
+	return ", " + port
 }

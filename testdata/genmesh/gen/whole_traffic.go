@@ -16,6 +16,9 @@ func (m *mesh) blocks(f *source, owner string, s *service) {
 		if owner == "mesh" && m.chance(50) {
 			f.line("connections: concurrentStreams: 100")
 		}
+		if owner == "mesh" && m.chance(50) {
+			f.line("connections: %s", m.pings())
+		}
 	}
 	if m.budget && m.chance(60) {
 		f.line("retryBudget: {percent: %s%s}", m.pick("0.01", "20.25", "100"), m.maybe(", minConcurrency: 2"))
@@ -68,6 +71,9 @@ func (m *mesh) amounts() string {
 // detectors draws at least one of five.
 func (m *mesh) detectors() string {
 	parts := []string{m.pick("consecutive5xx: 5", "consecutive5xx: 7, consecutiveGateway: 3", "consecutiveLocal: 2", "consecutiveGateway: 4")}
+	if parts[0] != "consecutiveLocal: 2" && m.chance(50) {
+		parts = append(parts, "statuses: ["+m.pick(`"429", "5xx"`, `"503"`, `"4xx", "502", "504"`)+"]")
+	}
 	if m.chance(50) {
 		parts = append(parts, "successRate: {"+strings.TrimPrefix(m.maybe(", minHosts: 2")+m.maybe(", minRequests: 10")+m.maybe(", stdev: 2.05"), ", ")+"}")
 	}

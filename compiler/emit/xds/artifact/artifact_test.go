@@ -2,7 +2,9 @@ package artifact_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -49,7 +51,7 @@ func TestFileNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{"eu.cart/v1.json", "ingress.json", "pay/v1.json", "pay/v1.pay.v1-1.json", "us.cart/v1.json"}
-	if got := files.Names(); !slices.Equal(got, want) {
+	if got, err := files.Names(); err != nil || !slices.Equal(got, want) {
 		t.Errorf("files %v, want %v", got, want)
 	}
 	var first bytes.Buffer
@@ -105,7 +107,7 @@ func listing(t *testing.T, dir string) []string {
 // fixed files; a nil one cannot be rendered.
 type fixed map[string][]byte
 
-func (f fixed) Names() []string { return slices.Sorted(maps.Keys(f)) }
+func (f fixed) Names() ([]string, error) { return slices.Sorted(maps.Keys(f)), nil }
 
 func (f fixed) Render(out *bytes.Buffer, name string) error {
 	if f[name] == nil {
@@ -116,6 +118,10 @@ func (f fixed) Render(out *bytes.Buffer, name string) error {
 }
 
 func (fixed) Key(string) (string, error) { return "", nil }
+
+func (fixed) Reached(*artifact.Basis) ([]string, bool) { return nil, false }
+
+func (fixed) Basis() *artifact.Basis { return nil }
 
 var errBroken = errors.New("broken")
 
@@ -238,5 +244,90 @@ func TestWriteRendersWhatChanged(t *testing.T) {
 	}
 	if _, n := run(fixed{"a.json": []byte("1"), "b.json": []byte("2"), "c.json": []byte("4")}); n != 0 {
 		t.Errorf("%d rendered although nothing changed", n)
+	}
+}
+
+// counts is a renderer that counts what is rendered, and how often all names were
+// asked for.
+type counts struct {
+	*artifact.Renderer
+	names    int
+	rendered atomic.Int64
+}
+
+func (c *counts) Names() ([]string, error) {
+	c.names++
+	return c.Renderer.Names()
+}
+
+func (c *counts) Render(out *bytes.Buffer, name string) error {
+	c.rendered.Add(1)
+	return c.Renderer.Render(out, name)
+}
+
+func keyOf(stage string, content ...[]byte) string {
+	return fmt.Sprintf("%x", sha256.Sum256(bytes.Join(content, []byte(stage))))
+}
+
+// Files that a difference of services does not reach are left alone, as long as the
+// times in the mesh tell the same.
+func TestWriteFollowsADifference(t *testing.T) {
+	end := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+	m := mesh()
+	m.Gateways = nil
+	m.Services[2].Routes = []*model.Route{{Name: "r", Ports: []uint16{80}, Split: []model.Split{{Version: "v1", BasisPoints: 10000}}, Abort: &model.Abort{Status: 503, BasisPoints: 5000, Until: end}}}
+	m.Services[1].Uses = []model.Ref{ref("us", "pay")}
+	m.Services[0].Routes = []*model.Route{{Name: "r", Ports: []uint16{80}, Split: []model.Split{{Version: "v1", BasisPoints: 10000}}}}
+	edited := *m.Services[0]
+	edited.MTLS = model.MTLSPermissive
+	second := *m
+	second.Services = []*model.Service{&edited, m.Services[1], m.Services[2]}
+	dir := t.TempDir()
+	for i, step := range []struct {
+		what            string
+		mesh            *model.Mesh
+		name            string
+		since           []string
+		at              time.Time
+		all             int
+		rendered        int64
+		written, remove string
+	}{
+		{"first", m, "one", nil, end.Add(-time.Hour), 1, 3, "eu.cart/v1.json us.cart/v1.json pay/v1.json", ""},
+		{"nothing", m, "one", []string{"one"}, end.Add(-time.Minute), 0, 0, "", "pay/v1.json"},
+		{"a file is gone", m, "one", []string{"one"}, end.Add(-time.Minute), 0, 1, "pay/v1.json", ""},
+		{"a service", &second, "two", []string{"one"}, end.Add(-time.Minute), 0, 1, "eu.cart/v1.json", ""},
+		{"a name that is not known", &second, "three", []string{"one"}, end.Add(-time.Minute), 1, 0, "", ""},
+		{"the fault ends", &second, "three", []string{"three"}, end, 1, 2, "us.cart/v1.json", ""},
+		{"later", &second, "three", []string{"three"}, end.Add(time.Hour), 0, 0, "", ""},
+		{"the past", &second, "three", []string{"three"}, end.Add(-time.Hour), 1, 2, "us.cart/v1.json", ""},
+	} {
+		c := &counts{Renderer: artifact.Placed(step.mesh, xds.Options{Now: step.at})}
+		c.Keyed(keyOf)
+		since := map[string]map[model.Ref]bool{}
+		for _, name := range step.since {
+			since[name] = map[model.Ref]bool{}
+			if name != step.name {
+				since[name][ref("eu", "cart")] = true
+			}
+		}
+		c.Named(step.name, since)
+		report, err := artifact.Write(dir, c)
+		if err != nil {
+			t.Fatal(step.what, err)
+		}
+		want := strings.Fields(step.written)
+		slices.Sort(want)
+		if c.names != step.all || c.rendered.Load() != step.rendered || !slices.Equal(report.Written, want) && len(want)+len(report.Written) > 0 {
+			t.Errorf("%d, %s: names asked for %d times, %d rendered, written %v", i, step.what, c.names, c.rendered.Load(), report.Written)
+		}
+		if len(report.Written)+len(report.Unchanged) != 3 {
+			t.Errorf("%s: %+v", step.what, report)
+		}
+		if step.remove != "" {
+			if err := os.Remove(filepath.Join(dir, step.remove)); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,25 +15,9 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	"github.com/meshc/meshc/compiler/parallel"
 )
-
-// manifestName is the list of the files that Write wrote, by digest.
-const manifestName = ".meshc-manifest.json"
-
-type manifest struct {
-	APIVersion string            `json:"apiVersion"`
-	Kind       string            `json:"kind"`
-	Files      map[string]string `json:"files"` // path → SHA-256 of what was written
-	// Made says what the files were made of, and how they looked then.
-	Made map[string]made `json:"made,omitempty"`
-}
-
-// made is one file as it was left.
-type made struct {
-	Key  string `json:"key"`
-	Size int64  `json:"size"`
-	Time int64  `json:"time"` // of its last change, in nanoseconds
-}
 
 // Report says what Write did; every list is sorted.
 type Report struct {
@@ -44,13 +27,21 @@ type Report struct {
 	Kept      []string `json:"kept"`    // no longer made, and changed by others since
 }
 
-// Source gives files by their slash-separated paths; Render may be called by
-// several goroutines.
+// Source gives files by their slash-separated paths; Render and Key may be called
+// by several goroutines.
 type Source interface {
-	Names() []string
+	// Names are sorted.
+	Names() ([]string, error)
 	Render(out *bytes.Buffer, name string) error
 	// Key names all that Render's answer depends on; "" for unknown.
 	Key(name string) (string, error)
+	// Reached are, sorted, the files that may not be as they were when all of them
+	// had a basis. The others, which have the same names and keys as then, need not
+	// be asked for. It is not ok when that is not known.
+	Reached(*Basis) (names []string, ok bool)
+	// Basis is that of all files, when Key was asked for those that Reached gave; nil
+	// for what has none.
+	Basis() *Basis
 }
 
 // Write makes dir hold the files of src. What an earlier Write left and this
@@ -66,23 +57,21 @@ func Write(dir string, src Source) (*Report, error) {
 		return nil, err
 	}
 	defer root.Close()
-	old, last, err := readManifest(root)
+	last, left, err := readManifest(root)
 	if err != nil {
 		return nil, err
 	}
-	w := &writer{root: root, src: src, last: last, next: manifest{
-		APIVersion: apiVersion, Kind: "Manifest", Files: make(map[string]string), Made: make(map[string]made),
-	}}
+	w := &writer{dir: dir, root: root, src: src, last: last.files}
 	if w.journal, err = openJournal(root); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(w.all(), w.journal.Close()); err != nil {
+	if err := errors.Join(w.all(last.basis), w.journal.Close()); err != nil {
 		return nil, err
 	}
-	if err := w.prune(old); err != nil {
+	if err := w.prune(left); err != nil {
 		return nil, err
 	}
-	if err := writeManifest(root, w.next); err != nil {
+	if err := writeManifest(root, &manifest{src.Basis(), w.next}); err != nil {
 		return nil, err
 	}
 	return &w.report, removeJournal(root)
@@ -90,20 +79,64 @@ func Write(dir string, src Source) (*Report, error) {
 
 // writer is one Write.
 type writer struct {
+	dir  string
 	root *os.Root
 	src  Source
-	last manifest // what the last Write that came to its end left
+	last []entry // what the last Write that came to its end left
+	next []entry // by name
+
+	written []bool // which of next
 
 	mu      sync.Mutex
 	journal *os.File
-	next    manifest
 	report  Report
 }
 
-// all renders and writes on every processor, and stops at the first error by
-// name among those it has met. The files of one directory are one processor's.
-func (w *writer) all() error {
-	dirs := byDir(w.src.Names())
+// all makes the files, but for those that are known to be there.
+func (w *writer) all(basis *Basis) error {
+	if basis != nil {
+		if reached, ok := w.src.Reached(basis); ok {
+			w.next = slices.Clone(w.last)
+			return w.some(w.notThere(reached))
+		}
+	}
+	names, err := w.src.Names()
+	if err != nil {
+		return err
+	}
+	w.next = make([]entry, len(names))
+	all := make([]int, len(names))
+	for i, name := range names {
+		w.next[i].name, all[i] = name, i
+	}
+	return w.some(all)
+}
+
+// notThere are the numbers of the files that are reached, and of those that are not
+// as the last Write left them.
+func (w *writer) notThere(reached []string) []int {
+	const inTurn = 256
+	there := make([]bool, len(w.next))
+	parallel.Each((len(w.next)+inTurn-1)/inTurn, func(turn int) {
+		for i := turn * inTurn; i < min(len(w.next), (turn+1)*inTurn); i++ {
+			// Only looked at: whatever links lie in dir, nothing outside is written.
+			there[i] = w.next[i].untouched(os.Lstat(w.dir + "/" + w.next[i].name))
+		}
+	})
+	var out []int
+	for i := range w.next {
+		if _, is := slices.BinarySearch(reached, w.next[i].name); is || !there[i] {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+// some renders and writes files on every processor, and stops at the first error
+// by name among those it has met. The files of one directory are one processor's.
+func (w *writer) some(files []int) error {
+	w.written = make([]bool, len(w.next))
+	dirs := w.byDir(files)
 	errs := make([]error, len(dirs))
 	var next atomic.Int64
 	var failed atomic.Bool
@@ -123,28 +156,32 @@ func (w *writer) all() error {
 		})
 	}
 	wg.Wait()
-	slices.Sort(w.report.Written)
-	slices.Sort(w.report.Unchanged)
-	i := slices.IndexFunc(errs, func(err error) bool { return err != nil })
-	if i < 0 {
-		return nil
+	for i := range w.next {
+		if w.written[i] {
+			w.report.Written = append(w.report.Written, w.next[i].name)
+		} else {
+			w.report.Unchanged = append(w.report.Unchanged, w.next[i].name)
+		}
 	}
-	return errs[i]
+	if i := slices.IndexFunc(errs, func(err error) bool { return err != nil }); i >= 0 {
+		return errs[i]
+	}
+	return nil
 }
 
-// byDir groups names, which are sorted, by their directory.
-func byDir(names []string) [][]string {
-	var out [][]string
+// byDir groups files by their directory, in the order of their names.
+func (w *writer) byDir(files []int) [][]int {
+	var out [][]int
 	at := map[string]int{}
-	for _, name := range names {
-		dir := path.Dir(name)
+	for _, file := range files {
+		dir := path.Dir(w.next[file].name)
 		i, ok := at[dir]
 		if !ok {
 			i = len(out)
 			at[dir] = i
 			out = append(out, nil)
 		}
-		out[i] = append(out[i], name)
+		out[i] = append(out[i], file)
 	}
 	return out
 }
@@ -156,14 +193,14 @@ type folder struct {
 	root *os.Root // nil when it is not there
 }
 
-func (w *writer) directory(content *bytes.Buffer, names []string) error {
-	f := &folder{path: path.Dir(names[0])}
+func (w *writer) directory(content *bytes.Buffer, files []int) error {
+	f := &folder{path: path.Dir(w.next[files[0]].name)}
 	if err := f.open(w.root); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	defer f.close()
-	for _, name := range names {
-		if err := w.one(f, content, name); err != nil {
+	for _, file := range files {
+		if err := w.one(f, content, file); err != nil {
 			return err
 		}
 	}
@@ -192,62 +229,67 @@ func (f *folder) make(root *os.Root) error {
 	return f.open(root)
 }
 
-func (w *writer) one(f *folder, content *bytes.Buffer, name string) error {
-	key, err := w.src.Key(name)
+func (w *writer) one(f *folder, content *bytes.Buffer, file int) error {
+	e := &w.next[file]
+	key, err := w.src.Key(e.name)
 	if err != nil {
 		return err
 	}
-	if key != "" && w.last.Made[name].Key == key && w.untouched(f, name) {
-		return w.note(name, w.last.Files[name], true)
+	if was := w.lastOf(e.name); key != "" && was.made.Key == key && was.untouched(f.lstat(e.name)) {
+		*e = was
+		return nil
 	}
-	if err := w.fresh(f, content, name); err != nil || key == "" {
+	e.made = made{}
+	if err := w.fresh(f, content, file); err != nil || key == "" {
 		return err
 	}
-	return w.remember(f, name, key)
+	info, err := f.lstat(e.name)
+	if err == nil {
+		e.made = made{Key: key, Size: info.Size(), Time: info.ModTime().UnixNano()}
+	}
+	return err
 }
 
-// untouched says that a file looks as the last Write left it, and remembers it
-// again.
-func (w *writer) untouched(f *folder, name string) bool {
+// lastOf gives a file as the last Write left it.
+func (w *writer) lastOf(name string) entry {
+	if i, ok := slices.BinarySearchFunc(w.last, name, func(e entry, name string) int { return strings.Compare(e.name, name) }); ok {
+		return w.last[i]
+	}
+	return entry{}
+}
+
+func (f *folder) lstat(name string) (fs.FileInfo, error) {
 	if f.root == nil {
-		return false
+		return nil, fs.ErrNotExist
 	}
-	info, err := f.root.Lstat(path.Base(name))
-	was := w.last.Made[name]
-	if err != nil || !info.Mode().IsRegular() || info.Size() != was.Size || info.ModTime().UnixNano() != was.Time || w.last.Files[name] == "" {
-		return false
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.next.Made[name] = was
-	return true
+	return f.root.Lstat(path.Base(name))
 }
 
-func (w *writer) remember(f *folder, name, key string) error {
-	info, err := f.root.Lstat(path.Base(name))
-	if err != nil {
-		return err
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.next.Made[name] = made{Key: key, Size: info.Size(), Time: info.ModTime().UnixNano()}
-	return nil
+// untouched says that a file looks as the last Write left it.
+func (e *entry) untouched(now fs.FileInfo, err error) bool {
+	return err == nil && e.sum != "" && e.made.Key != "" &&
+		now.Mode().IsRegular() && now.Size() == e.made.Size && now.ModTime().UnixNano() == e.made.Time
 }
 
 // fresh renders a file and writes it, unless it is there.
-func (w *writer) fresh(f *folder, content *bytes.Buffer, name string) error {
+func (w *writer) fresh(f *folder, content *bytes.Buffer, file int) error {
+	e := &w.next[file]
 	content.Reset()
-	if err := w.src.Render(content, name); err != nil {
+	if err := w.src.Render(content, e.name); err != nil {
 		return err
 	}
-	same := f.holds(path.Base(name), content.Bytes())
-	if err := w.note(name, digest(content.Bytes()), same); err != nil || same {
+	e.sum = digest(content.Bytes())
+	if f.holds(path.Base(e.name), content.Bytes()) {
+		return nil
+	}
+	w.written[file] = true
+	if err := w.announce(e); err != nil {
 		return err
 	}
 	if err := f.make(w.root); err != nil {
 		return err
 	}
-	return replace(f.root, path.Base(name), content.Bytes())
+	return replace(f.root, path.Base(e.name), content.Bytes())
 }
 
 // holds says that a file has this content.
@@ -263,19 +305,13 @@ func (f *folder) holds(base string, content []byte) bool {
 	return err == nil && bytes.Equal(was, content)
 }
 
-// note keeps what a file is going to be. It is in the journal before the file
-// is there: were the rest cut short, the next Write would still know every file
-// that is ours.
-func (w *writer) note(name, sum string, same bool) error {
+// announce puts what a file is going to be into the journal before the file is
+// there: were the rest cut short, the next Write would still know every file that
+// is ours.
+func (w *writer) announce(e *entry) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.next.Files[name] = sum
-	if same {
-		w.report.Unchanged = append(w.report.Unchanged, name)
-		return nil
-	}
-	w.report.Written = append(w.report.Written, name)
-	_, err := fmt.Fprintf(w.journal, "%s %s\n", sum, name)
+	_, err := fmt.Fprintf(w.journal, "%s %s\n", e.sum, e.name)
 	return err
 }
 
@@ -291,11 +327,25 @@ func replace(root *os.Root, name string, content []byte) error {
 	return nil
 }
 
-func (w *writer) prune(old ownFiles) error {
-	for _, name := range slices.Sorted(maps.Keys(old)) {
-		if _, made := w.next.Files[name]; made {
-			continue
+// prune removes what earlier writes left, the last one and those that were cut
+// short, and this one has not made.
+func (w *writer) prune(left ownFiles) error {
+	kept := make(map[string]bool, len(w.next))
+	for i := range w.next {
+		kept[w.next[i].name] = true
+	}
+	old := make(ownFiles)
+	for _, e := range w.last {
+		if !kept[e.name] {
+			old[e.name] = append(left[e.name], e.sum)
 		}
+	}
+	for name, sums := range left {
+		if !kept[name] && old[name] == nil {
+			old[name] = sums
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(old)) {
 		content, err := w.root.ReadFile(name)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
@@ -326,32 +376,40 @@ func removeEmpty(root *os.Root, dir string) {
 // ownFiles are the digests that files of an earlier Write may have.
 type ownFiles map[string][]string
 
-// readManifest gives the files of earlier writes, also of one that was cut
-// short.
-func readManifest(root *os.Root) (ownFiles, manifest, error) {
-	out := ownFiles{}
-	var m manifest
+// readManifest gives what the last Write left that came to its end, and what those
+// have written since that were cut short.
+func readManifest(root *os.Root) (last manifest, left ownFiles, err error) {
 	raw, err := root.ReadFile(manifestName)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, m, err
+		return last, nil, err
 	}
 	if err == nil {
-		if err := json.Unmarshal(raw, &m); err != nil {
-			return nil, m, fmt.Errorf("%s: %w", manifestName, err)
-		}
-		for name, sum := range m.Files {
-			out[name] = []string{sum}
+		if last, err = decodeManifest(raw); err != nil {
+			return last, nil, fmt.Errorf("%s: %w", manifestName, err)
 		}
 	}
-	if err := out.readJournal(root); err != nil {
-		return nil, m, err
+	if left, err = readJournal(root); err != nil {
+		return last, nil, err
 	}
-	for name := range out {
-		if !fs.ValidPath(name) || name == manifestName || name == journalName {
-			return nil, m, fmt.Errorf("%s: %q is not a file of the directory", manifestName, name)
+	for i := range last.files {
+		if err := ours(last.files[i].name); err != nil {
+			return last, nil, err
 		}
 	}
-	return out, m, nil
+	for name := range left {
+		if err := ours(name); err != nil {
+			return last, nil, err
+		}
+	}
+	return last, left, nil
+}
+
+// ours refuses what cannot be a file that Write has written.
+func ours(name string) error {
+	if !fs.ValidPath(name) || name == manifestName || name == journalName {
+		return fmt.Errorf("%s: %q is not a file of the directory", manifestName, name)
+	}
+	return nil
 }
 
 // journalName is the list of files that a Write is about to write, one digest
@@ -364,30 +422,31 @@ func openJournal(root *os.Root) (*os.File, error) {
 
 func removeJournal(root *os.Root) error { return root.Remove(journalName) }
 
-// readJournal takes in a journal that was left. Its last line may be cut short.
-func (o ownFiles) readJournal(root *os.Root) error {
+// readJournal reads a journal that was left. Its last line may be cut short.
+func readJournal(root *os.Root) (ownFiles, error) {
 	raw, err := root.ReadFile(journalName)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return nil, nil
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
+	out := make(ownFiles)
 	for line := range strings.Lines(string(raw)) {
 		sum, name, ok := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
-		if ok && strings.HasSuffix(line, "\n") && !slices.Contains(o[name], sum) {
-			o[name] = append(o[name], sum)
+		if ok && strings.HasSuffix(line, "\n") && !slices.Contains(out[name], sum) {
+			out[name] = append(out[name], sum)
 		}
 	}
-	return nil
+	return out, nil
 }
 
-func writeManifest(root *os.Root, m manifest) error {
-	raw, err := json.Marshal(m)
+func writeManifest(root *os.Root, m *manifest) error {
+	raw, err := m.encode()
 	if err != nil {
 		return err
 	}
-	return replace(root, manifestName, append(raw, '\n'))
+	return replace(root, manifestName, raw)
 }
 
 func digest(content []byte) string {

@@ -10,6 +10,7 @@ import (
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	admissionv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/admission_control/v3"
 	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
@@ -68,6 +69,19 @@ func pack(m proto.Message) *anypb.Any {
 		panic(err)
 	}
 	return out
+}
+
+// admit puts admission control in front of the router, after spoil.
+func (p *parts) admit(spoil func(*admissionv3.AdmissionControl)) {
+	a := &admissionv3.AdmissionControl{
+		EvaluationCriteria: &admissionv3.AdmissionControl_SuccessCriteria_{SuccessCriteria: &admissionv3.AdmissionControl_SuccessCriteria{
+			HttpCriteria: &admissionv3.AdmissionControl_SuccessCriteria_HttpCriteria{HttpSuccessStatus: []*typev3.Int32Range{{Start: 200, End: 300}}},
+		}},
+		SrThreshold: &corev3.RuntimePercent{DefaultValue: &typev3.Percent{Value: 95}, RuntimeKey: "x"},
+	}
+	spoil(a)
+	f := &hcmv3.HttpFilter{Name: "admission", ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: pack(a)}}
+	p.hcm.HttpFilters = append([]*hcmv3.HttpFilter{f}, p.hcm.HttpFilters...)
 }
 
 func (p *parts) route() *routev3.Route          { return p.routes.VirtualHosts[0].Routes[0] }
@@ -142,6 +156,22 @@ var broken = []struct {
 	{"host as header", func(p *parts) { p.route().RequestHeadersToAdd = setHeader("Host", "x") }, `header "Host" cannot be changed`, refuses},
 	{"host removed", func(p *parts) { p.route().RequestHeadersToRemove = []string{"host"} }, `header "host" cannot be changed`, refuses},
 	{"half an operator", func(p *parts) { p.route().RequestHeadersToAdd = setHeader("x", "50%") }, "neither doubled nor an operator", refuses},
+	{"hardly any success", func(p *parts) {
+		p.admit(func(a *admissionv3.AdmissionControl) { a.SrThreshold.DefaultValue.Value = 0.5 })
+	}, "a success rate of less than 1 %", refuses},
+	{"no time to look back on", func(p *parts) {
+		p.admit(func(a *admissionv3.AdmissionControl) { a.SamplingWindow = durationpb.New(time.Second / 2) })
+	}, "shorter than a second", takes},
+	{"statuses that there are not", func(p *parts) {
+		p.admit(func(a *admissionv3.AdmissionControl) {
+			a.GetSuccessCriteria().HttpCriteria.HttpSuccessStatus[0].End = 601
+		})
+	}, "[200, 601) is no range", refuses},
+	{"a status that gRPC has not", func(p *parts) {
+		p.admit(func(a *admissionv3.AdmissionControl) {
+			a.GetSuccessCriteria().GrpcCriteria = &admissionv3.AdmissionControl_SuccessCriteria_GrpcCriteria{GrpcSuccessStatus: []uint32{17}}
+		})
+	}, "gRPC has no status 17", refuses},
 	{"domain twice", func(p *parts) {
 		second := proto.Clone(p.routes.VirtualHosts[0]).(*routev3.VirtualHost)
 		second.Name, second.Domains = "second", []string{"A.example", "a.example"}

@@ -29,6 +29,7 @@ func table() map[protoreflect.FullName]rule {
 	add(on(listeners))
 	add(on(connectionManagers))
 	add(on(validationContexts))
+	add(on(admissions))
 
 	add(on(clusters))
 	add(on(assignments))
