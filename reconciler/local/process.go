@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +23,9 @@ type Command struct {
 	Env  []string // KEY=value, added to the environment
 	// Grace is how long a stop waits after SIGTERM before SIGKILL.
 	Grace time.Duration
+	// Sockets that the program makes. It removes them itself, unless it was
+	// killed: a stop removes what is left.
+	Sockets []string
 }
 
 func (c *Command) equal(o *Command) bool {
@@ -140,6 +144,7 @@ func (s *Supervisor) keep(ctx context.Context, p *process, started chan<- error)
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	defer close(p.done)
+	defer s.removeSockets(p.cmd)
 	pause := firstPause
 	for first := true; ctx.Err() == nil; first = false {
 		begin := time.Now()
@@ -160,6 +165,14 @@ func (s *Supervisor) keep(ctx context.Context, p *process, started chan<- error)
 		case <-time.After(pause):
 		}
 		pause = min(2*pause, longPause)
+	}
+}
+
+func (s *Supervisor) removeSockets(c *Command) {
+	for _, path := range c.Sockets {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			s.report("%v", err)
+		}
 	}
 }
 

@@ -1,7 +1,9 @@
 package local
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -51,6 +53,22 @@ func mustRun(t *testing.T, s *Supervisor, c *Command) int {
 		t.Fatal(err)
 	}
 	return s.Pid(c.Name)
+}
+
+// A program that was killed leaves its socket behind; stopping it does not.
+func TestStopLeavesNoSocket(t *testing.T) {
+	s, _, _ := supervisor(t)
+	path := filepath.Join(t.TempDir(), "admin.sock")
+	c := shell("app", "exec sleep 1000")
+	c.Sockets = []string{path}
+	mustRun(t, s, c)
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.Stop("app")
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the socket is left: %v", err)
+	}
 }
 
 // A program that ends is started again; each end is told, with its reason and

@@ -191,7 +191,7 @@ func (r *runner) startController(ctx context.Context) error {
 	if r.o.AliasRoots != "" {
 		args = append(args, "--alias-roots", r.o.AliasRoots)
 	}
-	err = r.sup.Run(&Command{Name: "controller", Path: r.o.Controller, Grace: 5 * time.Second, Args: args})
+	err = r.sup.Run(&Command{Name: "controller", Path: r.o.Controller, Grace: 5 * time.Second, Args: args, Sockets: []string{admin}})
 	if err != nil {
 		return err
 	}
@@ -376,7 +376,7 @@ func (r *runner) runProxy(m *model.Mesh, w *model.Workload) error {
 		return err
 	}
 	return r.sup.Run(&Command{
-		Name: proxyName(w), Path: r.o.Proxy, Grace: 10 * time.Second,
+		Name: proxyName(w), Path: r.o.Proxy, Grace: 10 * time.Second, Sockets: []string{admin},
 		Args: []string{
 			"-c", file, "--identity-dir", filepath.Join(dir, "identity"), "--ca-address", r.caAddr,
 			"--ca-root", r.at.caRoot(), "--join-token-file", token, "--last-good", filepath.Join(dir, "last-good"), "--workers", "1",
