@@ -77,6 +77,7 @@ type Authority struct {
 	roots   *bundle.Holder
 	limiter *limiter // of identities
 	reviews *limiter // of addresses that tokens to be reviewed come from
+	jwts    *limiter // of identities that ask for tokens, which must not use up their certificates
 	attest  attest.Attestor
 	log     *audit.Log
 
@@ -98,7 +99,7 @@ func Open(cfg Config) (*Authority, error) {
 		return nil, fmt.Errorf("ca: lifetime %s of certificates is not between 0 and %s", cfg.TTL, MaxTTL)
 	}
 	cfg.fillDefaults()
-	a := &Authority{cfg: cfg, td: td, limiter: newLimiter(cfg.Rate, cfg.Now), reviews: newLimiter(cfg.Rate.times(10), cfg.Now)}
+	a := &Authority{cfg: cfg, td: td, limiter: newLimiter(cfg.Rate, cfg.Now), reviews: newLimiter(cfg.Rate.times(10), cfg.Now), jwts: newLimiter(cfg.Rate, cfg.Now)}
 	if err := a.openSource(); err != nil {
 		return nil, fmt.Errorf("ca: %w", err)
 	}

@@ -1,6 +1,7 @@
 package ca
 
 import (
+	"context"
 	"time"
 
 	"github.com/spiffe/go-spiffe/v2/proto/spiffe/workload"
@@ -25,31 +26,51 @@ func (a *Authority) ServerOptions() []grpc.ServerOption {
 	}
 }
 
-// bundles serves the trust bundle to those who have an identity already, by the method
-// of the SPIFFE Workload API that is for it, and its changes as they happen: nobody has
-// to renew a certificate to learn of the next root.
-type bundles struct {
+// delivery serves, to those who have an identity already, what is not a certificate, by
+// the methods of the SPIFFE Workload API that are for it: the trust bundle and its
+// changes as they happen, so that nobody has to renew a certificate to learn of the next
+// root, and JWT-SVIDs.
+type delivery struct {
 	workload.UnimplementedSpiffeWorkloadAPIServer
 	a *Authority
 }
 
 // FetchX509Bundles sends the roots, the one that signs first, now and when they
 // change.
-func (b *bundles) FetchX509Bundles(_ *workload.X509BundlesRequest, stream grpc.ServerStreamingServer[workload.X509BundlesResponse]) error {
-	if _, err := b.a.Peer(stream.Context()); err != nil {
-		return status.Error(codes.Unauthenticated, err.Error())
-	}
-	changed := b.a.WatchBundle(stream.Context())
-	for {
+func (d *delivery) FetchX509Bundles(_ *workload.X509BundlesRequest, stream grpc.ServerStreamingServer[workload.X509BundlesResponse]) error {
+	return d.follow(stream.Context(), func() error {
 		var der []byte
-		for _, c := range b.a.Bundle().Roots {
+		for _, c := range d.a.Bundle().Roots {
 			der = append(der, c.Raw...)
 		}
-		if err := stream.Send(&workload.X509BundlesResponse{Bundles: map[string][]byte{b.a.td.IDString(): der}}); err != nil {
+		return stream.Send(&workload.X509BundlesResponse{Bundles: map[string][]byte{d.a.td.IDString(): der}})
+	})
+}
+
+// FetchJWTBundles sends the keys of JWT-SVIDs as JWK sets, with the sequence number of
+// the trust bundle that they are of, now and when it changes.
+func (d *delivery) FetchJWTBundles(_ *workload.JWTBundlesRequest, stream grpc.ServerStreamingServer[workload.JWTBundlesResponse]) error {
+	return d.follow(stream.Context(), func() error {
+		keys, err := d.a.roots.JWTDocument()
+		if err != nil {
+			return status.Error(codes.Internal, "the keys could not be written")
+		}
+		return stream.Send(&workload.JWTBundlesResponse{Bundles: map[string][]byte{d.a.td.IDString(): keys}})
+	})
+}
+
+// follow sends now and after each change of the trust bundle, until ctx ends.
+func (d *delivery) follow(ctx context.Context, send func() error) error {
+	if _, err := d.a.Peer(ctx); err != nil {
+		return status.Error(codes.Unauthenticated, err.Error())
+	}
+	changed := d.a.WatchBundle(ctx)
+	for {
+		if err := send(); err != nil {
 			return err
 		}
 		if _, open := <-changed; !open {
-			return status.FromContextError(stream.Context().Err()).Err()
+			return status.FromContextError(ctx.Err()).Err()
 		}
 	}
 }

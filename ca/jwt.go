@@ -11,6 +11,7 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
 
+	"github.com/meshc/meshc/ca/attest"
 	"github.com/meshc/meshc/ca/audit"
 )
 
@@ -31,39 +32,58 @@ func (a *Authority) IssueJWT(spiffeID string, audience []string, ttl time.Durati
 	if err != nil {
 		return "", err
 	}
-	if err := checkAudience(audience); err != nil {
-		return "", fmt.Errorf("ca: JWT-SVID of %q: %w", id, err)
-	}
 	if ttl <= 0 || ttl > JWTTTL {
 		ttl = JWTTTL
 	}
+	return a.issueJWT(asker{Caller: attest.Caller{ID: id, Method: "local"}}, audience, a.cfg.Now().Add(ttl))
+}
+
+// issueJWT makes a JWT-SVID that ends at a time, and after JWTTTL at the latest.
+func (a *Authority) issueJWT(who asker, audience []string, until time.Time) (string, error) {
+	id := who.ID
+	if err := checkAudience(audience); err != nil {
+		return "", fmt.Errorf("ca: JWT-SVID of %q: %w", id, err)
+	}
 	now := a.cfg.Now()
-	a.source.token(now.Add(ttl)) // before the key is chosen, which then stays trusted
+	if latest := now.Add(JWTTTL); until.After(latest) {
+		until = latest
+	}
+	a.source.token(until) // before the key is chosen, which then stays trusted
 	by, err := a.source.current(now)
 	if err != nil {
 		return "", fmt.Errorf("ca: %w", err)
 	}
 	if by.jwt == nil {
-		return "", errors.New("ca: the authority has no key for JWT-SVIDs")
+		return "", ErrNoJWTKey
 	}
-	key := jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: cryptosigner.Opaque(by.jwt), KeyID: by.jwtID}}
-	signer, err := jose.NewSigner(key, (&jose.SignerOptions{}).WithType("JWT"))
-	if err != nil {
-		return "", fmt.Errorf("ca: JWT-SVID of %q: %w", id, err)
-	}
-	claims := jwt.Claims{Subject: id.String(), Audience: audience, IssuedAt: jwt.NewNumericDate(now), Expiry: jwt.NewNumericDate(now.Add(ttl))}
-	token, err := jwt.Signed(signer).Claims(claims).Serialize()
+	token, err := signJWT(by, jwt.Claims{Subject: id.String(), Audience: audience, IssuedAt: jwt.NewNumericDate(now), Expiry: jwt.NewNumericDate(until)})
 	if err != nil {
 		return "", fmt.Errorf("ca: JWT-SVID of %q: %w", id, err)
 	}
 	if err := a.checkJWT(token, id, audience); err != nil {
 		return "", fmt.Errorf("ca: the new JWT-SVID of %q is wrong and was dropped: %w", id, err)
 	}
-	err = a.log.Write(audit.Record{Time: now.UTC(), Kind: "jwt-svid", SPIFFEID: id.String(), Method: "local", Issuer: by.jwtID, NotAfter: now.Add(ttl).UTC()})
+	err = a.log.Write(audit.Record{
+		Time: now.UTC(), Kind: "jwt-svid", SPIFFEID: id.String(), Workload: who.Workload, Method: string(who.Method), Peer: who.peer,
+		Audience: audience, Issuer: by.jwtID, NotAfter: until.UTC(),
+	})
 	if err != nil {
 		return "", fmt.Errorf("ca: JWT-SVID of %q: %w", id, err)
 	}
 	return token, nil
+}
+
+// ErrNoJWTKey is the answer of an authority whose issuer is mounted without a key for
+// tokens.
+var ErrNoJWTKey = errors.New("ca: the authority has no key for JWT-SVIDs")
+
+func signJWT(by *issuing, claims jwt.Claims) (string, error) {
+	key := jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: cryptosigner.Opaque(by.jwt), KeyID: by.jwtID}}
+	signer, err := jose.NewSigner(key, (&jose.SignerOptions{}).WithType("JWT"))
+	if err != nil {
+		return "", err
+	}
+	return jwt.Signed(signer).Claims(claims).Serialize()
 }
 
 // checkJWT reads a new token as its receiver does: by the keys of the bundle.

@@ -21,11 +21,11 @@ import (
 	"github.com/meshc/meshc/ca/validate"
 )
 
-// Register adds the signing service, and the one that tells of the trust bundle, to a
-// gRPC server, which should have ServerOptions.
+// Register adds the signing service, and the one that gives tokens and tells of the
+// trust bundle, to a gRPC server, which should have ServerOptions.
 func (a *Authority) Register(r grpc.ServiceRegistrar) {
 	api.RegisterIstioCertificateServiceServer(r, &service{a: a})
-	workload.RegisterSpiffeWorkloadAPIServer(r, &bundles{a: a})
+	workload.RegisterSpiffeWorkloadAPIServer(r, &delivery{a: a})
 }
 
 type service struct {
@@ -83,13 +83,18 @@ func (s *service) audit(ctx context.Context, c attest.Caller, leaf *x509.Certifi
 		"serial", leaf.SerialNumber.Text(16), "notAfter", leaf.NotAfter)
 }
 
-// refuse logs the reason. A caller without identity is told only that.
 func (s *service) refuse(ctx context.Context, c attest.Caller, code codes.Code, reason error) error {
-	s.a.cfg.Log.WarnContext(ctx, "certificate refused",
+	return s.a.refuse(ctx, "certificate", c, code, reason)
+}
+
+// refuse logs the reason why somebody does not get what. A caller without identity is
+// told only that.
+func (a *Authority) refuse(ctx context.Context, what string, c attest.Caller, code codes.Code, reason error) error {
+	a.cfg.Log.WarnContext(ctx, what+" refused",
 		"spiffeID", c.ID.String(), "method", string(c.Method), "peer", address(ctx), "code", code.String(), "reason", reason)
 	switch code {
 	case codes.Internal:
-		return status.Error(code, "the certificate could not be made")
+		return status.Error(code, "the "+what+" could not be made")
 	case codes.Unavailable:
 		return status.Error(code, attest.ErrUnavailable.Error())
 	}

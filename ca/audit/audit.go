@@ -37,6 +37,7 @@ type Record struct {
 	Peer      string    `json:"peer,omitempty"`
 	Serial    string    `json:"serial,omitempty"`    // hex
 	PublicKey string    `json:"publicKey,omitempty"` // SHA-256 of its SubjectPublicKeyInfo, hex
+	Audience  []string  `json:"audience,omitempty"`  // of a token
 	Issuer    string    `json:"issuer,omitempty"`    // serial of the issuer's certificate, or the ID of the key
 	NotAfter  time.Time `json:"notAfter,omitzero"`
 	Key       string    `json:"key,omitempty"`    // rotate: root or issuer; taint: the name of the key

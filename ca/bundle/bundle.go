@@ -105,6 +105,17 @@ func (h *Holder) PEM() []byte {
 	return out
 }
 
+// JWTDocument returns the keys of JWT-SVIDs as a JWK set, with the sequence number of
+// the bundle that they are of.
+func (h *Holder) JWTDocument() ([]byte, error) {
+	c := h.Content()
+	b := spiffebundle.FromJWTAuthorities(h.td, c.Keys)
+	if c.Sequence != 0 {
+		b.SetSequenceNumber(c.Sequence)
+	}
+	return b.Marshal()
+}
+
 // Document returns the bundle in the SPIFFE bundle format (SPIFFE Trust Domain and
 // Bundle, section 4): a JWK set with roots, keys of tokens, sequence number and
 // refresh hint.
