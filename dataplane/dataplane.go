@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"sync"
 	"time"
 
@@ -34,6 +35,11 @@ type Options struct {
 	// AdminSocket is the admin endpoint's unix socket where the bootstrap
 	// names no address; "" = no endpoint.
 	AdminSocket string
+	// Workload is the unix socket of the SPIFFE Workload API, for the application
+	// beside the proxy; "" = none. Whoever can open it has the identity, so its mode is
+	// asked for: WorkloadMode, 0 = 0600.
+	Workload     string
+	WorkloadMode os.FileMode
 	// HotRestart is a unix socket: a process that serves there hands its listening
 	// sockets over to this one and retires once this one serves; this one then
 	// serves there. "" = neither.
@@ -172,6 +178,11 @@ func (p *proxy) openIdentity(ctx context.Context) error {
 		}
 		p.state.identity.Store(source)
 		p.source, current = source, source
+	}
+	if !p.succeeds() {
+		if err := p.serveWorkload(); err != nil {
+			return err
+		}
 	}
 	p.secrets = build.NewSecrets(current)
 	if err := p.openSecrets(); err != nil {

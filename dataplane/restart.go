@@ -23,6 +23,7 @@ type succession struct {
 
 	wanted   context.Context // ends when this process is told to
 	hasAdmin bool            // the admin endpoint is this one's; for takeOver and what follows it
+	hasAPI   bool            // the same of the Workload API, once there is an identity
 
 	serving context.Context // ends when the unix sockets are to be free
 	vacate  context.CancelFunc
@@ -50,6 +51,13 @@ func (p *proxy) succeed(ctx context.Context) error {
 }
 
 func (p *proxy) node() string { return p.opts.Bootstrap.Proto.GetNode().GetId() }
+
+// succeeds says whether there is a process before this one.
+func (p *proxy) succeeds() bool {
+	p.heirMu.Lock()
+	defer p.heirMu.Unlock()
+	return p.heir != nil
+}
 
 // inherits says that the process before this one listens at an address.
 func (p *proxy) inherits(at netip.AddrPort) bool {
@@ -147,6 +155,9 @@ func (p *proxy) occupy() error {
 			return err
 		}
 		p.hasAdmin = true
+	}
+	if err := p.serveWorkload(); err != nil {
+		return err
 	}
 	if p.opts.HotRestart == "" {
 		return nil

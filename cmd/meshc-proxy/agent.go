@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os/signal"
 	"sync"
 	"syscall"
@@ -14,9 +15,11 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/keepalive"
 
+	"github.com/meshc/meshc/dataplane/admin"
 	"github.com/meshc/meshc/dataplane/identity"
 	"github.com/meshc/meshc/dataplane/identity/sds"
 	"github.com/meshc/meshc/dataplane/identity/secretfile"
+	"github.com/meshc/meshc/dataplane/identity/workloadapi"
 )
 
 // agentFlags are the flags of `meshc-proxy agent`.
@@ -24,6 +27,7 @@ type agentFlags struct {
 	identity identity.Config
 	socket   string
 	secrets  string
+	workload workloadFlags
 	health   healthFlags
 	admin    string
 }
@@ -38,7 +42,8 @@ func newAgentCmd() *cobra.Command {
 		Long: `agent makes a private key, has the mesh's authority sign its certificate and
 renews it in time. It serves the SDS secrets "default" (key and chain) and
 "ROOTCA" (trust bundle) on a unix socket that only its own user can open, and
-with --secrets-dir the certificates that the mesh names.
+with --secrets-dir the certificates that the mesh names. With
+--workload-api-socket it serves the SPIFFE Workload API to the application.
 
 The join token is needed once: the identity directory keeps key, certificate
 and bundle for the next start. A token of the platform (--token-file) is shown
@@ -68,6 +73,7 @@ for each certificate.`,
 	fl.StringVar(&f.secrets, "secrets-dir", "", "directory of the certificates that the mesh names, to be served as well")
 	fl.StringVar(&f.socket, "socket", "", "unix socket to serve SDS on, made with mode 0600")
 	fl.StringVar(&f.admin, "envoy-admin-socket", "", "with --health-address: unix socket of Envoy's admin endpoint")
+	f.workload.register(cmd)
 	f.health.register(cmd)
 	for _, name := range []string{"ca-address", "ca-root", "identity-dir", "socket"} {
 		if err := cmd.MarkFlagRequired(name); err != nil {
@@ -95,9 +101,19 @@ func runAgent(ctx context.Context, f agentFlags) error {
 	if err != nil {
 		return err
 	}
+	mode, err := f.workload.check(true)
+	if err != nil {
+		return err
+	}
 	l, err := sds.Listen(f.socket)
 	if err != nil {
 		return err
+	}
+	var api net.Listener
+	if f.workload.socket != "" {
+		if api, err = admin.ListenUnix(f.workload.socket, mode); err != nil {
+			return errors.Join(fmt.Errorf("--workload-api-socket: %w", err), l.Close())
+		}
 	}
 	srv := grpc.NewServer(
 		grpc.MaxRecvMsgSize(64<<10),
@@ -112,18 +128,25 @@ func runAgent(ctx context.Context, f agentFlags) error {
 	if files != nil {
 		fresh.Go(func() { files.Run(ctx) })
 	}
-	served := make(chan error, 1)
-	go func() { served <- srv.Serve(l) }()
+	failed := make(chan error, 2)
+	fresh.Go(func() {
+		if err := srv.Serve(l); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+			failed <- fmt.Errorf("serve SDS on %s: %w", f.socket, err)
+		}
+	})
+	if api != nil {
+		fresh.Go(func() {
+			if err := workloadapi.Serve(ctx, api, source, f.identity.Log); err != nil {
+				failed <- fmt.Errorf("serve the Workload API on %s: %w", f.workload.socket, err)
+			}
+		})
+	}
 	select {
 	case <-ctx.Done():
-		srv.Stop()
-		err = <-served
-	case err = <-served:
+	case err = <-failed:
 	}
+	srv.Stop()
 	cancel()
 	fresh.Wait()
-	if err != nil && !errors.Is(err, grpc.ErrServerStopped) {
-		return fmt.Errorf("serve SDS on %s: %w", f.socket, err)
-	}
-	return nil
+	return err
 }

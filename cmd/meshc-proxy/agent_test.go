@@ -11,6 +11,7 @@ import (
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	secretv3 "github.com/envoyproxy/go-control-plane/envoy/service/secret/v3"
+	"github.com/spiffe/go-spiffe/v2/workloadapi"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
@@ -74,6 +75,40 @@ func serveOnce(t *testing.T, args []string, socket string) string {
 	return resp.GetVersionInfo()
 }
 
+// Issue 7: the agent beside stock Envoy gives the application its identity too.
+func TestAgentServesTheWorkloadAPI(t *testing.T) {
+	srv := catest.Run(t, ca.Config{})
+	dir, err := os.MkdirTemp("", "agent") // short: a socket address holds 108 bytes
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	defer stop()
+	var log bytes.Buffer
+	cmd := newAgentCmd()
+	cmd.SetArgs([]string{"--ca-address", srv.Addr, "--ca-root", srv.RootFile, "--identity-dir", filepath.Join(dir, "id"), "--socket", filepath.Join(dir, "sds"),
+		"--join-token-file", srv.TokenFile(t, "spiffe://mesh.example/ns/shop/sa/cart"), "--workload-api-socket", filepath.Join(dir, "api"), "--workload-api-mode=0660"})
+	cmd.SetErr(&log)
+	done := make(chan error, 1)
+	go func() { done <- cmd.ExecuteContext(ctx) }()
+	source, err := workloadapi.NewX509Source(ctx, workloadapi.WithClientOptions(workloadapi.WithAddr("unix://"+filepath.Join(dir, "api"))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer source.Close()
+	if svid, err := source.GetX509SVID(); err != nil || svid.ID.Path() != "/ns/shop/sa/cart" {
+		t.Errorf("%v, %v", svid, err)
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Fatalf("%v\n%s", err, log.String())
+	}
+	if _, err := os.Lstat(filepath.Join(dir, "api")); err == nil {
+		t.Error("the socket was left behind")
+	}
+}
+
 func TestAgentRefusesToStart(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "file")
@@ -105,6 +140,9 @@ func TestAgentRefusesToStart(t *testing.T) {
 		"with a file as socket":    {complete("socket", file), "not a socket"},
 		"with a file as directory": {complete("identity-dir", file), "not a directory"},
 		"with a bad SPIFFE ID":     {complete("spiffe-id", "cart"), "SPIFFE ID"},
+		"with a bad mode":          {append(complete("ca-root", file), "--workload-api-socket", filepath.Join(dir, "w"), "--workload-api-mode=0777"), "0600, 0660 or 0666"},
+		"with a mode for nothing":  {append(complete("ca-root", file), "--workload-api-mode=0660"), "--workload-api-socket"},
+		"with a file as API":       {append(complete("ca-root", file), "--workload-api-socket", file), "not a socket"},
 		"with an argument":         {append(complete("ca-root", file), "x"), "unknown command"},
 	} {
 		t.Run(name, func(t *testing.T) {

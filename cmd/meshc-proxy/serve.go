@@ -25,6 +25,7 @@ type proxyFlags struct {
 	lastGood  string
 	secrets   string
 	admin     string
+	workload  workloadFlags
 	restart   string
 	workers   int
 	drain     time.Duration
@@ -48,6 +49,7 @@ func (f *proxyFlags) register(cmd *cobra.Command) {
 	fl.IntVar(&f.workers, "workers", 0, "event loops (default: one per CPU)")
 	fl.DurationVar(&f.drain, "drain-timeout", 30*time.Second, "how long open requests may take after SIGTERM")
 	fl.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
+	f.workload.register(cmd)
 	f.health.register(cmd)
 	cmd.MarkFlagsOneRequired("config", "config-yaml")
 	cmd.MarkFlagsMutuallyExclusive("config", "config-yaml")
@@ -73,11 +75,15 @@ func serve(ctx context.Context, f proxyFlags, stderr io.Writer) error {
 		LastGood:     f.lastGood,
 		Secrets:      f.secrets,
 		AdminSocket:  f.adminSocket(),
+		Workload:     f.workload.socket,
 		HotRestart:   f.restart,
 		DrainTimeout: f.drain,
 		Log:          log,
 	}
 	if opts.Identity, err = f.identityConfig(log); err != nil {
+		return err
+	}
+	if opts.WorkloadMode, err = f.workload.check(opts.Identity != nil); err != nil {
 		return err
 	}
 	f.health.share = f.restart != ""

@@ -19,6 +19,11 @@ func Listen(network, address string) (net.Listener, error) {
 	if network != "unix" {
 		return net.Listen(network, address)
 	}
+	return ListenUnix(address, 0o600)
+}
+
+// ListenUnix is Listen for a unix socket of another mode.
+func ListenUnix(address string, mode os.FileMode) (net.Listener, error) {
 	if err := os.MkdirAll(filepath.Dir(address), 0o700); err != nil {
 		return nil, err
 	}
@@ -40,7 +45,7 @@ func Listen(network, address string) (net.Listener, error) {
 		return nil, errors.Join(err, l.Close())
 	}
 	out := &socket{UnixListener: l, path: address, own: own}
-	if err := os.Chmod(address, 0o600); err != nil {
+	if err := os.Chmod(address, mode); err != nil {
 		return nil, errors.Join(err, out.release())
 	}
 	return out, nil

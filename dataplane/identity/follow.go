@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/spiffe/go-spiffe/v2/proto/spiffe/workload"
@@ -66,9 +67,13 @@ func (s *Source) followOnce(ctx context.Context) error {
 		return err
 	}
 	defer conn.Close()
+	client := workload.NewSpiffeWorkloadAPIClient(conn)
+	var keys sync.WaitGroup
+	defer keys.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stream, err := workload.NewSpiffeWorkloadAPIClient(conn).FetchX509Bundles(ctx, &workload.X509BundlesRequest{})
+	keys.Go(func() { s.followKeys(ctx, client) })
+	stream, err := client.FetchX509Bundles(ctx, &workload.X509BundlesRequest{})
 	if err != nil {
 		return err
 	}
@@ -111,6 +116,9 @@ func (s *Source) adopt(reply *workload.X509BundlesResponse) error {
 	if err != nil {
 		return err
 	}
+	if err := s.adoptFederated(cur, reply.GetBundles()); err != nil {
+		return err
+	}
 	s.told, s.toldAt = reply.GetBundles(), s.cfg.Now()
 	if next == nil {
 		return nil
@@ -132,8 +140,7 @@ func (s *Source) adopt(reply *workload.X509BundlesResponse) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.current = next
-	close(s.changed)
-	s.changed = make(chan struct{})
+	s.tell()
 	return nil
 }
 

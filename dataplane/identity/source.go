@@ -45,13 +45,22 @@ type Source struct {
 
 	mu      sync.Mutex
 	current *Identity
-	changed chan struct{} // closed and replaced by each new identity
+	changed chan struct{} // closed and replaced by tell
+	bundles Bundles       // without the roots of the own trust domain, which current has
 
 	keeping sync.Mutex        // held while an identity is replaced, on disk and here
 	told    map[string][]byte // the last bundles that the authority told of by itself
 	toldAt  time.Time
 
 	sooner chan struct{} // gets a value when renewAt was brought forward
+
+	tokens tokens
+}
+
+// tell wakes those who watch; mu is held.
+func (s *Source) tell() {
+	close(s.changed)
+	s.changed = make(chan struct{})
 }
 
 // Open reads the identity that an earlier run kept, if it is still valid, and
@@ -87,6 +96,7 @@ func Open(cfg Config) (*Source, error) {
 	}
 	id.schedule(id.Certificate.Leaf.NotBefore)
 	s.current = id
+	s.bundles = keptBundles(&cfg, id)
 	return s, nil
 }
 
@@ -149,8 +159,8 @@ func (s *Source) Wait(ctx context.Context) (*Identity, error) {
 	}
 }
 
-// Watch returns a channel that gets one value after one or more renewals. It
-// is closed when ctx ends.
+// Watch returns a channel that gets one value after one or more renewals or changes of
+// bundles. It is closed when ctx ends.
 func (s *Source) Watch(ctx context.Context) <-chan struct{} {
 	out := make(chan struct{}, 1)
 	s.mu.Lock()
@@ -250,8 +260,7 @@ func (s *Source) renew(ctx context.Context) error {
 	id.schedule(asked)
 	s.mu.Lock()
 	s.current = id
-	close(s.changed)
-	s.changed = make(chan struct{})
+	s.tell()
 	s.mu.Unlock()
 	s.cfg.Log.Info("identity issued", "identity", id)
 	return nil

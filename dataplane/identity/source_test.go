@@ -126,7 +126,7 @@ func TestRenewalUsesTheCertificateAndANewKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	news := s.Watch(t.Context())
-	for n := 0; n < 3; n++ {
+	for n := 0; n < 3; {
 		select {
 		case <-news:
 		case <-time.After(20 * time.Second):
@@ -136,6 +136,10 @@ func TestRenewalUsesTheCertificateAndANewKey(t *testing.T) {
 		if next == nil {
 			t.Fatal("no identity between renewals")
 		}
+		if bytes.Equal(next.CertificatePEM(), first.CertificatePEM()) {
+			continue // the news was of bundles
+		}
+		n++
 		k1, err1 := first.PrivateKeyPEM()
 		k2, err2 := next.PrivateKeyPEM()
 		if err1 != nil || err2 != nil || bytes.Equal(k1, k2) {
