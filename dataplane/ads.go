@@ -129,7 +129,7 @@ func (p *proxy) save(store *lastgood.Store, resources []*discoveryv3.Resource) {
 func (p *proxy) dial(c *resource.ControlCluster) (*grpc.ClientConn, error) {
 	security := insecure.NewCredentials()
 	if c.TLS != nil {
-		config, err := transport.Client(c.TLS, p.secrets)
+		config, err := transport.Client(c.TLS, p.secrets, transport.WithClock(p.secrets.Now))
 		if err != nil {
 			return nil, fmt.Errorf("cluster %q: %w", c.Name, err)
 		}

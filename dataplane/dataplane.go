@@ -126,6 +126,7 @@ func (p *proxy) run(ctx context.Context) error {
 		return err
 	}
 	p.background(p.compact.run)
+	p.background(p.followTrust)
 	config, err := p.configure()
 	if err != nil {
 		return err
@@ -185,6 +186,9 @@ func (p *proxy) openIdentity(ctx context.Context) error {
 		}
 	}
 	p.secrets = build.NewSecrets(current)
+	if p.opts.Identity != nil && p.opts.Identity.Now != nil {
+		p.secrets.SetClock(p.opts.Identity.Now)
+	}
 	if err := p.openSecrets(); err != nil {
 		return err
 	}

@@ -14,6 +14,8 @@ type metrics struct {
 	rejected  map[string]telemetry.Metric
 	applied   telemetry.Metric
 	failed    telemetry.Metric
+	notBefore telemetry.Metric // of the identity, in Unix seconds
+	notAfter  telemetry.Metric
 	serving   telemetry.Label // of meshc_config_info; the zero value before there is one
 }
 
@@ -33,6 +35,8 @@ func newMetrics(registry *telemetry.Registry) *metrics {
 		rejected:  make(map[string]telemetry.Metric),
 		applied:   registry.Counter("meshc_config_applied"),
 		failed:    registry.Counter("meshc_config_apply_failed"),
+		notBefore: registry.Gauge("meshc_identity_not_before_timestamp_seconds"),
+		notAfter:  registry.Gauge("meshc_identity_not_after_timestamp_seconds"),
 	}
 	for url, name := range updateNames {
 		m.updated[url] = registry.Counter(name + "_update_success")

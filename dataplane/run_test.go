@@ -63,7 +63,9 @@ func start(t *testing.T, opts dataplane.Options) *running {
 	socket := filepath.Join(t.TempDir(), "admin.sock")
 	opts.Workers, opts.AdminSocket = 1, socket
 	opts.DrainTimeout = 5 * time.Second
-	opts.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
 	started := make(chan *engine.Engine, 1)
 	opts.Started = func(e *engine.Engine) { started <- e }
 	ctx, cancel := context.WithCancel(context.Background())

@@ -72,6 +72,9 @@ func (p page) State() string {
 	return "PRE_INITIALIZING"
 }
 
+// Unready implements admin.Proxy.
+func (p page) Unready() string { return p.expired() }
+
 // ConfigDump implements admin.Proxy.
 func (p page) ConfigDump() ([]byte, error) {
 	serving := admin.Serving{Bootstrap: p.state.bootstrap}

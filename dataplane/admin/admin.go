@@ -22,6 +22,9 @@ type Proxy interface {
 	// State is Envoy's server state: LIVE, DRAINING, PRE_INITIALIZING or
 	// INITIALIZING.
 	State() string
+	// Unready says why nobody is to be sent here although State is LIVE; "": all is
+	// well.
+	Unready() string
 	// ConfigDump gives Envoy's config dump, as JSON, without secrets.
 	ConfigDump() ([]byte, error)
 	// ServerInfo gives Envoy's server info, as JSON.
@@ -104,6 +107,9 @@ func foreignSite(site string) bool { return site != "" && site != "none" && site
 
 func ready(w http.ResponseWriter, p Proxy) {
 	state := p.State()
+	if why := p.Unready(); state == "LIVE" && why != "" {
+		state = "UNREADY: " + why
+	}
 	if state != "LIVE" {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}

@@ -14,11 +14,12 @@ import (
 
 // fake is a proxy that does nothing.
 type fake struct {
-	state          string
+	state, unready string
 	drained, ended bool
 }
 
-func (f *fake) State() string { return f.state }
+func (f *fake) State() string   { return f.state }
+func (f *fake) Unready() string { return f.unready }
 func (f *fake) ConfigDump() ([]byte, error) {
 	return Dump(Serving{Bootstrap: new(bootstrapv3.Bootstrap)})
 }

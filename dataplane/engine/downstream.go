@@ -128,7 +128,7 @@ func (d *dconn) choose(l *listenerView, serverName, protocol string) {
 		return
 	}
 	d.state = connHandshake
-	d.startTLS(c.tls, true)
+	d.startTLS(c.tls, c.snap.Peers, true)
 	d.w.timers.set(&d.timer, d.w.now+c.handshake)
 }
 

@@ -65,6 +65,7 @@ type Engine struct {
 	workers []*worker
 	done    sync.WaitGroup
 
+	trust   atomic.Uint64 // how often trust bundles have changed: Recheck
 	conns   atomic.Int64  // open downstream connections
 	drained chan struct{} // gets a value when conns falls to 0 while draining
 

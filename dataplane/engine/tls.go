@@ -7,6 +7,8 @@ import (
 	"iter"
 	"net"
 	"time"
+
+	"github.com/meshc/meshc/dataplane/snapshot"
 )
 
 // tlsLayer runs crypto/tls on a non-blocking socket. It is the net.Conn that
@@ -19,6 +21,9 @@ import (
 type tlsLayer struct {
 	s    *sock
 	conn *tls.Conn
+
+	peers snapshot.Peers // judges the peer after the handshake; nil: nobody does
+	trust uint64         // Engine.trust when the handshake began
 
 	enc    []byte // records that wait for the socket
 	encPos int
@@ -46,8 +51,8 @@ var (
 )
 
 // startTLS puts TLS on s and prepares the handshake; handshake drives it.
-func (s *sock) startTLS(conf *tls.Config, server bool) {
-	t := &tlsLayer{s: s}
+func (s *sock) startTLS(conf *tls.Config, peers snapshot.Peers, server bool) {
+	t := &tlsLayer{s: s, peers: peers, trust: s.w.e.trust.Load()}
 	if server {
 		t.conn = tls.Server(t, conf)
 	} else {
@@ -72,6 +77,10 @@ func (s *sock) handshake() (done bool, err error) {
 		return false, nil
 	}
 	t.resume = nil
+	if t.err == nil && t.peers != nil && t.trust != s.w.e.trust.Load() {
+		// The peer may have been verified by a bundle that has gone since.
+		t.err = t.peers.Trusts(t.conn.ConnectionState().PeerCertificates)
+	}
 	return true, t.err
 }
 

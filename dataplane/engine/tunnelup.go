@@ -48,7 +48,7 @@ func (u *tunnelUp) onConnected() {
 		return
 	}
 	u.phase = upHandshake
-	u.startTLS(conf, false)
+	u.startTLS(conf, u.host.pool.snap.Peers, false)
 	u.runHandshake()
 }
 

@@ -64,7 +64,7 @@ func (m *umux) onConnected() {
 		return
 	}
 	m.phase = upHandshake
-	m.startTLS(conf, false)
+	m.startTLS(conf, m.host.pool.snap.Peers, false)
 	m.runHandshake()
 }
 

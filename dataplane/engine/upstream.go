@@ -28,6 +28,8 @@ type uconn struct {
 	chunks   http1.ChunkReader
 	err      error // why the connection is of no use
 
+	distrusted bool // its server is trusted no more: it takes no new request
+
 	framing  http1.Framing // of the request being sent; UntilClose: it asks to change to another protocol
 	ending   bool          // what is in out is the last of it
 	bodyLeft int64
@@ -131,7 +133,7 @@ func (u *uconn) onConnected() {
 		return
 	}
 	u.phase = upHandshake
-	u.startTLS(conf, false)
+	u.startTLS(conf, u.host.pool.snap.Peers, false)
 	u.runHandshake()
 }
 
@@ -223,7 +225,7 @@ func (u *uconn) detach(keep bool) {
 	}
 	clean := keep && u.bodyEnd && !u.resp.Close && !u.broken && u.err == nil && len(u.in.bytes()) == 0 && !u.pendingOut()
 	u.host.finished()
-	if !clean || u.host.gone || u.hup || u.spent() || !u.silent() {
+	if !clean || u.host.gone || u.distrusted || u.hup || u.spent() || !u.silent() {
 		u.close()
 		return
 	}

@@ -22,11 +22,16 @@ type Identity struct {
 	BundlePEM   []byte          // the same, as PEM
 
 	chainPEM        []byte
+	issued          time.Time // when it was asked for, or is valid from
 	renewAt, lateAt time.Time // see schedule
 }
 
 // NotAfter is when the certificate ends.
 func (i *Identity) NotAfter() time.Time { return i.Certificate.Leaf.NotAfter }
+
+// Issued is when the certificate was asked for, by the clock of this machine; of one
+// that an earlier process has kept, when it is valid from.
+func (i *Identity) Issued() time.Time { return i.issued }
 
 // CertificatePEM returns the chain, leaf first.
 func (i *Identity) CertificatePEM() []byte { return i.chainPEM }

@@ -194,16 +194,19 @@ func (s *Source) Run(ctx context.Context) {
 	following.Go(func() { s.follow(ctx) })
 	defer following.Wait()
 	failures := 0
+	var alarm alarm
 	for {
 		wait := s.untilDue()
 		if wait <= 0 {
 			if err := s.renew(ctx); err == nil {
 				failures = 0
+				alarm.end(s.cfg.Log)
 				wait = max(s.untilDue(), minPause)
 			} else if ctx.Err() == nil {
 				wait = s.pause(failures)
 				failures++
 				s.cfg.Log.Warn("identity not renewed", "spiffeID", s.cfg.SPIFFEID, "retryIn", wait, "error", err)
+				alarm.sound(s)
 			}
 		}
 		timer := time.NewTimer(wait)
@@ -290,6 +293,7 @@ func (s *Source) pause(failures int) time.Duration {
 // monotonic clock, so that setting the wall clock makes nobody renew; lateAt is
 // the wall clock's, which certificates end by.
 func (i *Identity) schedule(since time.Time) {
+	i.issued = since.Round(0)
 	life := max(0, i.NotAfter().Sub(since))
 	i.renewAt = since.Add(life*4/10 + rand.N(life/5+1))
 	i.lateAt = since.Add(life * 9 / 10).Round(0)

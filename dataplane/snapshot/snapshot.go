@@ -5,6 +5,7 @@ package snapshot
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
 	"net/netip"
 	"time"
@@ -57,6 +58,14 @@ func (l *Listener) Addresses() []netip.AddrPort {
 	return append([]netip.AddrPort{l.Addr}, l.Also...)
 }
 
+// Peers judges who is at the other end of connections, for as long as they last. It is
+// comparable.
+type Peers interface {
+	// Trusts gives an error when the trust bundle of now does not vouch any more for
+	// the certificates that a peer has shown in its handshake, leaf first.
+	Trusts([]*x509.Certificate) error
+}
+
 // Chain is one filter chain. Those that are for the connection's local port come
 // before all that are for every port; of those whose ServerNames fit best, the
 // first whose TransportProtocol fits is taken, and of its like the one with the
@@ -68,6 +77,7 @@ type Chain struct {
 	ServerNames       []string       // "a.example" or "*.example", in lower case; none: every name
 	Sources           []netip.Prefix // networks of clients; none: every one
 	TLS               *tls.Config    // nil: plaintext
+	Peers             Peers          // of TLS; nil: clients are not verified
 	HandshakeTimeout  time.Duration
 	Limit             *ConnectionLimit // nil: none
 	HTTP              *HTTP            // either this
@@ -220,6 +230,7 @@ type Cluster struct {
 	ConnectTimeout time.Duration         // 0 = 5 s
 	IdleTimeout    time.Duration         // of a pooled connection, 0 = 1 h, below 0 = none
 	TLS            *tls.Config           // nil: plaintext
+	Peers          Peers                 // of TLS; nil: servers are not verified
 	Announce       proxyprotocol.Version // what tells endpoints whose a connection is
 	LB             LBPolicy
 	Balance        Balance

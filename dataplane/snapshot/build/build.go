@@ -18,7 +18,13 @@ type Builder struct {
 	resolver *Resolver
 	// tls holds the configurations of the last Build by their contexts: an
 	// unchanged context keeps its tls.Config over updates.
-	tls map[string]*tls.Config
+	tls map[string]secured
+}
+
+// secured is what a context says.
+type secured struct {
+	tls   *tls.Config
+	peers snapshot.Peers
 }
 
 // New gives a Builder. resolver is told which names to follow.
@@ -32,7 +38,7 @@ func New(secrets *Secrets, resolver *Resolver) *Builder {
 // not in the set: its requests are answered 503. Build never blocks: a name
 // that is not resolved yet has no endpoints.
 func (b *Builder) Build(set *Set) (*snapshot.Config, error) {
-	run := &run{Builder: b, set: set, tls: make(map[string]*tls.Config)}
+	run := &run{Builder: b, set: set, tls: make(map[string]secured)}
 	config := &snapshot.Config{
 		Digest:    set.Digest,
 		Listeners: make(map[string]*snapshot.Listener, len(set.Listeners)),
@@ -62,7 +68,7 @@ func (b *Builder) Build(set *Set) (*snapshot.Config, error) {
 type run struct {
 	*Builder
 	set *Set
-	tls map[string]*tls.Config
+	tls map[string]secured
 }
 
 func (r *run) listener(l *resource.Listener) (*snapshot.Listener, error) {
@@ -108,8 +114,8 @@ func (r *run) chain(c *resource.Chain) (*snapshot.Chain, error) {
 	if c.TLS == nil {
 		return out, nil
 	}
-	var err error
-	out.TLS, err = r.tlsOf(c.TLS)
+	by, err := r.tlsOf(c.TLS)
+	out.TLS, out.Peers = by.tls, by.peers
 	return out, err
 }
 
@@ -142,33 +148,48 @@ func (r *run) cluster(c *resource.Cluster) (*snapshot.Cluster, error) {
 	if c.TLS == nil {
 		return &out, nil
 	}
-	var err error
-	out.TLS, err = r.tlsOf(c.TLS)
+	by, err := r.tlsOf(c.TLS)
+	out.TLS, out.Peers = by.tls, by.peers
 	return &out, err
 }
 
 // tlsOf keys by direction too: the two kinds of context share an encoding.
-func (r *run) tlsOf(ctx proto.Message) (*tls.Config, error) {
+func (r *run) tlsOf(ctx proto.Message) (secured, error) {
 	raw, err := proto.MarshalOptions{Deterministic: true}.Marshal(ctx)
 	if err != nil {
-		return nil, err
+		return secured{}, err
 	}
 	key := string(ctx.ProtoReflect().Descriptor().Name()) + "\x00" + string(raw)
-	if known := r.tls[key]; known != nil {
+	if known, ok := r.tls[key]; ok {
 		return known, nil
 	}
-	config := r.Builder.tls[key]
-	if config == nil {
-		switch ctx := ctx.(type) {
-		case *tlsv3.DownstreamTlsContext:
-			config, err = transport.Server(ctx, r.secrets)
-		case *tlsv3.UpstreamTlsContext:
-			config, err = transport.Client(ctx, r.secrets)
-		}
-		if err != nil {
-			return nil, err
+	out, ok := r.Builder.tls[key]
+	if !ok {
+		if out, err = r.secure(ctx); err != nil {
+			return secured{}, err
 		}
 	}
-	r.tls[key] = config
-	return config, nil
+	r.tls[key] = out
+	return out, nil
+}
+
+func (r *run) secure(ctx proto.Message) (out secured, err error) {
+	var peers *transport.Peers
+	clock := transport.WithClock(r.secrets.Now)
+	switch ctx := ctx.(type) {
+	case *tlsv3.DownstreamTlsContext:
+		if out.tls, err = transport.Server(ctx, r.secrets, clock); err == nil {
+			peers, err = transport.ServerPeers(ctx, r.secrets)
+		}
+	case *tlsv3.UpstreamTlsContext:
+		if out.tls, err = transport.Client(ctx, r.secrets, clock); err == nil {
+			peers, err = transport.ClientPeers(ctx, r.secrets)
+		}
+	default:
+		err = fmt.Errorf("%T is no TLS context", ctx)
+	}
+	if peers != nil {
+		out.peers = peers
+	}
+	return out, err
 }

@@ -5,7 +5,9 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"maps"
 	"sync/atomic"
+	"time"
 
 	"github.com/meshc/meshc/dataplane/identity"
 	"github.com/meshc/meshc/dataplane/identity/secretfile"
@@ -25,15 +27,39 @@ type Secrets struct {
 	identity Identity // may be nil
 	files    *secretfile.Store
 	bundles  atomic.Pointer[map[string]*x509.CertPool]
+	changed  chan struct{} // gets a value when the bundles have
+	now      func() time.Time
 }
 
 // NewSecrets gives Secrets without bundles. identity may be nil: then every
 // handshake that needs a certificate fails.
-func NewSecrets(identity Identity) *Secrets { return &Secrets{identity: identity} }
+func NewSecrets(identity Identity) *Secrets {
+	return &Secrets{identity: identity, changed: make(chan struct{}, 1), now: time.Now}
+}
+
+// SetClock makes now the clock by which certificates are valid. It is called before the
+// Secrets are used.
+func (s *Secrets) SetClock(now func() time.Time) { s.now = now }
+
+// Now is the time by the clock that certificates are valid by.
+func (s *Secrets) Now() time.Time { return s.now() }
+
+// Changed gives a channel that gets a value when a bundle of the newest set is another
+// one than before.
+func (s *Secrets) Changed() <-chan struct{} { return s.changed }
 
 // ReadFiles makes store the place of secrets that the mesh names: without it
 // there are none. It is called before the Secrets are used.
 func (s *Secrets) ReadFiles(store *secretfile.Store) { s.files = store }
+
+// FilesChanged gives a channel that is closed when a file of secrets changes, nil where
+// there are none.
+func (s *Secrets) FilesChanged() <-chan struct{} {
+	if s.files == nil {
+		return nil
+	}
+	return s.files.Changed()
+}
 
 // Certificate implements transport.Secrets.
 func (s *Secrets) Certificate(name string) func() (*tls.Certificate, error) {
@@ -102,5 +128,12 @@ func (s *Secrets) use(set *Set) {
 	for name, secret := range set.Secrets {
 		bundles[name] = secret.Bundle
 	}
-	s.bundles.Store(&bundles)
+	old := s.bundles.Swap(&bundles)
+	if old == nil || maps.EqualFunc(*old, bundles, (*x509.CertPool).Equal) {
+		return
+	}
+	select {
+	case s.changed <- struct{}{}:
+	default: // the last news is still unread; it covers this one too
+	}
 }

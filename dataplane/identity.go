@@ -1,0 +1,58 @@
+package dataplane
+
+import (
+	"context"
+	"crypto/x509"
+
+	"github.com/meshc/meshc/dataplane/identity"
+)
+
+// followTrust tells what the certificate of this proxy is, and has the engine judge the
+// peers of its connections anew whenever a trust bundle changes, until ctx ends.
+func (p *proxy) followTrust(ctx context.Context) error {
+	var renewed <-chan struct{}
+	var roots *x509.CertPool
+	if p.source != nil {
+		renewed = p.source.Watch(ctx)
+		if id := p.source.Current(); id != nil {
+			roots = id.Bundle
+			p.metrics.identifiesBy(id)
+		}
+	}
+	for {
+		files := p.secrets.FilesChanged()
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-p.secrets.Changed():
+		case <-files:
+		case <-renewed:
+			id := p.source.Current()
+			if id == nil || ctx.Err() != nil {
+				continue
+			}
+			p.metrics.identifiesBy(id)
+			if roots != nil && roots.Equal(id.Bundle) {
+				continue
+			}
+			roots = id.Bundle
+		}
+		p.engine.Recheck()
+	}
+}
+
+// identifiesBy says how long the certificate of this proxy lasts.
+func (m *metrics) identifiesBy(id *identity.Identity) {
+	m.notBefore.Set(id.Issued().Unix())
+	m.notAfter.Set(id.NotAfter().Unix())
+}
+
+// expired says why nobody is to be sent here although the configuration is in force:
+// no handshake can succeed without a certificate.
+func (p *proxy) expired() string {
+	source := p.state.identity.Load()
+	if source == nil || source.Current() != nil {
+		return ""
+	}
+	return "the identity has expired"
+}
