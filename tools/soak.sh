@@ -37,6 +37,7 @@ part[differential]='go test -v -count=1 -timeout 55m ./test/interop -run TestDif
 for i in 1 2 3 4; do
 	part[language-$i]="env MESHC_SOAK_PART=$i/4 go test -v -count=1 -timeout 55m ./test/language -run TestWholeLanguage"
 done
+part[fields]='go test -v -count=1 -timeout 55m ./test/language -run TestWholeWritesEveryField'
 part[mutants]='go test -v -count=1 -timeout 55m ./test/language -run MutantsAreReported'
 for i in 1 2 3 4; do
 	part[traces-$i]="env MESHC_SOAK_PART=$i/4 go test -v -count=1 -timeout 55m ./test/language -run EveryFieldLeavesATrace"
@@ -59,7 +60,7 @@ part[race-data]='go test -race -timeout 55m ./dataplane/...'
 part[fuzz-compiler]='tools/fuzz.sh compiler schema testdata'
 part[fuzz-control]='tools/fuzz.sh reconciler ca cmd'
 part[fuzz-data]='tools/fuzz.sh dataplane'
-order=(lab kills e2e kube envoy reach behave mutations-1 mutations-2 mutations-3 mutations-4 mutations-5 witnesses interop differential drops flat attacks language-1 language-2 language-3 language-4 mutants traces-1 traces-2 traces-3 traces-4 same session-1 session-2 session-3 session-4 session-5 session-6 session-7 session-8 load-cached-1 load-cached-2 load-cached-3 load-cached-4 load-edits-1 load-edits-2 race-compiler race-control race-data fuzz-compiler fuzz-control fuzz-data)
+order=(lab kills e2e kube envoy reach behave mutations-1 mutations-2 mutations-3 mutations-4 mutations-5 witnesses interop differential drops flat attacks language-1 language-2 language-3 language-4 fields mutants traces-1 traces-2 traces-3 traces-4 same session-1 session-2 session-3 session-4 session-5 session-6 session-7 session-8 load-cached-1 load-cached-2 load-cached-3 load-cached-4 load-edits-1 load-edits-2 race-compiler race-control race-data fuzz-compiler fuzz-control fuzz-data)
 
 # What the parts test: everything in the commit but the documents, so that
 # keeping the evidence does not make it out of date.

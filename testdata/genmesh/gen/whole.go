@@ -131,7 +131,7 @@ func (m *mesh) telemetry(f *source) {
 func (m *mesh) accessLog(f *source) {
 	f.open("accessLog")
 	defer f.close()
-	if !m.audited && m.chance(15) {
+	if !m.audited && m.chance(25) {
 		m.silent = true
 		f.line("off: true")
 		return

@@ -29,7 +29,7 @@ func (m *mesh) edge(f *source) {
 	if m.chance(40) {
 		f.line("proxy: %s", quote(m.kindOfProxy()))
 	}
-	if m.chance(40) {
+	if m.chance(60) {
 		m.telemetry(f)
 	}
 	if m.told {
