@@ -27,7 +27,7 @@ for i in 1 2 3 4 5; do
 	part[mutations-$i]="env MESHC_SOAK_PART=$i/5 go test -v -count=1 -timeout 55m ./compiler/behave -run TestMutations"
 done
 part[csr]='go test -v -count=1 -timeout 55m ./ca -run TestNoRequestReachesACertificate|TestKilledAtEveryWrite|TestADiskThatFailsAtEveryWrite'
-part[identity]='go test -v -count=1 -timeout 55m ./dataplane/identity -run TestRotationUnderLoadFailsNobody|TestCompromiseDrill'
+part[identity]='go test -v -count=1 -p 1 -parallel 1 -timeout 55m ./dataplane ./dataplane/identity -run TestRotationUnderLoadFailsNobody|TestCompromiseDrill|TestConnectionsOfADroppedRootEnd'
 part[attacks]='go test -v -count=1 -timeout 55m ./dataplane/engine -run Attacks|Slow|ManyBytes|H2spec|Smuggling'
 part[witnesses]='go test -v -count=1 -timeout 55m ./test/interop -run TestWitnesses'
 part[interop]='go test -v -count=1 -timeout 55m ./test/interop -skip TestWitnesses|TestDifferential|TestFlat|UnderLoad'
