@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	cuelang.org/go v0.17.1
 	github.com/Masterminds/semver/v3 v3.4.0
+	github.com/Netflix/bettertls v0.0.0-20250909192348-e1e99e353074
 	github.com/ProtonMail/go-crypto v1.1.6
 	github.com/andybalholm/brotli v1.2.8
 	github.com/envoyproxy/go-control-plane/envoy v1.40.0

@@ -28,6 +28,7 @@ for i in 1 2 3 4 5; do
 done
 part[csr]='go test -v -count=1 -timeout 55m ./ca -run TestNoRequestReachesACertificate|TestKilledAtEveryWrite|TestADiskThatFailsAtEveryWrite'
 part[identity]='go test -v -count=1 -p 1 -parallel 1 -timeout 55m ./dataplane ./dataplane/identity -run TestRotationUnderLoadFailsNobody|TestCompromiseDrill|TestConnectionsOfADroppedRootEnd'
+part[vectors]='go test -v -count=1 -timeout 55m ./dataplane/transport -run TestBetterTLS'
 part[attacks]='go test -v -count=1 -timeout 55m ./dataplane/engine -run Attacks|Slow|ManyBytes|H2spec|Smuggling'
 part[witnesses]='go test -v -count=1 -timeout 55m ./test/interop -run TestWitnesses'
 part[interop]='go test -v -count=1 -timeout 55m ./test/interop -skip TestWitnesses|TestDifferential|TestFlat|UnderLoad'
@@ -67,7 +68,7 @@ order=(lab kills e2e kube envoy reach behave mutations-1 mutations-2 mutations-3
 sources=$(git ls-tree -r HEAD | grep -vP '\t(docs/|.*\.md$)' | sha256sum | cut -c1-16)
 [ -z "$(git status --porcelain --untracked-files=no -- . ':!docs' ':!*.md')" ] || sources=$sources-dirty
 
-order+=(overlap hostile csr identity)
+order+=(overlap hostile csr identity vectors)
 
 passed() { # FILE
 	[ -z "$force" ] && [ "${sources%-dirty}" = "$sources" ] &&
