@@ -314,11 +314,62 @@ func TestBudgets(t *testing.T) {
 		t.Errorf("verdict %d", verdict)
 	}
 	last := p.forge.comments[len(p.forge.comments)-1].Body
-	if !strings.Contains(last, "does not pass") || !strings.Contains(last, "could not tell") {
-		t.Errorf("comment: %s", last)
+	for _, want := range []string{"**meshc vet: 25 errors**", "error[MSH", "--> mesh/reviews.cue:4:", "could not tell"} {
+		if !strings.Contains(last, want) {
+			t.Errorf("no %q in the comment: %s", want, last)
+		}
 	}
 	if !slices.Contains(p.forge.labels, "meshc/unknown") || slices.Contains(p.forge.labels, "meshc/risk-low") {
 		t.Errorf("labels %q", p.forge.labels)
+	}
+}
+
+// TestExpectationsAnnotate: a failed expectation is shown at its line.
+func TestExpectationsAnnotate(t *testing.T) {
+	p := newPull(t)
+	p.write("mesh/reviews.cue", strings.Replace(reviews, "routes: all: to: v1: 100",
+		"routes: all: to: v1: 100\n\t\texpect: mine: {every: [{method: \"GET\"}], to: v2: 100}", 1))
+	printed, verdict := p.all()
+	if verdict != 1 || !strings.Contains(printed["test"], "::error file=mesh/reviews.cue,line=14") {
+		t.Errorf("verdict %d\n%s", verdict, printed["test"])
+	}
+}
+
+// TestNoMesh: a directory that is not there ends in a comment and a verdict.
+func TestNoMesh(t *testing.T) {
+	p := newPull(t)
+	p.env = append(p.env, "MESHC_DIR=nowhere")
+	printed, verdict := p.all()
+	if n := len(p.forge.comments); verdict != 1 || n != 1 || !strings.Contains(p.forge.comments[0].Body, "**meshc vet could not tell**") || !strings.Contains(p.forge.comments[0].Body, "nowhere") {
+		t.Errorf("verdict %d, %d comments %v\n%v", verdict, n, p.forge.comments, printed)
+	}
+}
+
+// TestJobBudget: all steps of a job together stay below what GitHub shows of one.
+func TestJobBudget(t *testing.T) {
+	p := newPull(t)
+	var lines strings.Builder
+	for _, kind := range []string{"notice", "warning", "error"} {
+		for i := range 12 {
+			fmt.Fprintf(&lines, "::%s file=mesh/reviews.cue,line=%d::what\n", kind, i+1)
+		}
+	}
+	fake := t.TempDir()
+	script := "#!/bin/sh\ncase \"$*\" in *github*) ;; *) echo '{}' && exit 0 ;; esac\ncat <<'END'\n" + lines.String() + "END\n"
+	if err := os.WriteFile(filepath.Join(fake, "meshc"), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	p.env = append(p.env, "PATH="+fake+":"+os.Getenv("PATH"))
+	shown := 0
+	for _, verb := range []string{"vet", "test", "diff"} {
+		out, _ := p.run(verb)
+		shown += strings.Count(out, "::error ") + strings.Count(out, "::warning ") + strings.Count(out, "::notice ")
+		if !strings.Contains(out, "more of type error") || !strings.Contains(out, "12 more of type notice") || strings.Count(out, "::notice ") != 1 {
+			t.Errorf("%s: %s", verb, out)
+		}
+	}
+	if shown != 50 {
+		t.Errorf("%d annotations", shown)
 	}
 }
 

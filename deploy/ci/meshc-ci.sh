@@ -4,7 +4,7 @@
 # token of the pull request, which only `comment` and `labels` use.
 #
 #   meshc-ci.sh vet      problems of the mesh: annotations and vet.sarif
-#   meshc-ci.sh test     the expectations of the mesh, where meshc has the verb
+#   meshc-ci.sh test     the expectations of the mesh: annotations
 #   meshc-ci.sh diff     what the change does to requests: annotations, diff.json,
 #                        diff.md, diff.sarif
 #   meshc-ci.sh comment  one comment on the pull request, edited in place
@@ -30,9 +30,11 @@ forge=${MESHC_FORGE:-github}
 cache=()
 [ -z "${MESHC_CACHE:-}" ] || cache=(--cache "$MESHC_CACHE")
 
-# Bounds of the forges: GitHub shows 10 annotations of a type and step, and takes
-# 65,536 characters in a comment.
-readonly annotations=10 comment_bytes=59000
+# Bounds of the forges: GitHub shows 10 annotations of a type and step and 50 of a
+# job, and takes 65,536 characters in a comment. share is what a step may have of
+# the 50.
+readonly annotations=10 comment_bytes=57000
+declare -Ar share=([vet]=20 [test]=10 [diff]=20)
 
 note() { printf 'meshc-ci: %s\n' "$*" >&2; }
 
@@ -44,38 +46,58 @@ keep() {
 	printf '%s\n' "$status" >"$out/$verb.status"
 }
 
-# Lets through as many annotations of each type as are shown, and says how many
-# there are beside.
+# budget STEP lets through as many annotations of each type as are shown, errors
+# first, and no more than the step's share. Its last one says how many there are
+# beside.
 budget() {
-	awk -v most="$annotations" '
+	awk -v most="$annotations" -v share="${share[$1]}" '
 		match($0, /^::(error|warning|notice) /) {
 			type = substr($0, 3, RLENGTH - 3)
-			if (++seen[type] > most) next
+			line[type, ++seen[type]] = $0
+			next
 		}
 		{ print }
 		END {
-			for (type in seen) if (seen[type] > most)
-				printf "%d more of type %s: see the summary\n", seen[type] - most, type
+			split("error warning notice", order, " ")
+			for (i = 1; i <= 3; i++) {
+				type = order[i]
+				for (n = 1; n <= seen[type]; n++) {
+					if (n <= most - (type == "notice") && shown < share - 1) {
+						print line[type, n]
+						shown++
+					} else more[type]++
+				}
+				if (more[type]) left = left (left ? ", " : "") more[type] " more of type " type
+			}
+			if (left) print "::notice title=meshc::" left ": see the summary"
 		}'
 }
 
 # The lines of annotations are for GitHub; elsewhere the text is.
 format() { if [ "$forge" = github ]; then printf github; else printf text; fi; }
 
+# also FILE COMMAND... writes another form of an answer whose status is kept.
+also() {
+	local file=$1
+	shift
+	"$@" >"$out/$file" || [ $? -le 2 ]
+}
+
 vet() {
-	keep vet meshc vet "${cache[@]}" -o "$(format)" "$dir" >"$out/vet.txt"
-	budget <"$out/vet.txt"
-	meshc vet "${cache[@]}" -o sarif "$dir" >"$out/vet.sarif" || [ $? -eq 1 ]
-	meshc vet "${cache[@]}" -o markdown "$dir" >"$out/vet.md" || [ $? -eq 1 ]
+	keep vet meshc vet "${cache[@]}" -o "$(format)" "$dir" >"$out/vet.txt" 2>"$out/vet.err"
+	budget vet <"$out/vet.txt"
+	cat "$out/vet.err" >&2
+	also vet.json meshc vet "${cache[@]}" -o json "$dir"
+	also vet.sarif meshc vet "${cache[@]}" -o sarif "$dir"
+	also vet.md meshc vet "${cache[@]}" -o markdown "$dir"
 }
 
 run_tests() {
-	if ! meshc --help | grep '^  test ' >/dev/null; then
-		note "this meshc has no verb test"
-		echo 0 >"$out/test.status"
-		return
+	keep test meshc test -o text "$dir" >"$out/test.txt"
+	if [ "$forge" = github ]; then
+		also test.github meshc test -o github "$dir"
+		budget test <"$out/test.github"
 	fi
-	keep test meshc test "$dir" >"$out/test.txt"
 	cat "$out/test.txt"
 }
 
@@ -94,22 +116,35 @@ compare() {
 	fi
 	# 1 says that a policy is violated, 2 that something is not known; what is known
 	# is shown all the same.
-	meshc diff "${args[@]}" -o "$(format)" "git:$MESHC_BASE" >"$out/diff.txt" || [ $? -le 2 ]
-	budget <"$out/diff.txt"
-	meshc diff "${args[@]}" -o markdown --max-bytes "$comment_bytes" "git:$MESHC_BASE" >"$out/diff.md" || [ $? -le 2 ]
-	meshc diff "${args[@]}" -o sarif "git:$MESHC_BASE" >"$out/diff.sarif" || [ $? -le 2 ]
+	also diff.txt meshc diff "${args[@]}" -o "$(format)" "git:$MESHC_BASE"
+	budget diff <"$out/diff.txt"
+	also diff.md meshc diff "${args[@]}" -o markdown --max-bytes "$comment_bytes" "git:$MESHC_BASE"
+	also diff.sarif meshc diff "${args[@]}" -o sarif "git:$MESHC_BASE"
 }
 
 # marker finds the comment of this mesh again.
 marker() { printf '<!-- meshc:diff:%s -->' "${dir//[^A-Za-z0-9._\/-]/_}"; }
 
+# refused says what vet found: how many, and the first error.
+refused() {
+	case $(cat "$out/vet.status" 2>/dev/null) in '' | 0) return ;; esac
+	if ! [ -s "$out/vet.json" ] || ! jq -r --arg dir "${dir%/}/" '
+		def many($n; $what): "\($n) \($what)\(if $n == 1 then "" else "s" end)";
+		def code: .[:800] | gsub("```"; "` ` `");
+		"**meshc vet: \(many(.errors; "error"))\(if .warnings > 0 then ", " + many(.warnings; "warning") else "" end)**\n",
+		(first(.diagnostics[] | select(.severity == "error"))
+			| "```text\nerror[\(.code)]: \(.message | code)\n  --> \(if $dir == "./" then "" else $dir end | code)\(.range.file | code):\(.range.start.line):\(.range.start.col)"
+				+ (if .why then "\n  = \(.why | code)" else "" end) + "\n```\n")' "$out/vet.json" 2>/dev/null; then
+		printf '**meshc vet could not tell**\n\n```text\n'
+		head -c 2000 "$out/vet.err" | sed 's/```/` ` `/g'
+		printf '\n```\n\n'
+	fi
+}
+
 body() {
 	marker
 	printf '\n'
-	case $(cat "$out/vet.status" 2>/dev/null) in
-	'' | 0) ;;
-	*) printf '**meshc vet does not pass**: see the annotations and the summary of the run.\n\n' ;;
-	esac
+	refused
 	if [ -s "$out/diff.md" ]; then
 		cat "$out/diff.md"
 	else
