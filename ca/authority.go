@@ -181,11 +181,24 @@ func (a *Authority) CreateJoinToken(spiffeID string, ttl time.Duration, opts ...
 func (a *Authority) BundlePEM() []byte { return a.roots.PEM() }
 
 // BundleDocument returns the trust bundle in the SPIFFE bundle format: roots, keys
-// of JWT-SVIDs and the sequence number.
-func (a *Authority) BundleDocument() ([]byte, error) { return a.roots.Document() }
+// of JWT-SVIDs and the sequence number. It asks to be read four times in the life of a
+// certificate, which is how long the next root is told of before it signs.
+func (a *Authority) BundleDocument() ([]byte, error) {
+	return a.roots.Document(max(time.Second, min(bundle.RefreshHint, a.cfg.TTL/4)))
+}
 
 // Bundle returns what the trust bundle says now; it is not to be changed.
 func (a *Authority) Bundle() bundle.Content { return a.roots.Content() }
+
+// SetFederated replaces the bundles of other trust domains, which workloads are told of
+// together with the own one. They vouch for nobody here: certificates and tokens of this
+// authority are for workloads of its own trust domain.
+func (a *Authority) SetFederated(others map[spiffeid.TrustDomain]bundle.Content) {
+	a.roots.SetFederated(others)
+}
+
+// Federated returns the bundles of other trust domains; they are not to be changed.
+func (a *Authority) Federated() map[spiffeid.TrustDomain]bundle.Content { return a.roots.Federated() }
 
 // Run keeps the authority's own keys fresh, and takes the steps of rotations, until
 // ctx ends. Without it they are taken when a certificate is asked for.
@@ -252,7 +265,7 @@ func (a *Authority) asked(now time.Time, r audit.Record) error {
 // maxName is longer than the name of any key, in bytes.
 const maxName = 256
 
-// WatchBundle returns a channel that gets a value when BundlePEM has changed.
+// WatchBundle returns a channel that gets a value when Bundle or Federated has changed.
 // It is closed when ctx ends.
 func (a *Authority) WatchBundle(ctx context.Context) <-chan struct{} { return a.roots.Watch(ctx) }
 

@@ -35,27 +35,23 @@ type delivery struct {
 	a *Authority
 }
 
-// FetchX509Bundles sends the roots, the one that signs first, now and when they
-// change.
+// FetchX509Bundles sends the roots, the one that signs first, and those of other trust
+// domains, now and when they change.
 func (d *delivery) FetchX509Bundles(_ *workload.X509BundlesRequest, stream grpc.ServerStreamingServer[workload.X509BundlesResponse]) error {
 	return d.follow(stream.Context(), func() error {
-		var der []byte
-		for _, c := range d.a.Bundle().Roots {
-			der = append(der, c.Raw...)
-		}
-		return stream.Send(&workload.X509BundlesResponse{Bundles: map[string][]byte{d.a.td.IDString(): der}})
+		return stream.Send(&workload.X509BundlesResponse{Bundles: d.a.roots.RootsByDomain()})
 	})
 }
 
-// FetchJWTBundles sends the keys of JWT-SVIDs as JWK sets, with the sequence number of
-// the trust bundle that they are of, now and when it changes.
+// FetchJWTBundles sends the keys of JWT-SVIDs as JWK sets, with the sequence numbers of
+// the trust bundles that they are of, now and when it changes.
 func (d *delivery) FetchJWTBundles(_ *workload.JWTBundlesRequest, stream grpc.ServerStreamingServer[workload.JWTBundlesResponse]) error {
 	return d.follow(stream.Context(), func() error {
-		keys, err := d.a.roots.JWTDocument()
+		keys, err := d.a.roots.KeysByDomain()
 		if err != nil {
 			return status.Error(codes.Internal, "the keys could not be written")
 		}
-		return stream.Send(&workload.JWTBundlesResponse{Bundles: map[string][]byte{d.a.td.IDString(): keys}})
+		return stream.Send(&workload.JWTBundlesResponse{Bundles: keys})
 	})
 }
 

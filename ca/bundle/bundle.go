@@ -18,7 +18,7 @@ import (
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
 )
 
-// RefreshHint is how often a reader of the document should read it again.
+// RefreshHint is how often a reader of the document should read it again, at the least.
 const RefreshHint = 5 * time.Minute
 
 // Content is what a bundle says at one time.
@@ -35,9 +35,10 @@ type Content struct {
 type Holder struct {
 	td spiffeid.TrustDomain
 
-	mu      sync.Mutex
-	content Content
-	changed chan struct{} // closed and replaced by Set
+	mu        sync.Mutex
+	content   Content
+	federated map[spiffeid.TrustDomain]Content
+	changed   chan struct{} // closed and replaced by Set and SetFederated
 }
 
 // New returns a holder for trust domain td.
@@ -50,12 +51,32 @@ func New(td spiffeid.TrustDomain, c Content) *Holder {
 func (h *Holder) Set(c Content) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if c.equal(&h.content) {
+	if c.Equal(&h.content) {
 		return
 	}
 	h.content = c
 	close(h.changed)
 	h.changed = make(chan struct{})
+}
+
+// SetFederated replaces the bundles of other trust domains, which are told together with
+// this one and verify nobody here, and wakes the watchers.
+func (h *Holder) SetFederated(others map[spiffeid.TrustDomain]Content) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if maps.EqualFunc(h.federated, others, func(a, b Content) bool { return a.Equal(&b) }) {
+		return
+	}
+	h.federated = others
+	close(h.changed)
+	h.changed = make(chan struct{})
+}
+
+// Federated returns the bundles of other trust domains; they are not to be changed.
+func (h *Holder) Federated() map[spiffeid.TrustDomain]Content {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.federated
 }
 
 // Content returns what the bundle says now; it is not to be changed.
@@ -65,7 +86,8 @@ func (h *Holder) Content() Content {
 	return h.content
 }
 
-func (c *Content) equal(o *Content) bool {
+// Equal says whether two bundles say the same, in the same order.
+func (c *Content) Equal(o *Content) bool {
 	if c.Sequence != o.Sequence || len(c.Roots) != len(o.Roots) {
 		return false
 	}
@@ -105,26 +127,51 @@ func (h *Holder) PEM() []byte {
 	return out
 }
 
-// JWTDocument returns the keys of JWT-SVIDs as a JWK set, with the sequence number of
-// the bundle that they are of.
-func (h *Holder) JWTDocument() ([]byte, error) {
-	c := h.Content()
-	b := spiffebundle.FromJWTAuthorities(h.td, c.Keys)
-	if c.Sequence != 0 {
-		b.SetSequenceNumber(c.Sequence)
+// RootsByDomain returns the roots of X.509-SVIDs, DER one after the other, of the own
+// trust domain and of the others, each by its SPIFFE ID.
+func (h *Holder) RootsByDomain() map[string][]byte {
+	out := map[string][]byte{}
+	add := func(td spiffeid.TrustDomain, c Content) {
+		for _, root := range c.Roots {
+			out[td.IDString()] = append(out[td.IDString()], root.Raw...)
+		}
 	}
-	return b.Marshal()
+	for td, c := range h.Federated() {
+		add(td, c)
+	}
+	add(h.td, h.Content())
+	return out
+}
+
+// KeysByDomain returns the keys of JWT-SVIDs, likewise, as JWK sets with the sequence
+// number of the bundle that they are of.
+func (h *Holder) KeysByDomain() (map[string][]byte, error) {
+	out := map[string][]byte{}
+	add := func(td spiffeid.TrustDomain, c Content) (err error) {
+		b := spiffebundle.FromJWTAuthorities(td, c.Keys)
+		if c.Sequence != 0 {
+			b.SetSequenceNumber(c.Sequence)
+		}
+		out[td.IDString()], err = b.Marshal()
+		return err
+	}
+	for td, c := range h.Federated() {
+		if err := add(td, c); err != nil {
+			return nil, err
+		}
+	}
+	return out, add(h.td, h.Content())
 }
 
 // Document returns the bundle in the SPIFFE bundle format (SPIFFE Trust Domain and
 // Bundle, section 4): a JWK set with roots, keys of tokens, sequence number and
 // refresh hint.
-func (h *Holder) Document() ([]byte, error) {
+func (h *Holder) Document(hint time.Duration) ([]byte, error) {
 	c := h.Content()
 	b := spiffebundle.New(h.td)
 	b.SetX509Authorities(c.Roots)
 	b.SetJWTAuthorities(c.Keys)
-	b.SetRefreshHint(RefreshHint)
+	b.SetRefreshHint(hint)
 	if c.Sequence != 0 {
 		b.SetSequenceNumber(c.Sequence)
 	}

@@ -90,6 +90,12 @@ func (p *process) adminHandler(private bool) http.Handler {
 	if p.signer != nil {
 		keysHandler(mux, p.signer, private)
 	}
+	if p.others != nil {
+		mux.HandleFunc("GET /federation", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			_ = json.NewEncoder(w).Encode(p.others.Status()) // a reader that has gone is not our concern
+		})
+	}
 	mux.HandleFunc("GET /ready", func(w http.ResponseWriter, _ *http.Request) {
 		p.tellReady(w)
 	})

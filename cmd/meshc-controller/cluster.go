@@ -89,9 +89,7 @@ func (p *process) startCluster(ctx context.Context, ads *xds.Server, aliases []x
 func (p *process) newCluster(ads *xds.Server, aliases []xds.Bundle) (*inCluster, error) {
 	c := &inCluster{process: p, ads: ads, identity: p.identity, relay: make(chan struct{}, 1)}
 	c.namespace, c.mesh, _ = strings.Cut(p.mesh, "/")
-	for _, b := range aliases {
-		c.vouched = append(c.vouched, b.TrustDomain)
-	}
+	c.vouched = p.vouched(aliases)
 	var err error
 	if c.identity == "" {
 		if c.identity, err = os.Hostname(); err != nil {

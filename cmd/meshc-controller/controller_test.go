@@ -339,6 +339,8 @@ func TestFlags(t *testing.T) {
 		"inject and ca-dir":  {"--roles", "inject", "--mesh", "a/b", "--ca-dir", "c"},
 		"cert without key":   {"--roles", "inject", "--mesh", "a/b", "--inject-cert-file", "c"},
 		"two certificates":   {"--roles", "inject", "--mesh", "a/b", "--inject-cert-file", "c", "--inject-key-file", "k", "--inject-webhook", "w"},
+		"federate nothing":   append(base, "--federate", "domain=b.example"),
+		"inject federates":   {"--roles", "inject", "--mesh", "a/b", "--inject-cert-file", "c", "--inject-key-file", "k", "--bundle-address", "a:1"},
 		"mesh without ca":    {"--mesh", "a/b", "--workloads", "w"},
 	} {
 		cmd := newControllerCmd()

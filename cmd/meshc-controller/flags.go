@@ -56,6 +56,7 @@ type config struct {
 	identity      string
 	lease         time.Duration
 	authority     authorityFlags
+	federation    federationFlags
 	inject        injectFlags
 	probe         string
 	publishRoots  bool
@@ -110,6 +111,7 @@ func newControllerCmd() *cobra.Command {
 	f.StringVar(&c.webhookSecret, "webhook-secret-file", "", "file with the secret of the webhook (GitHub's X-Hub-Signature-256, GitLab's X-Gitlab-Token)")
 	c.addPolicyFlags(f)
 	c.authority.register(f)
+	c.federation.register(f)
 	c.inject.register(f)
 	f.BoolVar(&c.publishRoots, "publish-roots", false, "in a cluster: keep the root certificates in the ConfigMap "+kube.DefaultRootMap+" of every namespace labelled "+kube.InjectKey+"=enabled, where injected pods read them")
 	f.StringVar(&c.probe, "probe-address", "", "where the kubelet asks for /live and /ready, by HTTP")
@@ -124,6 +126,9 @@ func (c *config) complete(f *pflag.FlagSet) error {
 		return err
 	}
 	if err := c.authority.check(); err != nil {
+		return err
+	}
+	if err := c.federation.check(); err != nil {
 		return err
 	}
 	if err := c.refuseIdle(f); err != nil {

@@ -14,7 +14,7 @@ func (c *config) idle(flag string) string {
 		return "needs the role inject"
 	case (flag == "inject-webhook" || flag == "inject-host") && c.inject.certificate != "":
 		return "is for a certificate that is made here, and --inject-cert-file names one"
-	case c.injectAlone() && (of(flag, "ca-") || flag == "trust-domain"):
+	case c.injectAlone() && (of(flag, "ca-") || flag == "trust-domain" || flag == "bundle-address" || flag == "federate"):
 		return "needs the role ca"
 	case c.mesh == "" && flag == "kubeconfig" && !c.authority.reviews():
 		return "is for --mesh, and for --ca-attest=token-review"

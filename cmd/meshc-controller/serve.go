@@ -7,12 +7,14 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
 
 	"github.com/meshc/meshc/ca"
+	"github.com/meshc/meshc/ca/federation"
 	"github.com/meshc/meshc/compiler"
 	"github.com/meshc/meshc/reconciler"
 	"github.com/meshc/meshc/reconciler/discover"
@@ -53,6 +55,8 @@ type process struct {
 	stops []func()
 
 	inCluster *inCluster // nil: what serves is in the state directory
+
+	others *federation.Follower // of the bundles of other trust domains; nil: of none
 
 	started   time.Time
 	signer    *ca.Authority              // nil: this process has none
@@ -110,6 +114,9 @@ func (p *process) startServing(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := p.startFederation(ctx, authority, aliases); err != nil {
+		return err
+	}
 	if err := p.keepBundle(ctx, authority, ads, aliases); err != nil {
 		return err
 	}
@@ -145,7 +152,11 @@ func (p *process) sameTrustDomain(state *store.Local) error {
 func (p *process) keepBundle(ctx context.Context, authority *ca.Authority, ads *xds.Server, aliases []xds.Bundle) error {
 	publish := func() error {
 		content := authority.Bundle()
-		err := ads.SetBundle(p.trustDomain, authority.BundlePEM(), aliases...)
+		others, nameless := federated(authority.Federated())
+		if len(nameless) > 0 {
+			p.log.Warn("proxies are not given the roots of other trust domains that do not name it", "trustDomains", nameless)
+		}
+		err := ads.SetBundle(p.trustDomain, authority.BundlePEM(), slices.Concat(aliases, others)...)
 		if err == nil {
 			p.published.Store(content.Sequence)
 		}
@@ -176,10 +187,6 @@ func (p *process) background(f func()) {
 }
 
 func (p *process) startReconciler(ctx context.Context, state *store.Local, ads *xds.Server, aliases []xds.Bundle) error {
-	var vouched []string
-	for _, b := range aliases {
-		vouched = append(vouched, b.TrustDomain)
-	}
 	repo, err := source.Open(p.repo, p.git)
 	if err != nil {
 		return err
@@ -195,7 +202,7 @@ func (p *process) startReconciler(ctx context.Context, state *store.Local, ads *
 	workloads := reconciler.Discover(ctx, &discover.File{Path: p.workloads}, p.log)
 	r, err := reconciler.New(reconciler.Options{
 		Source: repo, Ref: p.ref, Path: p.path, Compile: compileWith(new(compiler.Session)), Store: state,
-		Pusher: reconciler.ADS(ads), Workloads: workloads, TrustDomain: p.trustDomain, Vouched: vouched,
+		Pusher: reconciler.ADS(ads), Workloads: workloads, TrustDomain: p.trustDomain, Vouched: p.vouched(aliases),
 		Interval: interval, AllowEmpty: p.allowEmpty, Gate: gate, Log: p.log,
 	})
 	if err != nil {

@@ -25,7 +25,7 @@ import (
 const controllerPath = "/ns/meshc-system/sa/meshc-controller"
 
 const (
-	maxReply    = 256 << 10 // bytes of a reply of the authority
+	maxReply    = 4 << 20 // bytes of a reply of the authority, with the bundles of other trust domains
 	callTimeout = 10 * time.Second
 )
 
