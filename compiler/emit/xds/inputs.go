@@ -14,6 +14,9 @@ import (
 
 // inputs remembers what the resources of proxies depend on.
 type inputs struct {
+	ix   *index
+	opts Options
+
 	mu    sync.Mutex
 	known map[model.Ref]digest.Sum  // of a service or an external
 	views map[viewer][][]byte       // what is known of all that is visible
@@ -22,16 +25,32 @@ type inputs struct {
 	until atomic.Pointer[time.Time] // see Until
 }
 
+func newInputs(ix *index, o Options) *inputs {
+	return &inputs{ix: ix, opts: o, known: make(map[model.Ref]digest.Sum), views: make(map[viewer][][]byte)}
+}
+
 // Inputs gives digests of all that the resources of w depend on, each part in
 // the same order every time: when they are the same, so are the bytes that
 // Render gives.
-func (r *Renderer) Inputs(w *model.Workload) [][]byte {
-	gateway := r.ix.mesh.Gateway(w.Service)
-	frame := r.frameInputs()
-	users := r.ix.egressUsers(w)
-	own := digest.Of(w, r.past(w), gateway, r.past(gateway), users, r.past(users), r.ix.crowd(w))
+func (r *Renderer) Inputs(w *model.Workload) [][]byte { return r.inputs.of(w) }
+
+// Until is when Inputs gives something else although nothing in the mesh changes,
+// of what was asked for so far: the first time after Now that resources depend on.
+// Zero is never.
+func (r *Renderer) Until() time.Time {
+	if t := r.inputs.until.Load(); t != nil {
+		return *t
+	}
+	return time.Time{}
+}
+
+func (in *inputs) of(w *model.Workload) [][]byte {
+	gateway := in.ix.mesh.Gateway(w.Service)
+	frame := in.frameInputs()
+	users := in.ix.egressUsers(w)
+	own := digest.Of(w, in.past(w), gateway, in.past(gateway), users, in.past(users), in.ix.crowd(w))
 	out := [][]byte{frame[:], own[:]}
-	return append(out, r.view(w)...)
+	return append(out, in.view(w)...)
 }
 
 // viewer is what decides which services a workload may know.
@@ -41,75 +60,75 @@ type viewer struct {
 }
 
 // view gives what w may see of services and externals.
-func (r *Renderer) view(w *model.Workload) [][]byte {
+func (in *inputs) view(w *model.Workload) [][]byte {
 	k := viewer{w.Service, w.Role}
-	r.inputs.mu.Lock()
-	out, ok := r.inputs.views[k]
-	r.inputs.mu.Unlock()
+	in.mu.Lock()
+	out, ok := in.views[k]
+	in.mu.Unlock()
 	if ok {
 		return out
 	}
-	for _, ref := range slices.SortedFunc(maps.Keys(visible(r.ix.mesh, w)), model.Ref.Compare) {
-		sum := r.inputsOf(ref)
+	for _, ref := range slices.SortedFunc(maps.Keys(visible(in.ix.mesh, w)), model.Ref.Compare) {
+		sum := in.inputsOf(ref)
 		out = append(out, sum[:])
 	}
-	r.inputs.mu.Lock()
-	defer r.inputs.mu.Unlock()
-	r.inputs.views[k] = out
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.views[k] = out
 	return out
 }
 
 // frameInputs are those of every proxy.
-func (r *Renderer) frameInputs() digest.Sum {
-	r.inputs.mu.Lock()
-	defer r.inputs.mu.Unlock()
-	if !r.inputs.ready {
-		frame := *r.ix.mesh
+func (in *inputs) frameInputs() digest.Sum {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if !in.ready {
+		frame := *in.ix.mesh
 		frame.Services, frame.Gateways, frame.Externals = nil, nil, nil
-		r.inputs.frame = digest.Of(frame, r.past(frame), r.opts.Commit, r.opts.Static)
-		r.inputs.ready = true
+		in.frame = digest.Of(frame, in.past(frame), in.opts.Commit, in.opts.Static)
+		in.ready = true
 	}
-	return r.inputs.frame
+	return in.frame
 }
 
 // inputsOf gives what clients see of a service or an external: itself and its
 // workloads.
-func (r *Renderer) inputsOf(ref model.Ref) digest.Sum {
-	r.inputs.mu.Lock()
-	sum, ok := r.inputs.known[ref]
-	r.inputs.mu.Unlock()
+func (in *inputs) inputsOf(ref model.Ref) digest.Sum {
+	in.mu.Lock()
+	sum, ok := in.known[ref]
+	in.mu.Unlock()
 	if ok {
 		return sum
 	}
-	s, x := r.ix.mesh.Service(ref), r.ix.mesh.External(ref)
-	g := r.ix.mesh.Gateway(ref)
-	parts := []any{ref, s, x, r.past(s), r.past(x)}
+	s, x := in.ix.mesh.Service(ref), in.ix.mesh.External(ref)
+	g := in.ix.mesh.Gateway(ref)
+	parts := []any{ref, s, x, in.past(s), in.past(x)}
 	if g != nil && g.Egress {
-		parts = append(parts, g.SPIFFEID, r.ix.workloads[instance{service: ref}])
+		parts = append(parts, g.SPIFFEID, in.ix.workloads[instance{service: ref}])
 	}
 	if s != nil {
 		for _, v := range s.Versions {
-			parts = append(parts, r.ix.workloads[instance{ref, v.Name}])
+			parts = append(parts, in.ix.workloads[instance{ref, v.Name}])
 		}
 	}
 	sum = digest.Of(parts...)
-	r.inputs.mu.Lock()
-	defer r.inputs.mu.Unlock()
-	r.inputs.known[ref] = sum
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.known[ref] = sum
 	return sum
 }
 
 // past says of every time in v whether it is over: all that resources may
 // depend on the present for.
-func (r *Renderer) past(v any) []byte {
+func (in *inputs) past(v any) []byte {
 	var out []byte
 	var walk func(reflect.Value)
 	walk = func(v reflect.Value) {
 		if t, ok := timeOf(v); ok {
 			out = append(out, '0')
-			if t.After(r.opts.Now) {
+			if t.After(in.opts.Now) {
 				out[len(out)-1] = '1'
-				r.inputs.ends(t)
+				in.ends(t)
 			}
 			return
 		}
@@ -134,21 +153,11 @@ func (r *Renderer) past(v any) []byte {
 	return out
 }
 
-// Until is when Inputs gives something else although nothing in the mesh changes,
-// of what was asked for so far: the first time after Now that resources depend on.
-// Zero is never.
-func (r *Renderer) Until() time.Time {
-	if t := r.inputs.until.Load(); t != nil {
-		return *t
-	}
-	return time.Time{}
-}
-
 // ends notes a time that is not over yet.
-func (i *inputs) ends(t time.Time) {
+func (in *inputs) ends(t time.Time) {
 	for {
-		was := i.until.Load()
-		if was != nil && !t.Before(*was) || i.until.CompareAndSwap(was, &t) {
+		was := in.until.Load()
+		if was != nil && !t.Before(*was) || in.until.CompareAndSwap(was, &t) {
 			return
 		}
 	}

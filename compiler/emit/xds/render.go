@@ -25,7 +25,7 @@ type Renderer struct {
 	limit int // of size; what comes later is spilled
 	spill *spill
 
-	inputs inputs
+	inputs *inputs
 	known  traits
 }
 
@@ -39,7 +39,7 @@ func NewRenderer(m *model.Mesh, all []*model.Workload, o Options) (*Renderer, er
 	if err := ix.place(func(model.Ref) bool { return true }, all); err != nil {
 		return nil, err
 	}
-	return &Renderer{ix: ix, opts: o, units: make(map[unitKey]*unit), limit: maxUnits, spill: newSpill(), inputs: inputs{known: make(map[model.Ref]digest.Sum), views: make(map[viewer][][]byte)},
+	return &Renderer{ix: ix, opts: o, units: make(map[unitKey]*unit), limit: maxUnits, spill: newSpill(), inputs: newInputs(ix, o),
 		known: traits{known: make(map[model.Ref]digest.Sum)}}, nil
 }
 

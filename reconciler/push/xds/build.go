@@ -1,9 +1,9 @@
 package xds
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -13,6 +13,7 @@ import (
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/meshc/meshc/compiler/digest"
 	emitxds "github.com/meshc/meshc/compiler/emit/xds"
 	"github.com/meshc/meshc/compiler/model"
 )
@@ -26,57 +27,44 @@ type Desired struct {
 
 // EmitFunc looks at a mesh and all workloads that run it, and gives what emits
 // the resources of each of them.
-type EmitFunc func(m *model.Mesh, all []*model.Workload, o emitxds.Options) (emitOne, error)
+type EmitFunc func(m *model.Mesh, all []*model.Workload, o emitxds.Options) (emission, error)
 
-// emitOne gives the resources of one workload.
-type emitOne = func(w *model.Workload) (*emitxds.Resources, error)
+// emission gives the resources of one workload. inputs names all that they depend on
+// but the commit: resources of equal inputs are equal but for provenance. nil: nobody
+// knows, and every workload is emitted each time.
+type emission struct {
+	emit   func(w *model.Workload) (*emitxds.Resources, error)
+	inputs func(w *model.Workload) digest.Sum
+}
 
 // indexed is the EmitFunc that serves.
-func indexed(m *model.Mesh, all []*model.Workload, o emitxds.Options) (emitOne, error) {
+func indexed(m *model.Mesh, all []*model.Workload, o emitxds.Options) (emission, error) {
 	ix, err := emitxds.NewIndexed(m, all, o)
 	if err != nil {
-		return nil, err
+		return emission{}, err
 	}
-	return ix.Emit, nil
+	return emission{ix.Emit, ix.Inputs}, nil
 }
 
 // state is one desired state made ready to send. It is immutable.
 type state struct {
-	commit string
-	nodes  map[string]*nodeSet // by node id
-	intern *interner
+	commit  string
+	nodes   map[string]*nodeSet  // by node id
+	bundles map[string]*Resource // by secret name
+	epoch   uint64               // of the trust bundles
 }
 
-// builder turns a Desired into a state. Content that the previous state held
-// already keeps its bytes, and is shared between nodes.
+// builder turns a Desired into a state. A node whose inputs are those that it had in
+// the state before keeps what it had. Content that is known already keeps its bytes,
+// and is shared between nodes.
 type builder struct {
 	emit    EmitFunc
 	now     time.Time
 	commit  string
 	bundles map[string]*Resource // by secret name
-	old     *interner
-	fresh   *interner
-}
-
-// interner finds a resource by its exact bytes, which spares marshalling and
-// hashing it twice, or by its version, which keeps the bytes first sent.
-type interner struct {
-	raw     map[rawKey]*Resource
-	version map[versionKey]*Resource
-}
-
-type rawKey struct {
-	Key
-	sum [sha256.Size]byte
-}
-
-type versionKey struct {
-	Key
-	version string
-}
-
-func newInterner() *interner {
-	return &interner{raw: map[rawKey]*Resource{}, version: map[versionKey]*Resource{}}
+	epoch   uint64               // of the trust bundles
+	old     *state               // nil: none
+	known   *interner
 }
 
 // build emits every node before anything is sent: one failure, and nothing
@@ -86,12 +74,12 @@ func (b *builder) build(d *Desired) (*state, error) {
 		return nil, errors.New("no mesh to serve")
 	}
 	ids := identities(d.Mesh)
-	st := &state{commit: b.commit, nodes: make(map[string]*nodeSet, len(d.Workloads)), intern: b.fresh}
+	st := &state{commit: b.commit, nodes: make(map[string]*nodeSet, len(d.Workloads)), bundles: b.bundles, epoch: b.epoch}
 	known := slices.DeleteFunc(slices.Clone(d.Workloads), func(w *model.Workload) bool {
 		// Discovery may know instances of what has left the mesh.
 		return ids[ownerOf(w)] == "" || !hasVersion(d.Mesh, w)
 	})
-	emit, err := b.emit(d.Mesh, known, emitxds.Options{Now: b.now, Commit: b.commit})
+	all, err := b.emit(d.Mesh, known, emitxds.Options{Now: b.now, Commit: b.commit})
 	if err != nil {
 		return nil, err
 	}
@@ -99,14 +87,43 @@ func (b *builder) build(d *Desired) (*state, error) {
 		if st.nodes[w.NodeID()] != nil {
 			return nil, fmt.Errorf("two workloads have the node id %q", w.NodeID())
 		}
-		set, err := b.node(emit, w)
+		held, err := b.content(all, w)
 		if err != nil {
 			return nil, fmt.Errorf("node %s: %w", w.NodeID(), err)
 		}
-		set.spiffeID = ids[ownerOf(w)]
-		st.nodes[set.node] = set
+		st.nodes[w.NodeID()] = &nodeSet{node: w.NodeID(), spiffeID: ids[ownerOf(w)], commit: b.commit, content: held}
 	}
+	b.known.sweep(st)
 	return st, nil
+}
+
+// content gives what a workload may see: as it was, where nothing that it depends on
+// is different.
+func (b *builder) content(all emission, w *model.Workload) (*content, error) {
+	if all.inputs == nil {
+		return b.emitted(all, w)
+	}
+	inputs := all.inputs(w)
+	if b.old != nil {
+		if was := b.old.nodes[w.NodeID()]; was != nil && was.inputs == inputs {
+			return b.bundled(was.content)
+		}
+	}
+	out, err := b.emitted(all, w)
+	if err == nil {
+		out.inputs = inputs
+	}
+	return out, err
+}
+
+// bundled gives a content with the trust bundles of now.
+func (b *builder) bundled(c *content) (*content, error) {
+	same := maps.EqualFunc(b.old.bundles, b.bundles, func(x, y *Resource) bool { return x == y })
+	if same {
+		return c, nil
+	}
+	out := &content{inputs: c.inputs, unplaced: c.unplaced, res: c.res}
+	return out, b.finish(out)
 }
 
 // owner says whose identity a workload bears: a gateway's or a service's.
@@ -134,32 +151,39 @@ func identities(m *model.Mesh) map[owner]string {
 	return ids
 }
 
-func (b *builder) node(emit emitOne, w *model.Workload) (*nodeSet, error) {
-	out, err := emit(w)
+// emitted makes the content of a node.
+func (b *builder) emitted(all emission, w *model.Workload) (*content, error) {
+	out, err := all.emit(w)
 	if err != nil {
 		return nil, err
 	}
-	set := &nodeSet{node: w.NodeID(), commit: b.commit, unplaced: out.Unplaced}
+	b.known.emitted++
+	c := &content{unplaced: out.Unplaced}
 	err = errors.Join(
-		addAll(b, set, CDS, out.Clusters, (*clusterv3.Cluster).GetName),
-		addAll(b, set, EDS, out.Endpoints, (*endpointv3.ClusterLoadAssignment).GetClusterName),
-		addAll(b, set, LDS, out.Listeners, (*listenerv3.Listener).GetName),
-		addAll(b, set, RDS, out.Routes, (*routev3.RouteConfiguration).GetName),
+		addAll(b, c, CDS, out.Clusters, (*clusterv3.Cluster).GetName),
+		addAll(b, c, EDS, out.Endpoints, (*endpointv3.ClusterLoadAssignment).GetClusterName),
+		addAll(b, c, LDS, out.Listeners, (*listenerv3.Listener).GetName),
+		addAll(b, c, RDS, out.Routes, (*routev3.RouteConfiguration).GetName),
 	)
 	if err != nil {
 		return nil, err
 	}
-	b.addBundles(set)
-	set.index()
-	if from, to, found := set.missing(); found {
-		return nil, fmt.Errorf("%s refers to %s, which is not in the set", from, to)
+	return c, b.finish(c)
+}
+
+// finish adds the trust bundles, and holds the whole together.
+func (b *builder) finish(c *content) error {
+	b.addBundles(c)
+	c.index()
+	if from, to, found := c.missing(); found {
+		return fmt.Errorf("%s refers to %s, which is not in the set", from, to)
 	}
-	return set, nil
+	return nil
 }
 
 // addBundles gives the node the trust bundles that its resources ask for, and
 // no others.
-func (b *builder) addBundles(set *nodeSet) {
+func (b *builder) addBundles(set *content) {
 	set.res[SDS] = map[string]*Resource{}
 	for _, t := range set.res {
 		for _, r := range t {
@@ -174,7 +198,7 @@ func (b *builder) addBundles(set *nodeSet) {
 
 // addAll adds the messages of one type. A name that stands twice is a bug of
 // the emitter, and is refused because one of the two would be lost.
-func addAll[M proto.Message](b *builder, set *nodeSet, t Type, list []M, name func(M) string) error {
+func addAll[M proto.Message](b *builder, set *content, t Type, list []M, name func(M) string) error {
 	set.res[t] = make(map[string]*Resource, len(list))
 	for _, m := range list {
 		n := name(m)
@@ -195,23 +219,5 @@ func (b *builder) resource(t Type, name string, m proto.Message) (*Resource, err
 	if err != nil {
 		return nil, fmt.Errorf("%s %q: %w", t, name, err)
 	}
-	rk := rawKey{Key{t, name}, sha256.Sum256(raw)}
-	r := b.fresh.raw[rk]
-	if r == nil && b.old != nil {
-		r = b.old.raw[rk]
-	}
-	if r == nil {
-		if r, err = newResource(t, name, m, raw); err != nil {
-			return nil, err
-		}
-	}
-	vk := versionKey{r.Key, r.Version}
-	if b.old != nil && b.old.version[vk] != nil {
-		r = b.old.version[vk]
-	}
-	if first := b.fresh.version[vk]; first != nil {
-		r = first
-	}
-	b.fresh.raw[rk], b.fresh.version[vk] = r, r
-	return r, nil
+	return b.known.resource(t, name, m, raw)
 }

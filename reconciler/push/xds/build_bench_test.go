@@ -15,8 +15,9 @@ func BenchmarkCommit(b *testing.B) {
 	for _, services := range []int{500, 2000} {
 		b.Run(fmt.Sprint(services), func(b *testing.B) {
 			d := wide(services)
-			build := func(old *interner) *state {
-				st, err := (&builder{emit: indexed, now: time.Unix(0, 0), commit: "c", old: old, fresh: newInterner(), bundles: map[string]*Resource{
+			known := newInterner()
+			build := func(old *state) *state {
+				st, err := (&builder{emit: indexed, now: time.Unix(0, 0), commit: "c", old: old, known: known, bundles: map[string]*Resource{
 					emitxds.BundleName(domain): {Key: Key{SDS, emitxds.BundleName(domain)}},
 				}}).build(d)
 				if err != nil {
@@ -27,7 +28,7 @@ func BenchmarkCommit(b *testing.B) {
 			st := build(nil)
 			for b.Loop() {
 				d.Mesh.Services[7].Routes[0].Timeout += time.Second
-				st = build(st.intern)
+				st = build(st)
 			}
 		})
 	}

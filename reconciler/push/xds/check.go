@@ -60,11 +60,8 @@ func (c *checked) of(commit string, d *Desired, now time.Time) bool {
 
 // build makes a state; building is held.
 func (s *Server) build(commit string, d *Desired, bundles map[string]*Resource, at time.Time) (*checked, error) {
-	b := &builder{emit: s.opts.Emit, now: at, commit: commit, bundles: bundles, fresh: newInterner()}
 	old := s.snapshot()
-	if old != nil {
-		b.old = old.intern
-	}
+	b := &builder{emit: s.opts.Emit, now: at, commit: commit, bundles: bundles, epoch: s.epoch, old: old, known: s.known}
 	st, err := b.build(d)
 	if err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 
 // delta feeds one request of the incremental protocol to the session.
 func (s *session) delta(now time.Time, r *discoveryv3.DeltaDiscoveryRequest) error {
+	s.done, s.calm = false, false // until it is planned anew
 	t, ok := typeOf(r.GetTypeUrl())
 	if !ok {
 		return fmt.Errorf("resource type %q is not served", r.GetTypeUrl())

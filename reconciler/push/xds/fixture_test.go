@@ -66,14 +66,14 @@ func route(name string, split ...model.Split) *model.Route {
 
 // eachEmitted emits every workload and hands over what came of it.
 func eachEmitted(visit func(*model.Workload, *emitxds.Resources) error) EmitFunc {
-	return func(m *model.Mesh, all []*model.Workload, o emitxds.Options) (emitOne, error) {
-		return func(w *model.Workload) (*emitxds.Resources, error) {
+	return func(m *model.Mesh, all []*model.Workload, o emitxds.Options) (emission, error) {
+		return emission{emit: func(w *model.Workload) (*emitxds.Resources, error) {
 			out, err := emitxds.Emit(m, w, all, o)
 			if err != nil {
 				return nil, err
 			}
 			return out, visit(w, out)
-		}, nil
+		}}, nil
 	}
 }
 

@@ -23,6 +23,10 @@ const (
 // confirmed and what is wanted, so that it does not matter how often the goal
 // moved. Additions of every type come before any removal.
 func (s *session) plan(now time.Time) []*response {
+	if s.calm {
+		s.calm = false
+		return nil
+	}
 	if s.target == nil {
 		return nil
 	}

@@ -4,6 +4,8 @@ import (
 	"sort"
 
 	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/meshc/meshc/compiler/digest"
 )
 
 // Type is one of the resource types that are served, in the order in which
@@ -90,15 +92,21 @@ type nodeSet struct {
 	node     string // node id
 	spiffeID string // who may read it
 	commit   string
-	unplaced []string // listeners that discovery gives no address
+	*content // shared by the states that leave the node as it is
+}
+
+// content is what a nodeSet holds.
+type content struct {
+	inputs   digest.Sum // of what it was emitted; zero: not known
+	unplaced []string   // listeners that discovery gives no address
 	res      [typeCount]map[string]*Resource
 	users    map[Key][]Key // who needs a key, within the set
 }
 
-func (n *nodeSet) get(k Key) *Resource { return n.res[k.Type][k.Name] }
+func (n *content) get(k Key) *Resource { return n.res[k.Type][k.Name] }
 
 // index fills users; the last step of building a set.
-func (n *nodeSet) index() {
+func (n *content) index() {
 	n.users = map[Key][]Key{}
 	for _, t := range n.res {
 		for _, r := range t {
@@ -111,7 +119,7 @@ func (n *nodeSet) index() {
 
 // missing gives the first reference, in a stable order, that leads out of the
 // set. A set refers only to what it contains.
-func (n *nodeSet) missing() (from, to Key, found bool) {
+func (n *content) missing() (from, to Key, found bool) {
 	var open []Key
 	for need := range n.users {
 		if n.get(need) == nil {
@@ -130,7 +138,7 @@ func (n *nodeSet) missing() (from, to Key, found bool) {
 // rollback gives the last good set with the endpoints and bundles of a newer
 // one: refusing a configuration must not freeze where its instances are.
 func rollback(good, fresh *nodeSet) *nodeSet {
-	set := &nodeSet{node: good.node, spiffeID: fresh.spiffeID, commit: good.commit, res: good.res}
+	set := &nodeSet{node: good.node, spiffeID: fresh.spiffeID, commit: good.commit, content: &content{res: good.res}}
 	for _, t := range []Type{EDS, SDS} {
 		set.res[t] = make(map[string]*Resource, len(good.res[t]))
 		for name, r := range good.res[t] {

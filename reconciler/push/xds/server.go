@@ -30,8 +30,9 @@ type Options struct {
 	// a current certificate; reconnecting sends nothing again. 0: 30 minutes.
 	MaxConnectionAge time.Duration
 	// Trusted says whether the authorities of now have signed the certificate of a
-	// client, leaf first, however old it is; nil: yes. It is asked when a trust bundle
-	// or the desired state changes, and a stream of whom they have not ends.
+	// client, leaf first, however old it is; nil: yes. It is asked at the
+	// first new state after a stream began and after each change of the trust bundles,
+	// and a stream of whom they have not ends.
 	Trusted func(chain []*x509.Certificate) bool
 	// Genuine says whether the certificate of a client, leaf first, cannot have been
 	// made by who has stolen a key; nil: yes. A stream of whom it can is served, and
@@ -50,6 +51,8 @@ type Server struct {
 	checked  *checked // by Check last, until something else is built; nil: nothing
 	served   *checked // what current was built of
 	bundles  map[string]*Resource
+	epoch    uint64    // how often bundles were set
+	known    *interner // resources that were built of late
 
 	mu       sync.Mutex
 	current  *state // nil before the first SetDesired
@@ -77,6 +80,8 @@ func New(o Options) *Server {
 	return &Server{
 		opts:     o,
 		bundles:  map[string]*Resource{},
+		known:    newInterner(),
+		epoch:    1,
 		newState: make(chan struct{}),
 		changed:  make(chan struct{}),
 		memories: map[string]*memory{},
@@ -158,6 +163,7 @@ func (s *Server) SetBundle(trustDomain string, pem []byte, aliases ...Bundle) er
 			next[name] = r
 		}
 	}
+	s.epoch++ // whatever comes of it: who is trusted may be different by now
 	if s.desired != nil {
 		if err := s.rebuild(s.snapshot().commit, s.desired, next); err != nil {
 			return fmt.Errorf("trust bundle of %q: %w", trustDomain, err)

@@ -28,6 +28,7 @@ type session struct {
 	waits      map[waitKey]*Wait
 	programmed string // newest commit that was confirmed in full
 	done       bool   // nothing is left to send or to be confirmed
+	calm       bool   // nothing has happened since that was found
 }
 
 // typeState is what the client subscribes to and holds of one type.
@@ -95,11 +96,30 @@ func newSession(full bool, timeout time.Duration, m *memory) *session {
 // setDesired replaces the goal. In place of a commit that this node has refused
 // the last good set stays, with the newest endpoints, until it is tried again.
 func (s *session) setDesired(set *nodeSet) {
+	if s.renamed(set) {
+		return
+	}
 	s.desired = set
 	if good := s.memory.goodInstead(set.commit); good != nil {
 		set = rollback(good, set)
 	}
 	s.setTarget(set)
+}
+
+// renamed takes a goal that is what the client has in full, under the name of another
+// commit: most commits leave most proxies alone.
+func (s *session) renamed(set *nodeSet) bool {
+	if !s.done || s.target != s.desired || s.target.content != set.content || len(s.retained) > 0 || s.memory.goodInstead(set.commit) != nil {
+		return false
+	}
+	for t := range s.types {
+		if len(s.types[t].stuck) > 0 {
+			return false // it is asked for again
+		}
+	}
+	s.desired, s.target, s.calm = set, set, true
+	s.confirmed()
+	return true
 }
 
 // reconsider tries again what was refused, when its time has come.

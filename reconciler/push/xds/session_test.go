@@ -17,7 +17,7 @@ import (
 
 // newSet makes a set by hand; "cluster v" gives a cluster and its endpoints.
 func newSet(commit string, rs ...*Resource) *nodeSet {
-	set := &nodeSet{node: webNode, commit: commit}
+	set := &nodeSet{node: webNode, commit: commit, content: &content{}}
 	for t := range set.res {
 		set.res[t] = map[string]*Resource{}
 	}

@@ -288,7 +288,7 @@ func simResource(t Type, name, version string, needs ...Key) *Resource {
 // each, which send to clusters, which have a bundle or not, and endpoints or
 // none (version 0). With a tag, every version in it is new.
 func simSet(t *rapid.T, commit, tag string) *nodeSet {
-	set := &nodeSet{node: "sidecar~default/a-0", spiffeID: "spiffe://d/ns/default/sa/a", commit: commit}
+	set := &nodeSet{node: "sidecar~default/a-0", spiffeID: "spiffe://d/ns/default/sa/a", commit: commit, content: &content{}}
 	for i := range set.res {
 		set.res[i] = map[string]*Resource{}
 	}

@@ -11,6 +11,7 @@ import (
 // A request whose nonce is not the newest is stale: the client will answer the
 // newer response too, and say there what it subscribes to.
 func (s *session) world(now time.Time, r *discoveryv3.DiscoveryRequest) error {
+	s.done, s.calm = false, false // until it is planned anew
 	t, ok := typeOf(r.GetTypeUrl())
 	if !ok {
 		return fmt.Errorf("resource type %q is not served", r.GetTypeUrl())

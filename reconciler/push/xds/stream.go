@@ -66,6 +66,7 @@ type stream struct {
 	chain     []*x509.Certificate
 	since     time.Time
 	session   *session
+	epoch     uint64 // of the trust bundles that the client was last held against; 0: none
 	published StreamStatus // guarded by server.mu
 	doubtful  atomic.Bool  // see Options.Genuine
 }
@@ -170,7 +171,7 @@ func (str *stream) take(r request) error {
 // refresh takes the newest desired state, however many came meanwhile.
 func (str *stream) refresh() (<-chan struct{}, error) {
 	st, newer := str.server.watch()
-	if trusted := str.server.opts.Trusted; trusted != nil && !trusted(str.chain) {
+	if !str.trusted(st) {
 		return nil, status.Error(codes.Unauthenticated, "the root of the client's certificate is trusted no more")
 	}
 	if err := str.authorize(st); err != nil {
@@ -179,6 +180,21 @@ func (str *stream) refresh() (<-chan struct{}, error) {
 	str.judge()
 	str.session.setDesired(st.nodes[str.node])
 	return newer, nil
+}
+
+// trusted says whether the authorities of now have signed the certificate of the
+// client. It is asked once for each state of the trust bundles, which are what it
+// depends on: it verifies signatures.
+func (str *stream) trusted(st *state) bool {
+	ask := str.server.opts.Trusted
+	if ask == nil || str.epoch == st.epoch {
+		return true
+	}
+	if !ask(str.chain) {
+		return false
+	}
+	str.epoch = st.epoch
+	return true
 }
 
 // judge looks whether the stream counts; what it depends on changes with the bundle.
