@@ -54,7 +54,7 @@ func (g *Guards) Hold(serving *model.Mesh, commit string, res *compiler.Result) 
 	if text := g.outside(res.Model); text != "" {
 		return &Held{Text: text}, nil
 	}
-	if serving == nil {
+	if serving == nil || serving == res.Model { // nothing serves yet, or this very mesh does
 		return nil, nil
 	}
 	if text := g.pruned(serving, res.Model); text != "" && g.Back != commit {

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/meshc/meshc/compiler/digest"
 	"github.com/meshc/meshc/compiler/model"
 )
 
@@ -61,15 +62,17 @@ func (p *Plan) Empty() bool { return len(p.Changes) == 0 }
 // Compute compares desired with live; live may be nil. Where a thing was
 // written does not count: moving a service to another line changes nothing.
 func Compute(desired, live *model.Mesh) (*Plan, error) {
-	want, err := hashes(desired)
+	wanted, had := parts(desired), map[item]any{}
+	if live != nil {
+		had = parts(live)
+	}
+	want, err := hashes(wanted, had)
 	if err != nil {
 		return nil, fmt.Errorf("hash the desired mesh: %w", err)
 	}
-	have := map[item]string{}
-	if live != nil {
-		if have, err = hashes(live); err != nil {
-			return nil, fmt.Errorf("hash the live mesh: %w", err)
-		}
+	have, err := hashes(had, wanted)
+	if err != nil {
+		return nil, fmt.Errorf("hash the live mesh: %w", err)
 	}
 	p := &Plan{Changes: []Change{}, Services: len(desired.Services)}
 	for _, it := range items(want, have) {
@@ -107,27 +110,46 @@ func items(a, b map[item]string) []item {
 	})
 }
 
-func hashes(m *model.Mesh) (map[item]string, error) {
-	out := make(map[item]string, 1+len(m.Services)+len(m.Gateways)+len(m.Externals))
-	var firstErr error
-	put := func(k Kind, name string, v any) {
-		h, err := Hash(v)
-		if err != nil && firstErr == nil {
-			firstErr = fmt.Errorf("%s %s: %w", k, name, err)
-		}
-		out[item{k, name}] = h
-	}
-	put(Mesh, m.Name, append([]string{m.TrustDomain}, m.Aliases...))
+// parts of a mesh that change by themselves.
+func parts(m *model.Mesh) map[item]any {
+	out := make(map[item]any, 1+len(m.Services)+len(m.Gateways)+len(m.Externals))
+	out[item{Mesh, m.Name}] = append([]string{m.TrustDomain}, m.Aliases...)
 	for _, s := range m.Services {
-		put(Service, s.String(), s)
+		out[item{Service, s.String()}] = s
 	}
 	for _, g := range m.Gateways {
-		put(Gateway, g.String(), g)
+		out[item{Gateway, g.String()}] = g
 	}
 	for _, e := range m.Externals {
-		put(External, e.String(), e)
+		out[item{External, e.String()}] = e
 	}
-	return out, firstErr
+	return out
+}
+
+// placeless digests leave out what Hash does.
+var placeless = digest.Without[model.Origin]()
+
+// hashes of what is not the same in others. Most is, and most of that are the same
+// pointers; a digest of a value is a small part of the work of its JSON.
+func hashes(of, others map[item]any) (map[item]string, error) {
+	out := make(map[item]string)
+	for it, v := range of {
+		if other, ok := others[it]; ok && (same(v, other) || placeless.Of(v) == placeless.Of(other)) {
+			continue
+		}
+		h, err := Hash(v)
+		if err != nil {
+			return nil, fmt.Errorf("%s %s: %w", it.kind, it.name, err)
+		}
+		out[it] = h
+	}
+	return out, nil
+}
+
+// same compares pointers.
+func same(a, b any) bool {
+	_, list := a.([]string)
+	return !list && a == b
 }
 
 // Hash is the content hash of a part of the model: SHA-256 in hex over its

@@ -22,6 +22,14 @@ func (c *Config) Ref() (ref model.Ref, gateway bool) {
 	return c.config.Service.Ref, false
 }
 
+// Of gives the pointer to the service or gateway that this is about.
+func (c *Config) Of() any {
+	if c.config.Gateway != nil {
+		return c.config.Gateway
+	}
+	return c.config.Service
+}
+
 // MarshalJSON gives the form that files have.
 func (h *Head) MarshalJSON() ([]byte, error) { return json.Marshal(h.head) }
 

@@ -143,9 +143,15 @@ func (w *world) drift(t *testing.T, n int) {
 func (w *world) heal(t *testing.T, name string, i int) time.Duration {
 	t.Helper()
 	configs := w.admin.Resource(api.ServiceConfigs).Namespace(w.namespace)
-	before, err := configs.Get(t.Context(), name, metav1.GetOptions{})
+	one := metav1.ListOptions{FieldSelector: "metadata.name=" + name}
+	list, err := configs.List(t.Context(), one)
 	must(t, err)
-	watching, err := configs.Watch(t.Context(), metav1.ListOptions{FieldSelector: "metadata.name=" + name, ResourceVersion: before.GetResourceVersion()})
+	if len(list.Items) != 1 {
+		t.Fatalf("%d objects are called %s", len(list.Items), name)
+	}
+	before := &list.Items[0]
+	one.ResourceVersion = list.GetResourceVersion() // that of the object is too old to watch from
+	watching, err := configs.Watch(t.Context(), one)
 	must(t, err)
 	defer watching.Stop()
 	begin := time.Now()

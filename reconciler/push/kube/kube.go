@@ -39,7 +39,9 @@ func (r Ref) String() string {
 // Object is what an object should be.
 type Object struct {
 	Ref
-	Content *unstructured.Unstructured
+	// Content gives the JSON of the object, whenever it is to be applied: so that of
+	// thousands only those under way are held.
+	Content func() ([]byte, error)
 }
 
 // Drift is an object of ours that others had changed, and what they hold in it.
@@ -164,7 +166,11 @@ func (a *Applier) client(r Ref) dynamic.ResourceInterface {
 func (a *Applier) applyOne(ctx context.Context, o Object) ([]Owner, error) {
 	ctx, cancel := a.bounded(ctx)
 	defer cancel()
-	_, err := a.client(o.Ref).Apply(ctx, o.Name, o.Content, metav1.ApplyOptions{FieldManager: a.Manager})
+	data, err := o.Content()
+	if err != nil {
+		return nil, err
+	}
+	err = a.patch(ctx, o.Ref, data, false)
 	owners := conflicts(err)
 	if len(owners) == 0 {
 		return nil, err
@@ -176,10 +182,21 @@ func (a *Applier) applyOne(ctx context.Context, o Object) ([]Owner, error) {
 	if !a.made(live) {
 		return nil, &ConflictError{Object: o.Ref, Owners: owners}
 	}
-	mine := o.Content.DeepCopy()
+	mine := &unstructured.Unstructured{}
+	if err := mine.UnmarshalJSON(data); err != nil {
+		return nil, err
+	}
 	mine.SetUID(live.GetUID()) // this very object and no other
-	_, err = a.client(o.Ref).Apply(ctx, o.Name, mine, metav1.ApplyOptions{FieldManager: a.Manager, Force: true})
-	return owners, err
+	if data, err = mine.MarshalJSON(); err != nil {
+		return nil, err
+	}
+	return owners, a.patch(ctx, o.Ref, data, true)
+}
+
+// patch is one server-side apply.
+func (a *Applier) patch(ctx context.Context, r Ref, data []byte, force bool) error {
+	_, err := a.client(r).Patch(ctx, r.Name, types.ApplyPatchType, data, metav1.PatchOptions{FieldManager: a.Manager, Force: &force})
+	return err
 }
 
 // made says whether an object is one that the manager has applied.

@@ -52,11 +52,15 @@ func newBed(t *testing.T) *bed {
 }
 
 func (b *bed) object(name string, data map[string]string) kube.Object {
+	return kube.Object{Ref: b.ref(name), Content: b.content(name, data).MarshalJSON}
+}
+
+func (b *bed) content(name string, data map[string]string) *unstructured.Unstructured {
 	u := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "ConfigMap"}}
 	u.SetName(name)
 	u.SetLabels(map[string]string{label: "shop"})
 	must(b.t, unstructured.SetNestedStringMap(u.Object, data, "data"))
-	return kube.Object{Ref: b.ref(name), Content: u}
+	return u
 }
 
 func (b *bed) ref(name string) kube.Ref {
@@ -80,7 +84,7 @@ func (b *bed) patch(name, manager, text string) {
 // server refuses are named, all of them, and the rest is applied.
 func TestOneThatFailsKeepsNoneFromBeingApplied(t *testing.T) {
 	b := newBed(t)
-	theirs := b.object("theirs", map[string]string{"k": "theirs", "l": "theirs"}).Content
+	theirs := b.content("theirs", map[string]string{"k": "theirs", "l": "theirs"})
 	theirs.SetLabels(nil)
 	_, err := b.admin.Create(t.Context(), theirs, metav1.CreateOptions{FieldManager: "helm"})
 	must(t, err)

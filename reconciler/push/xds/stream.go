@@ -66,7 +66,7 @@ type stream struct {
 	chain     []*x509.Certificate
 	since     time.Time
 	session   *session
-	epoch     uint64 // of the trust bundles that the client was last held against; 0: none
+	epoch     uint64       // of the trust bundles that the client was last held against; 0: none
 	published StreamStatus // guarded by server.mu
 	doubtful  atomic.Bool  // see Options.Genuine
 }

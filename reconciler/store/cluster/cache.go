@@ -27,6 +27,7 @@ type Cache struct {
 
 	mu      sync.Mutex
 	changed chan struct{}
+	adopted map[string]*store.Config
 }
 
 // NewCache makes the cache of a Mesh; it is empty before Run.
@@ -38,7 +39,7 @@ func NewCache(client dynamic.Interface, namespace, mesh string) (*Cache, error) 
 	c.configs = dynamicinformer.NewFilteredDynamicInformer(client, api.ServiceConfigs, namespace, 0, toolscache.Indexers{}, func(o *metav1.ListOptions) {
 		o.LabelSelector = labels.Set{api.MeshLabel: mesh}.String()
 	}).Informer()
-	if err := errors.Join(c.configs.SetTransform(transform), c.meshes.SetTransform(transformMesh)); err != nil {
+	if err := errors.Join(c.configs.SetTransform(c.transform), c.meshes.SetTransform(transformMesh)); err != nil {
 		return nil, err
 	}
 	wake := toolscache.ResourceEventHandlerFuncs{
@@ -80,6 +81,21 @@ func (c *Cache) wake() {
 	defer c.mu.Unlock()
 	close(c.changed)
 	c.changed = make(chan struct{})
+}
+
+// adopt names configurations that this process has in memory anyway, by digest: objects
+// that come with this content are given as these. They are not to be changed.
+func (c *Cache) adopt(configs map[string]*store.Config) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.adopted = configs
+}
+
+// known gives the configuration of a digest if this process has it; nil where not.
+func (c *Cache) known(digest string) *store.Config {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.adopted[digest]
 }
 
 // Mesh gives the Mesh, or nil while there is none. It is not to be changed.
@@ -202,7 +218,7 @@ func (c *Cache) whole(l listed) (*entry, error) {
 		return nil, fmt.Errorf("%s: %w: it has no parts", l.Name, store.ErrDamaged)
 	}
 	e := &entry{kind: first.kind, digest: first.digest}
-	if err := e.decode([]byte(text.String())); err != nil {
+	if err := e.decode([]byte(text.String()), nil); err != nil {
 		return nil, fmt.Errorf("%s: %w: %w", l.Name, store.ErrDamaged, err)
 	}
 	return e, nil

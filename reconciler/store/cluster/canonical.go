@@ -18,6 +18,12 @@ func canonical(data []byte) ([]byte, error) {
 	if err := dec.Decode(&v); err != nil {
 		return nil, fmt.Errorf("canonical JSON: %w", err)
 	}
+	return canonicalOf(v)
+}
+
+// canonicalOf is canonical for a document that was read already, of which it drops the
+// nulls.
+func canonicalOf(v any) ([]byte, error) {
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)
 	enc.SetEscapeHTML(false)

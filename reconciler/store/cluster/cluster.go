@@ -55,7 +55,7 @@ type Store struct {
 	Options
 	ctx     context.Context
 	applier *kube.Applier
-	build   builder
+	build   *builder
 	epoch   int64
 	uid     types.UID     // of the Mesh
 	before  status.Status // as this term found it
@@ -84,7 +84,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		o.RequestTime = requestTime
 	}
 	s := &Store{
-		Options: o, ctx: ctx, build: builder{o.Namespace, o.Mesh}, seen: map[string]int{}, rivals: map[string]string{}, events: make(chan event, eventsWaiting), gone: map[string]types.UID{},
+		Options: o, ctx: ctx, build: &builder{namespace: o.Namespace, mesh: o.Mesh}, seen: map[string]int{}, rivals: map[string]string{}, events: make(chan event, eventsWaiting), gone: map[string]types.UID{},
 		applier: &kube.Applier{Client: o.Client, Manager: api.FieldManager, Label: api.MeshLabel, Value: o.Mesh, Timeout: o.RequestTime},
 		drift:   condition(status.Drifted, status.False, "InSync", "nothing was changed by others"),
 	}

@@ -28,7 +28,7 @@ type entry struct {
 }
 
 // transform turns what comes from the API server into what is kept.
-func transform(o any) (any, error) {
+func (c *Cache) transform(o any) (any, error) {
 	u, ok := o.(*unstructured.Unstructured)
 	if !ok {
 		return o, nil // an entry already, or the news that one is gone
@@ -36,9 +36,16 @@ func transform(o any) (any, error) {
 	e := &entry{ObjectMeta: metav1.ObjectMeta{
 		Namespace: u.GetNamespace(), Name: u.GetName(), UID: u.GetUID(), ResourceVersion: u.GetResourceVersion(), Labels: u.GetLabels(),
 	}}
-	c, err := api.FromUnstructured[api.ServiceConfig](u)
+	// The configuration is most of an object, and is read apart from the rest.
+	var config any
+	if spec, ok := u.Object["spec"].(map[string]any); ok {
+		config = spec["config"]
+		delete(spec, "config")
+	}
+	u.SetManagedFields(nil)
+	decoded, err := api.FromUnstructured[api.ServiceConfig](u)
 	if err == nil {
-		err = e.read(&c.Spec)
+		err = e.read(&decoded.Spec, config, c.known)
 	}
 	if err != nil {
 		e.fault = fmt.Errorf("%s: %w: %w", u.GetName(), store.ErrDamaged, err)
@@ -56,7 +63,8 @@ func transformMesh(o any) (any, error) {
 	return api.FromUnstructured[api.Mesh](u)
 }
 
-func (e *entry) read(s *api.ServiceConfigSpec) error {
+// read takes in what an object says; config is the configuration of one in one part.
+func (e *entry) read(s *api.ServiceConfigSpec, config any, known func(digest string) *store.Config) error {
 	e.kind, e.digest, e.print = s.Kind, s.Digest, printOf(s)
 	if len(s.Digest) != 64 || !strings.Contains(e.Name, s.Digest[:16]) {
 		return fmt.Errorf("its digest %q is not that of its name", s.Digest)
@@ -65,15 +73,16 @@ func (e *entry) read(s *api.ServiceConfigSpec) error {
 		e.chunk = s.Chunk // held to the digest when all parts are there, and to what was written by its print
 		return nil
 	}
-	data, err := canonical(s.Config)
+	data, err := canonicalOf(config)
 	if err != nil {
 		return err
 	}
-	return e.decode(data)
+	return e.decode(data, known(s.Digest))
 }
 
-// decode takes the canonical JSON of the whole configuration.
-func (e *entry) decode(data []byte) error {
+// decode takes the canonical JSON of the whole configuration. Where that is what known
+// was made to, it need not be read again.
+func (e *entry) decode(data []byte, known *store.Config) error {
 	if got := digestOf(data); got != e.digest {
 		return fmt.Errorf("its content hashes to %.12s and not to %.12s", got, e.digest)
 	}
@@ -82,6 +91,9 @@ func (e *entry) decode(data []byte) error {
 		dec := json.NewDecoder(bytes.NewReader(data))
 		dec.DisallowUnknownFields()
 		return dec.Decode(e.manifest)
+	}
+	if e.config = known; known != nil {
+		return nil
 	}
 	e.config = &store.Config{}
 	return json.Unmarshal(data, e.config)

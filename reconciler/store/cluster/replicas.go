@@ -63,6 +63,7 @@ type Replicas struct {
 
 	told    []byte // what was written last
 	toldAt  time.Time
+	version string // of the Lease as it was written last; "": it is not known
 	cropped bool
 }
 
@@ -293,12 +294,38 @@ func (r *Replicas) put(ctx context.Context, data string) error {
 	u.SetName(r.lease())
 	u.SetLabels(map[string]string{api.MeshLabel: r.Mesh})
 	u.SetAnnotations(map[string]string{proxiesAnnotation: data})
-	// Nobody else writes it, so that it is written without a look at what is there.
-	_, err := r.leases().Update(ctx, u, metav1.UpdateOptions{FieldManager: api.FieldManager})
-	if apierrors.IsNotFound(err) {
-		_, err = r.leases().Create(ctx, u, metav1.CreateOptions{FieldManager: api.FieldManager})
+	// Nobody else writes it, so that it is written over what was written last without a
+	// look at what is there, unless the API server says that this is something else.
+	var got *unstructured.Unstructured
+	var err error
+	if r.version != "" {
+		u.SetResourceVersion(r.version)
+		got, err = r.leases().Update(ctx, u, metav1.UpdateOptions{FieldManager: api.FieldManager})
+	}
+	if r.version == "" || apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
+		got, err = r.replace(ctx, u)
+	}
+	r.version = ""
+	if err == nil {
+		r.version = got.GetResourceVersion()
 	}
 	return err
+}
+
+// replace writes the Lease whether or not there is one: a process before this one may
+// have left it.
+func (r *Replicas) replace(ctx context.Context, u *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	u.SetResourceVersion("")
+	got, err := r.leases().Create(ctx, u, metav1.CreateOptions{FieldManager: api.FieldManager})
+	if !apierrors.IsAlreadyExists(err) {
+		return got, err
+	}
+	old, err := r.leases().Get(ctx, u.GetName(), metav1.GetOptions{})
+	if err != nil {
+		return nil, err
+	}
+	u.SetResourceVersion(old.GetResourceVersion())
+	return r.leases().Update(ctx, u, metav1.UpdateOptions{FieldManager: api.FieldManager})
 }
 
 // leaveTime bounds what a replica does when it ends.

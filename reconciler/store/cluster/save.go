@@ -26,6 +26,7 @@ func (s *Store) Save(g *store.Generation) error {
 	if err != nil {
 		return fmt.Errorf("save commit %.12s: %w", g.Commit, err)
 	}
+	s.Cache.adopt(made.configs)
 	if err := s.write(made); err != nil {
 		return fmt.Errorf("save commit %.12s: %w", g.Commit, err)
 	}
@@ -44,31 +45,25 @@ func (s *Store) Save(g *store.Generation) error {
 // write brings the objects of a generation to the cluster, after it has been noted
 // that they may be there.
 func (s *Store) write(made *set) error {
-	missing := slices.DeleteFunc(slices.Clone(made.objects), func(o kube.Object) bool { return s.intact(made, o.Name) })
+	gone := func(objects []kube.Object) []kube.Object {
+		return slices.DeleteFunc(slices.Clone(objects), func(o kube.Object) bool { return s.intact(made, o.Name) })
+	}
+	// The manifest comes first: it tells whoever comes after a crash what there
+	// may be.
+	missing := [][]kube.Object{gone(made.objects[:made.manifests]), gone(made.objects[made.manifests:])}
 	serving := s.mesh.Status.Inventory.Serving
-	if len(missing) == 0 && serving != nil && serving.Manifest == made.generation.Manifest {
+	if len(missing[0])+len(missing[1]) == 0 && serving != nil && serving.Manifest == made.generation.Manifest {
 		return nil
 	}
 	if err := s.writeStatus(func(st *api.MeshStatus) { st.Inventory.Expect(made.generation) }); err != nil {
 		return fmt.Errorf("note what will be written: %w", err)
 	}
-	// The manifest comes first: it tells whoever comes after a crash what there
-	// may be.
-	manifests := slices.IndexFunc(missing, func(o kube.Object) bool { return !isManifest(o) })
-	if manifests < 0 {
-		manifests = len(missing)
-	}
-	for _, objects := range [][]kube.Object{missing[:manifests], missing[manifests:]} {
+	for _, objects := range missing {
 		if err := s.apply(objects); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func isManifest(o kube.Object) bool {
-	spec, _ := o.Content.Object["spec"].(map[string]any)
-	return spec["kind"] == api.ConfigManifest
 }
 
 func (s *Store) apply(objects []kube.Object) error {
