@@ -12,13 +12,19 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/meshc/meshc/compiler"
 	"github.com/meshc/meshc/compiler/load"
 )
 
 func main() {
 	load.MaybeRunChild()
+	compiler.SaveMemoryOf(smallMesh)
 	os.Exit(run(os.Args[1:]))
 }
+
+// smallMesh is what the controller of some thousand services without proxies of their
+// own gets by with, in bytes.
+const smallMesh = 160 << 20
 
 // run gives the exit status. The first SIGTERM or SIGINT ends the process in
 // order, the second kills it.
