@@ -64,6 +64,9 @@ func check(td spiffeid.TrustDomain, c *bundle.Content) error {
 		if err := validate.Authority(root, td); err != nil {
 			return fmt.Errorf("root %q: %w", root.Subject, err)
 		}
+		if root.PublicKey == nil {
+			return fmt.Errorf("root %q: its key is of a kind that is not known, so it verifies nothing", root.Subject)
+		}
 	}
 	for id, key := range c.Keys {
 		if err := checkKey(key); err != nil {
