@@ -3,8 +3,10 @@ package dataplane
 import (
 	"context"
 	"crypto/x509"
+	"time"
 
 	"github.com/meshc/meshc/dataplane/identity"
+	"github.com/meshc/meshc/dataplane/telemetry"
 )
 
 // followTrust tells what the certificate of this proxy is, and has the engine judge the
@@ -19,11 +21,16 @@ func (p *proxy) followTrust(ctx context.Context) error {
 			p.metrics.identifiesBy(id)
 		}
 	}
+	look := time.NewTicker(endsEvery)
+	defer look.Stop()
 	for {
 		files := p.secrets.FilesChanged()
+		p.metrics.secretsEnd(p.secrets.Ends())
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-look.C:
+			continue
 		case <-p.secrets.Changed():
 		case <-files:
 		case <-renewed:
@@ -38,6 +45,16 @@ func (p *proxy) followTrust(ctx context.Context) error {
 			roots = id.Bundle
 		}
 		p.engine.Recheck()
+	}
+}
+
+// endsEvery is how often it is looked which certificates are in use.
+const endsEvery = 2 * time.Second
+
+// secretsEnd says when the certificates end that the mesh names.
+func (m *metrics) secretsEnd(ends map[string]time.Time) {
+	for name, at := range ends {
+		m.registry.Gauge("meshc_secret_not_after_timestamp_seconds", telemetry.Label{Name: "secret", Value: name}).Set(at.Unix())
 	}
 }
 

@@ -3,9 +3,16 @@ package dataplane_test
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"log/slog"
+	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -20,6 +27,7 @@ import (
 	"github.com/meshc/meshc/ca/catest"
 	"github.com/meshc/meshc/dataplane"
 	"github.com/meshc/meshc/dataplane/identity"
+	"github.com/meshc/meshc/deploy/alerts"
 )
 
 const agentSDS = `{api_config_source: {api_type: GRPC, grpc_services: [{envoy_grpc: {cluster_name: meshc-agent}}]}}`
@@ -405,5 +413,53 @@ func writeFile(t *testing.T, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// The metrics that the alerts go by are there, that of a certificate which the mesh
+// names once somebody has asked for it.
+func TestMetricsOfTheAlerts(t *testing.T) {
+	t.Parallel()
+	srv := catest.Run(t, ca.Config{})
+	dir := t.TempDir()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := time.Now().Add(48 * time.Hour).Truncate(time.Second)
+	tmpl := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: end, DNSNames: []string{"web.test"}}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, filepath.Join(dir, "web.pem"), string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))+string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})))
+	listener := strings.Replace(listenerOf("in", fmt.Sprintf(httpManager, "app"), false), "    - filters", `    - transport_socket: {name: tls, typed_config: {"@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext,
+        common_tls_context: {tls_certificate_sds_secret_configs: [{name: "certificate|file|web.pem", sds_config: `+agentSDS+`}]}}}
+      filters`, 1)
+	token := srv.TokenFile(t, "spiffe://mesh.example/ns/lab/sa/gateway")
+	m := &member{running: start(t, dataplane.Options{
+		Bootstrap: parse(t, "static_resources:\n  listeners:\n"+listener+"  clusters:\n"+clusterOf(t, "app", backend(t, "app"), "", "")), Secrets: dir,
+		Identity: &identity.Config{CAAddress: srv.Addr, CARootFile: srv.RootFile, Dir: filepath.Join(t.TempDir(), "id"), TokenFile: token, Log: slog.New(slog.DiscardHandler)},
+	})}
+	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	if status, _ := fetch(t, c, "https://"+m.at(t, "in")+"/x"); status != 200 {
+		t.Fatalf("status %d", status)
+	}
+	inTime(t, "the end of the certificate", func() bool {
+		return m.gauge(t, `meshc_secret_not_after_timestamp_seconds{secret="certificate|file|web.pem"}`) == end.Unix()
+	})
+	_, text := m.page(t, "/stats/prometheus")
+	names, err := alerts.Metrics()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		if alerts.OfProxy(name) && !strings.Contains(text, "# TYPE "+name+" ") {
+			t.Errorf("there is no metric %s", name)
+		}
 	}
 }

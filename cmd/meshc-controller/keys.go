@@ -25,15 +25,7 @@ func keysHandler(mux *http.ServeMux, authority *ca.Authority, private bool) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write(document) // a reader that has gone is not our concern
 	})
-	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
-		s, err := authority.Status()
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusInternalServerError)
-			return
-		}
-		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
-		writeKeyMetrics(w, s)
-	})
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) { serveKeyMetrics(w, authority) })
 	change := func(does func(*http.Request) error) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
 			if !private {
@@ -55,6 +47,16 @@ func keysHandler(mux *http.ServeMux, authority *ca.Authority, private bool) {
 	}
 	mux.HandleFunc("POST /ca/rotate", change(func(r *http.Request) error { return authority.Rotate(r.FormValue("kind")) }))
 	mux.HandleFunc("POST /ca/taint", change(func(r *http.Request) error { return authority.Taint(r.FormValue("key"), r.FormValue("reason")) }))
+}
+
+func serveKeyMetrics(w http.ResponseWriter, authority *ca.Authority) {
+	s, err := authority.Status()
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain; version=0.0.4")
+	writeKeyMetrics(w, s)
 }
 
 func writeKeys(w http.ResponseWriter, authority *ca.Authority) {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/meshc/meshc/ca"
+	"github.com/meshc/meshc/deploy/alerts"
 )
 
 // ask asks the admin endpoint of a controller.
@@ -93,6 +94,13 @@ func TestTheRootIsRotated(t *testing.T) {
 	}
 	if !strings.Contains(said, "meshc_cert_expiry_seconds{kind=\"root\"") || !strings.Contains(said, `"spiffe_sequence"`) {
 		t.Errorf("no expiry or no sequence in %s", said)
+	}
+	names, err := alerts.Metrics()
+	must(t, err)
+	for _, name := range names { // what the alerts go by is there
+		if alerts.OfController(name) && !strings.Contains(said, "# TYPE "+name+" gauge\n") {
+			t.Errorf("there is no metric %s", name)
+		}
 	}
 	must(t, filepath.WalkDir(filepath.Join(r.state, "ca"), func(path string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() {

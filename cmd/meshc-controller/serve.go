@@ -59,11 +59,12 @@ type process struct {
 	others *federation.Follower // of the bundles of other trust domains; nil: of none
 
 	started   time.Time
-	signer    *ca.Authority              // nil: this process has none
-	ads       atomic.Pointer[xds.Server] // nil: there is none (yet)
-	published atomic.Uint64              // sequence of the trust bundle that ads has
-	trusted   func() error               // why the webhook has no certificate; nil where there is no webhook
-	ending    atomic.Bool                // asked to end, and answering for a moment more
+	signer    *ca.Authority                // nil: this process has none
+	metered   atomic.Pointer[ca.Authority] // the same, once there is one, for those who ask before all has started
+	ads       atomic.Pointer[xds.Server]   // nil: there is none (yet)
+	published atomic.Uint64                // sequence of the trust bundle that ads has
+	trusted   func() error                 // why the webhook has no certificate; nil where there is no webhook
+	ending    atomic.Bool                  // asked to end, and answering for a moment more
 }
 
 func (p *process) stop() {
@@ -109,6 +110,7 @@ func (p *process) startServing(ctx context.Context) error {
 		return err
 	}
 	p.signer = authority
+	p.metered.Store(authority)
 	ads := xds.New(xds.Options{Trusted: authority.Trusts, Genuine: authority.Genuine})
 	aliases, err := aliasBundles(p.aliasRoots, p.trustDomain)
 	if err != nil {

@@ -13,6 +13,9 @@ import (
 // minute after.
 const distrustGrace = 10 * time.Second
 
+// distrusted counts the connections that Recheck has ended.
+const distrusted = "meshc_connections_distrusted"
+
 // secured is a connection that may have TLS, with its peer's certificate verified.
 type secured interface {
 	handler
@@ -105,7 +108,7 @@ func (w *worker) distrust(refused map[shown][]*x509.Certificate) int {
 	if len(b.conns) == 0 {
 		return 0
 	}
-	w.e.reg.Counter("meshc_connections_distrusted").Shard(w.id).Add(int64(len(b.conns)))
+	w.e.reg.Counter(distrusted).Shard(w.id).Add(int64(len(b.conns)))
 	for _, c := range b.conns { // not above: ending one may change the slots
 		c.distrust()
 	}

@@ -96,6 +96,7 @@ func New(opts Options) (*Engine, error) {
 		drained: make(chan struct{}, 1), sinks: map[string]*telemetry.Sink{}, unused: map[*telemetry.Sink]time.Time{}, stop: make(chan struct{}),
 	}
 	e.current = &prepared{config: &snapshot.Config{}}
+	e.reg.Counter(distrusted) // 0 is told too
 	if e.counts = opts.Self.Service != ""; e.counts {
 		e.other = e.reg.Group(otherLabels()...).Keep()
 	}

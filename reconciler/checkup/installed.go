@@ -24,6 +24,15 @@ var (
 	namespaces  = corev1.SchemeGroupVersion.WithResource("namespaces")
 )
 
+// injected selects the namespaces whose pods get proxies.
+const injected = "meshc.dev/inject=enabled"
+
+// rootMap and rootKey are where pods are given the roots of the authority.
+const (
+	rootMap = "meshc-root"
+	rootKey = "root.pem"
+)
+
 // applied says how to get what is missing.
 const applied = "meshc install --print | kubectl apply --server-side -f -"
 
@@ -42,6 +51,7 @@ func (c *Checker) Installed(ctx context.Context) ([]Finding, error) {
 		c.opted(ctx)
 	}
 	c.meshes(ctx)
+	c.expiries(ctx)
 	return c.found, nil
 }
 
@@ -124,7 +134,7 @@ func (c *Checker) webhook(ctx context.Context, name string) bool {
 
 // opted tells in which namespaces pods get proxies.
 func (c *Checker) opted(ctx context.Context) {
-	list, err := c.client.Resource(namespaces).List(ctx, metav1.ListOptions{LabelSelector: "meshc.dev/inject=enabled"})
+	list, err := c.client.Resource(namespaces).List(ctx, metav1.ListOptions{LabelSelector: injected})
 	if err != nil {
 		c.failed("namespaces", err, "")
 		return

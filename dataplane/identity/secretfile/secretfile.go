@@ -114,6 +114,32 @@ func (s *Store) Get(name string) (*Secret, error) {
 	return nil, e.err
 }
 
+// Ends gives, for each certificate that somebody has asked for, when the first of its
+// chain ends.
+func (s *Store) Ends() map[string]time.Time {
+	out := map[string]time.Time{}
+	if s == nil {
+		return out
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, e := range s.known {
+		if e.secret == nil || e.secret.Certificate == nil {
+			continue
+		}
+		for _, der := range e.secret.Certificate.Certificate {
+			c, err := x509.ParseCertificate(der)
+			if err != nil {
+				continue // no handshake would get by it either
+			}
+			if at, known := out[name]; !known || c.NotAfter.Before(at) {
+				out[name] = c.NotAfter
+			}
+		}
+	}
+	return out
+}
+
 // Changed gives a channel that is closed when a secret changes.
 func (s *Store) Changed() <-chan struct{} {
 	s.mu.Lock()

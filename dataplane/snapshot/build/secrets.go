@@ -61,6 +61,9 @@ func (s *Secrets) FilesChanged() <-chan struct{} {
 	return s.files.Changed()
 }
 
+// Ends gives when the certificates end that the mesh names.
+func (s *Secrets) Ends() map[string]time.Time { return s.files.Ends() }
+
 // Certificate implements transport.Secrets.
 func (s *Secrets) Certificate(name string) func() (*tls.Certificate, error) {
 	return func() (*tls.Certificate, error) {
