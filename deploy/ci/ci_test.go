@@ -272,7 +272,7 @@ func TestPullRequest(t *testing.T) {
 				t.Errorf("no annotation: %s", printed["diff"])
 			}
 			last := p.forge.comments[len(p.forge.comments)-1].Body
-			for _, want := range []string{"<!-- meshc:diff:mesh -->\n### meshc diff: ", "**EXPOSE**", "**SHIFT**", "Nothing else changes", "meshc diff --dir mesh git:HEAD"} {
+			for _, want := range []string{"<!-- meshc:diff:mesh -->\n### meshc diff: 🔴 high risk · EXPOSE + SHIFT · default/reviews\n", "Compiled at `", "**EXPOSE**", "**SHIFT**", "Nothing else changes", "meshc diff --dir mesh git:HEAD"} {
 				if !strings.Contains(last, want) {
 					t.Errorf("no %q in the comment:\n%s", want, last)
 				}
@@ -291,7 +291,7 @@ func TestPullRequest(t *testing.T) {
 				t.Errorf("labels %q", p.forge.labels)
 			}
 			summary, err := os.ReadFile(filepath.Join(p.repo, "summary.md"))
-			if err != nil || !strings.Contains(string(summary), "### meshc diff: EXPOSE") {
+			if err != nil || !strings.Contains(string(summary), "### meshc diff: 🔴 high risk · EXPOSE") {
 				t.Errorf("%v %s", err, summary)
 			}
 		})

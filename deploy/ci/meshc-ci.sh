@@ -150,7 +150,8 @@ body() {
 	else
 		printf '### meshc diff: could not tell\n\nOne of both trees does not compile.\n'
 	fi
-	printf '\n`meshc diff --dir %s git:%.12s`\n' "${dir//\`/}" "${MESHC_BASE:-}"
+	printf '\nCompiled at `%.12s` against `%.12s` · `meshc diff --dir %s git:%.12s`\n' \
+		"$(git rev-parse HEAD)" "$(git rev-parse --verify --quiet "${MESHC_BASE:-HEAD}^{commit}" || printf 'what is not here')" "${dir//\`/}" "${MESHC_BASE:-}"
 }
 
 # call METHOD PATH [FILE] asks the API, which answers on stdout. The token is not

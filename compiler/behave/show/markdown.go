@@ -18,11 +18,7 @@ const MarkdownBudget = 60_000
 // not longer than most bytes, if these are a few thousand.
 func Markdown(w io.Writer, r *behave.Report, path func(string) string, most int) error {
 	var b strings.Builder
-	title := "no request is treated differently"
-	if !r.Equal() {
-		title = classText(r.Classes())
-	}
-	fmt.Fprintf(&b, "### meshc diff: %s\n\n", title)
+	fmt.Fprintf(&b, "### meshc diff: %s\n\n", diag.EscapeMarkdown(clip(title(r), 3*cellWidth)))
 	if !r.Equal() {
 		table(&b, r, most/2)
 	}
@@ -30,6 +26,9 @@ func Markdown(w io.Writer, r *behave.Report, path func(string) string, most int)
 		b.WriteString(diag.EscapeMarkdown(line) + "\n\n")
 	}
 	b.WriteString(diag.EscapeMarkdown(Closing(r)) + "\n")
+	if lines := foot(r); len(lines) > 0 {
+		b.WriteString("\n" + strings.Join(markdownFoot(lines), " · ") + "\n")
+	}
 	if !r.Equal() {
 		text := strings.TrimSpace(changes(r, path))
 		const frame = "\n<details><summary>every change, with lines and a request that shows it</summary>\n\n%s\n</details>\n"
@@ -37,6 +36,15 @@ func Markdown(w io.Writer, r *behave.Report, path func(string) string, most int)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+func markdownFoot(lines []string) []string {
+	var out []string
+	for _, line := range lines {
+		what, says, _ := strings.Cut(line, " ")
+		out = append(out, fmt.Sprintf("**%s** %s", what, diag.EscapeMarkdown(strings.TrimSpace(says))))
+	}
+	return out
 }
 
 // table writes rows as long as the whole is not longer than most bytes.

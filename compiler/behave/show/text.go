@@ -19,7 +19,11 @@ func Text(w io.Writer, r *behave.Report, path func(string) string) error {
 	if line := sameLine(r); line != "" {
 		text += line + "\n"
 	}
-	_, err := io.WriteString(w, text+Closing(r)+"\n")
+	text += Closing(r) + "\n"
+	if lines := foot(r); len(lines) > 0 {
+		text += "\n" + strings.Join(lines, "\n") + "\n"
+	}
+	_, err := io.WriteString(w, text)
 	return err
 }
 
@@ -120,7 +124,7 @@ func (p *printer) change(c *behave.Change) {
 		p.line("      from %s", strings.Join(c.From, "; or "))
 	}
 	for _, d := range c.Deltas {
-		p.line("      %-8s %-*s %s → %s%s", d.Class, labelWidth, Label(d), ends(d, d.Before), ends(d, d.After), p.places(d))
+		p.line("      %-8s %-*s %s%s → %s%s", d.Class, labelWidth, Label(d), bar(d), ends(d, d.Before), ends(d, d.After), p.places(d))
 	}
 	p.line("      for example  %s", c.Witness)
 	if len(c.Callers) > 0 {
