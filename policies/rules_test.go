@@ -254,7 +254,7 @@ func TestRulesThatNeverEnd(t *testing.T) {
 		{Path: "policies/a.cue", Data: []byte(rulesHead + "rule: fine: {over: \"mesh\", deny: [for ref, s in mesh.service if s.owner == \"\" {message: \"m\"}]}")},
 		{Path: "policies/bomb.cue", Data: []byte("package policies\nimport \"list\"\n_n: list.Range(0, 3000, 1)\nrule: bomb: {over: \"mesh\", deny: [for a in _n for b in _n for c in _n if a+b+c < 0 {message: \"m\"}]}")},
 	}
-	opts := load.RuleEvaluator{Options: load.Options{Limits: load.Limits{CPU: 2 * time.Second, Wall: 3 * time.Second}}}
+	opts := load.RuleEvaluator{Options: load.Options{Limits: load.Limits{CPU: 2 * time.Second}}}
 	got, err := policies.RulesOfMesh(t.Context(), in, tree.Model, opts, now)
 	if err != nil || len(got) == 0 || got[0].Code != diag.EvaluationLimit || got[0].Range.File != "policies/bomb.cue" {
 		t.Errorf("%v %v", err, got)

@@ -9,23 +9,24 @@ import (
 	"github.com/meshc/meshc/compiler/diag"
 )
 
-// What finding the file to blame may take, so that a load ends within 12 s
-// whatever it is given.
+// What finding the file to blame may take. The time is of processors, and that
+// of all suspects together, so that a load ends within 12 s of a processor
+// whatever it is given, and a machine with other work accuses nobody else.
 const (
-	blameWall   = 1200 * time.Millisecond
-	loadWall    = 11400 * time.Millisecond
+	blameCPU    = 2400 * time.Millisecond
+	blameWall   = 30 * time.Second
 	maxSuspects = 8
 )
 
 // blame finds which file of a directory exceeded a limit: the one that does not
 // come to an end alone, while the others do. Where that leaves several, or
 // none, all of them are named.
-func blame(ctx context.Context, d *diag.Diagnostic, req *request, dir string, limits Limits, started time.Time) {
+func blame(ctx context.Context, d *diag.Diagnostic, req *request, dir string, limits Limits) {
 	suspects := intentFilesOf(req.Files, dir)
 	if len(suspects) == 0 {
 		return
 	}
-	if guilty := endless(ctx, suspects, req, limits, started); len(guilty) > 0 {
+	if guilty := endless(ctx, suspects, req, limits); len(guilty) > 0 {
 		suspects = guilty
 	}
 	d.Range.File = suspects[0].Path
@@ -48,12 +49,13 @@ func intentFilesOf(files []file, dir string) []file {
 
 // endless evaluates each file alone, side by side, and gives those that found
 // no answer. What a file refers to in others is an error then, and an answer.
-func endless(ctx context.Context, suspects []file, req *request, limits Limits, started time.Time) []file {
-	limits.Wall = min(blameWall, loadWall-time.Since(started))
-	limits.Memory /= maxSuspects
-	if len(suspects) > maxSuspects || limits.Wall < blameWall/3 {
+func endless(ctx context.Context, suspects []file, req *request, limits Limits) []file {
+	if len(suspects) > maxSuspects {
 		return nil
 	}
+	limits.CPU = min(limits.CPU, blameCPU/time.Duration(len(suspects)))
+	limits.Wall = blameWall
+	limits.Memory /= maxSuspects
 	answered := make([]bool, len(suspects))
 	var wg sync.WaitGroup
 	for i, f := range suspects {

@@ -40,8 +40,8 @@ type Options struct {
 
 // Limits bound what one load may take. A zero field means its default.
 type Limits struct {
-	CPU       time.Duration // of the child, in whole seconds; default 9 s
-	Wall      time.Duration // from start to answer; default 10 s
+	CPU       time.Duration // of the child; default 9 s
+	Wall      time.Duration // from start to answer, for a machine that has other work; default 60 s
 	Memory    int64         // resident bytes of the child; default 1 GiB
 	Output    int64         // bytes of the answer; default 16 MiB
 	Files     int           // number of files; default 20,000
@@ -51,7 +51,7 @@ type Limits struct {
 
 func (l Limits) withDefaults() Limits {
 	or(&l.CPU, 9*time.Second)
-	or(&l.Wall, 10*time.Second)
+	or(&l.Wall, time.Minute)
 	or(&l.Memory, 1<<30)
 	or(&l.Output, 16<<20)
 	or(&l.Files, 20_000)
@@ -108,6 +108,7 @@ func answerFor(ctx context.Context, req *request, opts Options) (*answer, error)
 	}
 	if ans.Whole {
 		opts.Limits.Wall -= time.Since(started)
+		opts.Limits.CPU -= ans.Spent
 		return whole.answer(ctx, opts)
 	}
 	p.join(ans)

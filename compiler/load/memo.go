@@ -104,7 +104,9 @@ func (m *Memo) remember(req *request, ans *answer) *answer {
 	if m.next == nil {
 		m.next = map[string]remembered{}
 	}
-	m.next[requestKey(req)] = remembered{req, ans}
+	kept := *ans
+	kept.Spent = 0
+	m.next[requestKey(req)] = remembered{req, &kept}
 	return ans.copied()
 }
 

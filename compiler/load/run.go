@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/meshc/meshc/compiler/diag"
 	"github.com/meshc/meshc/compiler/intent"
 )
@@ -42,9 +44,9 @@ func runChild(ctx context.Context, req *request, limits Limits) (*answer, error)
 	if err != nil {
 		return nil, err
 	}
-	started := time.Now()
 	ans, readErr, waitErr := c.converse(ctx, req)
 	if ans != nil {
+		ans.Spent = c.cpuTime()
 		return ans, nil
 	}
 	if errors.Is(ctx.Err(), context.Canceled) {
@@ -52,7 +54,7 @@ func runChild(ctx context.Context, req *request, limits Limits) (*answer, error)
 	}
 	d := c.postMortem(req, readErr, waitErr)
 	if d.Code == diag.EvaluationLimit && d.Range.File == "" {
-		blame(ctx, &d, req, c.dir, limits, started)
+		blame(ctx, &d, req, c.dir, limits)
 	}
 	return &answer{Mesh: &intent.Mesh{}, Diags: diag.List{d}}, nil
 }
@@ -80,7 +82,7 @@ func startChild(limits Limits) (*child, error) {
 		return nil, fmt.Errorf("find the executable for evaluation: %w", err)
 	}
 	c := &child{cmd: exec.Command(exe), limits: limits}
-	seconds := max(1, int(limits.CPU/time.Second))
+	seconds := max(1, int((limits.CPU+time.Second-1)/time.Second))
 	// A child lives for one load: garbage is cheaper than collecting it, up to
 	// the soft limit of memory.
 	c.cmd.Env = []string{
@@ -126,7 +128,8 @@ func (c *child) read() (*answer, error) {
 	}
 }
 
-// watch stops the child when it takes too much memory or ctx ends.
+// watch stops the child when it takes too much of a processor or of memory, or
+// ctx ends. The kernel ends it as well, at whole seconds.
 func (c *child) watch(ctx context.Context) {
 	const interval = 10 * time.Millisecond
 	tick := time.NewTicker(interval)
@@ -142,6 +145,8 @@ func (c *child) watch(ctx context.Context) {
 		case <-tick.C:
 			if resident(c.cmd.Process.Pid) > c.limits.Memory {
 				c.stop(fmt.Sprintf("%d MiB of memory", c.limits.Memory>>20))
+			} else if cpuTime(c.cmd.Process.Pid) > c.limits.CPU {
+				c.stop(ofCPU(c.limits))
 			}
 		}
 	}
@@ -174,6 +179,20 @@ func resident(pid int) int64 {
 	return pages * int64(os.Getpagesize())
 }
 
+// cpuTime gives what a process has had of all processors, 0 when it is not known.
+func cpuTime(pid int) time.Duration {
+	// CPUCLOCK_SCHED of another process, as clock_getcpuclockid(3) makes it.
+	clock := int32(^pid<<3 | 2)
+	var ts unix.Timespec
+	if err := unix.ClockGettime(clock, &ts); err != nil {
+		return 0
+	}
+	return time.Duration(ts.Nano())
+}
+
+// ofCPU says what a child had that used up its CPU time.
+func ofCPU(limits Limits) string { return fmt.Sprintf("%v of CPU time", limits.CPU) }
+
 // postMortem says why there is no answer.
 func (c *child) postMortem(req *request, readErr, waitErr error) diag.Diagnostic {
 	where := diag.Range{File: soleFile(req.Files, c.dir)}
@@ -188,7 +207,7 @@ func (c *child) postMortem(req *request, readErr, waitErr error) diag.Diagnostic
 	case reason != nil:
 		d = diag.New(diag.EvaluationLimit, where, "%s exceeded %s", subject, *reason)
 	case c.cpuTime() >= c.limits.CPU-time.Second/2:
-		d = diag.New(diag.EvaluationLimit, where, "%s exceeded %v of CPU time", subject, c.limits.CPU)
+		d = diag.New(diag.EvaluationLimit, where, "%s exceeded %s", subject, ofCPU(c.limits))
 	case c.stderr.contains("stack exceeds", "stack overflow"):
 		d = diag.New(diag.EvaluationLimit, where, "%s exceeded the depth of the stack", subject)
 	case c.stderr.contains("out of memory"):

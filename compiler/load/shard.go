@@ -215,6 +215,7 @@ func joinAnswers(all []*shard, answers []*answer) *answer {
 		}
 		out.Diags = append(out.Diags, a.Diags...)
 		out.Whole = out.Whole || a.Whole
+		out.Spent = max(out.Spent, a.Spent)
 	}
 	sortMesh(out.Mesh)
 	slices.SortStableFunc(out.Mesh.Suppressions, func(a, b diag.Suppression) int { return a.At.Compare(b.At) })

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/meshc/meshc/compiler/diag"
 	"github.com/meshc/meshc/compiler/intent"
@@ -41,6 +42,8 @@ type answer struct {
 	// Book and Verdicts answer a request about rules.
 	Book     *intent.RuleBook       `json:",omitempty"`
 	Verdicts [][]intent.RuleVerdict `json:",omitempty"`
+
+	Spent time.Duration `json:"-"` // CPU time of the child, 0 of an answer that was known
 }
 
 // Frames between parent and child: one byte of kind, four bytes of length
