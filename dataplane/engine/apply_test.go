@@ -23,6 +23,7 @@ import (
 
 	"github.com/meshc/meshc/dataplane/route"
 	"github.com/meshc/meshc/dataplane/snapshot"
+	"github.com/meshc/meshc/test/loopback"
 )
 
 // Everything about the configuration changes every 20 ms; no request may fail,
@@ -74,18 +75,16 @@ func TestSwapsUnderLoad(t *testing.T) {
 	}
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for n := 1; n <= 150; n++ {
+	swaps := 0
+	for ; swaps < 150 || served.Load() < 500 && !t.Failed(); swaps++ {
 		<-tick.C
-		if err := e.Apply(version(n)); err != nil {
+		if err := e.Apply(version(swaps + 1)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	stop.Store(1)
 	load.Wait()
-	if served.Load() < 500 {
-		t.Errorf("only %d requests", served.Load())
-	}
-	t.Logf("%d requests over 150 swaps", served.Load())
+	t.Logf("%d requests over %d swaps", served.Load(), swaps)
 }
 
 // A request in flight ends on the configuration it began with.
@@ -170,7 +169,7 @@ func TestApplyRefuses(t *testing.T) {
 func TestListenerRenamedAtTheSameAddress(t *testing.T) {
 	app := backend(t, func(http.ResponseWriter, *http.Request) {})
 	m := newMesh(app)
-	addr := netip.MustParseAddrPort(closedPort(t))
+	addr := netip.MustParseAddrPort(loopback.Address(t))
 	m.config.Listeners["in"].Addr = addr
 	e := start(t, m)
 	l := *m.config.Listeners["in"]
@@ -270,13 +269,14 @@ func openFiles(t *testing.T) int {
 func TestNoDescriptorIsLeaked(t *testing.T) {
 	app := backend(t, func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) })
 	get(t, client(t), "http://"+app+"/") // what the runtime opens once
+	away := closedPort(t)
 	before := openFiles(t)
 	for range 3 {
 		e, err := New(Options{Workers: 2})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := e.Apply(newMesh(app, closedPort(t)).config); err != nil {
+		if err := e.Apply(newMesh(app, away).config); err != nil {
 			t.Fatal(err)
 		}
 		for range 50 {
@@ -322,7 +322,7 @@ func TestConnectionLimit(t *testing.T) {
 		t.Errorf("%v of CPU in 300 ms of waiting", used)
 	}
 	held[0].Close()
-	late.SetReadDeadline(time.Now().Add(5 * time.Second))
+	late.SetReadDeadline(time.Now().Add(time.Minute))
 	if resp, _ := readResponse(t, bufio.NewReader(late), "GET"); resp.StatusCode != 200 {
 		t.Errorf("status %d", resp.StatusCode)
 	}

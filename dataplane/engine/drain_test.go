@@ -62,10 +62,11 @@ func TestGaugesAcrossAChangeOfPrefix(t *testing.T) {
 // A delay is no idleness: a request that was held back longer than the stream's
 // idle timeout goes on.
 func TestDelayLongerThanTheIdleTimeout(t *testing.T) {
+	t.Parallel()
 	app := backend(t, func(w http.ResponseWriter, r *http.Request) { time.Sleep(20 * time.Millisecond) })
 	m := newMesh(app)
-	m.entry.Idle = 500 * time.Millisecond
-	m.chain.HTTP.Filters = []filter.HTTP{verdict{Delay: 1200 * time.Millisecond, DelayFlag: "DI"}}
+	m.entry.Idle = 2 * time.Second
+	m.chain.HTTP.Filters = []filter.HTTP{verdict{Delay: 4500 * time.Millisecond, DelayFlag: "DI"}}
 	e := start(t, m)
 	if status, body := get(t, client(t), "http://"+addrOf(t, e, "in")+"/"); status != 200 {
 		t.Errorf("%d %s", status, body)
@@ -114,7 +115,7 @@ func TestTwoWaitForTheDrain(t *testing.T) {
 	c := dial(t, addrOf(t, e, "in"))
 	send(t, c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
 	readResponse(t, bufio.NewReader(c), "GET")
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	done := make(chan error, 3)
 	for range 3 {

@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strconv"
 	"testing"
 	"time"
 
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
@@ -123,26 +126,52 @@ func TestLocalRepliesInTermsOfGRPC(t *testing.T) {
 // The route's bound on grpc-timeout holds even for a client that does not keep
 // its own deadline.
 func TestGRPCTimeoutIsHeeded(t *testing.T) {
-	m := grpcMesh(grpcBackend(t))
-	m.entry.MaxDuration = &route.Duration{HeedGRPC: true, GRPCMax: time.Minute}
-	e := start(t, m)
-	// The metadata goes out as the client's deadline would, without one.
-	ctx := metadata.AppendToOutgoingContext(within(t), "x-none", "1")
-	conn := grpcDial(t, addrOf(t, e, "in"), grpc.WithStreamInterceptor(func(ctx context.Context, d *grpc.StreamDesc, cc *grpc.ClientConn, method string, s grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
-		return s(ctx, d, cc, method, opts...)
-	}))
-	short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
-	defer cancel()
-	stream, err := testgrpc.NewTestServiceClient(conn).FullDuplexCall(short)
-	if err != nil {
-		t.Fatal(err)
+	for name, c := range map[string]struct {
+		says string
+		most time.Duration
+	}{
+		"within the bound": {"50m", time.Hour},
+		"beyond it":        {"1H", 50 * time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := grpcMesh(grpcBackend(t))
+			m.chain.HTTP.Codec = snapshot.CodecAuto
+			m.entry.MaxDuration = &route.Duration{HeedGRPC: true, GRPCMax: c.most}
+			e := start(t, m)
+			p := dialPeer(t, addrOf(t, e, "in"), 1<<20)
+			p.must(t, p.fr.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, EndHeaders: true, BlockFragment: p.block(
+				":method", "POST", ":scheme", "http", ":path", "/grpc.testing.TestService/FullDuplexCall", ":authority", "a",
+				"content-type", "application/grpc", "te", "trailers", "grpc-timeout", c.says)}))
+			if got := statusOfGRPC(t, p); got != codes.DeadlineExceeded {
+				t.Errorf("the stream ends with %v", got)
+			}
+			eventually(t, "the upstream stream has ended", func() bool {
+				return metric(t, e, "envoy_cluster_upstream_rq_active") == 0 && metric(t, e, "envoy_http_downstream_rq_active") == 0
+			})
+		})
 	}
-	if _, err := stream.Recv(); status.Code(err) != codes.DeadlineExceeded {
-		t.Errorf("got %v", err)
+}
+
+// statusOfGRPC is the status that stream 1 ends with.
+func statusOfGRPC(t *testing.T, p *peer) codes.Code {
+	t.Helper()
+	p.fr.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+	for {
+		f, err := p.fr.ReadFrame()
+		p.must(t, err)
+		head, ok := f.(*http2.MetaHeadersFrame)
+		if !ok || !head.StreamEnded() {
+			continue
+		}
+		for _, field := range head.Fields {
+			if field.Name == "grpc-status" {
+				n, err := strconv.ParseUint(field.Value, 10, 32)
+				p.must(t, err)
+				return codes.Code(n)
+			}
+		}
+		t.Fatalf("no grpc-status in %v", head.Fields)
 	}
-	eventually(t, "the upstream stream has ended", func() bool {
-		return metric(t, e, "envoy_cluster_upstream_rq_active") == 0 && metric(t, e, "envoy_http_downstream_rq_active") == 0
-	})
 }
 
 // failing fails the first calls with a status and no message.

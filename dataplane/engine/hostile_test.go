@@ -270,6 +270,7 @@ func TestNothingFollowsTheEnd(t *testing.T) {
 // A connection whose client reads nothing does not stay for ever, even when no
 // stream of it is left.
 func TestClientThatReadsNothingIsLeft(t *testing.T) {
+	t.Parallel()
 	piece := bytes.Repeat([]byte("x"), 64<<10)
 	m := newMesh(backend(t, func(w http.ResponseWriter, r *http.Request) {
 		for {
@@ -278,7 +279,7 @@ func TestClientThatReadsNothingIsLeft(t *testing.T) {
 			}
 		}
 	}))
-	m.chain.HTTP.StreamIdleTimeout = 300 * time.Millisecond
+	m.chain.HTTP.StreamIdleTimeout = 2 * time.Second
 	m.chain.HTTP.IdleTimeout = 100 * time.Millisecond
 	e := start(t, m, oneLoop)
 	p := dialPeer(t, addrOf(t, e, "in"), 1<<30)
@@ -290,13 +291,14 @@ func TestClientThatReadsNothingIsLeft(t *testing.T) {
 // Frames that come in pieces, one after the other, are no frame that does not
 // come.
 func TestFramesInPiecesAreNoStuckFrame(t *testing.T) {
+	t.Parallel()
 	m := newMesh(h2Backend(t, func(w http.ResponseWriter, r *http.Request) {}))
-	m.chain.HTTP.RequestHeadersTimeout = 800 * time.Millisecond
+	m.chain.HTTP.RequestHeadersTimeout = 3 * time.Second
 	e := start(t, m, oneLoop)
 	p := dialPeer(t, addrOf(t, e, "in"), 1<<20)
 	ping := append([]byte{0, 0, 8, byte(http2.FramePing), 0, 0, 0, 0, 0}, "12345678"...)
 	send(t, p.c, "%s", ping[:5])
-	for began := time.Now(); time.Since(began) < 2*time.Second; {
+	for began := time.Now(); time.Since(began) < 7*time.Second; {
 		send(t, p.c, "%s%s", ping[5:], ping[:5])
 		for {
 			f, err := p.fr.ReadFrame()

@@ -144,9 +144,10 @@ func TestMaxRequestsHoldsForThoseThatWaited(t *testing.T) {
 }
 
 func TestDownstreamConnectionsAge(t *testing.T) {
+	t.Parallel()
 	release := make(chan struct{})
 	m := newMesh(backend(t, func(http.ResponseWriter, *http.Request) { <-release }))
-	m.chain.HTTP.MaxConnectionDuration = 50 * time.Millisecond
+	m.chain.HTTP.MaxConnectionDuration = 2 * time.Second
 	m.chain.HTTP.IdleTimeout, m.chain.HTTP.RequestHeadersTimeout = -1, -1
 	e := start(t, m, func(o *Options) { o.Workers = 1 })
 	idle, busy := dial(t, addrOf(t, e, "in")), dial(t, addrOf(t, e, "in"))

@@ -13,6 +13,7 @@ import (
 // What one loop sees of an endpoint keeps all loops away from it, and all come
 // back when its time is over.
 func TestEjectionsHoldOnAllLoops(t *testing.T) {
+	t.Parallel()
 	var bad, good atomic.Int32
 	var ill atomic.Bool
 	ill.Store(true)
@@ -27,7 +28,7 @@ func TestEjectionsHoldOnAllLoops(t *testing.T) {
 		backend(t, func(http.ResponseWriter, *http.Request) { good.Add(1) }),
 	)
 	m.cluster().Outliers = &snapshot.Outliers{
-		Interval: 20 * time.Millisecond, Ejection: 300 * time.Millisecond, MaxEjection: 300 * time.Millisecond, MaxPercent: 50,
+		Interval: 20 * time.Millisecond, Ejection: 3 * time.Second, MaxEjection: 3 * time.Second, MaxPercent: 50,
 		Consecutive5xx: snapshot.Detector{Threshold: 3, Enforced: 100},
 	}
 	e := start(t, m, func(o *Options) { o.Workers = 3 })

@@ -115,6 +115,7 @@ func TestPings(t *testing.T) {
 
 // Whatever comes says that the endpoint is there, also if no answer does.
 func TestPingsHearAnything(t *testing.T) {
+	t.Parallel()
 	stop := make(chan struct{})
 	addr, seen := pinged(t, func(fr *http2.Framer, _ *http2.PingFrame) error {
 		go func() {
@@ -130,7 +131,7 @@ func TestPingsHearAnything(t *testing.T) {
 	})
 	m := newMesh(addr)
 	m.cluster().Protocol = snapshot.UpstreamHTTP2
-	m.cluster().HTTP2.Pings = &snapshot.Pings{Interval: time.Millisecond, Timeout: 500 * time.Millisecond}
+	m.cluster().HTTP2.Pings = &snapshot.Pings{Interval: time.Millisecond, Timeout: 2 * time.Second}
 	e := start(t, m)
 	began := time.Now()
 	failed := make(chan struct{})
@@ -144,7 +145,7 @@ func TestPingsHearAnything(t *testing.T) {
 	select {
 	case <-failed:
 		t.Errorf("given up after %s", time.Since(began))
-	case <-time.After(1500 * time.Millisecond): // three times what silence has
+	case <-time.After(6 * time.Second): // three times what silence has
 	}
 	close(stop)
 	<-failed

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"io"
-	"net"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -102,13 +101,7 @@ func copying(e *Engine) (n int) {
 // A server of copies that does nothing holds nobody up, nor does one that is away;
 // it is left alone when its time is over.
 func TestCopiesHoldNobodyUp(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	away := l.Addr().String()
-	l.Close()
-	for name, at := range map[string]string{"silent": silent(t), "away": away} {
+	for name, at := range map[string]string{"silent": silent(t), "away": closedPort(t)} {
 		m := newMesh(backend(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
 		m.mirroring(at, 300*time.Millisecond)
 		e := start(t, m)

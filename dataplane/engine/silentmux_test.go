@@ -20,7 +20,7 @@ func TestSilentClientsOfHTTP2(t *testing.T) {
 			e := start(t, m, oneLoop)
 			at := addrOf(t, e, "in")
 			send(t, dial(t, at), "%s", say)
-			eventually(t, "the connection is there", func() bool { return e.Connections() == 1 })
+			eventually(t, "the connection was there", func() bool { return metric(t, e, "envoy_http_downstream_cx_total") == 1 })
 			eventually(t, "the connection is closed", func() bool { return e.Connections() == 0 })
 			if status, _ := get(t, client(t), "http://"+at+"/"); status != 200 {
 				t.Errorf("status %d", status)
@@ -31,6 +31,7 @@ func TestSilentClientsOfHTTP2(t *testing.T) {
 
 // A stream that goes on when its connection is too old holds nobody up.
 func TestStreamsOfAgedConnections(t *testing.T) {
+	t.Parallel()
 	release := make(chan struct{})
 	inside := make(chan struct{}, 1)
 	m := newMesh(backend(t, func(_ http.ResponseWriter, r *http.Request) {
@@ -40,7 +41,7 @@ func TestStreamsOfAgedConnections(t *testing.T) {
 		}
 	}))
 	m.chain.HTTP.Codec = snapshot.CodecAuto
-	m.chain.HTTP.MaxConnectionDuration = 50 * time.Millisecond
+	m.chain.HTTP.MaxConnectionDuration = 2 * time.Second
 	e := start(t, m, oneLoop, func(o *Options) { o.DrainGrace = 20 * time.Millisecond })
 	at := addrOf(t, e, "in")
 	p := dialPeer(t, at, 1<<20)

@@ -97,11 +97,12 @@ func (c trickle) Write(p []byte) (int, error) {
 }
 
 func TestServerNameInPieces(t *testing.T) {
+	t.Parallel()
 	a := newAuthority(t)
 	plain := &tls.Config{Certificates: []tls.Certificate{a.leaf(serverID)}, MinVersion: tls.VersionTLS12}
 	m := newMesh(silent(t))
 	l := m.config.Listeners["in"]
-	l.InspectTLS, l.InspectTimeout = true, 300*time.Millisecond
+	l.InspectTLS, l.InspectTimeout = true, 3*time.Second
 	l.Chains = []*snapshot.Chain{answering("shop", plain, "shop.example")}
 	e := start(t, m)
 	raw := dial(t, addrOf(t, e, "in"))

@@ -287,12 +287,13 @@ func TestConnectionsOfBytesAreLimited(t *testing.T) {
 }
 
 func TestIdleConnectionsOfBytesEnd(t *testing.T) {
+	t.Parallel()
 	m := bytesMesh(echoServer(t, nil))
-	m.chain.TCP.IdleTimeout = time.Second
+	m.chain.TCP.IdleTimeout = 3 * time.Second
 	e := start(t, m)
 	c := dial(t, addrOf(t, e, "in"))
-	for range 6 { // what moves is not idle
-		time.Sleep(200 * time.Millisecond)
+	for range 7 { // what moves is not idle
+		time.Sleep(500 * time.Millisecond)
 		if _, err := io.WriteString(c, "a"); err != nil {
 			t.Fatal(err)
 		}
@@ -420,10 +421,11 @@ func TestConnectionsAreSplitByWeight(t *testing.T) {
 // Connections live on over changes that let them in, on the rules of now; others
 // are cut; without a listener they have a while.
 func TestConnectionsOfBytesAreJudgedAnew(t *testing.T) {
+	t.Parallel()
 	a := newAuthority(t)
 	m := bytesMesh(echoServer(t, nil))
 	m.chain.TLS = a.server(serverID)
-	e := start(t, m, func(o *Options) { o.DrainCap = 200 * time.Millisecond })
+	e := start(t, m, func(o *Options) { o.DrainCap = 2 * time.Second })
 	apply := func(change func(*snapshot.Chain)) {
 		t.Helper()
 		ch, l := *m.chain, *m.config.Listeners["in"]

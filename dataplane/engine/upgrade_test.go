@@ -38,8 +38,9 @@ func upgradeMesh(addr string) *mesh {
 }
 
 func TestUpgrade(t *testing.T) {
+	t.Parallel()
 	m := upgradeMesh(upgrading(t, changesToEcho+"welcome "))
-	m.entry.Timeout = 200 * time.Millisecond // of requests that end
+	m.entry.Timeout = 2 * time.Second // of requests that end
 	records := withLog(t, m)
 	e := start(t, m)
 	c := dial(t, addrOf(t, e, "in")).(closeWriter)
@@ -58,7 +59,7 @@ func TestUpgrade(t *testing.T) {
 			t.Fatalf("%q, %v", got, err)
 		}
 	}
-	time.Sleep(300 * time.Millisecond) // longer than the route's timeout
+	time.Sleep(2300 * time.Millisecond) // longer than the route's timeout
 	go func() {
 		_, _ = io.Copy(c, io.LimitReader(pattern{}, 3<<20))
 		_ = c.CloseWrite()
@@ -134,12 +135,13 @@ func TestUpgradedConnectionsEnd(t *testing.T) {
 		return e, c, r
 	}
 	t.Run("idle", func(t *testing.T) {
+		t.Parallel()
 		m := upgradeMesh(upgrading(t, changesToEcho))
-		m.entry.Idle = time.Second
+		m.entry.Idle = 3 * time.Second
 		records := withLog(t, m)
 		e, c, r := ask(t, m)
-		for range 6 {
-			time.Sleep(200 * time.Millisecond)
+		for range 7 {
+			time.Sleep(500 * time.Millisecond)
 			send(t, c, "a")
 			if _, err := r.ReadByte(); err != nil {
 				t.Fatal(err)
