@@ -16,6 +16,7 @@ import (
 
 	"github.com/meshc/meshc/ca"
 	"github.com/meshc/meshc/deploy/alerts"
+	"github.com/meshc/meshc/test/loopback"
 )
 
 // ask asks the admin endpoint of a controller.
@@ -123,7 +124,7 @@ func TestTheRootIsRotated(t *testing.T) {
 // there.
 func TestKeysAreChangedByWayOfASocketOnly(t *testing.T) {
 	r := newRig(t)
-	admin := freeAddress(t)
+	admin := loopback.Address(t)
 	r.admin = admin
 	r.start()
 	deadline := time.Now().Add(time.Minute)

@@ -151,8 +151,8 @@ func TestProgramThatCannotBeStarted(t *testing.T) {
 // A program that keeps ending is not started in a tight loop.
 func TestPauseGrows(t *testing.T) {
 	s, r, _ := supervisor(t)
-	mustRun(t, s, shell("app", "exit 1"))
 	begin := time.Now()
+	mustRun(t, s, shell("app", "exit 1"))
 	eventually(t, "three ends", func() bool { return r.count("app ended") >= 3 })
 	if took := time.Since(begin); took < firstPause+2*firstPause-10*time.Millisecond {
 		t.Errorf("three ends within %v", took)

@@ -21,7 +21,7 @@ func TestBrokenCommits(t *testing.T) {
 		{"weights of 105", "{v1: 90, v2: 15}", "shop/reviews.cue:8:", "105"},
 	} {
 		commit := m.write(reviews(3, c.to))
-		out, code, err := m.Meshc("wait", commit, "--timeout", "60s")
+		out, code, err := m.Meshc("wait", commit, "--timeout", "120s")
 		if err != nil || code != 1 {
 			t.Errorf("%s: meshc wait: exit status %d, not 1; %v: %s", c.name, code, err, out)
 		}

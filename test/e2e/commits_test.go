@@ -52,7 +52,7 @@ func (m *mesh) settled(commits []string, outcomes map[status.Outcome]int) {
 		history[e.Commit] = e.Outcome
 	}
 	for _, c := range commits {
-		if out, code, err := m.Meshc("wait", c, "--timeout", "10s"); err != nil || code != 0 {
+		if out, code, err := m.Meshc("wait", c, "--timeout", "120s"); err != nil || code != 0 {
 			m.t.Errorf("meshc wait %.8s: exit status %d, %v: %s", c, code, err, out)
 		}
 		outcome, ok := history[c]

@@ -11,13 +11,14 @@ import (
 	"fmt"
 	"io"
 	"math/big"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/meshc/meshc/test/loopback"
 )
 
 // webCA is an authority of the web: it knows of no mesh.
@@ -98,16 +99,6 @@ func (m *mesh) secrets(files map[string][]byte) {
 	}
 }
 
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // The gateway of the demo speaks TLS to a browser: the server name chooses the
 // certificate, HTTP/2 is agreed on, a rotated certificate is shown to the next
 // client, a partner needs a certificate, and plain HTTP is sent to https.
@@ -119,7 +110,7 @@ func TestHTTPSGateway(t *testing.T) {
 	m.secrets(map[string][]byte{
 		"shop/tls.crt": shopCert, "shop/tls.key": shopKey, "rest.pem": append(restCert, restKey...), "partners/ca.crt": partners.pem(),
 	})
-	web, api, plain := freePort(t), freePort(t), freePort(t)
+	web, api, plain := loopback.Address(t), loopback.Address(t), loopback.Address(t)
 	m.edit("local.yaml", `listen: {"8080":`, fmt.Sprintf(`listen: {"8443": %q, "8081": %q, "8080":`, web, plain))
 	m.edit("local.yaml", "gateways:\n", fmt.Sprintf("gateways:\n  - name: partner\n    listen: {\"9443\": %q}\n", api))
 	m.edit("shop/productpage.cue", "gateway: ingress: {", `

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/meshc/meshc/test/soak"
 )
 
 func (m *mesh) signal(pid int, sig syscall.Signal) {
@@ -74,7 +76,7 @@ func TestProxyRestartsWithoutControlPlane(t *testing.T) {
 		again := m.restart(name)
 		took := again.firstAnswer(m)
 		fmt.Fprintf(&report, "%s: first 200 %v after exec\n", name, took.Round(time.Millisecond))
-		if took > restartLimit {
+		if took > soak.Within(restartLimit) {
 			t.Errorf("%s served only after %v", name, took)
 		}
 		defer again.stop()
@@ -145,7 +147,7 @@ func ended(proc string) error {
 func (b *byHand) firstAnswer(m *mesh) time.Duration {
 	m.t.Helper()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 2 * time.Second}
-	for time.Since(b.begin) < 20*time.Second {
+	for time.Since(b.begin) < time.Minute {
 		resp, err := client.Get("http://" + m.Gateway + "/api/v1/products/0")
 		if err == nil {
 			resp.Body.Close()
@@ -155,7 +157,7 @@ func (b *byHand) firstAnswer(m *mesh) time.Duration {
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
-	m.t.Fatalf("no answer within 20 s of the restart")
+	m.t.Fatalf("no answer within a minute of the restart")
 	return 0
 }
 

@@ -105,7 +105,7 @@ func TestGatewayPortTaken(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := m.WaitReady(t.Context(), up, time.Minute); err != nil {
+	if err := m.WaitReady(t.Context(), up, 2*time.Minute); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -6,13 +6,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/meshc/meshc/test/soak"
 )
 
 // root of the project, and the directory with the built programs.
 var root, bin string
-
-// soak says that the long versions are to be run.
-var soak = os.Getenv("MESHC_SOAK") == "1"
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
@@ -38,7 +37,7 @@ func run(m *testing.M) int {
 
 // long gives the count for the soak or the one for every day.
 func long(soaked, daily int) int {
-	if soak {
+	if soak.On() {
 		return soaked
 	}
 	return daily

@@ -105,7 +105,7 @@ func (m *mesh) start() {
 		m.t.Fatal(err)
 	}
 	m.up = up
-	if err := m.WaitReady(m.t.Context(), up, time.Minute); err != nil {
+	if err := m.WaitReady(m.t.Context(), up, 2*time.Minute); err != nil {
 		m.t.Fatal(err)
 	}
 }
@@ -136,7 +136,7 @@ func (m *mesh) commit() string {
 // live waits until commit is programmed on every proxy.
 func (m *mesh) live(commit string) *status.Status {
 	m.t.Helper()
-	out, code, err := m.Meshc("wait", commit, "--timeout", "60s")
+	out, code, err := m.Meshc("wait", commit, "--timeout", "120s")
 	if err != nil || code != 0 {
 		text, _, _ := m.Meshc("status")
 		m.t.Fatalf("meshc wait %.8s: exit status %d, %v: %s\n%s", commit, code, err, out, text)
@@ -156,10 +156,10 @@ func (m *mesh) programmed(commit string, n int) {
 	})
 }
 
-// eventually asks until ok says nil, for at most 30 s.
+// eventually asks until ok says nil, for at most a minute.
 func (m *mesh) eventually(what string, ok func() error) {
 	m.t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		err := ok()
 		if err == nil {
@@ -167,7 +167,7 @@ func (m *mesh) eventually(what string, ok func() error) {
 		}
 		if time.Now().After(deadline) {
 			text, _, _ := m.Meshc("status")
-			m.t.Fatalf("%s: not within 30 s: %v\n%s", what, err, text)
+			m.t.Fatalf("%s: not within a minute: %v\n%s", what, err, text)
 		}
 		time.Sleep(20 * time.Millisecond)
 	}

@@ -26,7 +26,7 @@ func reviewsPort(m *mesh) string { return m.workload("reviews-v1-0").Inbound[908
 // ask sends one request and gives the status of the answer.
 func ask(conn net.Conn, method, path string) (int, error) {
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
 		return 0, err
 	}
 	if _, err := fmt.Fprintf(conn, "%s %s HTTP/1.1\r\nHost: any\r\nConnection: close\r\n\r\n", method, path); err != nil {
@@ -41,7 +41,7 @@ func ask(conn net.Conn, method, path string) (int, error) {
 
 func dial(t *testing.T, addr string) net.Conn {
 	t.Helper()
-	conn, err := net.DialTimeout("tcp", addr, 5*time.Second)
+	conn, err := net.DialTimeout("tcp", addr, 30*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -68,11 +68,11 @@ func (tr *traces) none(dir string) {
 	}
 }
 
-// dead waits until no process is left, for at most 10 s, and no port: a process
+// dead waits until no process is left, for at most a minute, and no port: a process
 // that ends gives up its environment before its files.
 func (tr *traces) dead() {
 	tr.t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for len(tr.processes()) > 0 || len(tr.listening()) > 0 {
 		if time.Now().After(deadline) {
 			tr.t.Fatalf("processes are left: %v, or ports: %v", tr.processes(), tr.listening())

@@ -13,7 +13,7 @@ func TestTrustDomainIsKept(t *testing.T) {
 	users := m.traffic(2)
 	m.edit("mesh.cue", `"cluster.local"`, `"other.example"`)
 	commit := m.commit()
-	out, code, err := m.Meshc("wait", commit, "--timeout", "30s")
+	out, code, err := m.Meshc("wait", commit, "--timeout", "120s")
 	if err != nil || code != 1 || !strings.Contains(out, "mesh.cue:14:15: MSH8001") {
 		t.Errorf("meshc wait: exit status %d, %v: %s", code, err, out)
 	}

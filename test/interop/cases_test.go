@@ -213,7 +213,7 @@ func changeCases() []kase {
 		{name: "HTTP/1.0", request: request{raw: "GET /exact HTTP/1.0\r\nhost: lab\r\nx-case: {case}\r\n\r\n"}, status: 426, route: "-", tries: -1, own: 200, why: "meshc-proxy serves HTTP/1.0, which Envoy refuses unless it is told to"},
 		{name: "host with port", request: request{target: "/exact", host: "lab.default.svc.cluster.local:9080"}, route: "exact"},
 		{name: "external", request: get("/any/path?q=1", "x-gone: 1"), service: "outside", route: "external"},
-		{name: "external, timeout", request: do("sleep=700ms", "/"), service: "outside", status: 504, route: "external", flags: "UT", slow: 500 * time.Millisecond},
+		{name: "external, timeout", request: do("sleep=6s", "/"), service: "outside", status: 504, route: "external", flags: "UT", slow: 3 * time.Second},
 		{name: "own TLS server", request: get("/a"), service: "tls", route: "default"},
 		{name: "a server with another name", request: get("/a"), service: "impostor", status: 503, route: "default", flags: "URX,UF", tries: -1},
 	}
@@ -222,7 +222,7 @@ func changeCases() []kase {
 func resilienceCases() []kase {
 	const ms = time.Millisecond
 	return []kase{
-		{name: "timeout", request: do("sleep=1s", "/timeout"), status: 504, route: "timeout", flags: "UT", slow: 400 * ms},
+		{name: "timeout", request: do("sleep=5s", "/timeout"), status: 504, route: "timeout", flags: "UT", slow: 2000 * ms},
 		{name: "within the timeout", request: do("sleep=150ms", "/timeout"), route: "timeout", slow: 150 * ms},
 		{name: "no timeout", request: do("sleep=500ms", "/unlimited"), route: "unlimited", slow: 500 * ms},
 		{name: "retry 503", request: do("503,200", "/retry/503"), route: "retry-503", tries: 2},
@@ -246,10 +246,10 @@ func resilienceCases() []kase {
 		{name: "retry 409", request: do("409,200", "/retry/4xx"), route: "retry-4xx", tries: 2},
 		{name: "retry 429", request: do("429,200", "/retry/4xx"), route: "retry-4xx", tries: 2},
 		{name: "retry 4xx, 404", request: do("404", "/retry/4xx"), status: 404, route: "retry-4xx", tries: 1},
-		{name: "per-try timeout", request: do("sleep=1s,200", "/retry/per-try"), route: "per-try", tries: 2, slow: 300 * ms},
-		{name: "per-try timeout twice", request: do("sleep=1s", "/retry/per-try"), status: 504, route: "per-try", tries: 2, flags: "URX,UT", slow: 600 * ms},
-		{name: "per-try timeout, only 503 retried", request: do("sleep=1s", "/retry/per-try-503"), status: 504, route: "per-try-503", tries: 1, flags: "UT", slow: 300 * ms},
-		{name: "timeout over all tries", request: do("sleep=1s", "/retry/over-all"), status: 504, route: "over-all", tries: 2, flags: "UT", slow: 500 * ms},
+		{name: "per-try timeout", request: do("sleep=5s,200", "/retry/per-try"), route: "per-try", tries: 2, slow: 2000 * ms},
+		{name: "per-try timeout twice", request: do("sleep=5s", "/retry/per-try"), status: 504, route: "per-try", tries: 2, flags: "URX,UT", slow: 4000 * ms},
+		{name: "per-try timeout, only 503 retried", request: do("sleep=5s", "/retry/per-try-503"), status: 504, route: "per-try-503", tries: 1, flags: "UT", slow: 2000 * ms},
+		{name: "timeout over all tries", request: do("sleep=6s", "/retry/over-all"), status: 504, route: "over-all", tries: 2, flags: "UT", slow: 3500 * ms},
 		{name: "no retries", request: do("503", "/retry/none"), status: 503, route: "no-retry", tries: 1},
 		{name: "no retries, reset", request: do("close", "/retry/none"), status: 503, route: "no-retry", tries: 1, flags: "UC", resent: true, differs: again},
 		{name: "garbage", request: do("garbage", "/retry/none"), status: 502, route: "no-retry", tries: 1, flags: "UPE"},
@@ -270,8 +270,8 @@ func faultCases() []kase {
 		{name: "abort with a body", request: request{method: "POST", target: "/abort/all", body: "abc"}, status: 418, route: "aborted", tries: -1, flags: "FI"},
 		{name: "delay and abort", request: get("/both"), status: 503, route: "both", tries: -1, slow: 300 * ms},
 		{name: "a fault that has ended", request: get("/ended"), route: "ended"},
-		{name: "delay longer than the timeout", request: get("/delay/timeout"), route: "delay-timeout", slow: 300 * ms, flags: "DI"},
-		{name: "delay, then timeout", request: do("sleep=1s", "/delay/timeout"), status: 504, route: "delay-timeout", slow: 500 * ms},
+		{name: "delay longer than the timeout", request: get("/delay/timeout"), route: "delay-timeout", slow: 2300 * ms, flags: "DI"},
+		{name: "delay, then timeout", request: do("sleep=5s", "/delay/timeout"), status: 504, route: "delay-timeout", slow: 4300 * ms},
 	}
 }
 

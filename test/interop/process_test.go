@@ -267,7 +267,7 @@ func (l *accessLog) mark() int {
 // find waits for the line, after mark, of the exchange that has the id. A request
 // that was never read has none: it is known by the address that it came from.
 func (l *accessLog) find(mark int, addr, id string) entry {
-	timeout := time.After(5 * time.Second)
+	timeout := time.After(20 * time.Second)
 	for {
 		l.mu.Lock()
 		entries, more := l.entries[mark:], l.more

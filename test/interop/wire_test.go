@@ -62,13 +62,13 @@ func send(addr string, config *tls.Config, r *request, id string) response {
 }
 
 func exchange(addr string, config *tls.Config, raw, method string) response {
-	c, err := net.DialTimeout("tcp", addr, 5*time.Second)
+	c, err := net.DialTimeout("tcp", addr, time.Minute)
 	if err != nil {
 		return response{Err: "connect"}
 	}
 	defer c.Close()
 	local := c.LocalAddr().String()
-	_ = c.SetDeadline(time.Now().Add(15 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(time.Minute))
 	if config != nil {
 		secure := tls.Client(c, config)
 		if err := secure.Handshake(); err != nil {

@@ -20,6 +20,7 @@ import (
 	"github.com/meshc/meshc/reconciler/api"
 	"github.com/meshc/meshc/reconciler/status"
 	"github.com/meshc/meshc/test/apiserver"
+	"github.com/meshc/meshc/test/loopback"
 )
 
 // TestFromCommitToTraffic is the way of a commit: a repository behind git
@@ -243,7 +244,7 @@ func TestWhatIsGrantedIsUsed(t *testing.T) {
 	w.grant(rbac.Webhook)
 	w.grant(rbac.Roots)
 	w.injected(w.namespace, `"enabled"`)
-	w.asks("meshc-inject", freeAddress(t))
+	w.asks("meshc-inject", loopback.Address(t))
 	hook := launch(t, "meshc-controller", "--roles", "inject", "--mesh", w.namespace+"/shop", "--kubeconfig", w.server.Kubeconfig(t, apiserver.Meshc, ""),
 		"--inject-address", "127.0.0.1:0")
 	w.follow(nil)

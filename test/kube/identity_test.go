@@ -29,6 +29,7 @@ import (
 	"github.com/meshc/meshc/ca/template"
 	"github.com/meshc/meshc/deploy/rbac"
 	"github.com/meshc/meshc/test/apiserver"
+	"github.com/meshc/meshc/test/loopback"
 )
 
 // TestReplicasShareAnIssuerAndAskTheAPIServer: two controllers that mount one issuer
@@ -44,7 +45,7 @@ func TestReplicasShareAnIssuerAndAskTheAPIServer(t *testing.T) {
 	type replica struct{ ads, ca string }
 	var replicas []replica
 	for _, name := range []string{"one", "two"} {
-		r := replica{freeAddress(t), freeAddress(t)}
+		r := replica{loopback.Address(t), loopback.Address(t)}
 		replicas = append(replicas, r)
 		w.replica(name, "", "--ca-issuer-dir", issuer, "--ca-attest", "token-review", "--ca-root-out", w.at("roots.pem"), "--ads-address", r.ads, "--ca-address", r.ca)
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/meshc/meshc/deploy/rbac"
 	"github.com/meshc/meshc/reconciler/admission"
 	"github.com/meshc/meshc/test/apiserver"
+	"github.com/meshc/meshc/test/loopback"
 )
 
 var namespaces = corev1.SchemeGroupVersion.WithResource("namespaces")
@@ -98,7 +99,7 @@ func TestPodsComeBackInjected(t *testing.T) {
 	w.start("")
 	w.follow(nil)
 	w.untilServing(commit)
-	at := freeAddress(t)
+	at := loopback.Address(t)
 	w.asks("meshc-inject", at)
 	launch(t, "meshc-controller", "--roles", "inject", "--mesh", w.namespace+"/shop", "--kubeconfig", w.server.Kubeconfig(t, apiserver.Meshc, ""),
 		"--inject-address", at, "--inject-host", "localhost")

@@ -5,6 +5,7 @@ import (
 
 	"github.com/meshc/meshc/reconciler/api"
 	"github.com/meshc/meshc/reconciler/status"
+	"github.com/meshc/meshc/test/loopback"
 )
 
 // TestProgrammedCountsAllReplicas: proxies count wherever they are connected. A replica
@@ -14,7 +15,7 @@ func TestProgrammedCountsAllReplicas(t *testing.T) {
 	w := newWorld(t)
 	w.follow(nil)
 	first := w.repo.mesh("100", "0")
-	issuer, second := w.issuerDir(), freeAddress(t)
+	issuer, second := w.issuerDir(), loopback.Address(t)
 	w.replica("one", "", "--ca-issuer-dir", issuer, "--ca-dir", w.at("ca"), "--ca-root-out", w.at("roots.pem"), "--ads-address", w.ads, "--ca-address", w.ca)
 	w.untilServing(first) // one leads
 	two := w.replica("two", "", "--ca-issuer-dir", issuer, "--ads-address", second)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/meshc/meshc/reconciler/api"
 	"github.com/meshc/meshc/reconciler/status"
+	"github.com/meshc/meshc/test/loopback"
 )
 
 // awaitReason waits until a condition has a reason.
@@ -34,7 +35,7 @@ func TestAPushIsHeardByEveryReplica(t *testing.T) {
 	must(t, os.WriteFile(secret, []byte("a secret of the forge"), 0o600))
 	hooks := map[string]string{}
 	for _, name := range []string{"one", "two"} {
-		at := freeAddress(t)
+		at := loopback.Address(t)
 		hooks[name] = at
 		w.replica(name, "", "--webhook-address", at, "--webhook-secret-file", secret)
 		w.untilServing(first) // by one

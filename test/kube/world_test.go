@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -26,6 +25,7 @@ import (
 	"github.com/meshc/meshc/reconciler/api"
 	"github.com/meshc/meshc/reconciler/status"
 	"github.com/meshc/meshc/test/apiserver"
+	"github.com/meshc/meshc/test/loopback"
 )
 
 const domain = "cluster.local"
@@ -51,7 +51,7 @@ func newWorld(t *testing.T) *world {
 	s := apiserver.Start(t)
 	s.Install(t)
 	w := &world{t: t, server: s, admin: s.Client(t, apiserver.Admin), namespace: s.Namespace(t), repo: newRepo(t),
-		ads: freeAddress(t), ca: freeAddress(t)}
+		ads: loopback.Address(t), ca: loopback.Address(t)}
 	var err error
 	w.dir, err = os.MkdirTemp("", "mk-") // short: the paths of unix sockets are
 	must(t, err)
@@ -76,14 +76,6 @@ func (w *world) create(r schema.GroupVersionResource, u *unstructured.Unstructur
 	must(w.t, err)
 }
 
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // writeWorkloads places web and both versions of api, with applications that answer
 // with their names.
 func (w *world) writeWorkloads() {
@@ -93,9 +85,9 @@ func (w *world) writeWorkloads() {
 		app := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { fmt.Fprint(rw, name) }))
 		w.t.Cleanup(app.Close)
 		x := &model.Workload{ID: name, Role: model.RoleSidecar, Service: model.Ref{Namespace: "default", Name: service}, Version: version, Ready: true,
-			Inbound: map[uint16]string{8080: freeAddress(w.t)}, App: map[uint16]string{8080: app.Listener.Addr().String()}}
+			Inbound: map[uint16]string{8080: loopback.Address(w.t)}, App: map[uint16]string{8080: app.Listener.Addr().String()}}
 		if service == "web" {
-			x.Outbound = map[string]string{model.OutboundKey(model.Ref{Namespace: "default", Name: "api"}, 8080): freeAddress(w.t)}
+			x.Outbound = map[string]string{model.OutboundKey(model.Ref{Namespace: "default", Name: "api"}, 8080): loopback.Address(w.t)}
 		}
 		w.workloads = append(w.workloads, x)
 	}

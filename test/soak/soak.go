@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"testing"
+	"time"
 )
 
 // On says that tests run in full, by MESHC_SOAK: what takes hours and is left
@@ -24,6 +25,17 @@ func Part(t testing.TB) (part, of uint64) {
 		t.Fatalf("MESHC_SOAK_PART is %q, want such as 2/4", text)
 	}
 	return part, of
+}
+
+// Within is what may pass by the clock until something has happened that a goal
+// wants within a time. The goal itself is held in a soak, which has the machine to
+// itself; beside other work there is more time, and less than a wait for something
+// that does not come.
+func Within(goal time.Duration) time.Duration {
+	if On() {
+		return goal
+	}
+	return 5 * goal
 }
 
 // Seeds gives the seeds of a run, to not among them: few, or the part of many

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -26,6 +25,7 @@ import (
 	"github.com/meshc/meshc/deploy/rbac"
 	"github.com/meshc/meshc/reconciler/api"
 	"github.com/meshc/meshc/test/apiserver"
+	"github.com/meshc/meshc/test/loopback"
 )
 
 // world is a Mesh in a cluster, its repository, and one controller.
@@ -49,7 +49,7 @@ func newWorld(t *testing.T) *world {
 	s := apiserver.Start(t)
 	s.Install(t)
 	w := &world{t: t, server: s, admin: s.Client(t, apiserver.Admin), namespace: s.Namespace(t), repo: newRepo(t), dir: t.TempDir(),
-		ads: freeAddress(t), hook: freeAddress(t), authority: newAuthority(t)}
+		ads: loopback.Address(t), hook: loopback.Address(t), authority: newAuthority(t)}
 	version := schema.GroupVersion{Group: "rbac.authorization.k8s.io", Version: "v1"}
 	role := &unstructured.Unstructured{}
 	must(t, yaml.Unmarshal(rbac.Controller, &role.Object))
@@ -69,14 +69,6 @@ func (w *world) create(r schema.GroupVersionResource, u *unstructured.Unstructur
 	w.t.Helper()
 	_, err := w.admin.Resource(r).Namespace(w.namespace).Create(w.t.Context(), u, metav1.CreateOptions{})
 	must(w.t, err)
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func (w *world) at(name string) string { return filepath.Join(w.dir, name) }

@@ -30,6 +30,7 @@ import (
 
 	emitxds "github.com/meshc/meshc/compiler/emit/xds"
 	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/test/loopback"
 	"github.com/meshc/meshc/test/stock"
 )
 
@@ -166,17 +167,6 @@ func (e *envoy) refusedNothing() {
 	}
 }
 
-// freeAddress gives a loopback address that nothing listens on.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // versionServer is an instance of reviews: its sidecar and application in one.
 func versionServer(t *testing.T, ca *authority, version string) string {
 	t.Helper()
@@ -200,9 +190,9 @@ func envoyShop(web *model.Workload, version, addr string) *Desired {
 func newWeb(t *testing.T) *model.Workload {
 	return &model.Workload{
 		ID: "web.v1-0", Role: model.RoleSidecar, Service: ref("web"), Version: "v1", Ready: true,
-		Inbound:  map[uint16]string{9080: freeAddress(t)},
+		Inbound:  map[uint16]string{9080: loopback.Address(t)},
 		App:      map[uint16]string{9080: "127.0.0.1:9"},
-		Outbound: map[string]string{"default/reviews:9080": freeAddress(t)},
+		Outbound: map[string]string{"default/reviews:9080": loopback.Address(t)},
 	}
 }
 
