@@ -37,6 +37,7 @@ import (
 	"github.com/meshc/meshc/dataplane/admin"
 	"github.com/meshc/meshc/dataplane/identity"
 	served "github.com/meshc/meshc/dataplane/identity/workloadapi"
+	"github.com/meshc/meshc/test/loopback"
 )
 
 // domain is a trust domain with a controller of its own, as a process.
@@ -51,8 +52,8 @@ func newDomain(t *testing.T, name string) *domain {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "fed") // short: a socket address holds 108 bytes
 	must(t, err)
-	d := &domain{name: name, dir: filepath.Join(dir, "ca"), root: filepath.Join(dir, "root.pem"), bundl: freeAddress(t)}
-	d.rig = &rig{t: t, ca: freeAddress(t), admin: filepath.Join(dir, "admin")}
+	d := &domain{name: name, dir: filepath.Join(dir, "ca"), root: filepath.Join(dir, "root.pem"), bundl: loopback.Address(t)}
+	d.rig = &rig{t: t, ca: loopback.Address(t), admin: filepath.Join(dir, "admin")}
 	d.keys, err = ca.Open(ca.Config{Dir: d.dir, TrustDomain: name, Log: slog.New(slog.DiscardHandler)})
 	must(t, err)
 	must(t, os.WriteFile(d.root, d.keys.BundlePEM(), 0o600))

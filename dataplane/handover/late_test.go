@@ -74,7 +74,7 @@ func TestLateAnswerIsNobodys(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer h.Close()
-	h.patience = time.Second
+	h.patience = 3 * time.Second
 	has := make(chan bool, 1)
 	go func() { has <- h.Has(netip.MustParseAddrPort("127.0.0.1:1")) }()
 	<-g.asked // and is not answered in time

@@ -18,7 +18,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const patience = 10 * time.Second
+const patience = time.Minute
 
 const one = `{"workloads": [{"id": "web-0", "role": "sidecar", "service": {"namespace": "default", "name": "web"}, "version": "v1",
   "inbound": {"80": "127.0.0.1:8080"}, "app": {"80": "[::1]:8081"}, "outbound": {"default/reviews:80": "127.0.0.1:8082"}, "ready": true}]}`

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/test/loopback"
 )
 
 // shortDir is a directory in which paths of unix sockets are short enough.
@@ -33,16 +34,9 @@ type fakeWorkload struct {
 }
 
 func newFakeWorkload(t *testing.T) *fakeWorkload {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
 	w := &model.Workload{
 		ID: "api-v1-0", Role: model.RoleSidecar, Service: model.Ref{Namespace: "default", Name: "api"},
-		App: map[uint16]string{80: l.Addr().String()},
+		App: map[uint16]string{80: loopback.Address(t)},
 	}
 	r := &runner{at: layout{shortDir(t)}, ready: map[string]bool{}, placed: &Placement{Workloads: []*model.Workload{w}}}
 	return &fakeWorkload{Workload: w, t: t, r: r, state: http.StatusServiceUnavailable}

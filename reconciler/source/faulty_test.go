@@ -93,7 +93,7 @@ func TestAFaultyGitServer(t *testing.T) {
 	r.commit("a", "right")
 	g := &faultyGit{}
 	address := plainHTTP(t, r, func(next http.Handler) http.Handler { g.next = next; return g })
-	repo := open(t, address, Options{Timeout: 2 * time.Second})
+	repo := open(t, address, Options{Timeout: 5 * time.Second})
 	right := head(t, repo, "main").Hash
 	for name, f := range map[string]gitFault{
 		"500":                              {status: 500},
@@ -145,7 +145,7 @@ func TestAFaultyGitServer(t *testing.T) {
 				content, _ := fs.ReadFile(tree, "a")
 				t.Errorf("no error: %+v, %q", c, content)
 			}
-			if took := time.Since(began); took > 20*time.Second {
+			if took := time.Since(began); took > time.Minute {
 				t.Errorf("took %v", took)
 			}
 			g.fault.Store(nil)

@@ -244,7 +244,7 @@ func TestWhatIsGrantedIsUsed(t *testing.T) {
 	w.grant(rbac.Webhook)
 	w.grant(rbac.Roots)
 	w.injected(w.namespace, `"enabled"`)
-	w.asks("meshc-inject", loopback.Address(t))
+	w.asks("meshc-inject", loopback.Localhost(t))
 	hook := launch(t, "meshc-controller", "--roles", "inject", "--mesh", w.namespace+"/shop", "--kubeconfig", w.server.Kubeconfig(t, apiserver.Meshc, ""),
 		"--inject-address", "127.0.0.1:0")
 	w.follow(nil)

@@ -99,7 +99,7 @@ func TestPodsComeBackInjected(t *testing.T) {
 	w.start("")
 	w.follow(nil)
 	w.untilServing(commit)
-	at := loopback.Address(t)
+	at := loopback.Localhost(t)
 	w.asks("meshc-inject", at)
 	launch(t, "meshc-controller", "--roles", "inject", "--mesh", w.namespace+"/shop", "--kubeconfig", w.server.Kubeconfig(t, apiserver.Meshc, ""),
 		"--inject-address", at, "--inject-host", "localhost")

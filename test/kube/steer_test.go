@@ -158,7 +158,7 @@ func TestARollbackEndsByItself(t *testing.T) {
 	third := w.repo.mesh("0", "100")
 	w.untilServing(third)
 	// The first is no longer in the cluster: it is read from the repository.
-	w.specify(fmt.Sprintf(`{"rollback":{"to":%q,"until":%q}}`, first, time.Now().Add(10*time.Second).UTC().Format(time.RFC3339)))
+	w.specify(fmt.Sprintf(`{"rollback":{"to":%q,"until":%q}}`, first, time.Now().Add(20*time.Second).UTC().Format(time.RFC3339)))
 	w.untilServing(first)
 	w.untilServing(third)
 }

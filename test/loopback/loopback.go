@@ -3,6 +3,7 @@
 package loopback
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -23,4 +24,19 @@ func Address(t testing.TB) string {
 	}
 	defer l.Close()
 	return l.Addr().String()
+}
+
+// Localhost is as Address, of 127.0.0.1, for what is reached by the name localhost.
+// The port is below those that the kernel gives away.
+func Localhost(t testing.TB) string {
+	t.Helper()
+	for range 100 {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(20_000)))
+		if err == nil {
+			defer l.Close()
+			return l.Addr().String()
+		}
+	}
+	t.Fatal("no port of 127.0.0.1 is free")
+	return ""
 }

