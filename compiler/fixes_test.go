@@ -22,9 +22,9 @@ var (
 		diag.UnknownField, diag.WrongValue, diag.UnknownTopLevel, diag.UnknownUse, diag.WrongPackage, diag.SelfUse, diag.SuppressionUnused,
 		diag.ListedTwice, diag.UnknownVersion, diag.BadWeight, diag.UnknownFaultRoute, diag.UnknownPort, diag.UnknownOrderRoute,
 		diag.UnknownBackend, diag.BadPath, diag.UnknownListener, diag.BadHeader, diag.BadMethod, diag.DuplicateCondition, diag.UnknownCaller,
-		diag.BadDuration, diag.FaultExpired, diag.BadPercent, diag.UnknownRetryOn, diag.RetriesUnused,
+		diag.BadDuration, diag.FaultExpired, diag.BadPercent, diag.UnknownRetryOn, diag.RetriesUnused, diag.HeaderChangeVain,
 	}
-	choices = []diag.Code{diag.WeightSum, diag.ShadowedRoute, diag.UsedNotAllowed, diag.AllowedNotUsed, diag.BadTime, diag.FaultDoesNothing}
+	choices = []diag.Code{diag.WeightSum, diag.ShadowedRoute, diag.UsedNotAllowed, diag.AllowedNotUsed, diag.BadTime, diag.FaultDoesNothing, diag.UnusualMethod}
 )
 
 // TestFixesMendAndBreakNothing makes every fix of every fixture, alone, and

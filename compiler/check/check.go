@@ -78,6 +78,7 @@ var intentPasses = []pass[*overIntent]{
 	{run: (*overIntent).holding, on: eachUnit},     // bodies that can be compressed and held
 	{run: (*overIntent).admission, on: eachUnit},   // admission control that can refuse
 	{run: (*overIntent).security, on: eachUnit},    // callers exist and can be known
+	{run: (*overIntent).hostsSeen, on: everything}, // rules for hosts that requests come with
 	{run: (*overIntent).rateLimits, on: outlines},  // limits that are kept, and by whom
 	{run: (*overIntent).migrations, on: outlines},  // planned changes of mTLS that end
 	{run: (*overIntent).callers, on: outlines},     // `uses` and gateway routes against explicit allow lists

@@ -2,6 +2,7 @@ package check
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/meshc/meshc/compiler/diag"
@@ -46,8 +47,61 @@ func (c *overIntent) headers() {
 		for _, r := range s.Routes {
 			c.headerOps(r.RequestHeaders)
 			c.headerOps(r.ResponseHeaders)
+			c.headersVain(r)
 		}
 	}
+}
+
+// headersVain finds changes of destinations that their route leaves no trace of.
+func (c *overIntent) headersVain(r *intent.Route) {
+	for _, d := range r.Destinations {
+		c.undone(r.Name.V, d.RequestHeaders, r.RequestHeaders)
+		c.undone(r.Name.V, d.ResponseHeaders, r.ResponseHeaders)
+	}
+}
+
+// removedAndSet finds removals of what is set: headers are removed first
+// (HeaderParser::evaluateHeaders in Envoy), and `set` replaces what there is.
+func (c *overIntent) removedAndSet(h *intent.HeaderOps) {
+	for _, name := range h.Remove {
+		if set := setting(h, name.V); set != nil {
+			d := c.report(diag.HeaderChangeVain, name.At, "header %q is removed and then set, which replaces it anyway", name.V)
+			d.Related = []diag.Related{{Range: set.Key.At, Message: "set here"}}
+			d.WithFix("take the removal away", diag.Edit{Op: diag.RemoveElement, Range: name.At})
+		}
+	}
+}
+
+// undone finds what a destination does to headers that its route sets or removes
+// after it (RouteEntryImplBase::WeightedClusterEntry in Envoy).
+func (c *overIntent) undone(route string, first, then *intent.HeaderOps) {
+	if first == nil || then == nil {
+		return
+	}
+	var names []intent.Value[string]
+	for _, kv := range slices.Concat(first.Set, first.Add) {
+		names = append(names, kv.Key)
+	}
+	for _, name := range append(names, first.Remove...) {
+		var at diag.Range
+		if set := setting(then, name.V); set != nil {
+			at = set.Key.At
+		} else if i := slices.IndexFunc(then.Remove, func(v intent.Value[string]) bool { return strings.EqualFold(v.V, name.V) }); i >= 0 {
+			at = then.Remove[i].At
+		} else {
+			continue
+		}
+		d := c.report(diag.HeaderChangeVain, name.At, "route %q sets or removes header %q after its destinations, so this change makes no difference", route, name.V)
+		d.Related = []diag.Related{{Range: at, Message: "the route's"}}
+	}
+}
+
+// setting is where a header is set, nil where it is not.
+func setting(h *intent.HeaderOps, name string) *intent.KV {
+	if i := slices.IndexFunc(h.Set, func(kv *intent.KV) bool { return strings.EqualFold(kv.Key.V, name) }); i >= 0 {
+		return h.Set[i]
+	}
+	return nil
 }
 
 func (c *overIntent) headerOps(h *intent.HeaderOps) {
@@ -70,6 +124,7 @@ func (c *overIntent) headerOps(h *intent.HeaderOps) {
 	for _, name := range h.Remove {
 		c.headerChange(name, "removed")
 	}
+	c.removedAndSet(h)
 }
 
 func (c *overIntent) headerChange(name intent.Value[string], verb string) {

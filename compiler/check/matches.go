@@ -116,6 +116,8 @@ func (c *overIntent) methods(ms []intent.Value[string]) {
 			d := c.report(diag.BadMethod, m.At, "%q is not an HTTP method", m.V)
 			d.Help = "methods are written in upper case"
 			meantMethod(d, m, ms)
+		default:
+			c.unusualMethod(m, ms)
 		}
 	}
 }

@@ -120,6 +120,9 @@ func (c *overIntent) ignored() {
 				c.report(diag.VersionUnused, v.Traffic.At, "no route of service %q sends to version %q, so nobody acts on its `traffic`", s.Name.V, v.Name.V)
 			}
 		}
+		for _, r := range s.Routes {
+			c.unsentDestinations(r)
+		}
 		c.retryLimits(s)
 	}
 	for _, g := range c.in.gateways {
@@ -130,11 +133,25 @@ func (c *overIntent) ignored() {
 }
 
 func getsRequests(s *intent.Service, v *intent.Version) bool {
-	return slices.ContainsFunc(s.Routes, func(r *intent.Route) bool {
-		return slices.ContainsFunc(r.To, func(w *intent.Weight) bool {
-			return w.Version.V == v.Name.V && strings.Trim(w.Percent.V, "0.") != ""
-		})
+	return slices.ContainsFunc(s.Routes, func(r *intent.Route) bool { return sendsTo(r, v.Name.V) })
+}
+
+// sendsTo says that a route has a weight above 0 for a version.
+func sendsTo(r *intent.Route, version string) bool {
+	return slices.ContainsFunc(r.To, func(w *intent.Weight) bool {
+		return w.Version.V == version && strings.Trim(w.Percent.V, "0.") != ""
 	})
+}
+
+// unsentDestinations finds destinations of versions that their route names with
+// weight 0; those that it does not name are refused elsewhere.
+func (c *overIntent) unsentDestinations(r *intent.Route) {
+	for _, d := range r.Destinations {
+		if !sendsTo(r, d.Version.V) {
+			c.report(diag.VersionUnused, d.Version.At, "route %q sends nothing to version %q, so what `destinations` says of it does nothing", r.Name.V, d.Version.V).
+				Help = "give it a weight, or leave it out until it has one"
+		}
+	}
 }
 
 // retryLimits finds limits of retries of a service that none of its routes

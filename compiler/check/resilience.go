@@ -17,9 +17,9 @@ func (c *overIntent) resilience() {
 	for _, s := range c.in.services {
 		for _, r := range s.Routes {
 			timeout, ok := c.duration(r.Timeout, lower.DefaultTimeout)
-			c.clocks(r, timeout, ok)
+			whole := c.clocks(r, timeout, ok)
 			if r.Retries != nil {
-				c.retries(r, timeout, ok)
+				c.retries(r, whole, ok)
 				c.retryOnKind(s, r)
 			}
 		}
@@ -32,6 +32,7 @@ func (c *overIntent) resilience() {
 			c.duration(t.RequestHeaders, 0)
 			c.duration(t.Idle, 0)
 			c.positive(t.MaxConnection, "no connection would be served")
+			c.idleNever(t.Idle, t.MaxConnection, "gateway \""+g.Name.V+"\"")
 		}
 	}
 }
@@ -49,7 +50,13 @@ func (c *overIntent) duration(v *intent.Value[string], def time.Duration) (d tim
 	return d, true
 }
 
-func (c *overIntent) retries(r *intent.Route, timeout time.Duration, timeoutOK bool) {
+// wholeTime is how long a request may take in all, 0 for ever, and what says so.
+type wholeTime struct {
+	limit time.Duration
+	whose string
+}
+
+func (c *overIntent) retries(r *intent.Route, whole wholeTime, timeoutOK bool) {
 	re := r.Retries
 	n := re.Attempts.V
 	if n < 0 || n > maxAttempts {
@@ -68,7 +75,7 @@ func (c *overIntent) retries(r *intent.Route, timeout time.Duration, timeoutOK b
 	}
 	c.idempotence(r)
 	c.pauses(r)
-	c.perTryIdle(r, timeout)
+	c.perTryIdle(r, whole.limit)
 	if re.PerTry == nil {
 		return
 	}
@@ -77,18 +84,15 @@ func (c *overIntent) retries(r *intent.Route, timeout time.Duration, timeoutOK b
 		c.report(diag.BadDuration, re.PerTry.At, "route %q: a try cannot take %s", r.Name.V, re.PerTry.V).Help = "leave `perTry` out for no limit of its own"
 		return
 	}
-	if ok && timeoutOK && timeout > 0 {
-		c.retryArithmetic(r, perTry, timeout)
+	if ok && timeoutOK && whole.limit > 0 {
+		c.retryArithmetic(r, perTry, whole)
 	}
 }
 
 // retryArithmetic compares all tries together, the first one included, with
 // the time that the whole request has.
-func (c *overIntent) retryArithmetic(r *intent.Route, perTry, timeout time.Duration) {
-	at, whose := r.Retries.PerTry.At, "the route's timeout"
-	if r.Timeout == nil {
-		whose = "the default timeout"
-	}
+func (c *overIntent) retryArithmetic(r *intent.Route, perTry time.Duration, whole wholeTime) {
+	at, timeout, whose := r.Retries.PerTry.At, whole.limit, whole.whose
 	tries := time.Duration(r.Retries.Attempts.V) + 1
 	switch {
 	case perTry > timeout:

@@ -12,15 +12,42 @@ import (
 	"github.com/meshc/meshc/compiler/scope"
 )
 
-// clocks judges the limits of a route's exchange beside its timeout.
-func (c *overIntent) clocks(r *intent.Route, timeout time.Duration, timeoutOK bool) {
-	c.positive(r.IdleTimeout, "route "+r.Name.V+": an exchange is silent for some time")
+// clocks judges the limits of a route's exchange beside its timeout, and gives
+// the one of the two for the whole that ends first.
+func (c *overIntent) clocks(r *intent.Route, timeout time.Duration, timeoutOK bool) wholeTime {
+	idle, idleOK := c.positive(r.IdleTimeout, "route "+r.Name.V+": an exchange is silent for some time")
 	longest, ok := c.positive(r.MaxDuration, "route "+r.Name.V+": an exchange takes some time")
 	if ok && timeoutOK && r.Timeout != nil && timeout >= longest {
 		d := c.report(diag.TimeoutNever, r.Timeout.At, "route %q: the timeout of %s counts from the end of the request, and the whole exchange ends after %s", r.Name.V, timeout, longest)
 		d.Help = "raise `maxDuration`, or leave `timeout` out"
 		d.Related = []diag.Related{{Range: r.MaxDuration.At, Message: "the whole exchange"}}
 	}
+	if ok && idleOK && idle >= longest {
+		d := c.report(diag.TimeoutNever, r.IdleTimeout.At, "route %q: an exchange may be silent for %s, and ends after %s whatever it does", r.Name.V, idle, longest)
+		d.Help = "raise `maxDuration`, or leave `idleTimeout` out"
+		d.Related = []diag.Related{{Range: r.MaxDuration.At, Message: "the whole exchange"}}
+	}
+	switch {
+	case ok && timeoutOK && (timeout == 0 || longest < timeout):
+		return wholeTime{longest, "its maxDuration"}
+	case r.Timeout == nil:
+		return wholeTime{timeout, "the default timeout"}
+	}
+	return wholeTime{timeout, "the route's timeout"}
+}
+
+// idleNever warns of a silence that the end of every connection comes before.
+func (c *overIntent) idleNever(idle, most *intent.Value[string], owner string) {
+	if idle == nil || most == nil {
+		return
+	}
+	silent, err := literal.Duration(idle.V)
+	whole, errWhole := literal.Duration(most.V)
+	if err != nil || errWhole != nil || whole == 0 || silent < whole {
+		return // what cannot be read is reported where it is read
+	}
+	d := c.report(diag.TimeoutNever, idle.At, "%s: a connection may be silent for %s, and ends after %s whatever it does", owner, silent, whole)
+	d.Related = []diag.Related{{Range: most.At, Message: "the end of every connection"}}
 }
 
 // perTryIdle warns of a silence that a shorter limit always ends.

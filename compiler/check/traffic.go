@@ -167,6 +167,7 @@ func (t *traffic) connections(b *intent.Connections, owner string) {
 	}
 	t.duration(b.Idle, 0)
 	t.positive(b.MaxAge, owner+": no connection would be used")
+	t.idleNever(b.Idle, b.MaxAge, owner)
 	if k := b.Keepalive; k != nil {
 		t.wholeSeconds(k.Time, owner)
 		t.wholeSeconds(k.Interval, owner)

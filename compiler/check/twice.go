@@ -6,38 +6,85 @@ import (
 
 	"github.com/meshc/meshc/compiler/diag"
 	"github.com/meshc/meshc/compiler/intent"
+	"github.com/meshc/meshc/compiler/scope"
 )
 
 // twice reports entries that a list which is a set holds a second time.
 func (c *overIntent) twice() {
 	for _, s := range c.in.services {
 		for _, r := range s.Routes {
-			c.twiceInMatches(r.Match)
+			c.twiceInMatches(r.Match, r.Except)
+			c.listedTwice("`before`", r.Before, same)
+			c.listedTwice("`after`", r.After, same)
+			c.twiceRemoved(r.RequestHeaders, r.ResponseHeaders)
+			for _, d := range r.Destinations {
+				c.twiceRemoved(d.RequestHeaders, d.ResponseHeaders)
+			}
+			if p := r.CORS; p != nil {
+				c.listedTwice("`methods`", p.Methods, same)
+				c.listedTwice("`headers`", p.Headers, strings.ToLower)
+				c.listedTwice("`exposeHeaders`", p.ExposeHeaders, strings.ToLower)
+			}
 			if r.Retries != nil {
 				c.listedTwice("`on`", r.Retries.On, same)
 				c.listedTwice("`methods`", r.Retries.Methods, same)
 			}
 		}
+		c.twiceInLimits(s.RateLimits)
 		c.twiceInRules(s.Security)
 	}
 	for _, g := range c.in.gateways {
-		c.twiceInRules(g.Security)
-		for _, l := range g.Listeners {
-			c.listedTwice("`hosts`", l.Hosts, strings.ToLower)
-		}
-		for _, r := range g.Routes {
-			c.listedTwice("`hosts`", r.Hosts, strings.ToLower)
-			c.twiceInMatches(r.Match)
-		}
+		c.twiceInGateway(g)
 	}
 	for _, e := range c.in.externals {
 		c.listedTwice("`endpoints`", e.Endpoints, same)
+		if e.TLS != nil {
+			c.listedTwice("`ports`", e.TLS.Ports, same)
+			c.listedTwice("`sans`", e.TLS.SANs, strings.ToLower)
+		}
 	}
 }
 
-func (c *overIntent) twiceInMatches(ms []*intent.Match) {
-	for _, m := range ms {
+func (c *overIntent) twiceInGateway(g *intent.Gateway) {
+	c.twiceInRules(g.Security)
+	c.twiceInLimits(g.RateLimits)
+	for _, l := range g.Listeners {
+		c.listedTwice("`hosts`", l.Hosts, strings.ToLower)
+		if l.TLS == nil {
+			continue
+		}
+		for _, cert := range l.TLS.Certificates {
+			c.listedTwice("`hosts`", cert.Hosts, strings.ToLower)
+		}
+	}
+	for _, r := range g.Routes {
+		c.listedTwice("`hosts`", r.Hosts, strings.ToLower)
+		c.listedTwice("`before`", r.Before, same)
+		c.listedTwice("`after`", r.After, same)
+		c.twiceRemoved(r.RequestHeaders, r.ResponseHeaders)
+		c.twiceInMatches(r.Match, r.Except)
+	}
+}
+
+func (c *overIntent) twiceInLimits(limits []*intent.RateLimit) {
+	for _, l := range limits {
+		c.listedTwice("`on`", l.On, same)
+		c.twiceInMatches(l.Match)
+	}
+}
+
+func (c *overIntent) twiceRemoved(ops ...*intent.HeaderOps) {
+	for _, h := range ops {
+		if h != nil {
+			c.listedTwice("`remove`", h.Remove, strings.ToLower)
+		}
+	}
+}
+
+func (c *overIntent) twiceInMatches(lists ...[]*intent.Match) {
+	for _, m := range slices.Concat(lists...) {
 		c.listedTwice("`method`", m.Methods, same)
+		c.listedTwice("`notMethod`", m.NotMethods, same)
 	}
 }
 
@@ -61,7 +108,23 @@ func (c *overIntent) twiceInRules(sec *intent.Security) {
 			c.listedTwice("`"+l.name+"`", l.entries, same)
 		}
 		c.listedTwice("`hosts`", r.Hosts, strings.ToLower)
+		c.pathTwice("`paths`", r.Paths)
+		c.pathTwice("`notPaths`", r.NotPaths)
 	}
+}
+
+// pathTwice compares what paths say, and not how: a condition has one kind and one
+// value.
+func (c *overIntent) pathTwice(list string, paths []*intent.PathMatch) {
+	var entries []intent.Value[string]
+	for _, p := range paths {
+		said := p.Kind.V + ": " + p.Value.V
+		if scope.Or(p.IgnoreCase, false) {
+			said += ", ignoreCase"
+		}
+		entries = append(entries, intent.Value[string]{V: said, At: p.At})
+	}
+	c.listedTwice(list, entries, same)
 }
 
 func same(s string) string { return s }

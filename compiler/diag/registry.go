@@ -24,6 +24,7 @@ var blocks = [][]Entry{
 	dataFiles,
 	suppress,
 	routing,
+	vain,
 	callers,
 	migration,
 	aliases,

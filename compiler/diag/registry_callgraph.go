@@ -16,7 +16,7 @@ const (
 
 	NobodyCalls         Code = "MSH2140" // nobody acts on what is said
 	HostUnused          Code = "MSH2141" // a listener's host without a route
-	VersionUnused       Code = "MSH2142" // traffic of a version that gets no requests
+	VersionUnused       Code = "MSH2142" // what is said of a version that gets no requests
 	VersionsShareLabels Code = "MSH2143" // versions that select the same workloads
 )
 
@@ -69,8 +69,8 @@ var callGraph = []Entry{
 		"Every route of the gateway on this listener is for other hosts, so requests for this one are answered with 404.",
 		"listeners: http: {port: 80, protocol: \"http\", hosts: [\"a.example\", \"b.example\"]}\nroutes: a: {hosts: [\"a.example\"], to: \"web\"}",
 		"listeners: http: {port: 80, protocol: \"http\", hosts: [\"a.example\"]}\nroutes: a: {hosts: [\"a.example\"], to: \"web\"}"},
-	{VersionUnused, Warning, "traffic of a version that gets no requests",
-		"No route sends to this version, or only with weight 0, so no caller acts on its `traffic`.",
+	{VersionUnused, Warning, "something said of a version that gets no requests",
+		"No route sends to this version, or only with weight 0, so no caller acts on its `traffic`; and where one route does not, nothing happens to the headers of its `destinations`.",
 		"versions: {v1: {}, v2: traffic: connectTimeout: \"1s\"}\nroutes: all: to: v1: 100", "versions: {v1: {}, v2: traffic: connectTimeout: \"1s\"}\nroutes: all: to: {v1: 99, v2: 1}"},
 	{VersionsShareLabels, Warning, "versions that select the same workloads",
 		"A version is the workloads that have its labels. Two versions with the same labels get each other's requests, whatever the weights say.",

@@ -34,7 +34,7 @@ var traffic = []Entry{
 		"`clients` divides max, maxPending, maxRequests and maxRetries as far as they are written; the defaults are each proxy's own.",
 		"connections: {idle: \"5m\", clients: 4}", "connections: {max: 100, clients: 4}"},
 	{TimeoutNever, Warning, "a limit that another one always precedes",
-		"`timeout` counts from the end of the request, `maxDuration` from its start; `perTryIdle` is silence within one try, which ends after `perTry`, or with the whole request. The longer of two such limits never acts.",
+		"`timeout` counts from the end of the request, `maxDuration` from its start; `perTryIdle` is silence within one try, which ends after `perTry`, or with the whole request; `idleTimeout` and `idle` are silence within an exchange or a connection that ends after `maxDuration`, `maxAge` or `maxConnection` anyway. The longer of two such limits never acts.",
 		"{timeout: \"30s\", maxDuration: \"10s\"}", "{timeout: \"10s\", maxDuration: \"30s\"}"},
 	{BackoffRange, Error, "the first pause is longer than the longest",
 		"The bound of the pause doubles from `base` up to `max`.",

@@ -30,19 +30,16 @@ type sharing[T any] func(a, b T, work *reach.Allowance) (*reach.Request, bool)
 // others (design: overlapping routes).
 func order[T any](rules []ordered[T], shared sharing[T], diags *diag.List) []T {
 	p := newPrecedence(len(rules))
-	addWritten(p, rules, diags)
-	for i := range rules {
-		for j := i + 1; j < len(rules); j++ {
-			if rules[i].at.File == rules[j].at.File {
-				p.add(i, j)
-			}
-		}
-	}
+	consistent := addWritten(p, rules, diags)
+	addSource(p, rules)
 	var work reach.Allowance
 	for i := range rules {
 		if with := unordered(p, rules, i, shared, &work); len(with) > 0 {
 			reportUnordered(rules[i], with, diags)
 		}
+	}
+	if consistent {
+		reportVain(p, rules, shared, &work, diags)
 	}
 	out := make([]T, 0, len(rules))
 	for _, i := range p.order() {
@@ -51,23 +48,39 @@ func order[T any](rules []ordered[T], shared sharing[T], diags *diag.List) []T {
 	return out
 }
 
-// addWritten adds `before` and `after`. Unknown names are check's to report.
-func addWritten[T any](p *precedence, rules []ordered[T], diags *diag.List) {
+// addSource adds the order of the source, within each file.
+func addSource[T any](p *precedence, rules []ordered[T]) {
+	for i := range rules {
+		for j := i + 1; j < len(rules); j++ {
+			if rules[i].at.File == rules[j].at.File {
+				p.add(i, j)
+			}
+		}
+	}
+}
+
+// addWritten adds `before` and `after`, and says whether they go together. Unknown
+// names are check's to report.
+func addWritten[T any](p *precedence, rules []ordered[T], diags *diag.List) (consistent bool) {
+	consistent = true
 	find := func(name string) int {
 		return slices.IndexFunc(rules, func(r ordered[T]) bool { return r.name.V == name })
 	}
 	for i, r := range rules {
 		for _, b := range r.before {
 			if j := find(b.V); j >= 0 && !p.add(i, j) {
+				consistent = false
 				reportCycle(r.name.V, "before", b, diags)
 			}
 		}
 		for _, a := range r.after {
 			if j := find(a.V); j >= 0 && !p.add(j, i) {
+				consistent = false
 				reportCycle(r.name.V, "after", a, diags)
 			}
 		}
 	}
+	return consistent
 }
 
 // reportCycle blames the constraint that closes the circle.
