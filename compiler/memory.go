@@ -13,25 +13,29 @@ import (
 const (
 	freeMemory     = 230 << 20
 	garbagePercent = 25
+	againPercent   = 90 // of the most that the heap has been, that it may be again: more would lie scattered between
 )
 
 // SaveMemory is for processes that hold a whole mesh and are to fit into a small
 // CI runner: while they take little memory no garbage is collected, and beyond
-// that it is collected earlier than Go does by itself. GOGC and GOMEMLIMIT in the
+// that it is collected earlier than Go does by itself. What has once been taken may
+// be taken again, because to collect earlier would save nothing: the most that such
+// a process takes is what its runner has to have. GOGC and GOMEMLIMIT in the
 // environment win.
-func SaveMemory() { budget{freeMemory, -1, garbagePercent}.keep() }
+func SaveMemory() { budget{freeMemory, -1, garbagePercent, againPercent}.keep() }
 
 // SaveMemoryOf is for processes that go on: garbage is collected as Go does by itself,
 // and earlier where that keeps the process below so many bytes. What is held counts
 // for more: where it leaves no room, they are not kept to. GOGC and GOMEMLIMIT in the
 // environment win.
-func SaveMemoryOf(bytes int64) { budget{bytes, 100, 100}.keep() }
+func SaveMemoryOf(bytes int64) { budget{bytes, 100, 100, 0}.keep() }
 
 // budget is what a process is to take, in bytes, and how much garbage, in percent of
 // what it holds, it may have as long as it can be kept, and after that.
 type budget struct {
 	bytes         int64
 	within, above int
+	again         int // percent of the most that it has held with garbage, that it may hold again; 0 for none
 }
 
 func (b budget) keep() {
@@ -40,22 +44,49 @@ func (b budget) keep() {
 	}
 	debug.SetGCPercent(b.within)
 	debug.SetMemoryLimit(b.bytes)
-	b.afterCollection()
+	after(&collecting{budget: b})
 }
 
-// afterCollection waits for the next collection, and goes over to a share of what
-// is held once the limit leaves no room for it: a limit that is met would have
-// garbage collected all the time.
-func (b budget) afterCollection() {
+// collecting is when garbage is collected next.
+type collecting struct {
+	budget
+	most    uint64 // bytes that the heap may have; it never falls
+	percent int    // of garbage, that is set; 0 while the budget decides
+}
+
+// after waits for the next collection, and decides about those behind it.
+func after(c *collecting) {
 	passed := new([64]byte)
-	runtime.AddCleanup(passed, func(struct{}) {
+	runtime.AddCleanup(passed, func(c *collecting) {
 		held := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 		metrics.Read(held)
-		if held[0].Value.Uint64()/100*(100+garbagePercent) < uint64(b.bytes)-20<<20 {
-			b.afterCollection()
-			return
+		c.collected(held[0].Value.Uint64())
+		if c.percent == 0 || c.again > 0 {
+			after(c)
 		}
-		debug.SetGCPercent(b.above)
-		debug.SetMemoryLimit(math.MaxInt64)
-	}, struct{}{})
+	}, c)
+}
+
+// collected goes over from the limit to a share of what is held once the limit
+// leaves no room for that: a limit that is met would have garbage collected all
+// the time.
+func (c *collecting) collected(held uint64) {
+	percent := c.next(held)
+	if percent == c.percent {
+		return
+	}
+	c.percent = percent
+	debug.SetGCPercent(percent)
+	debug.SetMemoryLimit(math.MaxInt64)
+}
+
+// next is the share of garbage, in percent of what is held, that there may be
+// before the next collection; 0 as long as the limit decides.
+func (c *collecting) next(held uint64) int {
+	least := held / 100 * (100 + garbagePercent)
+	if c.percent == 0 && least < uint64(c.bytes)-20<<20 {
+		return 0
+	}
+	c.most = max(c.most, least)
+	return max(c.above, int(c.most*uint64(c.again)/max(held, 1))-100)
 }

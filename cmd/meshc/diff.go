@@ -101,6 +101,7 @@ func runDiff(cmd *cobra.Command, f *diffFlags, args []string) error {
 	if f.maxBytes < leastMarkdown {
 		return fmt.Errorf("--max-bytes %d: want at least %d", f.maxBytes, leastMarkdown)
 	}
+	compiler.SaveMemory()
 	var err error
 	if f.kept, err = f.cache.open(); err != nil {
 		return err

@@ -163,7 +163,7 @@ func admissions(t table, leads func(*source) bool) table {
 				}
 			}
 		}
-		out.rules = append(out.rules, rule{r.when, then, r.from})
+		out.rules = append(out.rules, rule{when: r.when, then: then, from: r.from})
 	}
 	return out
 }

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/meshc/meshc/compiler/alike"
 	"github.com/meshc/meshc/compiler/model"
 	"github.com/meshc/meshc/compiler/reach"
 )
@@ -126,6 +127,7 @@ func eachPort(ports map[uint16]bool, host string, callers []Caller, tables func(
 		if err := c.compare(before, after); err != nil {
 			out.Unknown = append(out.Unknown, "port "+strconv.Itoa(int(port))+": "+err.Error())
 		}
+		c.release()
 	}
 	return out
 }
@@ -146,7 +148,7 @@ type comparison struct {
 	callers  []Caller
 	space    *reach.Space
 	outcomes []*Outcome
-	numbers  map[string]int
+	alike    map[gist][]int // numbers of outcomes
 	known    map[*Outcome]int
 	unseen   map[*model.Service][]unseen
 	old, now []placed
@@ -157,12 +159,19 @@ type comparison struct {
 // placed is a rule with the requests for which its condition holds.
 type placed struct {
 	set  reach.Set
-	from *source
+	rule *rule
 }
 
 // newComparison of requests to a port of an object.
 func newComparison(port uint16, host string, callers []Caller) *comparison {
-	return &comparison{port: port, host: host, callers: callers, numbers: map[string]int{}, known: map[*Outcome]int{}}
+	return &comparison{port: port, host: host, callers: callers, alike: map[gist][]int{}, known: map[*Outcome]int{}}
+}
+
+// release ends the comparison: nothing is asked of its space any more.
+func (c *comparison) release() {
+	if c.space != nil {
+		c.space.Release()
+	}
 }
 
 func (c *comparison) number(o *Outcome) int {
@@ -170,14 +179,36 @@ func (c *comparison) number(o *Outcome) int {
 	if ok {
 		return n
 	}
-	key := o.key()
-	if n, ok = c.numbers[key]; !ok {
+	about := o.gist()
+	if n, ok = c.equal(o, c.alike[about]); !ok {
 		n = len(c.outcomes)
-		c.numbers[key] = n
 		c.outcomes = append(c.outcomes, o)
+		c.alike[about] = append(c.alike[about], n)
 	}
 	c.known[o] = n
 	return n
+}
+
+var whole = alike.Without[struct{}]()
+
+// equal finds the one of some outcomes that o is equal to. Most of those that are
+// equal are so to the last bit, which is told sooner than what their keys are.
+func (c *comparison) equal(o *Outcome, others []int) (n int, ok bool) {
+	for _, n := range others {
+		if alike.Same(whole, o, c.outcomes[n]) {
+			return n, true
+		}
+	}
+	if len(others) == 0 {
+		return 0, false
+	}
+	key := o.key()
+	for _, n := range others {
+		if key == c.outcomes[n].key() {
+			return n, true
+		}
+	}
+	return 0, false
 }
 
 func (c *comparison) compare(before, after table) error {
@@ -220,12 +251,13 @@ func (c *comparison) regions(before, after table, more ...reach.Pred) ([]reach.R
 func (c *comparison) function(t table, out *[]placed) (reach.Function, error) {
 	*out = make([]placed, 0, len(t.rules))
 	rules := make([]reach.Rule, 0, len(t.rules))
-	for _, r := range t.rules {
+	for i := range t.rules {
+		r := &t.rules[i]
 		set, err := c.space.Set(r.when)
 		if err != nil {
 			return reach.Function{}, err
 		}
-		*out = append(*out, placed{set, r.from})
+		*out = append(*out, placed{set, r})
 		rules = append(rules, reach.Rule{When: set, Then: c.number(r.then)})
 	}
 	return c.space.FirstMatch(rules, c.number(t.otherwise))
@@ -300,8 +332,9 @@ func (c *comparison) change(g *group) (*Change, error) {
 	if err := c.witness(out, set); err != nil {
 		return nil, err
 	}
+	place := c.space.Place(out.Witness)
 	for _, r := range g.regions {
-		if holds, _ := c.space.Holds(r.Set, out.Witness); holds {
+		if holds, _ := place.In(r.Set); holds {
 			out.Before, out.After = *c.outcomes[r.Before], *c.outcomes[r.After]
 		}
 	}
@@ -382,9 +415,10 @@ func (c *comparison) prefer(set reach.Set, p reach.Pred) (reach.Set, error) {
 
 // taker is the source of the first rule that takes the request.
 func (c *comparison) taker(rules []placed, r *reach.Request, otherwise *source) *source {
+	place := c.space.Place(r)
 	for _, p := range rules {
-		if holds, _ := c.space.Holds(p.set, r); holds {
-			return p.from
+		if holds, _ := place.In(p.set); holds {
+			return p.rule.source()
 		}
 	}
 	return otherwise

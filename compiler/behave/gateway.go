@@ -17,18 +17,18 @@ func gatewayTable(m *model.Mesh, g *model.Gateway, port uint16) table {
 	}
 	out := table{otherwise: &Outcome{Verdict: NoRoute}, from: &source{origin: l.Origin}}
 	edge := view{domain: domainOf(g.SPIFFEID), port: port, who: known(""), jwt: g.JWT, edge: g, listener: l}
-	refused := judge(edge, atEdge(g), g.Deny).denied
+	kept := judge(edge, atEdge(g), g.Deny).denied
 	tokenless, _ := edge.tokenless(g.JWT, g.Public) // nothing is changed on the way to it
 	turnedAway := func(here reach.Pred) {
 		if len(model.Requiring(g.JWT)) > 0 {
-			out.rules = append(out.rules, rule{reach.All(here, tokenless), &Outcome{Verdict: Unknown}, &source{origin: g.JWT[0].Origin}})
+			out.rules = append(out.rules, rule{when: reach.All(here, tokenless), then: unknown, from: &source{origin: g.JWT[0].Origin}})
 		}
-		out.rules = append(out.rules, rule{reach.All(here, refused), &Outcome{Verdict: Denied}, &source{origin: rulesOf(g)}})
+		out.rules = append(out.rules, rule{when: reach.All(here, kept), then: denied, from: &source{origin: rulesOf(g)}})
 	}
 	if scheme := schemeOf(g, l); scheme != "" {
 		other := reach.Not(reach.Is(reach.Dim{Kind: reach.Scheme}, reach.Exactly(scheme)))
 		other = reach.All(other, reach.Not(edge.within(g.TrustedCIDRs)))
-		out.rules = append(out.rules, rule{other, &Outcome{Verdict: Nowhere}, out.from})
+		out.rules = append(out.rules, rule{when: other, then: &Outcome{Verdict: Nowhere}, from: out.from})
 	}
 	if !l.Protocol.Opaque() { // filters come before routes, whatever the host
 		turnedAway(reach.All())
@@ -52,7 +52,7 @@ func gatewayTable(m *model.Mesh, g *model.Gateway, port uint16) table {
 				out.rules = append(out.rules, limited(through, ofRoute(g.RateLimits, r.Rule()), true, edge)...)
 			}
 		}
-		out.rules = append(out.rules, rule{here, &Outcome{Verdict: NoRoute}, &source{origin: l.Origin}})
+		out.rules = append(out.rules, rule{when: here, then: &Outcome{Verdict: NoRoute}, from: &source{origin: l.Origin}})
 	}
 	for i := range out.rules {
 		out.rules[i].atListener(g, l)
@@ -159,7 +159,7 @@ func throughGateway(m *model.Mesh, g *model.Gateway, r *model.GatewayRoute, take
 	}
 	s := m.Service(r.Service)
 	if s == nil {
-		return []rule{{takes, &Outcome{Verdict: NoRoute}, &source{name: r.Name, origin: r.Origin}}}
+		return []rule{{when: takes, then: &Outcome{Verdict: NoRoute}, from: &source{name: r.Name, origin: r.Origin}}}
 	}
 	from := &source{name: r.Name, rule: r.Rule(), service: s, gateway: g, route: r.Route, origin: r.Origin}
 	rules := routeRules(&door{service: s, port: r.Port, who: known(g.SPIFFEID)}, r.Route, takes, from)

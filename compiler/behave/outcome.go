@@ -106,6 +106,29 @@ func (o *Outcome) key() string {
 	return string(raw)
 }
 
+// gist is some of an outcome: equal ones have the same.
+type gist struct {
+	verdict                Verdict
+	timeout, longest, idle time.Duration
+	to                     int
+	first                  string // cluster of the first destination
+	share                  uint32 // of it
+	attempts               uint32
+	headers                [3]int // of the request: removed, set, added
+}
+
+func (o *Outcome) gist() gist {
+	out := gist{verdict: o.Verdict, timeout: o.Timeout, longest: o.Longest, idle: o.Idle, to: len(o.To)}
+	out.headers = [3]int{len(o.Request.Remove), len(o.Request.Set), len(o.Request.Add)}
+	if len(o.To) > 0 {
+		out.first, out.share = o.To[0].Cluster, o.To[0].BasisPoints
+	}
+	if o.Retry != nil {
+		out.attempts = o.Retry.Attempts
+	}
+	return out
+}
+
 // outcomeOf is what r does to a request that is let in, without its retries.
 func outcomeOf(s *model.Service, port uint16, r *model.Route) Outcome {
 	if r.NotFound {

@@ -10,9 +10,34 @@ import (
 // rule gives the requests for which when holds an outcome; of several rules the
 // first counts.
 type rule struct {
-	when reach.Pred
-	then *Outcome // rules may share one: see change
-	from *source
+	when  reach.Pred
+	then  *Outcome // rules may share one: see change
+	from  *source  // nil where again makes it
+	again *again
+	nth   int // of again
+}
+
+// source of the rule.
+func (r *rule) source() *source {
+	if r.again != nil {
+		return r.again.source(r.nth)
+	}
+	return r.from
+}
+
+// again is a route of which it is known already what its rules do, so that they
+// are made only if somebody asks where they are written.
+type again struct {
+	door  *door
+	route *model.Route
+	rules []rule
+}
+
+func (a *again) source(nth int) *source {
+	if a.rules == nil {
+		a.rules = portRules(a.door, a.route)
+	}
+	return a.rules[nth].from
 }
 
 // change gives the rule an outcome of its own, changed.
@@ -39,32 +64,29 @@ var identity = reach.Dim{Kind: reach.Identity}
 // presents its identity wherever the server asks for one. Who declares to use
 // the service is no part of it.
 func serviceTable(s *model.Service, port uint16) table {
-	t, _ := serviceRules(s, port)
+	t, _ := serviceRules(s, port, nil)
 	return t
 }
 
 // serviceTables are those of two versions of a service. What routes that are the
 // same as written do is the same, so that it is judged once.
 func serviceTables(before, after *model.Service, port uint16) (table, table) {
-	old, oldOf := serviceRules(before, port)
-	now, nowOf := serviceRules(after, port)
-	if before == nil || after == nil || !sameAsWritten(routeless(before), routeless(after)) {
+	old, spans := serviceRules(before, port, nil)
+	if before == nil || after == nil || len(spans) == 0 || !sameAsWritten(routeless(before), routeless(after)) {
+		now, _ := serviceRules(after, port, nil)
 		return old, now
 	}
 	byName := make(map[string]int, len(before.Routes))
 	for i, r := range before.Routes {
 		byName[r.Name] = i
 	}
-	for i, r := range after.Routes {
+	now, _ := serviceRules(after, port, func(r *model.Route) []rule {
 		k, ok := byName[r.Name]
-		if !ok || i >= len(nowOf) || k >= len(oldOf) || !sameAsWritten(before.Routes[k], r) {
-			continue
+		if !ok || !sameAsWritten(before.Routes[k], r) {
+			return nil
 		}
-		for n, same := range old.rules[oldOf[k].from:oldOf[k].to] {
-			one := &now.rules[nowOf[i].from+n]
-			one.when, one.then = same.when, same.then
-		}
-	}
+		return old.rules[spans[k].from:spans[k].to]
+	})
 	return old, now
 }
 
@@ -79,64 +101,101 @@ func routeless(s *model.Service) *model.Service {
 type span struct{ from, to int }
 
 // serviceRules is the table of s, and which of its rules each route has made.
-func serviceRules(s *model.Service, port uint16) (table, []span) {
+// known gives rules that do what those of a route do, none for others; it may be
+// nil.
+func serviceRules(s *model.Service, port uint16, known func(*model.Route) []rule) (table, []span) {
 	if s == nil || s.Port(port) == nil {
 		return nowhere(), nil
 	}
 	out := table{otherwise: &Outcome{Verdict: NoRoute}, from: &source{service: s, origin: s.Origin}}
+	out.rules = make([]rule, 0, 5*len(s.Routes))
 	spans := make([]span, len(s.Routes))
 	d := &door{service: s, port: port, who: anybody{}}
 	for i, r := range s.Routes {
 		spans[i].from = len(out.rules)
-		if slices.Contains(r.Ports, port) {
-			for _, variant := range r.Variants() {
-				out.rules = append(out.rules, variantRules(d, variant)...)
+		if same := knownRules(known, r); len(same) > 0 {
+			made := &again{door: d, route: r}
+			for n, one := range same {
+				out.rules = append(out.rules, rule{when: one.when, then: one.then, again: made, nth: n})
 			}
+		} else {
+			out.rules = append(out.rules, portRules(d, r)...)
 		}
 		spans[i].to = len(out.rules)
 	}
 	return out, spans
 }
 
+func knownRules(known func(*model.Route) []rule, r *model.Route) []rule {
+	if known == nil {
+		return nil
+	}
+	return known(r)
+}
+
+// portRules are those of a route on the port of a door.
+func portRules(d *door, r *model.Route) []rule {
+	if !slices.Contains(r.Ports, d.port) {
+		return nil
+	}
+	if len(r.Faulted) == 0 {
+		return variantRules(d, r)
+	}
+	var out []rule
+	for _, variant := range r.Variants() {
+		out = append(out, variantRules(d, variant)...)
+	}
+	return out
+}
+
 // variantRules are those of the callers that faults single out, and of all others.
 func variantRules(d *door, r *model.Route) []rule {
-	s := d.service
 	takes := reach.All(reach.OfMatches(r.Match), fromCallers(r))
+	rules := func(r *model.Route, when reach.Pred) []rule {
+		return routeRules(d, r, when, &source{name: r.Name, service: d.service, route: r, origin: r.Origin})
+	}
+	if len(r.Faulted) == 0 && len(r.Faults()) == 0 {
+		return rules(r, takes)
+	}
 	var out []rule
-	add := func(r *model.Route, when reach.Pred) {
-		from := &source{name: r.Name, service: s, route: r, origin: r.Origin}
-		out = append(out, routeRules(d, r, when, from)...)
-	}
 	for _, c := range r.Chosen() {
-		add(r.ForCaller(c.Ref), reach.All(takes, reach.Is(identity, reach.Exactly(c.SPIFFEID))))
+		out = append(out, rules(r.ForCaller(c.Ref), reach.All(takes, reach.Is(identity, reach.Exactly(c.SPIFFEID))))...)
 	}
-	add(r.ForCaller(model.Ref{}), takes)
-	return out
+	return append(out, rules(r.ForCaller(model.Ref{}), takes)...)
 }
 
 // routeRules are one route's. A substitution in the path changes those paths
 // only in which its expression matches.
 func routeRules(d *door, r *model.Route, takes reach.Pred, from *source) []rule {
-	plain := *r
 	var changed *model.Substitution
+	var rewrite *model.Rewrite
+	redirect := r.Redirect
 	switch {
 	case r.Rewrite != nil && r.Rewrite.Path != nil:
 		changed = r.Rewrite.Path
-		plain.Rewrite = nil
 		if r.Rewrite.Host != "" {
-			plain.Rewrite = &model.Rewrite{Host: r.Rewrite.Host, Origin: r.Rewrite.Origin}
+			rewrite = &model.Rewrite{Host: r.Rewrite.Host, Origin: r.Rewrite.Origin}
 		}
 	case r.Redirect != nil && r.Redirect.Path == "" && r.Redirect.Rewrite != nil:
-		changed = r.Redirect.Rewrite
+		changed, rewrite = r.Redirect.Rewrite, r.Rewrite
 		kept := *r.Redirect
 		kept.Rewrite = nil
-		plain.Redirect = &kept
+		redirect = &kept
 	default:
 		return ruledBy(d, r, takes, from)
 	}
+	plain := *r
+	plain.Rewrite, plain.Redirect = rewrite, redirect
 	touched := reach.All(takes, reach.Is(reach.Dim{Kind: reach.Path}, reach.Matching("(?s:.*)(?:"+changed.Pattern+")(?s:.*)")))
 	return append(ruledBy(d, r, touched, from), ruledBy(d, &plain, takes, from)...)
 }
+
+// Outcomes that are nothing but a verdict.
+var (
+	refused = &Outcome{Verdict: Refused}
+	unknown = &Outcome{Verdict: Unknown}
+	denied  = &Outcome{Verdict: Denied}
+)
 
 // ruledBy says who is let in, and, where retries depend on the method, what
 // follows with them and without.
@@ -145,40 +204,40 @@ func ruledBy(d *door, r *model.Route, takes reach.Pred, from *source) []rule {
 	made := outcomeOf(s, d.port, r)
 	then := &made
 	if then.Verdict != Served {
-		return []rule{{takes, then, from}}
+		return []rule{{when: takes, then: then, from: from}}
 	}
 	in := d.letting(r, from.gateway)
 	here := *from
 	here.port, here.who = d.port, in.v.who
 	from = &here
-	out := make([]rule, 0, 4)
+	out := make([]rule, 0, 5)
 	if s.ModeOn(d.port) == model.MTLSStrict {
-		out = append(out, rule{reach.All(takes, in.v.who.unknown()), &Outcome{Verdict: Refused}, &source{name: r.Name, origin: s.Origin}})
+		out = append(out, rule{when: reach.All(takes, in.v.who.unknown()), then: refused, from: &source{name: r.Name, origin: s.Origin}})
 	}
 	then.Asks = asks(s.Authorizer)
 	then.Tokens = tokenTexts(s.JWT)
 	if len(model.Requiring(s.JWT)) > 0 {
-		out = append(out, rule{reach.All(takes, in.tokenless), &Outcome{Verdict: Unknown}, &source{name: r.Name, origin: s.JWT[0].Origin}})
+		out = append(out, rule{when: reach.All(takes, in.tokenless), then: unknown, from: &source{name: r.Name, origin: s.JWT[0].Origin}})
 	}
 	says := in.says
-	out = append(out, rule{reach.All(takes, says.denied), &Outcome{Verdict: Denied}, &source{name: r.Name, origin: rulesAt(s)}})
+	out = append(out, rule{when: reach.All(takes, says.denied), then: denied, from: &source{name: r.Name, origin: rulesAt(s)}})
 	for _, o := range in.saved {
 		perhaps := *then
 		perhaps.Judged = "public if any of [" + o.conditions + "]"
 		for _, more := range says.open {
 			perhaps.Judged += "; " + more.conditions
 		}
-		out = append(out, retried(reach.All(takes, o.when), &perhaps, r, from)...)
+		out = retried(out, reach.All(takes, o.when), &perhaps, r, from)
 	}
 	if len(says.open) > 0 {
-		out = append(out, retried(reach.All(takes, says.allowed), then, r, from)...)
+		out = retried(out, reach.All(takes, says.allowed), then, r, from)
 	}
 	for _, o := range says.open {
 		perhaps := *then
 		perhaps.Judged = o.conditions
-		out = append(out, retried(reach.All(takes, o.when), &perhaps, r, from)...)
+		out = retried(out, reach.All(takes, o.when), &perhaps, r, from)
 	}
-	out = in.v.asked(s.Authorizer, append(out, retried(takes, then, r, from)...))
+	out = in.v.asked(s.Authorizer, retried(out, takes, then, r, from))
 	return limited(out, ofRoute(s.RateLimits, ""), false, in.v)
 }
 
@@ -192,19 +251,20 @@ func rulesAt(s *model.Service) model.Origin {
 	return s.Origin
 }
 
-// retried gives an outcome the retries of its route, for the methods that they
+// retried adds an outcome with the retries of its route, for the methods that they
 // are for.
-func retried(takes reach.Pred, then *Outcome, r *model.Route, from *source) []rule {
+func retried(rules []rule, takes reach.Pred, then *Outcome, r *model.Route, from *source) []rule {
 	again := retry(r.Retry)
 	if again == nil {
-		return []rule{{takes, then, from}}
+		return append(rules, rule{when: takes, then: then, from: from})
 	}
 	with := *then
 	with.Retry = again
 	if len(r.Retry.Methods) == 0 {
-		return []rule{{takes, &with, from}}
+		return append(rules, rule{when: takes, then: &with, from: from})
 	}
-	return []rule{{reach.All(takes, reach.OfMethods(r.Retry.Methods)), &with, from}, {takes, then, from}}
+	some := reach.All(takes, reach.OfMethods(r.Retry.Methods))
+	return append(rules, rule{when: some, then: &with, from: from}, rule{when: takes, then: then, from: from})
 }
 
 func mapped[T, U any](list []T, f func(T) U) []U {

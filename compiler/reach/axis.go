@@ -26,6 +26,8 @@ type axis struct {
 	byKey    map[string]int // from the texts that hold a value to its class
 	liked    []int          // classes, the one that an example should be of first
 	first    int            // its first variable
+	place    int            // among all axes
+	sets     []*Set         // of the texts; nil until somebody asks
 }
 
 func newAxis(d Dim) *axis {
@@ -66,6 +68,7 @@ func (a *axis) split(budget *int, limits Limits) error {
 		return err
 	}
 	a.arrange()
+	a.sets = make([]*Set, len(a.texts))
 	return nil
 }
 
@@ -141,9 +144,8 @@ func (a *axis) sizes() []int32 {
 	return slices.Repeat([]int32{2}, len(a.classes))
 }
 
-// where is the set of requests with a value in t.
-func (a *axis) where(store *diagram.Store, t Text) (Set, error) {
-	n := a.number[t]
+// where is the set of requests with a value in text n.
+func (a *axis) where(store *diagram.Store, n int32) (Set, error) {
 	var in []int32
 	for i, c := range a.classes {
 		if _, found := slices.BinarySearch(c.In, n); found {

@@ -43,7 +43,7 @@ func (s *Space) table(rules []Rule) (diagram.Node, error) {
 
 // Outcome of one request; ok is false when r has a value that no request has.
 func (s *Space) Outcome(f Function, r *Request) (outcome int, ok bool) {
-	value, ok := s.at(f.node, r)
+	value, ok := s.Place(r).value(f.node)
 	return value - 1, ok
 }
 

@@ -22,6 +22,12 @@ type search struct {
 	values  map[string]bool // whether literals of a coordinate leave a value
 }
 
+// atom is one literal.
+type atom struct {
+	dim  Dim
+	text Text
+}
+
 func newSearch() *search {
 	return &search{left: 200_000, decided: map[atom]bool{}, byDim: map[Dim][]atom{}, values: map[string]bool{}}
 }

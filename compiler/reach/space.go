@@ -16,13 +16,7 @@ type Space struct {
 	byDim map[Dim]*axis
 	owner []*axis // of each variable
 	store *diagram.Store
-	atoms map[atom]Set
 	sets  map[*condition]Set // of conditions that are made of others
-}
-
-type atom struct {
-	dim  Dim
-	text Text
 }
 
 // Set is a set of requests of one Space. Two Sets hold the same requests exactly
@@ -48,7 +42,7 @@ func New(limits Limits, ps ...Pred) (*Space, error) {
 
 // newSpace says too how many of the steps it used.
 func newSpace(limits Limits, ps []Pred) (made *Space, used int, err error) {
-	s := &Space{byDim: map[Dim]*axis{}, atoms: map[atom]Set{}, sets: map[*condition]Set{}}
+	s := &Space{byDim: map[Dim]*axis{}, sets: map[*condition]Set{}}
 	seen := map[*condition]bool{}
 	for _, p := range ps {
 		p.atoms(seen, s.mention)
@@ -59,7 +53,8 @@ func newSpace(limits Limits, ps []Pred) (made *Space, used int, err error) {
 	slices.SortStableFunc(s.axes, func(a, b *axis) int { return rank(a.dim) - rank(b.dim) })
 	budget := limits.Steps
 	var sizes []int32
-	for _, a := range s.axes {
+	for i, a := range s.axes {
+		a.place = i
 		if err := a.split(&budget, limits); err != nil {
 			return nil, limits.Steps - budget, unknown(a.dim.String(), err)
 		}
@@ -71,6 +66,15 @@ func newSpace(limits Limits, ps []Pred) (made *Space, used int, err error) {
 	}
 	s.store = diagram.New(sizes, diagram.Limits{Nodes: limits.Nodes, Steps: limits.Merges})
 	return s, limits.Steps - budget, nil
+}
+
+// Release gives the memory of the space to other spaces. Whoever made it may call
+// this once, when nothing will be asked any more of the space, its Sets and its
+// Functions; without the call the memory is garbage like any other.
+func (s *Space) Release() {
+	if s.store != nil {
+		s.store.Release()
+	}
 }
 
 func (s *Space) mention(d Dim, t Text) {
@@ -114,7 +118,7 @@ func (s *Space) independent() error {
 func (s *Space) Set(p Pred) (Set, error) {
 	c := p.what()
 	if c.op == isIn {
-		return s.atom(atom{c.dim, c.text})
+		return s.atom(c.dim, c.text)
 	}
 	if set, ok := s.sets[c]; ok {
 		return set, nil
@@ -148,15 +152,17 @@ func (s *Space) combined(c *condition) (Set, error) {
 	return s.Union(parts...)
 }
 
-func (s *Space) atom(a atom) (Set, error) {
-	if set, ok := s.atoms[a]; ok {
-		return set, nil
+func (s *Space) atom(d Dim, t Text) (Set, error) {
+	a := s.byDim[d]
+	n := a.number[t]
+	if set := a.sets[n]; set != nil {
+		return *set, nil
 	}
-	set, err := s.byDim[a.dim].where(s.store, a.text)
+	set, err := a.where(s.store, n)
 	if err != nil {
-		return Set{}, unknown(a.dim.String(), err)
+		return Set{}, unknown(d.String(), err)
 	}
-	s.atoms[a] = set
+	a.sets[n] = &set
 	return set, nil
 }
 
@@ -205,23 +211,44 @@ func (s *Space) set(n diagram.Node, err error) (Set, error) {
 
 // Holds says whether r belongs to the set; ok is false when r has a value that
 // no request has.
-func (s *Space) Holds(set Set, r *Request) (holds, ok bool) {
-	value, ok := s.at(set.node, r)
+func (s *Space) Holds(set Set, r *Request) (holds, ok bool) { return s.Place(r).In(set) }
+
+// Place is where one request stands in a Space; it is found out as far as
+// somebody asks. It is not safe for concurrent use.
+type Place struct {
+	space *Space
+	r     *Request
+	at    []spot // of each axis
+}
+
+// spot is a place on one axis.
+type spot struct {
+	known, fits bool
+	point       []int
+}
+
+// Place of r, for those that ask of many sets whether r belongs to them.
+func (s *Space) Place(r *Request) *Place {
+	return &Place{space: s, r: r, at: make([]spot, len(s.axes))}
+}
+
+// In says whether the request belongs to the set; ok is false when it has a
+// value that no request has.
+func (p *Place) In(set Set) (holds, ok bool) {
+	value, ok := p.value(set.node)
 	return value == 1, ok
 }
 
-func (s *Space) at(n diagram.Node, r *Request) (value int, ok bool) {
+func (p *Place) value(n diagram.Node) (value int, ok bool) {
 	ok = true
-	points := map[*axis][]int{}
-	return s.store.At(n, func(variable int) int {
-		a := s.owner[variable]
-		point, known := points[a]
-		if !known {
-			var fits bool
-			point, fits = a.point(r.values(a.dim))
-			ok = ok && fits
-			points[a] = point
+	return p.space.store.At(n, func(variable int) int {
+		a := p.space.owner[variable]
+		at := &p.at[a.place]
+		if !at.known {
+			at.known = true
+			at.point, at.fits = a.point(p.r.values(a.dim))
 		}
-		return point[variable-a.first]
+		ok = ok && at.fits
+		return at.point[variable-a.first]
 	}), ok
 }

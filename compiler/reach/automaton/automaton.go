@@ -6,11 +6,7 @@
 // refused with ErrTooLarge.
 package automaton
 
-import (
-	"cmp"
-	"errors"
-	"slices"
-)
+import "errors"
 
 // ErrTooLarge says that a Budget was used up.
 var ErrTooLarge = errors.New("the automaton grows too large")
@@ -65,7 +61,14 @@ func (d *DFA) Size() int { return len(d.states) }
 
 // step follows one byte.
 func step(edges []edge, c byte) int32 {
-	i, _ := slices.BinarySearchFunc(edges, c, func(e edge, c byte) int { return cmp.Compare(e.hi, c) })
+	i, end := 0, len(edges)
+	for i < end {
+		if half := (i + end) / 2; edges[half].hi < c {
+			i = half + 1
+		} else {
+			end = half
+		}
+	}
 	if i < len(edges) && edges[i].lo <= c {
 		return edges[i].to
 	}

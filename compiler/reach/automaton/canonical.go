@@ -41,13 +41,9 @@ func Canonical(domain *DFA, machines []*Machine, block func(in []int32) int32, b
 func blocks(domain *DFA, machines []*Machine, block func(in []int32) int32, b *Budget) (*DFA, []int32, error) {
 	var states []state
 	var label []int32
-	s := &splitting{domain: domain, machines: machines, budget: b, known: map[string]int32{}}
+	s := newSplitting(domain, machines, b)
+	defer s.release()
 	s.told = func(from int32, e edge) { states[from].edges = append(states[from].edges, e) }
-	start := tuple{back: -1}
-	for i := range machines {
-		start.parts = append(start.parts, part{int32(i), 0})
-	}
-	s.intern(start)
 	for i := 0; i < len(s.tuples); i++ {
 		in, accepted := s.members(int32(i))
 		states, label = append(states, state{accept: accepted}), append(label, 0)

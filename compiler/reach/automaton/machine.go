@@ -120,7 +120,10 @@ type beginnings struct {
 // visit labels the node at and all below. always are the sets that every longer
 // string belongs to.
 func (b *beginnings) visit(at int32, always []int32) {
-	in, behindSlash := slices.Clone(always), slices.Clone(always)
+	in, behindSlash := always, always
+	if len(b.ends[at]) > 0 {
+		in, behindSlash = slices.Clone(always), slices.Clone(always)
+	}
 	for _, i := range b.ends[at] {
 		l := b.literals[i]
 		in = append(in, l.Number)
@@ -132,14 +135,22 @@ func (b *beginnings) visit(at int32, always []int32) {
 			behindSlash = append(behindSlash, l.Number)
 		}
 	}
-	slices.Sort(in)
-	b.states[at].in = slices.Compact(in)
+	if len(b.ends[at]) > 0 {
+		slices.Sort(in)
+		in = slices.Compact(in)
+		slices.Sort(always)
+		slices.Sort(behindSlash)
+	}
+	b.states[at].in = in
 	var row [256]int32
 	rest := b.stay(always)
 	for c := range row {
 		row[c] = rest
 	}
-	row['/'] = b.stay(behindSlash)
+	row['/'] = rest
+	if len(b.ends[at]) > 0 {
+		row['/'] = b.stay(behindSlash)
+	}
 	for _, e := range b.next[at] {
 		row[e.lo] = e.to
 		if e.lo == '/' {

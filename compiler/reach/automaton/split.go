@@ -19,12 +19,9 @@ func Split(domain *DFA, machines []*Machine, b *Budget) ([]Class, error) {
 	if domain.Empty() {
 		return nil, nil
 	}
-	s := &splitting{domain: domain, machines: machines, budget: b, known: map[string]int32{}, classes: map[string]bool{}}
-	start := tuple{domain: 0, back: -1}
-	for i := range machines {
-		start.parts = append(start.parts, part{int32(i), 0})
-	}
-	s.intern(start)
+	s := newSplitting(domain, machines, b)
+	defer s.release()
+	s.classes = map[string]bool{}
 	for i := 0; i < len(s.tuples); i++ {
 		s.settle(int32(i))
 		if err := s.expand(int32(i)); err != nil {
@@ -39,58 +36,42 @@ func Split(domain *DFA, machines []*Machine, b *Budget) ([]Class, error) {
 // string that leads there. Machines that have nothing more to tell are left out
 // of a tuple: of a hundred expressions few are in play anywhere.
 type splitting struct {
+	*walked
 	domain   *DFA
 	machines []*Machine
 	budget   *Budget
-	known    map[string]int32
-	tuples   []tuple
 	classes  map[string]bool
 	out      []Class
 	told     func(from int32, e edge) // told of every step; may be nil
 
-	key  []byte
-	cuts []int
-	at   []int
+	key []byte
+	in  []int32
+	at  []int
 }
 
-type tuple struct {
-	domain int32
-	parts  []part
-	back   int32 // the tuple before, and the byte that led here
-	by     byte
-}
-
-// part is the state of one machine.
-type part struct{ machine, state int32 }
-
-func (s *splitting) intern(t tuple) int32 {
-	s.key = binary.LittleEndian.AppendUint32(s.key[:0], uint32(t.domain))
-	for _, p := range t.parts {
-		s.key = binary.LittleEndian.AppendUint32(s.key, uint32(p.machine))
-		s.key = binary.LittleEndian.AppendUint32(s.key, uint32(p.state))
+// newSplitting has the tuple of all starts.
+func newSplitting(domain *DFA, machines []*Machine, b *Budget) *splitting {
+	s := &splitting{walked: takeWalked(), domain: domain, machines: machines, budget: b}
+	for i := range machines {
+		s.next = append(s.next, part{int32(i), 0})
 	}
-	if n, ok := s.known[string(s.key)]; ok {
-		return n
-	}
-	n := int32(len(s.tuples))
-	s.known[string(s.key)] = n
-	t.parts = slices.Clone(t.parts)
-	s.tuples = append(s.tuples, t)
-	return n
+	s.intern(0, -1, 0)
+	return s
 }
 
-// members are the sets that the strings belong to which end in tuple i; ok is
-// false outside the domain.
+// members are the sets that the strings belong to which end in tuple i, until it
+// is asked again; ok is false outside the domain.
 func (s *splitting) members(i int32) (in []int32, ok bool) {
 	t := &s.tuples[i]
 	if !s.domain.states[t.domain].accept {
 		return nil, false
 	}
-	for _, p := range t.parts {
-		in = append(in, s.machines[p.machine].states[p.state].in...)
+	s.in = s.in[:0]
+	for _, p := range s.of(t) {
+		s.in = append(s.in, s.machines[p.machine].states[p.state].in...)
 	}
-	slices.Sort(in)
-	return in, true
+	slices.Sort(s.in)
+	return s.in, true
 }
 
 // settle notes the class of the strings that end in tuple i.
@@ -105,7 +86,7 @@ func (s *splitting) settle(i int32) {
 	}
 	if !s.classes[string(s.key)] {
 		s.classes[string(s.key)] = true
-		s.out = append(s.out, Class{in, s.spell(i)})
+		s.out = append(s.out, Class{slices.Clone(in), s.spell(i)})
 	}
 }
 
@@ -123,24 +104,24 @@ func (s *splitting) spell(i int32) string {
 // lead to the same tuple.
 func (s *splitting) expand(i int32) error {
 	t := s.tuples[i]
-	s.cut(&t)
-	s.at = append(s.at[:0], make([]int, len(t.parts))...)
+	parts := s.of(&t)
+	s.cut(&t, parts)
+	s.at = append(s.at[:0], make([]int, len(parts))...)
 	for _, e := range s.domain.states[t.domain].edges {
 		for k, c := range s.cuts {
 			if c < int(e.lo) || c > int(e.hi) || k > 0 && s.cuts[k-1] == c {
 				continue
 			}
-			next := tuple{domain: e.to, back: i, by: byte(c)}
-			for n, p := range t.parts {
+			for n, p := range parts {
 				if to := s.follow(n, p, byte(c)); to != dead {
-					next.parts = append(next.parts, part{p.machine, to})
+					s.next = append(s.next, part{p.machine, to})
 				}
 			}
-			to := s.intern(next)
+			to := s.intern(e.to, i, byte(c))
 			if s.told != nil {
 				s.told(i, edge{byte(c), s.last(k, e), to})
 			}
-			if err := s.budget.spend(1+len(t.parts), len(s.tuples)); err != nil {
+			if err := s.budget.spend(1+len(parts), len(s.tuples)); err != nil {
 				return err
 			}
 		}
@@ -171,7 +152,7 @@ func (s *splitting) follow(n int, p part, c byte) int32 {
 }
 
 // cut collects the bytes at which some edge begins or has just ended.
-func (s *splitting) cut(t *tuple) {
+func (s *splitting) cut(t *tuple, parts []part) {
 	s.cuts = s.cuts[:0]
 	add := func(edges []edge) {
 		for _, e := range edges {
@@ -179,7 +160,7 @@ func (s *splitting) cut(t *tuple) {
 		}
 	}
 	add(s.domain.states[t.domain].edges)
-	for _, p := range t.parts {
+	for _, p := range parts {
 		add(s.machines[p.machine].states[p.state].edges)
 	}
 	slices.Sort(s.cuts)

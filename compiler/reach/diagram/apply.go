@@ -63,14 +63,13 @@ func (s *Store) apply(op operation, a, b Node) Node {
 	if b < a && (op == and || op == or) {
 		a, b = b, a
 	}
-	key := application{op, a, b}
-	if n, ok := s.memo[key]; ok {
+	if n, ok := s.remembered(application{op, a, b}); ok {
 		return n
 	}
 	variable := s.first(a, b)
 	n := s.node(variable, s.merge(op, s.runs(a, variable), s.runs(b, variable)))
 	if !s.over {
-		s.memo[key] = n
+		s.remember(application{op, a, b}, n)
 	}
 	return n
 }
@@ -87,28 +86,54 @@ func (s *Store) first(a, b Node) int32 {
 	return min(s.nodes[a].variable, s.nodes[b].variable)
 }
 
-// runs of a function by a variable that it may not test at all.
-func (s *Store) runs(n Node, variable int32) []Run {
-	if n > 0 && s.nodes[n].variable == variable {
-		return s.nodes[n].runs
-	}
-	return []Run{{s.sizes[variable], n}}
+// stretches are the runs of a function by some variable; one without any is the
+// same function everywhere.
+type stretches struct {
+	runs []Run
+	all  Run
 }
 
-func (s *Store) merge(op operation, a, b []Run) []Run {
-	var out []Run
-	for i, j := 0, 0; i < len(a) && j < len(b); {
+// runs of a function by a variable that it may not test at all.
+func (s *Store) runs(n Node, variable int32) stretches {
+	if n > 0 && s.nodes[n].variable == variable {
+		return stretches{runs: s.of(n)}
+	}
+	return stretches{all: Run{s.sizes[variable], n}}
+}
+
+// size of the variable.
+func (r *stretches) size() int32 {
+	if r.runs == nil {
+		return r.all.End
+	}
+	return r.runs[len(r.runs)-1].End
+}
+
+// at is run i.
+func (r *stretches) at(i int) Run {
+	if r.runs == nil {
+		return r.all
+	}
+	return r.runs[i]
+}
+
+// merge makes the runs of a combination, and says from where on they are made.
+func (s *Store) merge(op operation, a, b stretches) (base int) {
+	base = len(s.made)
+	size := max(a.size(), b.size())
+	for i, j, end := 0, 0, int32(0); end < size; {
 		s.left.Steps--
-		end := min(a[i].End, b[j].End)
-		out = extend(out, Run{end, s.apply(op, a[i].To, b[j].To)})
-		if a[i].End == end {
+		x, y := a.at(i), b.at(j)
+		end = min(x.End, y.End)
+		s.extend(base, Run{end, s.apply(op, x.To, y.To)})
+		if x.End == end {
 			i++
 		}
-		if b[j].End == end {
+		if y.End == end {
 			j++
 		}
 	}
-	return out
+	return base
 }
 
 // simple decides what needs no look at variables.

@@ -6,7 +6,6 @@
 package diagram
 
 import (
-	"encoding/binary"
 	"errors"
 	"slices"
 )
@@ -44,30 +43,23 @@ type Limits struct{ Nodes, Steps int }
 // numbers. It is not safe for concurrent use. Once a limit is reached every
 // operation fails with ErrTooLarge.
 type Store struct {
-	sizes  []int32
-	most   int // steps
-	left   Limits
-	over   bool
-	nodes  []node
-	unique map[string]Node
-	memo   map[application]Node
-	pairs  map[[2]Node]int
-	paired [][2]int
-	key    []byte
+	*slabs
+	sizes []int32
+	most  int // steps
+	left  Limits
+	over  bool
 }
 
 type node struct {
-	variable int32
-	runs     []Run
+	variable   int32
+	begin, end int32 // in the runs of all nodes
+	hash       uint32
 }
 
 // New gives a store over variables with these numbers of values, none of which
 // is 0.
 func New(sizes []int32, limits Limits) *Store {
-	return &Store{
-		sizes: sizes, most: limits.Steps, left: limits, nodes: make([]node, 1), // number 0 is a constant
-		unique: map[string]Node{}, memo: map[application]Node{}, pairs: map[[2]Node]int{},
-	}
+	return &Store{slabs: takeSlabs(), sizes: sizes, most: limits.Steps, left: limits}
 }
 
 // Nodes is the number of nodes that were made so far.
@@ -79,67 +71,66 @@ func (s *Store) Steps() int { return s.most - s.left.Steps }
 // Variable that n tests first, and what it does by its value. n is not a
 // constant. The runs must not be changed.
 func (s *Store) Variable(n Node) (variable int, runs []Run) {
-	return int(s.nodes[n].variable), s.nodes[n].runs
+	return int(s.nodes[n].variable), s.of(n)
 }
 
 // Among is the set of points at which variable has one of these values, which
 // ascend.
 func (s *Store) Among(variable int, values []int32) (Node, error) {
-	var runs []Run
+	base, end := len(s.made), int32(0)
 	for _, v := range values {
-		if v > 0 && (len(runs) == 0 || runs[len(runs)-1].End < v) {
-			runs = extend(runs, Run{v, False})
+		if end < v {
+			s.extend(base, Run{v, False})
 		}
-		runs = extend(runs, Run{v + 1, True})
+		end = v + 1
+		s.extend(base, Run{end, True})
 	}
-	if size := s.sizes[variable]; len(runs) == 0 || runs[len(runs)-1].End < size {
-		runs = extend(runs, Run{size, False})
+	if size := s.sizes[variable]; end < size {
+		s.extend(base, Run{size, False})
 	}
 	s.left.Steps -= len(values)
-	return s.result(s.node(int32(variable), runs))
+	return s.result(s.node(int32(variable), base))
 }
 
 // At gives the value of n at a point.
 func (s *Store) At(n Node, point func(variable int) int) int {
 	for n > 0 {
 		v := int32(point(int(s.nodes[n].variable)))
-		runs := s.nodes[n].runs
+		runs := s.of(n)
 		i, _ := slices.BinarySearchFunc(runs, v+1, func(r Run, v int32) int { return int(r.End - v) })
 		n = runs[i].To
 	}
 	return int(-n)
 }
 
-// extend adds a run; neighbours that lead to the same function are one.
-func extend(runs []Run, r Run) []Run {
-	if n := len(runs); n > 0 && runs[n-1].To == r.To {
-		runs[n-1].End = r.End
-		return runs
+// extend adds a run to those that are made, of which the ones from base on
+// belong together; neighbours that lead to the same function are one.
+func (s *Store) extend(base int, r Run) {
+	if n := len(s.made); n > base && s.made[n-1].To == r.To {
+		s.made[n-1].End = r.End
+		return
 	}
-	return append(runs, r)
+	s.made = append(s.made, r)
 }
 
-// node gives the one node with these runs, which it may keep.
-func (s *Store) node(variable int32, runs []Run) Node {
+// node gives the one node with the runs that were made from base on, which it
+// takes away.
+func (s *Store) node(variable int32, base int) Node {
+	runs := s.made[base:]
+	s.made = s.made[:base]
 	if len(runs) == 1 {
 		return runs[0].To
 	}
-	s.key = binary.LittleEndian.AppendUint32(s.key[:0], uint32(variable))
-	for _, r := range runs {
-		s.key = binary.LittleEndian.AppendUint32(s.key, uint32(r.End))
-		s.key = binary.LittleEndian.AppendUint32(s.key, uint32(r.To))
-	}
-	if n, ok := s.unique[string(s.key)]; ok {
-		return n
+	hash := hashOf(variable, runs)
+	place, found := s.find(variable, runs, hash)
+	if found {
+		return s.unique[place]
 	}
 	if len(s.nodes) > s.left.Nodes {
 		s.over = true
 		return False
 	}
-	n := Node(len(s.nodes))
-	s.nodes = append(s.nodes, node{variable, runs})
-	s.unique[string(s.key)] = n
-	return n
+	return s.add(variable, runs, hash, place)
 }
 
 func (s *Store) result(n Node) (Node, error) {

@@ -25,7 +25,7 @@ func (s *Store) Each(f Node, visit func(Node)) {
 		if n <= 0 {
 			continue
 		}
-		for _, r := range s.nodes[n].runs {
+		for _, r := range s.of(n) {
 			if !seen[r.To] {
 				seen[r.To] = true
 				work = append(work, r.To)
@@ -46,17 +46,17 @@ func (s *Store) fix(f Node, variable, value int32, done map[Node]Node) Node {
 	if n, ok := done[f]; ok {
 		return n
 	}
-	runs := s.nodes[f].runs
+	runs := s.of(f)
 	s.left.Steps -= len(runs)
 	if s.nodes[f].variable == variable {
 		i := slices.IndexFunc(runs, func(r Run) bool { return value < r.End })
 		return runs[i].To
 	}
-	var out []Run
+	base := len(s.made)
 	for _, r := range runs {
-		out = extend(out, Run{r.End, s.fix(r.To, variable, value, done)})
+		s.extend(base, Run{r.End, s.fix(r.To, variable, value, done)})
 	}
-	n := s.node(s.nodes[f].variable, out)
+	n := s.node(s.nodes[f].variable, base)
 	done[f] = n
 	return n
 }
@@ -74,7 +74,7 @@ func (s *Store) exists(f Node, drop func(variable int) bool, done map[Node]Node)
 	if n, ok := done[f]; ok {
 		return n
 	}
-	variable, runs := s.nodes[f].variable, s.nodes[f].runs
+	variable, runs := s.nodes[f].variable, s.of(f)
 	s.left.Steps -= len(runs)
 	var n Node
 	if drop(int(variable)) {
@@ -82,11 +82,11 @@ func (s *Store) exists(f Node, drop func(variable int) bool, done map[Node]Node)
 			n = s.apply(or, n, s.exists(r.To, drop, done))
 		}
 	} else {
-		var out []Run
+		base := len(s.made)
 		for _, r := range runs {
-			out = extend(out, Run{r.End, s.exists(r.To, drop, done)})
+			s.extend(base, Run{r.End, s.exists(r.To, drop, done)})
 		}
-		n = s.node(variable, out)
+		n = s.node(variable, base)
 	}
 	done[f] = n
 	return n
