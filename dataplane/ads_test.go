@@ -150,7 +150,7 @@ func TestADSForwardsFollowsAndServesWithoutIt(t *testing.T) {
 	c.push <- c.endpoints(t, "2", backend(t, "two"))
 	eventually(t, func() bool { _, body := r.get(t, "in", "/a"); return strings.HasPrefix(body, "two") })
 
-	bad := c.set(t, "app", "3", new(clusterv3.Cluster), `{name: app, type: EDS, eds_cluster_config: {eds_config: {ads: {}}}, track_cluster_stats: {}}`)
+	bad := c.set(t, "app", "3", new(clusterv3.Cluster), `{name: app, type: EDS, eds_cluster_config: {eds_config: {ads: {}}}, alt_stat_name: x}`)
 	c.push <- bad
 	eventually(t, func() bool {
 		_, body := r.page(t, "/stats?filter=cds_update_rejected")

@@ -98,11 +98,13 @@ type proxy struct {
 }
 
 func newProxy(opts Options, quit context.CancelFunc) *proxy {
+	registry := telemetry.New(workers(opts.Workers))
+	registry.KeepOnly(opts.Bootstrap.Counts)
 	p := &proxy{
 		opts:     opts,
 		quit:     quit,
 		started:  time.Now(),
-		metrics:  newMetrics(telemetry.New(workers(opts.Workers))),
+		metrics:  newMetrics(registry),
 		compact:  newCompactor(),
 		failures: make(chan error, 1),
 	}

@@ -17,6 +17,8 @@ type metrics struct {
 	notBefore telemetry.Metric // of the identity, in Unix seconds
 	notAfter  telemetry.Metric
 	serving   telemetry.Label // of meshc_config_info; the zero value before there is one
+	live      telemetry.Metric
+	uptime    telemetry.Metric // seconds
 }
 
 var updateNames = map[string]string{
@@ -37,6 +39,8 @@ func newMetrics(registry *telemetry.Registry) *metrics {
 		failed:    registry.Counter("meshc_config_apply_failed"),
 		notBefore: registry.Gauge("meshc_identity_not_before_timestamp_seconds"),
 		notAfter:  registry.Gauge("meshc_identity_not_after_timestamp_seconds"),
+		live:      registry.Gauge("envoy_server_live"),
+		uptime:    registry.Gauge("envoy_server_uptime"),
 	}
 	for url, name := range updateNames {
 		m.updated[url] = registry.Counter(name + "_update_success")

@@ -43,6 +43,7 @@ type metricsSink struct {
 	to      *export.Writer
 	stats   telemetry.SinkStats
 	started time.Time
+	age     func(now time.Time)
 }
 
 func (p *proxy) metricsSink(s *metricsv3.StatsSink, dial filter.Dial) (*metricsSink, error) {
@@ -62,7 +63,7 @@ func (p *proxy) metricsSink(s *metricsv3.StatsSink, dial filter.Dial) (*metricsS
 	if err != nil {
 		return nil, err
 	}
-	return &metricsSink{from: reg, to: w, stats: stats, started: p.started}, nil
+	return &metricsSink{from: reg, to: w, stats: stats, started: p.started, age: p.age}, nil
 }
 
 // run pushes until ctx ends.
@@ -82,6 +83,7 @@ func (s *metricsSink) run(ctx context.Context, every time.Duration) {
 // push sends everything, or as much as is taken: what comes after a failure would
 // fail too.
 func (s *metricsSink) push(now time.Time) {
+	s.age(now)
 	err := s.from.EachOTLP(s.started, now, func(batch []byte, points int64) error {
 		if _, err := s.to.Write(batch); !s.stats.Wrote(points, err) {
 			return err

@@ -33,6 +33,14 @@ const (
 // goLive says whether this was the first configuration.
 func (s *state) goLive() bool { return s.phase.CompareAndSwap(starting, live) }
 
+// live is 1 while connections are served and taken.
+func (s *state) live() int64 {
+	if s.phase.Load() == live {
+		return 1
+	}
+	return 0
+}
+
 func (s *state) drain() { s.phase.Store(draining) }
 
 func (s *state) isDraining() bool { return s.phase.Load() == draining }
@@ -111,7 +119,16 @@ func version() string {
 }
 
 // WritePrometheus implements admin.Proxy.
-func (p page) WritePrometheus(w io.Writer) error { return p.metrics.registry.WritePrometheus(w) }
+func (p page) WritePrometheus(w io.Writer) error {
+	p.age(time.Now())
+	return p.metrics.registry.WritePrometheus(w)
+}
+
+// age brings the metrics up to date that change with time alone.
+func (p *proxy) age(now time.Time) {
+	p.metrics.live.Set(p.state.live())
+	p.metrics.uptime.Set(int64(now.Sub(p.started) / time.Second))
+}
 
 // DrainListeners implements admin.Proxy.
 func (p page) DrainListeners() {

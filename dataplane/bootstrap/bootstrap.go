@@ -29,6 +29,9 @@ type Bootstrap struct {
 	// Static holds listeners, clusters and secrets. It is empty beside ADS.
 	Static []resource.Resource
 	ADS    *resource.ControlCluster // nil: static
+	// Counts says of the name of a statistic, as Envoy has it, whether it is counted;
+	// nil: all are.
+	Counts func(name string) bool
 }
 
 // Admin is where the admin endpoint listens.
@@ -72,6 +75,9 @@ func Parse(file string, raw []byte) (*Bootstrap, error) {
 	}
 	if err := b.runtime(doc); err != nil {
 		return nil, err
+	}
+	if b.Counts, err = resource.DecodeStatsConfig(b.Proto.GetStatsConfig()); err != nil {
+		return nil, doc.place(err, "stats_config.stats_matcher")
 	}
 	if err := b.dynamic(doc); err != nil {
 		return nil, err

@@ -89,7 +89,7 @@ func TestFaults(t *testing.T) {
 		"bad duration":         {static, "connectTimeout: 1s", "connectTimeout: 1 s", "b.yaml:7:21: static_resources.clusters[0].connect_timeout:"},
 		"bad duration in Any":  {static, "stat_prefix: in", "drain_timeout: soon", "b.yaml:21:26: static_resources.listeners[0].filter_chains[0].filters[0].typed_config.drain_timeout:"},
 		"list for object":      {static, `node: {id: "sidecar~default/x"}`, "node: []", "b.yaml:1:7: node: an object is needed here"},
-		"unsupported":          {static, "connectTimeout: 1s", "track_cluster_stats: {}", "b.yaml:7:26: static_resources.clusters[0].track_cluster_stats: field is not supported"},
+		"unsupported":          {static, "connectTimeout: 1s", "alt_stat_name: x", "b.yaml:7:20: static_resources.clusters[0].alt_stat_name: field is not supported"},
 		"unknown type":         {static, "filters.network.http_connection_manager.v3.HttpConnectionManager", "x", `b.yaml:20:20: static_resources.listeners[0].filter_chains[0].filters[0].typed_config: type "type.googleapis.com/envoy.extensions.x" is not supported`},
 		"strange runtime key":  {static, "node:", "layered_runtime: {layers: [{name: x, static_layer: {a.b: 1}}]}\nnode:", `layered_runtime.layers[0].static_layer: runtime key "a.b" is not supported`},
 		"decoder's refusal":    {static, "prefix: /}, route: {cluster: app}", "prefix: /}, route: {cluster: app, retry_policy: {retry_on: x}}", `b.yaml:14:5: static_resources.listeners[0]: listener "in"`},

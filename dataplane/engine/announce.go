@@ -24,7 +24,7 @@ func (h *host) of(who *peerInfo) *host {
 	}
 	local, _ := netip.ParseAddrPort(who.peer.Local)
 	own := &host{
-		pool: h.pool, addr: h.addr, text: h.text, known: h.known, gone: h.gone, whole: h,
+		pool: h.pool, addr: h.addr, text: h.text, known: h.known, counts: h.counts, gone: h.gone, whole: h,
 		hello: proxyprotocol.Append(nil, v, who.remote, local),
 	}
 	if !h.gone {

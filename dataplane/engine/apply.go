@@ -84,6 +84,8 @@ func (e *Engine) Apply(c *snapshot.Config) error {
 	}
 	closeGone(old, next)
 	e.forgetClusters(old.config, c)
+	e.forgetEndpoints(old.config, c)
+	e.forgetRoutes(old.config, c)
 	return nil
 }
 
@@ -209,7 +211,7 @@ func (e *Engine) bind(next *prepared) (fresh []*boundListener, err error) {
 func (e *Engine) forgetClusters(old, now *snapshot.Config) {
 	for name := range old.Clusters {
 		if _, ok := now.Clusters[name]; !ok {
-			e.reg.Drop(telemetry.Label{Name: "envoy_cluster_name", Value: name})
+			e.reg.Drop(ofCluster(name))
 		}
 	}
 }

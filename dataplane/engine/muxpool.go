@@ -41,7 +41,7 @@ func (h *host) widen() {
 		return
 	}
 	if !h.dialMux() && len(h.muxes) == 0 {
-		h.pool.stats.connectFail.Inc()
+		h.connectFailed()
 		h.failQueue(failConnect)
 	}
 }

@@ -110,6 +110,12 @@ type clusterStats struct {
 	class                               [6]*telemetry.Cell
 	rqTime                              telemetry.HistogramShard // of attempts that were answered in full
 	byName                              map[string]*telemetry.Cell
+	members, membersWell                *telemetry.Cell // endpoints, set by the first loop
+	completed, retrySuccess             *telemetry.Cell
+	retried                             *telemetry.Cell    // answers after which there is another attempt
+	retriedClass                        [6]*telemetry.Cell // the same
+	sizes                               *sizeStats         // nil: nobody asks for them
+	budgets                             *budgetStats       // the same
 }
 
 // clusterStats gives the counters of every cluster of c, those of old where it has
@@ -117,11 +123,12 @@ type clusterStats struct {
 // thousand clusters would be tens of milliseconds without a request.
 func (e *Engine) clusterStats(c *snapshot.Config, old *prepared) map[string][]*clusterStats {
 	all := make(map[string][]*clusterStats, len(c.Clusters))
-	for name := range c.Clusters {
+	for name, cl := range c.Clusters {
 		list := old.stats[name]
-		if list == nil {
+		if was := old.config.Clusters[name]; list == nil || was.Track != cl.Track {
+			list = nil
 			for _, w := range e.workers {
-				list = append(list, e.newClusterStats(name, w.id))
+				list = append(list, e.newClusterStats(cl, w.id))
 			}
 		}
 		all[name] = list
@@ -131,13 +138,16 @@ func (e *Engine) clusterStats(c *snapshot.Config, old *prepared) map[string][]*c
 
 // newClusterStats looks the counters of a cluster up that are the loop's of this
 // number.
-func (e *Engine) newClusterStats(name string, loop int) *clusterStats {
-	label := telemetry.Label{Name: "envoy_cluster_name", Value: name}
+func (e *Engine) newClusterStats(c *snapshot.Cluster, loop int) *clusterStats {
+	label := ofCluster(c.Name)
 	counter := func(name string, more ...telemetry.Label) *telemetry.Cell {
 		return e.reg.Counter("envoy_cluster_"+name, append(more, label)...).Shard(loop)
 	}
 	gauge := func(name string) *telemetry.Cell {
 		return e.reg.Gauge("envoy_cluster_"+name, label).Shard(loop)
+	}
+	histogram := func(name string) telemetry.HistogramShard {
+		return e.reg.Histogram("envoy_cluster_"+name, label).Shard(loop)
 	}
 	st := &clusterStats{
 		cxTotal:           counter("upstream_cx_total"),
@@ -164,10 +174,17 @@ func (e *Engine) newClusterStats(name string, loop int) *clusterStats {
 		retryLimited:      counter("upstream_rq_retry_backoff_ratelimited"),
 		retryExponential:  counter("upstream_rq_retry_backoff_exponential"),
 		cxMaxDuration:     counter("upstream_cx_max_duration_reached"),
-		rqTime:            e.reg.Histogram("envoy_cluster_upstream_rq_time", label).Shard(loop),
+		rqTime:            histogram("upstream_rq_time"),
+		members:           gauge("membership_total"),
+		membersWell:       gauge("membership_healthy"),
+		completed:         counter("upstream_rq_completed"),
+		retrySuccess:      counter("upstream_rq_retry_success"),
+		retried:           counter("retry_upstream_rq_completed"),
 	}
+	st.track(c.Track, histogram)
 	for i := 1; i < len(st.class); i++ {
 		st.class[i] = counter("upstream_rq_xx", codeClass(i))
+		st.retriedClass[i] = counter("retry_upstream_rq_xx", codeClass(i))
 	}
 	return st
 }
@@ -203,8 +220,17 @@ func (st *clusterStats) named(w *worker, cluster, name string) *telemetry.Cell {
 }
 
 func (st *clusterStats) response(status int) {
+	st.completed.Inc()
 	if c := status / 100; c >= 1 && c <= 5 {
 		st.class[c].Inc()
+	}
+}
+
+// retriedResponse counts an answer after which there is another attempt.
+func (st *clusterStats) retriedResponse(status int) {
+	st.retried.Inc()
+	if c := status / 100; c >= 1 && c <= 5 {
+		st.retriedClass[c].Inc()
 	}
 }
 

@@ -39,6 +39,7 @@ type host struct {
 	active int           // requests in flight
 	known  *cluster.Host // by all loops; nil: nothing needs to be
 	gone   bool
+	counts *hostStats // nil: nobody asks for them
 
 	told  []*host // for a client's connection each, where the server is told of it
 	whole *host   // of such a one: that which it is of
@@ -69,6 +70,7 @@ func (p *pool) host(addr netip.AddrPort) *host {
 	h := p.hosts[addr]
 	if h == nil {
 		h = &host{pool: p, addr: addr, text: addr.String(), known: p.state.Host(addr)}
+		h.counts = p.countHost(h.text)
 		p.hosts[addr] = h
 	}
 	return h
@@ -221,12 +223,19 @@ func (h *host) opened() {
 	h.pool.brk.Connections.Take()
 	h.pool.stats.cxTotal.Inc()
 	h.pool.stats.cxActive.Add(1)
+	if h.counts != nil {
+		h.counts.cxTotal.Inc()
+		h.counts.cxActive.Add(1)
+	}
 }
 
 func (h *host) countClosed() {
 	h.conns--
 	h.pool.brk.Connections.Release()
 	h.pool.stats.cxActive.Add(-1)
+	if h.counts != nil {
+		h.counts.cxActive.Add(-1)
+	}
 }
 
 // closed makes room for one that waits.
@@ -246,9 +255,16 @@ func (h *host) started() {
 	h.pool.brk.Requests.Take()
 	h.pool.stats.rqTotal.Inc()
 	h.pool.stats.rqActive.Add(1)
+	if h.counts != nil {
+		h.counts.rqTotal.Inc()
+		h.counts.rqActive.Add(1)
+	}
 }
 
 func (h *host) finished() {
 	h.pool.brk.Requests.Release()
 	h.pool.stats.rqActive.Add(-1)
+	if h.counts != nil {
+		h.counts.rqActive.Add(-1)
+	}
 }

@@ -144,6 +144,9 @@ func (s *stream) fail(why failure) {
 	reset := s.retry.policy != nil && s.resetRetriable(why)
 	if !again {
 		s.blame(why)
+		if s.host != nil {
+			s.host.count(rqError)
+		}
 	}
 	s.release(false)
 	if again {
@@ -155,6 +158,10 @@ func (s *stream) fail(why failure) {
 		return
 	}
 	o := &outcomes[why]
+	s.charge(o.status)
+	if why == failPerTry || why == failPerTryIdle {
+		s.spent()
+	}
 	s.addFlag(s.retry.exhausted)
 	s.dropped = why == failOverflow
 	s.reply(o.status, s.retry.text(o.body), o.flag, o.details, true)
@@ -227,6 +234,8 @@ func (s *stream) retryStatus(head *responseHead) bool {
 		return false
 	}
 	s.retry.pause, _ = p.ResetAfter(head.Fields, s.w.wall)
+	s.cluster.pool.stats.retriedResponse(head.Status)
+	s.host.count(rqError)
 	s.release(s.up.state().bodyEnd)
 	s.backOff()
 	return true
@@ -257,17 +266,26 @@ func (s *stream) mayRetry() bool {
 		return false
 	case r.left == 0:
 		stats.retryLimit.Inc()
+		if st := s.counted(); st != nil {
+			st.retryLimit.Inc()
+		}
 		r.exhausted = "URX"
 		return false
 	}
 	r.left--
 	if !s.cluster.pool.brk.TakeRetry() {
 		stats.retryOverflow.Inc()
+		if st := s.counted(); st != nil {
+			st.retryOverflow.Inc()
+		}
 		r.exhausted = "UO"
 		return false
 	}
 	r.holding = true
 	stats.retry.Inc()
+	if st := s.counted(); st != nil {
+		st.retry.Inc()
+	}
 	return true
 }
 

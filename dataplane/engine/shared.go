@@ -72,6 +72,7 @@ func (w *worker) rebalance(key poolKey) {
 }
 
 func (w *worker) newPicker(v *clusterView) *endpoint.Picker {
+	w.members(v)
 	return endpoint.New(v.snap, v, time.Duration(w.now), w.draw(), func(usable []int) endpoint.Table { return v.pool.state.Table(v.snap, usable) })
 }
 

@@ -71,6 +71,7 @@ type stream struct {
 	respBytes int64
 
 	retry   retryState
+	tracked tracked // of the attempt
 	rpc     rpc
 	trace   trace
 	encoded encoded
@@ -316,6 +317,7 @@ func (s *stream) dispatch() {
 
 // requestDone starts the route's timeout, which runs from the end of the request.
 func (s *stream) requestDone() {
+	s.tracked.complete = s.w.now
 	if t := s.route.Timeout; t > 0 && s.deadline == 0 && s.req.upgrade == "" {
 		s.deadline = s.w.now + int64(t)
 		s.armTimer()
@@ -326,12 +328,14 @@ func (s *stream) requestDone() {
 func (s *stream) attempt() {
 	s.phase = phaseConnect
 	s.tryBy, s.tryFrom = 0, 0
+	s.tracked = tracked{from: s.w.now, complete: s.tracked.complete}
 	if s.chain.trace != nil {
 		s.traceAttempt()
 	}
 	i := s.choose()
 	if i < 0 {
 		s.cluster.pool.stats.noneHealthy.Inc()
+		s.charge(503)
 		s.reply(503, "no healthy upstream", "UH", "no_healthy_upstream", true)
 		return
 	}
@@ -352,6 +356,9 @@ func (s *stream) connected(u upstream) {
 	s.retry.replay = s.retry.replay || u.state().multiplexed
 	s.host.known.Connected()
 	s.attempts++
+	if st := s.counted(); st != nil {
+		st.total.Inc()
+	}
 	s.retry.resent = 0
 	u.sendHead(s.req.Request, s.req.framing, s.req.length)
 	if len(s.retry.body) == 0 && s.d.bodyDone() {
@@ -428,6 +435,7 @@ func (s *stream) moveRequest(u upstream, room int) bool {
 		return false
 	}
 	s.reqBytes += int64(len(piece))
+	s.tracked.sent += int64(len(piece))
 	if s.rpc.is {
 		s.rpc.asked.pass(piece)
 	}
@@ -453,6 +461,7 @@ func (s *stream) resend(u upstream, room int) bool {
 	r := &s.retry
 	piece := r.body[r.resent:min(r.resent+room, len(r.body))]
 	r.resent += len(piece)
+	s.tracked.sent += int64(len(piece))
 	end := r.resent == len(r.body) && s.d.bodyDone()
 	if u.sendBody(piece, end && len(s.d.trailers()) == 0) == ioError {
 		u.state().broken = true
@@ -519,6 +528,7 @@ func (s *stream) pumpResponse() (moved bool) {
 		return false
 	}
 	s.respBytes += int64(len(piece))
+	s.tracked.got += int64(len(piece))
 	s.pace.left -= len(piece)
 	var trailers []message.Field
 	if end {
@@ -540,12 +550,14 @@ func (s *stream) pumpResponse() (moved bool) {
 
 // onHead takes the upstream's response head: try again, or pass it on.
 func (s *stream) onHead(head *responseHead) {
-	s.cluster.pool.stats.response(head.Status)
 	s.trace.status = head.Status
+	s.heardHead(head)
 	s.answered(head)
 	if s.retryStatus(head) {
 		return
 	}
+	s.charge(head.Status)
+	s.judged(head)
 	s.flags = s.flags + s.retry.exhausted
 	s.resp.Status = head.Status
 	s.rpc.setStatus(head.Fields)
@@ -613,7 +625,11 @@ func (s *stream) reply(status int, body, flag, details string, router bool) {
 func (s *stream) finish() {
 	s.phase = phaseOver
 	if s.up != nil {
-		s.cluster.pool.stats.rqTime.Observe(time.Duration(s.w.now - s.triedAt))
+		took := time.Duration(s.w.now - s.triedAt)
+		s.cluster.pool.stats.rqTime.Observe(took)
+		s.counted().took(took)
+		s.spent()
+		s.judgeCall()
 	}
 	s.observe()
 	s.release(true)
@@ -642,6 +658,7 @@ func (s *stream) cancel(flag, details string) {
 // in order and wanted, else it is closed.
 func (s *stream) release(reuse bool) {
 	if s.host != nil {
+		s.measure()
 		s.host.forget(s)
 		s.host = nil
 	}
@@ -698,10 +715,7 @@ func (s *stream) onTimer() {
 	case s.maxBy != 0 && now >= s.maxBy:
 		s.outlived()
 	case s.deadline != 0 && now >= s.deadline:
-		s.cluster.pool.stats.timeout.Inc()
-		if s.up != nil && !s.headSent {
-			s.host.known.TimedOut()
-		}
+		s.timedOut()
 		s.expire("upstream request timeout", "UT", "response_timeout")
 	case s.wakeAt != 0 && now >= s.wakeAt:
 		s.wake()
@@ -711,6 +725,7 @@ func (s *stream) onTimer() {
 			break // the try has answered; only the overall timeout is left
 		}
 		s.cluster.pool.stats.perTryTimeout.Inc()
+		s.host.count(rqTimeout)
 		s.fail(failPerTry)
 	case s.trySilentBy() != 0 && now >= s.trySilentBy():
 		s.trySilent()

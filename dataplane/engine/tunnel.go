@@ -126,7 +126,7 @@ func (t *tunnel) attempt() {
 // unreached ends a tunnel whose endpoint cannot be connected to. The second flag
 // says that there is no other attempt.
 func (t *tunnel) unreached() {
-	t.host.pool.stats.connectFail.Inc()
+	t.host.connectFailed()
 	t.refuse("UF,URX")
 }
 

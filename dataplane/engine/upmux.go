@@ -118,7 +118,7 @@ func (m *umux) connectFailed(why failure) {
 	if why == failConnectTimeout {
 		h.pool.stats.connectTimeout.Inc()
 	}
-	h.pool.stats.connectFail.Inc()
+	h.connectFailed()
 	m.end()
 	h.countClosed()
 	// Whoever waits fails with the last connection that could have served: to

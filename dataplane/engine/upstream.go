@@ -53,7 +53,7 @@ func (h *host) connect(s *stream) bool {
 	u := &uconn{host: h, s: s}
 	u.timer.owner = u
 	if !h.dial(&u.sock, u, &u.timer) {
-		h.pool.stats.connectFail.Inc()
+		h.connectFailed()
 		h.pool.brk.Pending.Release()
 		s.fail(failConnect)
 		return false
@@ -168,7 +168,7 @@ func (u *uconn) connectFailed(why failure) {
 	if why == failConnectTimeout {
 		u.host.pool.stats.connectTimeout.Inc()
 	}
-	u.host.pool.stats.connectFail.Inc()
+	u.host.connectFailed()
 	s := u.s
 	s.fail(why)
 	s.d.run()

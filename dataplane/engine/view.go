@@ -12,6 +12,7 @@ import (
 	"github.com/meshc/meshc/dataplane/endpoint"
 	"github.com/meshc/meshc/dataplane/filter"
 	"github.com/meshc/meshc/dataplane/http1"
+	"github.com/meshc/meshc/dataplane/route"
 	"github.com/meshc/meshc/dataplane/snapshot"
 	"github.com/meshc/meshc/dataplane/telemetry"
 )
@@ -51,6 +52,7 @@ type chainView struct {
 	limited   *telemetry.Cell
 	admitted  *telemetry.Cell
 	traffic   traffic
+	routes    map[*route.Entry]*routeStats // of those that requests have come by
 
 	filterCounts [][]filter.Counter // of each of http.Filters
 	responders   []responder        // of them, in the order in which they are asked

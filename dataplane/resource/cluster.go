@@ -77,6 +77,11 @@ func clusterOf(m *clusterv3.Cluster) (*Cluster, error) {
 	c := &Cluster{Template: snapshot.Cluster{
 		Name:           m.GetName(),
 		ConnectTimeout: m.GetConnectTimeout().AsDuration(),
+		Track: snapshot.Track{
+			Budgets:   m.GetTrackClusterStats().GetTimeoutBudgets(),
+			Sizes:     m.GetTrackClusterStats().GetRequestResponseSizes(),
+			Endpoints: m.GetTrackClusterStats().GetPerEndpointStats(),
+		},
 	}}
 	if err := c.discovery(m); err != nil {
 		return nil, err

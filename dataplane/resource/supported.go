@@ -21,7 +21,7 @@ import (
 var Supported = support.New(
 	listenerMessages, announceMessages, connectionLimitMessages, managerMessages, detectionMessages, tcpMessages, telemetry.SupportedFilters, route.Supported, admission.Supported, buffer.Supported, compress.Supported, cors.Supported, fault.Supported, rbac.Supported, rbac.SupportedNetwork, descriptor.Supported, localrate.Supported, globalrate.Supported, jwt.Supported, extauthz.Supported,
 	tracingMessages, otlpLogMessages,
-	clusterMessages, http2Messages, tlsMessages, sourceMessages, bootstrapMessages,
+	clusterMessages, http2Messages, tlsMessages, sourceMessages, bootstrapMessages, statsMessages,
 )
 
 var listenerMessages = []support.Message{

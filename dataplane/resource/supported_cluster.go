@@ -26,9 +26,13 @@ var clusterMessages = []support.Message{
 		support.F("transport_socket", "TLS or raw buffer"),
 		support.F("dns_lookup_family", ""),
 		support.F("upstream_connection_options", ""),
+		support.F("track_cluster_stats", ""),
 	}},
 	{Name: "envoy.config.cluster.v3.Cluster.EdsClusterConfig", Fields: []support.Field{
 		support.F("eds_config", "ADS"), support.F("service_name", "the cluster's name when absent"),
+	}},
+	{Name: "envoy.config.cluster.v3.TrackClusterStats", Fields: []support.Field{
+		support.F("timeout_budgets", ""), support.F("request_response_sizes", ""), support.F("per_endpoint_stats", ""),
 	}},
 	{Name: "envoy.config.cluster.v3.UpstreamConnectionOptions", Fields: []support.Field{support.F("tcp_keepalive", "")}},
 	{Name: "envoy.config.core.v3.TcpKeepalive", Fields: []support.Field{
@@ -196,7 +200,7 @@ var sourceMessages = []support.Message{
 var bootstrapMessages = []support.Message{
 	{Name: "envoy.config.bootstrap.v3.Bootstrap", Fields: []support.Field{
 		support.F("node", ""), support.F("static_resources", ""), support.F("dynamic_resources", ""), support.F("admin", ""),
-		support.F("stats_sinks", "OTLP"), support.F("stats_flush_interval", "of `stats_sinks`, 5 s when absent"),
+		support.F("stats_config", ""), support.F("stats_sinks", "OTLP"), support.F("stats_flush_interval", "of `stats_sinks`, 5 s when absent"),
 		support.F("layered_runtime", "Envoy's bound of expressions; here RE2 in Go has its own"),
 	}},
 	{Name: "envoy.config.metrics.v3.StatsSink", Fields: []support.Field{support.F("name", ""), support.F("typed_config", "")}},

@@ -90,6 +90,9 @@ func (c *compiler) virtualHost(global level, vh *routev3.VirtualHost) (*VirtualH
 		if err != nil {
 			return nil, fmt.Errorf("route %d %q: %w", i, r.GetName(), err)
 		}
+		if prefix := r.GetStatPrefix(); prefix != "" {
+			compiled.Entry.Counted = &Counted{VirtualHost: vh.GetName(), Prefix: prefix}
+		}
 		host.Routes = append(host.Routes, compiled)
 	}
 	return host, nil

@@ -12,6 +12,8 @@ type Entry struct {
 	// Keyed: the hash of the request's keys takes the place of the random value
 	// in the choice of a cluster (use_hash_policy).
 	Keyed bool
+	// Counted says under which name requests of the route are counted; nil: they are not.
+	Counted *Counted
 	// Direct answers without an upstream when Status is not 0.
 	Direct DirectResponse
 	// Redirect, with Direct's status, says the URL that it sends to; nil: none.
@@ -40,6 +42,9 @@ type Entry struct {
 	// Metadata is the route's meshc.dev filter metadata (source, commit).
 	Metadata map[string]string
 }
+
+// Counted is the name of a route in statistics.
+type Counted struct{ VirtualHost, Prefix string }
 
 // Duration is Envoy's RouteAction.max_stream_duration.
 type Duration struct {

@@ -26,6 +26,7 @@ var Supported = []support.Message{
 		support.F("direct_response", ""),
 		support.F("redirect", ""),
 		support.F("metadata", "namespace `meshc.dev` only"),
+		support.F("stat_prefix", "has requests of the route counted"),
 		support.F("typed_per_filter_config", "fault, RBAC, and what switches a filter on or off"),
 	}, mutationFields...)},
 	{Name: "envoy.config.route.v3.FilterConfig", Fields: []support.Field{

@@ -243,6 +243,7 @@ type Cluster struct {
 	// endpoints of a priority, or a locality, carry all of its load. 0 = 140.
 	Overprovisioning uint32
 	Party            Party // who serves it
+	Track            Track // what is counted beside the usual
 
 	// Circuit breaker of the default priority; 0 = Envoy's default
 	// (1024, 1024, 1024, 3).
@@ -254,6 +255,9 @@ type Cluster struct {
 	MaxConnectionDuration    time.Duration // after which a connection takes no new requests; 0 = no limit
 	Keepalive                *Keepalive    // of TCP; nil: off
 }
+
+// Track is what is counted of a cluster beside the usual (track_cluster_stats).
+type Track struct{ Budgets, Sizes, Endpoints bool }
 
 // RetryBudget limits the retries at once by the requests that are active or wait.
 type RetryBudget struct {

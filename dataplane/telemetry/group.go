@@ -64,7 +64,7 @@ func (g *Group) Idle() bool { return g.idle.Load() }
 func (g *Group) Counter(name string) Metric {
 	g.reg.mu.Lock()
 	defer g.reg.mu.Unlock()
-	m := g.reg.counted(KindCounter, name, g.key)
+	m := g.reg.counted(KindCounter, name, g.labels, g.key)
 	g.join(m.s)
 	return m
 }
@@ -73,12 +73,15 @@ func (g *Group) Counter(name string) Metric {
 func (g *Group) Histogram(name string) Histogram {
 	g.reg.mu.Lock()
 	defer g.reg.mu.Unlock()
-	h := g.reg.distributed(name, g.key)
+	h := g.reg.distributed(name, g.labels, g.key)
 	g.join(h.s)
 	return h
 }
 
 func (g *Group) join(s *series) {
+	if s == &g.reg.nowhere {
+		return // others count in it too
+	}
 	for _, m := range g.members {
 		if m == s {
 			return

@@ -31,12 +31,12 @@ func (r *Registry) Histogram(name string, labels ...Label) Histogram {
 	key := renderLabels(labels)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.distributed(name, key)
+	return r.distributed(name, labels, key)
 }
 
-// distributed gives a histogram by its rendered labels; r.mu is held.
-func (r *Registry) distributed(name, key string) Histogram {
-	s := r.lookup(KindHistogram, name, key)
+// distributed gives a histogram by its labels, which are rendered as key; r.mu is held.
+func (r *Registry) distributed(name string, labels []Label, key string) Histogram {
+	s := r.lookup(KindHistogram, name, labels, key)
 	if s.hist == nil {
 		s.hist = make([]*histogram, r.shards)
 		for i := range s.hist {
@@ -54,7 +54,7 @@ func (h HistogramShard) Observe(d time.Duration) {
 	h.observe(uint64(max(d, 0) / time.Microsecond))
 }
 
-// ObserveSize records one size in bytes.
+// ObserveSize records one size in bytes, or another number.
 func (h HistogramShard) ObserveSize(n int64) { h.observe(uint64(max(n, 0)) * 1000) }
 
 // observe takes thousandths of the unit of Bounds.

@@ -4,6 +4,7 @@
 package telemetry
 
 import (
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -26,10 +27,12 @@ const (
 // Registry holds metrics. Looking one up takes a lock; counting does not.
 type Registry struct {
 	shards int
+	keep   func(stat string) bool // nil: every one
 
 	mu       sync.Mutex
 	families map[string]*family
 	groups   map[string]*Group // by rendered labels
+	nowhere  series            // where what is not kept is counted
 }
 
 type family struct {
@@ -58,10 +61,18 @@ func (c *Cell) Inc() { c.v.Store(c.v.Load() + 1) }
 // Add adds n, which may be negative for a gauge.
 func (c *Cell) Add(n int64) { c.v.Store(c.v.Load() + n) }
 
+// Set makes it n.
+func (c *Cell) Set(n int64) { c.v.Store(n) }
+
 // New makes a registry for the given number of event loops.
 func New(shards int) *Registry {
 	return &Registry{shards: max(shards, 1), families: map[string]*family{}}
 }
+
+// KeepOnly has the metrics for which keep says no shown nowhere, and take no memory.
+// keep gets the name that Envoy has for one before labels are taken out of it. It is for
+// a registry that has no metrics yet.
+func (r *Registry) KeepOnly(keep func(stat string) bool) { r.keep = keep }
 
 // Shards is the number of event loops it was made for.
 func (r *Registry) Shards() int { return r.shards }
@@ -87,29 +98,33 @@ func (r *Registry) metric(kind Kind, name string, labels []Label) Metric {
 	key := renderLabels(labels)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.counted(kind, name, key)
+	return r.counted(kind, name, labels, key)
 }
 
-// counted gives a counter or gauge by its rendered labels; r.mu is held.
-func (r *Registry) counted(kind Kind, name, key string) Metric {
-	s := r.lookup(kind, name, key)
+// counted gives a counter or gauge by its labels, which are rendered as key; r.mu is
+// held.
+func (r *Registry) counted(kind Kind, name string, labels []Label, key string) Metric {
+	s := r.lookup(kind, name, labels, key)
 	if s.cells == nil {
 		s.cells = make([]Cell, r.shards+1)
 	}
 	return Metric{s: s, shared: &s.cells[r.shards]}
 }
 
-func (r *Registry) lookup(kind Kind, name, key string) *series {
+func (r *Registry) lookup(kind Kind, name string, labels []Label, key string) *series {
 	f := r.families[name]
+	if f != nil && f.series[key] != nil {
+		return f.series[key]
+	}
+	if r.keep != nil && !r.keep(statName(name, labels)) {
+		return &r.nowhere
+	}
 	if f == nil {
 		f = &family{name: name, kind: kind, series: map[string]*series{}}
 		r.families[name] = f
 	}
-	s := f.series[key]
-	if s == nil {
-		s = &series{labels: key}
-		f.series[key] = s
-	}
+	s := &series{labels: key}
+	f.series[key] = s
 	return s
 }
 
@@ -135,15 +150,18 @@ func (s *series) sum() (n int64) {
 	return n
 }
 
-// Drop forgets every series that has the label: the metrics of a cluster that
+// Drop forgets every series that has all of the labels: the metrics of a cluster that
 // is gone, so that names that come and go do not pile up.
-func (r *Registry) Drop(l Label) {
-	want := renderLabels([]Label{l})
+func (r *Registry) Drop(labels ...Label) {
+	var want []string
+	for _, l := range labels {
+		want = append(want, renderLabels([]Label{l}))
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for name, f := range r.families {
 		for key := range f.series {
-			if hasLabel(key, want) {
+			if !slices.ContainsFunc(want, func(l string) bool { return !hasLabel(key, l) }) {
 				delete(f.series, key)
 			}
 		}

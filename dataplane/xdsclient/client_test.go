@@ -166,9 +166,9 @@ func TestBadResourceIsRefusedAndItsLastGoodStays(t *testing.T) {
 	begin(t, s)
 	e.expect(t, "l→c c=10.0.0.1")
 
-	bad := wire(t, "c", "2", new(clusterv3.Cluster), `{"name": "c", "type": "EDS", "eds_cluster_config": {"eds_config": {"ads": {}}}, "track_cluster_stats": {}}`)
+	bad := wire(t, "c", "2", new(clusterv3.Cluster), `{"name": "c", "type": "EDS", "eds_cluster_config": {"eds_config": {"ads": {}}}, "alt_stat_name": "x"}`)
 	_, refusal := s.acked(s.send(resource.ClusterType, append(bad, cluster(t, "good", "1")...)))
-	if !strings.Contains(refusal, `cluster "c": track_cluster_stats`) {
+	if !strings.Contains(refusal, `cluster "c": alt_stat_name`) {
 		t.Errorf("error detail %q", refusal)
 	}
 	s.acked(s.send(resource.EndpointsType, endpoints(t, "good", "1", "10.0.0.9")))

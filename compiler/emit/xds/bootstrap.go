@@ -36,9 +36,9 @@ type BootstrapOptions struct {
 	ControllerID string
 
 	// Envoy says that stock Envoy reads it, whose metrics get names and labels that
-	// tell services apart, and which counts what Metrics says.
+	// tell services apart; those of meshc-proxy have them.
 	Envoy   bool
-	Metrics *model.Metrics // nil: the standard profile
+	Metrics *model.Metrics // what is counted; nil: the standard profile
 
 	// Now and Commit are as in Options. A dynamic bootstrap has neither.
 	Now    time.Time
@@ -106,9 +106,7 @@ func base(o BootstrapOptions) (*bootstrapv3.Bootstrap, error) {
 	if o.Version != "" {
 		out.Node.Metadata = stringStruct(map[string]string{"version": o.Version})
 	}
-	if o.Envoy {
-		out.StatsConfig = statsOf(o.Metrics)
-	}
+	out.StatsConfig = statsOf(o.Metrics, o.Envoy)
 	if o.Locality != (model.Locality{}) {
 		out.Node.Locality = localityProto(o.Locality)
 	}

@@ -38,9 +38,17 @@ func countRoutes(list []*routev3.Route) {
 	}
 }
 
-// statsOf is how a stock Envoy counts that starts from a bootstrap.
-func statsOf(m *model.Metrics) *metricsv3.StatsConfig {
-	return &metricsv3.StatsConfig{StatsTags: statsTags(), UseAllDefaultTags: boolValue(false), StatsMatcher: statsMatcher(m)}
+// statsOf is how a proxy counts that starts from a bootstrap; nil where there is
+// nothing to say.
+func statsOf(m *model.Metrics, envoy bool) *metricsv3.StatsConfig {
+	matcher := statsMatcher(m)
+	switch {
+	case envoy:
+		return &metricsv3.StatsConfig{StatsTags: statsTags(), UseAllDefaultTags: boolValue(false), StatsMatcher: matcher}
+	case matcher != nil:
+		return &metricsv3.StatsConfig{StatsMatcher: matcher}
+	}
+	return nil
 }
 
 // Names of clusters and listeners hold those of hosts, whose dots Envoy's own
@@ -48,7 +56,7 @@ func statsOf(m *model.Metrics) *metricsv3.StatsConfig {
 // its own name. What follows a name is told by what no label of a host begins
 // with: a word with an underscore, or one of a few.
 const (
-	afterName = `(?:[a-z0-9]+_|version$|default\.total_match_count$|(?:external|internal|canary)\.upstream_|zone\..+\.upstream_|http[123]\.[a-z]+_|` +
+	afterName = `(?:[a-z0-9]+_|version$|default\.total_match_count$|(?:external|internal|canary|retry)\.upstream_|zone\..+\.upstream_|http[123]\.[a-z]+_|` +
 		`ssl\.(?:handshake$|[a-z]+_[a-z_]+$|(?:ciphers|curves|versions|sigalgs|certificate)\.)|endpoint\.[0-9]|ratelimit\.[a-z_]+$|` +
 		`rbac\.(?:allowed$|denied$|[a-z]+_)|(?:fault|cors)\.[a-z]+_|tracing\.[a-z_]+$|rds\.[a-z]+\|)`
 	clusterName   = `^cluster\.((.+?)\.)` + afterName
@@ -122,11 +130,11 @@ func namesEnd(patterns []string) *matcherv3.ListStringMatcher {
 }
 
 // Stats gives, as JSON, what of the bootstrap of a workload the mesh says: how
-// its Envoy counts; "" when it counts everything.
+// its proxy counts; nil when it counts everything.
 func (r *Renderer) Stats(w *model.Workload) ([]byte, error) {
 	m := r.ix.mesh.MetricsOf(w)
 	if statsMatcher(m) == nil || w.Role == model.RoleGRPC {
 		return nil, nil
 	}
-	return JSON(statsOf(m))
+	return JSON(statsOf(m, r.ix.mesh.RunsEnvoy(w)))
 }
