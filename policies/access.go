@@ -29,23 +29,31 @@ func (c *change) admissions() []*behave.Access {
 	}
 	c.asked = true
 	c.approached = c.approaches()
-	var all []model.Ref
-	for _, s := range c.before.Services {
-		if c.after.Service(s.Ref) != nil {
-			all = append(all, s.Ref)
-		}
-	}
-	for _, e := range c.before.Externals {
-		if c.after.External(e.Ref) != nil {
-			all = append(all, e.Ref)
-		}
-	}
-	for _, ref := range all {
+	pairs := c.paired()
+	for _, ref := range c.inBoth() {
 		if !c.untouched(ref) {
-			c.access = append(c.access, behave.CompareAccess(c.before, c.after, ref))
+			c.access = append(c.access, pairs.Access(ref))
 		}
 	}
 	return c.access
+}
+
+// inBoth are the services and externals of both meshes, whatever they are called.
+func (c *change) inBoth() []model.Ref {
+	before, after := c.paired().Before, c.paired().After
+	var out []model.Ref
+	add := func(ref model.Ref) {
+		if after.Service(ref) != nil || after.External(ref) != nil {
+			out = append(out, ref)
+		}
+	}
+	for _, s := range before.Services {
+		add(s.Ref)
+	}
+	for _, e := range before.Externals {
+		add(e.Ref)
+	}
+	return out
 }
 
 func (c *change) gained(a *behave.Access) []finding {
@@ -109,31 +117,31 @@ func (c *change) origin(ref model.Ref) model.Origin {
 // untouched says that nothing that decides who gets to a service or external is
 // written otherwise, or elsewhere, than before.
 func (c *change) untouched(ref model.Ref) bool {
-	if c.before.TrustDomain != c.after.TrustDomain || !slices.Equal(c.before.Aliases, c.after.Aliases) || !reflect.DeepEqual(plain(c.before.Raw), plain(c.after.Raw)) {
+	before, after := c.paired().Before, c.paired().After
+	if before.TrustDomain != after.TrustDomain || !slices.Equal(before.Aliases, after.Aliases) || !reflect.DeepEqual(plain(before.Raw), plain(after.Raw)) {
 		return false
 	}
+	old, now := before.Service(ref), after.Service(ref)
 	// Whether there is a proxy goes by the ports of what a service calls as well.
-	if s := c.before.Service(ref); s != nil && c.before.RoleOf(s) != c.after.RoleOf(c.after.Service(ref)) {
+	if old != nil && now != nil && before.RoleOf(old) != after.RoleOf(now) {
 		return false
 	}
-	return reflect.DeepEqual(c.before.Service(ref), c.after.Service(ref)) &&
-		reflect.DeepEqual(c.before.External(ref), c.after.External(ref)) &&
-		!c.approached[ref]
+	return reflect.DeepEqual(old, now) && reflect.DeepEqual(before.External(ref), after.External(ref)) && !c.approached[ref]
 }
 
 // approaches are the services and externals that somebody else calls than
 // before, or by another gateway.
 func (c *change) approaches() map[model.Ref]bool {
 	out := map[model.Ref]bool{}
-	before, after := users(c.before), users(c.after)
+	before, after := users(c.paired().Before), users(c.paired().After)
 	for _, both := range []map[model.Ref][]string{before, after} {
 		for ref := range both {
 			out[ref] = out[ref] || !slices.Equal(before[ref], after[ref])
 		}
 	}
-	for _, m := range []*model.Mesh{c.before, c.after} {
+	for _, m := range []*model.Mesh{c.paired().Before, c.paired().After} {
 		for _, g := range m.Gateways {
-			if reflect.DeepEqual(c.before.Gateway(g.Ref), c.after.Gateway(g.Ref)) {
+			if reflect.DeepEqual(c.paired().Before.Gateway(g.Ref), c.paired().After.Gateway(g.Ref)) {
 				continue
 			}
 			for _, ref := range ledTo(m, g) {

@@ -16,9 +16,19 @@ type change struct {
 	before, after *model.Mesh
 	report        *behave.Report
 	now           time.Time
+	pairs         *behave.Pairing  // made by paired
 	access        []*behave.Access // made by admissions
 	asked         bool
 	approached    map[model.Ref]bool // made by admissions
+}
+
+// paired is both meshes with one name for what is one thing in both: whoever
+// renames or moves a service changes it, and makes no new one that nothing is held against.
+func (c *change) paired() *behave.Pairing {
+	if c.pairs == nil {
+		c.pairs = behave.Pair(c.before, c.after)
+	}
+	return c.pairs
 }
 
 // overChange gives the judge of a policy about changes, nil for one about meshes.

@@ -47,7 +47,7 @@ func (g Guards) Hold(before *model.Mesh, after *Tree, now time.Time) (diag.List,
 	var out diag.List
 	for _, p := range all {
 		p.guard = true
-		out = append(out, p.violations(p.overChange()(c), now, before)...)
+		out = append(out, p.violations(p.overChange()(c), now, c.paired().Before)...)
 	}
 	out.Sort()
 	return out, nil

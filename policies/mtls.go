@@ -21,32 +21,38 @@ var asking = map[model.TLSMode]int{model.TLSTerminate: 1, model.TLSOptionalMutua
 // than before. A port that is new is held against its service.
 func (c *change) loosened() []finding {
 	var out []finding
-	weaker := func(of behave.Name, at model.Origin, port uint16, what []string) {
+	before, after := c.paired().Before, c.paired().After
+	weaker := func(kind behave.Kind, ref model.Ref, at model.Origin, port uint16, what []string) {
+		of := behave.Name{Kind: kind, Ref: c.paired().Shown(ref)}
 		if len(what) > 0 {
 			out = append(out, finding{code: diag.PolicyMTLS, of: of, at: at,
 				text: fmt.Sprintf("port %d of %s %s: %s", port, of.Kind, of.Ref, strings.Join(what, "; "))})
 		}
 	}
-	for _, now := range c.after.Services {
-		if old := c.before.Service(now.Ref); old != nil {
-			gone := guarded(c.before, old) && !guarded(c.after, now)
+	for _, now := range after.Services {
+		if old := before.Service(now.Ref); old != nil {
+			gone := guarded(before, old) && !guarded(after, now)
 			for _, p := range now.Ports {
-				weaker(serviceName(now.Ref), placeOf(p.Origin, now.Origin), p.Number, weakerPort(old, now, p.Number, gone))
+				weaker(behave.ServiceKind, now.Ref, placeOf(p.Origin, now.Origin), p.Number, weakerPort(old, now, p.Number, gone))
 			}
 		}
 	}
-	for _, now := range c.after.Gateways {
-		if old := c.before.Gateway(now.Ref); old != nil {
+	for _, now := range after.Gateways {
+		if old := before.Gateway(now.Ref); old != nil {
 			for i := range now.Listeners {
 				l := &now.Listeners[i]
-				weaker(behave.Name{Kind: behave.GatewayKind, Ref: now.Ref}, placeOf(l.Origin, now.Origin), l.Port, weakerListener(listener(old, l.Port), l))
+				weaker(behave.GatewayKind, now.Ref, placeOf(l.Origin, now.Origin), l.Port, weakerListener(listener(old, l.Port), l))
 			}
 		}
 	}
-	for _, now := range c.after.Externals {
-		if old := c.before.External(now.Ref); old != nil {
-			for _, p := range now.Ports {
-				weaker(behave.Name{Kind: behave.ExternalKind, Ref: now.Ref}, placeOf(p.Origin, now.Origin), p.Number, weakerOrigin(old.TLSOn(p.Number), now.TLSOn(p.Number)))
+	for _, now := range after.Externals {
+		for _, p := range now.Ports {
+			at, tls := placeOf(p.Origin, now.Origin), now.TLSOn(p.Number)
+			if old := before.External(now.Ref); old != nil {
+				weaker(behave.ExternalKind, now.Ref, at, p.Number, weakerOrigin(old.TLSOn(p.Number), tls))
+			}
+			if old := before.Service(now.Ref); old != nil && guarded(before, old) && tls == nil && now.Via == nil {
+				weaker(behave.ExternalKind, now.Ref, at, p.Number, plaintextNow(old, p.Number))
 			}
 		}
 	}
@@ -63,6 +69,19 @@ func placeOf(own, whole model.Origin) model.Origin {
 // guarded says that there is a proxy beside a service, which asks for mutual TLS.
 func guarded(m *model.Mesh, s *model.Service) bool {
 	return m.RoleOf(s) != model.RoleGRPC && !s.Injection.Off
+}
+
+// plaintextNow says what callers of a service lose that is an external now, which
+// they call in plaintext.
+func plaintextNow(old *model.Service, port uint16) []string {
+	mode := old.MTLS
+	if old.Port(port) != nil {
+		mode = old.ModeOn(port)
+	}
+	if mode == model.MTLSDisable {
+		return nil
+	}
+	return []string{fmt.Sprintf("it is an external now that is called in plaintext, and mutual TLS was %s", mode)}
 }
 
 // weakerPort goes by what the proxy asks for; gone says that there is none now.
@@ -160,7 +179,7 @@ func nameOf(s *model.Secret) model.Secret {
 // patched says that it is not known where a patch may loosen anything: one that
 // comes or goes, for the proxies that it names.
 func (c *change) patched() []finding {
-	before, after := plain(c.before.Raw), plain(c.after.Raw)
+	before, after := plain(c.paired().Before.Raw), plain(c.paired().After.Raw)
 	var out []finding
 	for i, r := range after {
 		if !has(before, r) {

@@ -72,7 +72,7 @@ func (c *Comparison) Policies() (diag.List, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the tree after: %w", err)
 	}
-	before, now := c.before.Model, c.change.now
+	before, now := c.change.paired().Before, c.change.now
 	var out diag.List
 	for _, p := range head {
 		judge := p.overChange()

@@ -63,6 +63,7 @@ func (e *Entry) Lost() bool { return e.Before.Admitted && !e.After.Admitted }
 // Access is who can reach a service or external.
 type Access struct {
 	Name
+	Was     model.Ref   // what it was called before, where that was something else
 	Entries []Entry     // what is let in, or what changes about it
 	Nothing []model.Ref // callers that declare to use it, and none of whose requests are let in
 	Regions int         // sets of requests that were told apart
@@ -72,21 +73,60 @@ type Access struct {
 // WhoReaches says who can reach a service or external of m, exactly: every
 // request that is let in belongs to an entry.
 func WhoReaches(m *model.Mesh, ref model.Ref) *Access {
-	return accessOf(&model.Mesh{TrustDomain: m.TrustDomain}, m, ref)
+	return accessOf(&Pairing{Before: &model.Mesh{TrustDomain: m.TrustDomain}, After: m}, ref)
 }
 
-// CompareAccess says what changes about who can reach a service or external.
-// Without entries, nothing does.
+// CompareAccess says what changes about who can reach a service or external, by
+// its name after, or before where there is none of it after. Without entries, nothing does.
 func CompareAccess(before, after *model.Mesh, ref model.Ref) *Access {
-	out := accessOf(before, after, ref)
-	out.Nothing = nil
+	pairs := Pair(before, after)
+	keys := pairs.keys(ref)
+	out := pairs.Access(keys[0])
+	for _, key := range keys[1:] {
+		part := pairs.Access(key)
+		out.Entries, out.Unknown = append(out.Entries, part.Entries...), append(out.Unknown, part.Unknown...)
+		out.Regions += part.Regions
+	}
 	return out
 }
 
-func accessOf(before, after *model.Mesh, ref model.Ref) *Access {
-	a := &accessing{before: before, after: after, ref: ref, calls: callGraph(before, after), out: &Access{Name: Name{ServiceKind, ref}}}
+// keys are the names in both meshes of what a user calls so.
+func (p *Pairing) keys(ref model.Ref) []model.Ref {
+	_, there := entryOf(p.After, ref)
+	out := []model.Ref{ref}
+	if !there {
+		for key, was := range p.was {
+			if was == ref && out[0] == ref {
+				out[0] = key
+			}
+		}
+	}
+	shown := out[0]
+	for key, as := range p.shown {
+		if as == shown {
+			if _, now := entryOf(p.After, key); now {
+				out = append(out, key)
+			}
+		}
+	}
+	slices.SortFunc(out[1:], model.Ref.Compare)
+	return out
+}
+
+// Access says what changes about who can reach what has a name in either mesh.
+func (p *Pairing) Access(key model.Ref) *Access {
+	out := accessOf(p, key)
+	out.Nothing = nil
+	out.Ref = p.Shown(key)
+	out.Was, _ = p.Was(key)
+	return out
+}
+
+func accessOf(pairs *Pairing, ref model.Ref) *Access {
+	before, after := pairs.Before, pairs.After
+	a := &accessing{before: before, after: after, ref: ref, calls: callGraph(pairs), out: &Access{Name: Name{ServiceKind, ref}}}
 	a.calls.read(map[model.Ref]bool{ref: true})
-	if before.Service(ref) == nil && after.Service(ref) == nil {
+	if after.External(ref) != nil || before.Service(ref) == nil && after.Service(ref) == nil {
 		a.out.Kind = ExternalKind
 	}
 	for _, port := range a.ports() {
@@ -127,14 +167,6 @@ func (a *accessing) ports() []uint16 {
 		externalPorts(m.External(a.ref), ports)
 	}
 	return sortedKeys(ports)
-}
-
-// table of requests through the proxies of callers.
-func (a *accessing) table(m *model.Mesh, port uint16) table {
-	if e := m.External(a.ref); e != nil {
-		return externalTable(e, port)
-	}
-	return serviceTable(m.Service(a.ref), port)
 }
 
 // directTable is what the proxy of a server does to requests that come to it as

@@ -168,7 +168,7 @@ func (t *telling) finish() {
 
 // callers are the services that declare to use it.
 func (a *accessing) callers(port uint16) {
-	t := a.tell(ByCaller, port, 0, admissions(a.table(a.before, port), everything), admissions(a.table(a.after, port), everything))
+	t := a.tell(ByCaller, port, 0, admissions(entryTable(a.before, a.ref, port), everything), admissions(entryTable(a.after, a.ref, port), everything))
 	if t == nil {
 		return
 	}

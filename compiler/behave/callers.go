@@ -10,29 +10,50 @@ import (
 
 // calls is who declares to call whom, in both meshes.
 type calls struct {
+	pairs         *Pairing
 	meshes        [2]*model.Mesh
 	others        map[model.Ref]bool // what others declare to call than before, of services that were noticed
 	before, after map[model.Ref][]Caller
 	upward        func() map[model.Ref][]model.Ref // in either mesh, with gateways
 }
 
-func callGraph(before, after *model.Mesh) *calls {
-	c := &calls{meshes: [2]*model.Mesh{before, after}, others: map[model.Ref]bool{}}
+func callGraph(pairs *Pairing) *calls {
+	c := &calls{pairs: pairs, meshes: [2]*model.Mesh{pairs.Before, pairs.After}, others: map[model.Ref]bool{}}
 	c.upward = sync.OnceValue(c.readUpward)
 	return c
 }
 
 // read finds the callers of these.
 func (c *calls) read(of map[model.Ref]bool) {
-	c.before, c.after = declared(c.meshes[0], of), declared(c.meshes[1], of)
+	c.before, c.after = c.declaredIn(0, of), c.declaredIn(1, of)
 }
 
-func declared(m *model.Mesh, of map[model.Ref]bool) map[model.Ref][]Caller {
+// caller is what a service of one of the meshes is called as such.
+func (c *calls) caller(which int, ref model.Ref) model.Ref {
+	if which == 0 {
+		return renamedIn(c.pairs.callers, ref)
+	}
+	return ref
+}
+
+// placeOf a caller of one of the meshes.
+func (c *calls) placeOf(which int, caller model.Ref) model.Origin {
+	if which == 0 {
+		for key, as := range c.pairs.callers {
+			if as == caller {
+				return serviceAt(c.meshes[0], key)
+			}
+		}
+	}
+	return serviceAt(c.meshes[which], caller)
+}
+
+func (c *calls) declaredIn(which int, of map[model.Ref]bool) map[model.Ref][]Caller {
 	out := map[model.Ref][]Caller{}
-	for _, s := range m.Services {
+	for _, s := range c.meshes[which].Services {
 		for _, used := range s.Uses {
 			if of[used] {
-				out[used] = append(out[used], Caller{s.Ref, s.SPIFFEID})
+				out[used] = append(out[used], Caller{c.caller(which, s.Ref), s.SPIFFEID})
 			}
 		}
 	}
@@ -41,14 +62,16 @@ func declared(m *model.Mesh, of map[model.Ref]bool) map[model.Ref][]Caller {
 
 func (c *calls) readUpward() map[model.Ref][]model.Ref {
 	out := map[model.Ref][]model.Ref{}
-	for _, m := range c.meshes {
+	for i, m := range c.meshes {
 		for _, s := range m.Services {
 			for _, used := range s.Uses {
-				out[used] = append(out[used], s.Ref)
+				used = c.caller(i, used)
+				out[used] = append(out[used], c.caller(i, s.Ref))
 			}
 		}
 		for _, g := range m.Gateways {
 			for _, service := range backends(g) {
+				service = c.caller(i, service)
 				out[service] = append(out[service], g.Ref)
 			}
 		}
@@ -135,7 +158,7 @@ func (c *calls) declared(ref model.Ref, d *Difference, before, after *model.Mesh
 		d.Changes = append(d.Changes, Change{
 			Port: port, Classes: []Class{class}, Words: []string{"every request"}, Callers: []model.Ref{caller.Ref},
 			From:    []string{caller.Ref.String()},
-			Deltas:  []Delta{{Class: class, Name: "caller " + caller.Ref.String(), Before: old, After: now, BeforeAt: serviceAt(before, caller.Ref), AfterAt: serviceAt(after, caller.Ref)}},
+			Deltas:  []Delta{{Class: class, Name: "caller " + caller.Ref.String(), Before: old, After: now, BeforeAt: c.placeOf(0, caller.Ref), AfterAt: c.placeOf(1, caller.Ref)}},
 			Witness: &reach.Request{Scheme: "http", Method: "GET", Path: "/", Host: host, Port: port, Identity: caller.Identity},
 		})
 	}

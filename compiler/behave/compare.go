@@ -109,6 +109,30 @@ func Externals(before, after *model.External, callers []Caller) *Difference {
 	})
 }
 
+// entries compares what is asked for by one host and port, of whatever kind it is.
+func entries(before, after *model.Mesh, ref model.Ref, callers []Caller) *Difference {
+	host := ""
+	ports := map[uint16]bool{}
+	for _, m := range []*model.Mesh{before, after} {
+		servicePorts(m.Service(ref), ports)
+		externalPorts(m.External(ref), ports)
+		if e, ok := entryOf(m, ref); ok {
+			host = e.host
+		}
+	}
+	return eachPort(ports, host, callers, func(port uint16) (table, table) {
+		return entryTable(before, ref, port), entryTable(after, ref, port)
+	})
+}
+
+// entryTable is what callers' proxies do to requests for a service or external.
+func entryTable(m *model.Mesh, ref model.Ref, port uint16) table {
+	if e := m.External(ref); e != nil {
+		return externalTable(e, port)
+	}
+	return serviceTable(m.Service(ref), port)
+}
+
 func externalPorts(e *model.External, ports map[uint16]bool) {
 	if e == nil {
 		return

@@ -25,6 +25,14 @@ type Report struct {
 	Compared int      // of them not the same as written
 	Regions  int      // sets of requests that were compared
 	Differ   int      // of them treated differently
+
+	was map[Name]model.Ref
+}
+
+// Was is what an object was called before, where that was something else.
+func (r *Report) Was(n Name) (model.Ref, bool) {
+	ref, ok := r.was[n]
+	return ref, ok
 }
 
 // Name of an object.
@@ -37,7 +45,8 @@ type Name struct {
 type Object struct {
 	Name
 	Difference
-	Classes []Class // the most serious first
+	Was     model.Ref // what it was called before, where that was something else
+	Classes []Class   // the most serious first
 	Origin  [2]model.Origin
 
 	calls *calls
@@ -74,9 +83,12 @@ func (r *Report) Classes() []Class {
 	return distinct(out)
 }
 
-// Meshes compares two meshes.
+// Meshes compares two meshes. Services and externals are compared by what a
+// client asks for, which is a host and a port; names are none of it.
 func Meshes(before, after *model.Mesh) *Report {
-	m := &meshes{before: before, after: after, calls: callGraph(before, after), raw: rawsOf(before, after), out: &Report{}}
+	pairs := pairUp(before, after, false)
+	before, after = pairs.Before, pairs.After
+	m := &meshes{pairs: pairs, before: before, after: after, calls: callGraph(pairs), raw: rawsOf(before, after), out: &Report{was: map[Name]model.Ref{}}}
 	services := paired(before.Services, after.Services, func(s *model.Service) model.Ref { return s.Ref })
 	changed := map[model.Ref]bool{}
 	for _, s := range services {
@@ -86,11 +98,18 @@ func Meshes(before, after *model.Mesh) *Report {
 		}
 	}
 	for _, s := range services {
+		if s.old == nil && before.External(s.ref) != nil || s.now == nil && after.External(s.ref) != nil {
+			m.moved(s.ref)
+			continue
+		}
 		m.object(Name{ServiceKind, s.ref}, changed[s.ref] || m.calls.differ(s.ref), func() *Object {
 			return m.compared(Services(s.old, s.now, m.calls.callers(s.ref)), places(s.old, s.now, func(s *model.Service) model.Origin { return s.Origin }))
 		})
 	}
 	for _, e := range paired(before.Externals, after.Externals, func(e *model.External) model.Ref { return e.Ref }) {
+		if before.Service(e.ref) != nil || after.Service(e.ref) != nil {
+			continue // moved
+		}
 		m.object(Name{ExternalKind, e.ref}, !sameAsWritten(e.old, e.now) || m.calls.differ(e.ref), func() *Object {
 			return m.compared(Externals(e.old, e.now, m.calls.callers(e.ref)), places(e.old, e.now, func(e *model.External) model.Origin { return e.Origin }))
 		})
@@ -105,7 +124,26 @@ func Meshes(before, after *model.Mesh) *Report {
 	return m.out
 }
 
+// moved notes what was a service and is an external, or the other way round.
+func (m *meshes) moved(ref model.Ref) {
+	kind := ServiceKind
+	if m.after.External(ref) != nil {
+		kind = ExternalKind
+	}
+	m.object(Name{kind, ref}, true, func() *Object {
+		return m.compared(entries(m.before, m.after, ref, m.calls.callers(ref)), [2]model.Origin{originOf(m.before, ref), originOf(m.after, ref)})
+	})
+}
+
+func originOf(m *model.Mesh, ref model.Ref) model.Origin {
+	if e := m.External(ref); e != nil {
+		return e.Origin
+	}
+	return serviceAt(m, ref)
+}
+
 type meshes struct {
+	pairs         *Pairing
 	before, after *model.Mesh
 	calls         *calls
 	raw           *raws
@@ -122,7 +160,7 @@ type comparing struct {
 // object notes one; differs says that it may behave differently.
 func (m *meshes) object(name Name, differs bool, compare func() *Object) {
 	m.out.Total++
-	if differs || m.raw.changed(name) {
+	if _, renamed := m.pairs.Was(name.Ref); differs || renamed || m.raw.changed(name) {
 		m.work = append(m.work, comparing{name, compare})
 	}
 }
@@ -143,7 +181,8 @@ func (m *meshes) compare() {
 	parallel.Each(len(m.work), func(i int) {
 		name := m.work[i].name
 		o := m.work[i].compare()
-		o.Name = name
+		o.Name = Name{name.Kind, m.pairs.Shown(name.Ref)}
+		o.Was, _ = m.pairs.Was(name.Ref)
 		o.Unknown = append(o.Unknown, m.raw.unknown(name)...)
 		if name.Kind != GatewayKind {
 			m.calls.declared(name.Ref, &o.Difference, m.before, m.after)
@@ -157,8 +196,13 @@ func (m *meshes) compare() {
 	for _, o := range objects {
 		m.out.Regions += o.Regions
 		m.out.Differ += o.Differ
+		if o.Was != (model.Ref{}) {
+			m.out.was[o.Name] = o.Was
+		}
 		if len(o.Changes) == 0 && len(o.Unknown) == 0 {
-			m.out.Same = append(m.out.Same, o.Name)
+			if !slices.Contains(m.out.Same[max(0, len(m.out.Same)-8):], o.Name) {
+				m.out.Same = append(m.out.Same, o.Name)
+			}
 			continue
 		}
 		m.out.Objects = append(m.out.Objects, *o)

@@ -70,7 +70,7 @@ func restOf(who, all, one string) string {
 func AccessDiff(w io.Writer, a *behave.Access, who string) error {
 	p := &printer{}
 	if len(a.Entries) > 0 {
-		p.line("who can reach %s %s changes:", a.Kind, a.Ref)
+		p.line("who can reach %s %s changes:", a.Kind, named(a.Ref, a.Was))
 		p.line("")
 	}
 	for i := range a.Entries {
@@ -88,7 +88,7 @@ func AccessDiff(w io.Writer, a *behave.Access, who string) error {
 	}
 	rest := restOf(who, "Nobody else gains or loses a request", "No other request of "+who+" is gained or lost")
 	if len(a.Entries) == 0 {
-		rest = fmt.Sprintf("%s a request to %s %s", restOf(who, "Nobody gains or loses", who+" neither gains nor loses"), a.Kind, a.Ref)
+		rest = fmt.Sprintf("%s a request to %s %s", restOf(who, "Nobody gains or loses", who+" neither gains nor loses"), a.Kind, named(a.Ref, a.Was))
 	}
 	p.line("%s", accessClosing(a, rest))
 	_, err := io.WriteString(w, p.out.String())
@@ -143,7 +143,8 @@ func wayText(e *behave.Entry) string {
 type AccessDocument struct {
 	Kind    behave.Kind `json:"kindOfTarget"`
 	To      string      `json:"to"`
-	Known   bool        `json:"known"` // false: nothing may be concluded about what is not listed
+	Was     string      `json:"was,omitempty"` // its name before, where that was another one
+	Known   bool        `json:"known"`         // false: nothing may be concluded about what is not listed
 	Entries []entry     `json:"entries"`
 	Nothing []string    `json:"declaredAndLetInWithNothing,omitempty"`
 	Unknown []string    `json:"unknown,omitempty"`
@@ -169,6 +170,9 @@ func AccessJSON(a *behave.Access, diff bool) *AccessDocument {
 	out := &AccessDocument{
 		Kind: a.Kind, To: a.Ref.String(), Known: len(a.Unknown) == 0, Entries: []entry{},
 		Nothing: names(a.Nothing), Unknown: a.Unknown, Regions: a.Regions,
+	}
+	if a.Was != (model.Ref{}) {
+		out.Was = a.Was.String()
 	}
 	for i := range a.Entries {
 		e := &a.Entries[i]

@@ -25,6 +25,7 @@ type Document struct {
 type object struct {
 	Kind    behave.Kind    `json:"kind"`
 	Name    string         `json:"name"`
+	Was     string         `json:"was,omitempty"` // its name before, where that was another one
 	Classes []behave.Class `json:"classes"`
 	Regions int            `json:"regions"`
 	Differ  int            `json:"regionsThatDiffer"`
@@ -61,13 +62,16 @@ func JSON(r *behave.Report) *Document {
 		Total: r.Total, Compared: r.Compared, Regions: r.Regions, Differ: r.Differ, Closing: Closing(r),
 	}
 	for _, n := range r.Same {
-		out.Noop = append(out.Noop, string(n.Kind)+" "+n.Ref.String())
+		out.Noop = append(out.Noop, sameName(r, n))
 	}
 	for i := range r.Objects {
 		o := &r.Objects[i]
 		doc := object{
 			Kind: o.Kind, Name: o.Ref.String(), Classes: append([]behave.Class{}, o.Classes...), Regions: o.Regions, Differ: o.Differ,
 			Changes: []change{}, Through: names(o.Through()), Unknown: o.Unknown,
+		}
+		if o.Was != (model.Ref{}) {
+			doc.Was = o.Was.String()
 		}
 		for j := range o.Changes {
 			doc.Changes = append(doc.Changes, changeOf(&o.Changes[j]))

@@ -64,7 +64,7 @@ func table(b *strings.Builder, r *behave.Report, most int) {
 			add(row(o, &o.Changes[j]))
 		}
 		for _, u := range o.Unknown {
-			add(fmt.Sprintf("| %s | **not known** | | %s | |\n", diag.EscapeMarkdown(o.Ref.String()), diag.EscapeMarkdown(clip(u, cellWidth))))
+			add(fmt.Sprintf("| %s | **not known** | | %s | |\n", diag.EscapeMarkdown(named(o.Ref, o.Was)), diag.EscapeMarkdown(clip(u, cellWidth))))
 		}
 	}
 	if left > 0 {
@@ -82,7 +82,7 @@ func row(o *behave.Object, c *behave.Change) string {
 		deltas = append(deltas, fmt.Sprintf("%s %s → %s", Label(d), ends(d, d.Before), ends(d, d.After)))
 	}
 	const unbroken = "\u00a0%" // a percent sign stays with its number
-	return fmt.Sprintf("| %s | **%s** | %s | %s | %s |\n", diag.EscapeMarkdown(o.Ref.String()), classText(c.Classes),
+	return fmt.Sprintf("| %s | **%s** | %s | %s | %s |\n", diag.EscapeMarkdown(named(o.Ref, o.Was)), classText(c.Classes),
 		strings.ReplaceAll(diag.EscapeMarkdown(clip(strings.Join(deltas, "\n"), 2*cellWidth)), " %", unbroken), diag.EscapeMarkdown(clip(whatText(c), cellWidth)), diag.EscapeMarkdown(clip(refText(c.Callers), cellWidth)))
 }
 

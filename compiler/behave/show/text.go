@@ -64,13 +64,27 @@ func sameLine(r *behave.Report) string {
 	}
 	var names []string
 	for _, n := range r.Same[:min(most, len(r.Same))] {
-		names = append(names, string(n.Kind)+" "+n.Ref.String())
+		names = append(names, sameName(r, n))
 	}
 	if more := len(r.Same) - len(names); more > 0 {
 		names = append(names, fmt.Sprintf("%d more", more))
 	}
 	verb := map[bool]string{true: "is", false: "are"}[len(r.Same) == 1]
 	return fmt.Sprintf("%s: %s %s written differently, behaviour identical: %s", behave.Noop, count(len(r.Same), "object"), verb, strings.Join(names, ", "))
+}
+
+// sameName is an object that behaves the same, and what it was called before.
+func sameName(r *behave.Report, n behave.Name) string {
+	was, _ := r.Was(n)
+	return string(n.Kind) + " " + named(n.Ref, was)
+}
+
+// named is a name, and what it was before, where that was another one.
+func named(ref, was model.Ref) string {
+	if was == (model.Ref{}) {
+		return ref.String()
+	}
+	return fmt.Sprintf("%s (was %s)", ref, was)
 }
 
 func count(n int, what string) string {
@@ -88,7 +102,7 @@ type printer struct {
 func (p *printer) line(format string, args ...any) { fmt.Fprintf(&p.out, format+"\n", args...) }
 
 func (p *printer) object(o *behave.Object) {
-	p.line("%s %s   %s   %d of %s", o.Kind, o.Ref, classText(o.Classes), o.Differ, count(o.Regions, "region"))
+	p.line("%s %s   %s   %d of %s", o.Kind, named(o.Ref, o.Was), classText(o.Classes), o.Differ, count(o.Regions, "region"))
 	for i := range o.Changes {
 		p.line("")
 		p.change(&o.Changes[i])
