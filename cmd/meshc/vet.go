@@ -183,6 +183,9 @@ func vetSummary(res *compiler.Result) string {
 	if n := len(res.Suppressed); n > 0 {
 		found = fmt.Sprintf(", %d suppressed", n)
 	}
+	if n := res.Diags.CountCode(diag.ReachUnknown); n > 0 {
+		found += fmt.Sprintf(", could not decide %s", plural(n, "check"))
+	}
 	if !res.Diags.HasErrors() {
 		if n := len(res.Diags); n > 0 {
 			found = ", " + plural(n, "finding") + found

@@ -95,15 +95,48 @@ func patience(r *model.Route) time.Duration {
 // writtenLimit is how long a call by r may take by what the route writes, and
 // where; a zero place says that it writes nothing.
 func writtenLimit(r *model.Route) (time.Duration, diag.Range) {
-	switch {
-	case r.TimeoutOrigin.IsZero():
+	if r.TimeoutOrigin.IsZero() {
 		return 0, diag.Range{}
-	case patience(r) > 0:
-		return patience(r), r.TimeoutOrigin
-	case r.Retry != nil && r.Retry.PerTry > 0:
-		return time.Duration(r.Retry.Attempts+1) * r.Retry.PerTry, r.TimeoutOrigin
+	}
+	limit, tries := patience(r), allTries(r)
+	switch {
+	case tries > 0 && (limit == 0 || tries < limit):
+		return tries, r.TimeoutOrigin
+	case limit > 0:
+		return limit, r.TimeoutOrigin
 	}
 	return 0, diag.Range{}
+}
+
+// Envoy's pauses where none are written (RetryStateImpl: upstream.base_retry_backoff_ms
+// is 25 ms, and the longest is ten times that).
+const defaultBase, defaultLongest = 25 * time.Millisecond, 250 * time.Millisecond
+
+// allTries bounds the tries of a route and the pauses between them; 0 means that
+// nothing does. Where the end of a try is not tried again it ends the request, so
+// all other tries have been shorter; a pause that the server asks for is bounded too.
+func allTries(r *model.Route) time.Duration {
+	re := r.Retry
+	if re == nil || re.PerTry == 0 {
+		return 0
+	}
+	pause, longest := defaultBase, defaultLongest
+	if b := re.Backoff; b != nil {
+		pause, longest = b.Base, b.Max
+		if longest == 0 {
+			longest = 10 * pause
+		}
+	}
+	total := re.PerTry
+	for range re.Attempts {
+		bound := min(pause, longest)
+		if l := re.RateLimited; l != nil {
+			bound = max(bound, l.Max)
+		}
+		total += bound + re.PerTry
+		pause = min(2*pause, longest)
+	}
+	return total
 }
 
 // unwrittenLimit bounds a route that waits for what is called below it.

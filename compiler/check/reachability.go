@@ -58,6 +58,9 @@ func (c *overModel) undecided(at diag.Range, what string, err error) {
 
 // undecidedPart says so of what one check asks.
 func (c *overModel) undecidedPart(at diag.Range, whose, what string, err error) {
+	if c.has(diag.ReachUnknown, at) {
+		return // one place is too much for one reason, whatever is asked of it
+	}
 	d := c.report(diag.ReachUnknown, at, "%s: whether %s is %s", whose, what, err)
 	d.Help = "fewer or simpler conditions on one coordinate, such as expressions and substrings, can be decided"
 }

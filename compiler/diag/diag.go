@@ -170,6 +170,17 @@ func (l List) Count(s Severity) int {
 	return n
 }
 
+// CountCode gives the number of diagnostics of one code.
+func (l List) CountCode(c Code) int {
+	n := 0
+	for i := range l {
+		if l[i].Code == c {
+			n++
+		}
+	}
+	return n
+}
+
 // Code is "MSHnnnn"; the blocks are in docs/ARCHITECTURE.md.
 type Code string
 

@@ -79,7 +79,7 @@ var routing = []Entry{
 		"The route has several matches, and routes or matches before this one take every request that it could.",
 		"routes: {a: {match: [{path: exact: \"/a\"}], to: v1: 100}, b: {match: [{path: exact: \"/a\"}, {path: exact: \"/b\"}], to: v2: 100}}",
 		"routes: {a: {match: [{path: exact: \"/a\"}], to: v1: 100}, b: {match: [{path: exact: \"/b\"}], to: v2: 100}}"},
-	{ReachUnknown, Info, "whether routes can be reached is not known",
-		"The conditions on some coordinate, together, tell too many cases apart. Routing itself is not concerned; only these checks are left out.",
+	{ReachUnknown, Warning, "whether routes can be reached is not known",
+		"The conditions on some coordinate, together, tell too many cases apart. Routing itself is not concerned; only these checks are left out, so what they would find stays unknown.",
 		"match: [{path: regex: \".*a.{900}\"}]", "match: [{path: regex: \"/item/[0-9]+\"}]"},
 }

@@ -28,7 +28,7 @@ func Beyond(ctx context.Context, fsys fs.FS, opts compiler.Options, first *compi
 	if first.Diags.Count(diag.Error) > mostErrors {
 		return nil, nil
 	}
-	b := &beyond{seen: map[place]bool{}, cut: map[string]bool{}}
+	b := &beyond{seen: map[place]bool{}, cut: map[string]bool{}, aside: map[string][]aside{}}
 	b.note(first.Diags)
 	o, res := over(fsys), first
 	for range maxDepth {
@@ -60,7 +60,8 @@ func Beyond(ctx context.Context, fsys fs.FS, opts compiler.Options, first *compi
 type beyond struct {
 	shifts []map[string]*shift // by round and file
 	seen   map[place]bool
-	cut    map[string]bool // entries out of which something was cut; "" stands for all
+	cut    map[string]bool    // entries out of which something was cut; "" stands for all
+	aside  map[string][]aside // unknown fields, by the entry out of which they were taken
 	found  diag.List
 }
 
@@ -122,6 +123,10 @@ func (b *beyond) cutOut(sources *load.Sources, d diag.Diagnostic) (diag.Edit, bo
 		if sources.Field(d.Range) == "namespace" {
 			entry = "" // it is part of the name by which others know the entry
 		}
+		if d.Code == diag.UnknownField && entry != "" {
+			b.aside[entry] = append(b.aside[entry], aside{sources.Field(d.Range), sources.Within(d.Range, conditions...)})
+			return e, true
+		}
 		b.cut[entry] = true
 		return e, true
 	}
@@ -174,7 +179,7 @@ func (b *beyond) gather(o *overlay, l diag.List) {
 // certain says that d does not come from a cut.
 func (b *beyond) certain(d diag.Diagnostic, entry string) bool {
 	switch {
-	case len(b.cut) == 0:
+	case len(b.cut)+len(b.aside) == 0:
 		return true
 	case slices.Contains(ofOneField, d.Code):
 		return true
@@ -182,6 +187,9 @@ func (b *beyond) certain(d diag.Diagnostic, entry string) bool {
 		return false
 	case b.cut[entry] || entry == "":
 		return slices.Contains(ofNames, d.Code)
+	case len(b.aside[entry]) > 0:
+		return slices.Contains(ofNames, d.Code) ||
+			!slices.ContainsFunc(b.aside[entry], func(a aside) bool { return consequence(d.Code, a) })
 	}
 	return slices.Contains(ofNames, d.Code) || slices.Contains(ofOneEntry, d.Code)
 }

@@ -1,6 +1,10 @@
 package fix
 
-import "github.com/meshc/meshc/compiler/diag"
+import (
+	"slices"
+
+	"github.com/meshc/meshc/compiler/diag"
+)
 
 // What a code is judged by decides whether a report can come from a cut
 // elsewhere. Codes in no list are judged by several entries together, or
@@ -26,3 +30,38 @@ var (
 		diag.PerTryOverTimeout, diag.RetriesOverTimeout, diag.RetryNotIdempotent, diag.DuplicateFault, diag.FaultDoesNothing,
 	}
 )
+
+// misspelt are the fields of whose misspellings a finding can be a consequence,
+// for codes that are certain beside other unknown fields of their entry: those set
+// nothing that the finding is judged by.
+var misspelt = map[diag.Code][]string{
+	diag.WeightSum:          {"to"},
+	diag.BadWeight:          {"to"},
+	diag.UnknownVersion:     {"to", "versions"},
+	diag.UnknownFaultRoute:  {"on", "routes"},
+	diag.UnknownOrderRoute:  {"before", "after", "routes"},
+	diag.RetriesOverTimeout: {"retries", "timeout", "maxDuration", "perTry", "attempts"},
+	diag.PerTryOverTimeout:  {"retries", "timeout", "maxDuration", "perTry"},
+	diag.ShadowedRoute:      {"match", "except", "from", "port", "hosts", "listener", "before", "after"},
+}
+
+// conditions are the fields in which an unknown field makes a match wider when it
+// is set aside.
+var conditions = []string{"match", "except"}
+
+// consequence says that a finding may be one of setting an unknown field aside.
+func consequence(code diag.Code, unknown aside) bool {
+	fields, known := misspelt[code]
+	if !known || code == diag.ShadowedRoute && unknown.condition {
+		return true
+	}
+	return slices.ContainsFunc(fields, func(f string) bool {
+		return diag.EditDistance(unknown.name, f) <= max(len(f), len(unknown.name))/2
+	})
+}
+
+// aside is an unknown field that was taken out of an entry.
+type aside struct {
+	name      string
+	condition bool // in a condition
+}

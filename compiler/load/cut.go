@@ -3,6 +3,7 @@ package load
 import (
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"cuelang.org/go/cue/ast"
 
@@ -83,6 +84,19 @@ func (s *Sources) Field(at diag.Range) string {
 		return ""
 	}
 	return name
+}
+
+// Within says that a place lies in a field of one of these names.
+func (s *Sources) Within(at diag.Range, fields ...string) bool {
+	for m := sourceOf(s.fsys, s.known, at.File).innermost(at.Start); m != nil; m = m.around {
+		if m.field == nil {
+			continue
+		}
+		if name, _, err := ast.LabelName(m.field.Label); err == nil && slices.Contains(fields, name) {
+			return true
+		}
+	}
+	return false
 }
 
 // Entry gives the entry around a place as "service reviews"; "" outside.
