@@ -60,7 +60,7 @@ func Beyond(ctx context.Context, fsys fs.FS, opts compiler.Options, first *compi
 type beyond struct {
 	shifts []map[string]*shift // by round and file
 	seen   map[place]bool
-	cut    map[string]bool    // entries out of which something was cut; "" stands for all
+	cut    map[string]bool    // entries out of which more than unknown fields was cut; "" stands for all
 	aside  map[string][]aside // unknown fields, by the entry out of which they were taken
 	found  diag.List
 }
