@@ -12,6 +12,7 @@ import (
 	"github.com/meshc/meshc/compiler/check"
 	"github.com/meshc/meshc/compiler/diag"
 	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/test/soak"
 )
 
 // everyRequest is all that the conditions of randomRoutes can tell apart.
@@ -83,10 +84,11 @@ func randomRoutes(n int, rng *rand.Rand) []*model.Route {
 // TestReachabilityAgainstEveryRequest: exactly the rules that no request
 // reaches are reported, and exactly those that cross an earlier one.
 func TestReachabilityAgainstEveryRequest(t *testing.T) {
+	from, to := soak.Seeds(t, 1, 60)
 	rng := rand.New(rand.NewPCG(4, 2))
 	unreachable, crossing := 0, 0
 	for _, size := range []int{2, 3, 5, 8, 13, 20, 40, 80, 200} {
-		for range max(1, 20/size) {
+		for range max(1, 20/size) * int(to-from) {
 			s := &model.Service{Host: "a", Ports: []model.Port{{Number: 80}, {Number: 81}}, Routes: randomRoutes(size, rng)}
 			got := map[diag.Code][]string{}
 			for _, d := range check.Model(&model.Mesh{Services: []*model.Service{s}}, time.Now()) {

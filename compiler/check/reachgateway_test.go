@@ -12,6 +12,7 @@ import (
 	"github.com/meshc/meshc/compiler/diag"
 	"github.com/meshc/meshc/compiler/model"
 	"github.com/meshc/meshc/compiler/reach"
+	"github.com/meshc/meshc/test/soak"
 )
 
 // gatewayCase is a gateway with rules on several hosts.
@@ -85,10 +86,11 @@ func (g *gatewayCase) mesh() *model.Mesh {
 // TestGatewayReachabilityAgainstEveryRequest: exactly the rules and matches that
 // lead no request anywhere are reported, and exactly the rules that compete.
 func TestGatewayReachabilityAgainstEveryRequest(t *testing.T) {
+	from, to := soak.Seeds(t, 1, 60)
 	rng := rand.New(rand.NewPCG(4, 7))
 	total := map[string]int{}
 	for _, size := range []int{2, 3, 5, 8, 13, 20, 40, 200} {
-		for range max(1, 24/size) {
+		for range max(1, 24/size) * int(to-from) {
 			g := randomGateway(size, rng)
 			got := map[diag.Code][]string{}
 			for _, d := range check.Model(g.mesh(), time.Now()) {

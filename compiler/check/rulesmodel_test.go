@@ -12,6 +12,7 @@ import (
 	"github.com/meshc/meshc/compiler/check"
 	"github.com/meshc/meshc/compiler/diag"
 	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/test/soak"
 )
 
 // asking is a request and who sends it.
@@ -114,10 +115,11 @@ func within(a []bool, others [][]bool) bool {
 // TestRulesAgainstEveryRequest: what is reported of lists of rules changes
 // nothing when it is taken away, and nothing else is like that.
 func TestRulesAgainstEveryRequest(t *testing.T) {
+	from, to := soak.Seeds(t, 1, 60)
 	rng := rand.New(rand.NewPCG(8, 1))
 	total := map[diag.Code]int{}
 	for _, size := range []int{1, 2, 3, 4, 5, 8, 13, 20, 40, 200} {
-		for range max(1, 30/size) {
+		for range max(1, 30/size) * int(to-from) {
 			s := &model.Service{
 				Ref: model.Ref{Name: "a"}, Host: "a", MTLS: model.MTLSPermissive, Ports: []model.Port{{Number: 80}, {Number: 81}},
 				Allow: randomRules(size, 1000, rng), Deny: randomRules(rng.IntN(size+1), 2000, rng),
