@@ -24,6 +24,7 @@ const (
 	maxDocument  = 1 << 20 // bytes
 	maxRootBytes = 32 << 10
 	maxKeys      = 32
+	maxKeyID     = 256 // bytes
 	minRSABits   = 2048
 	maxRSABits   = 8192
 	maxPeers     = 64
@@ -69,6 +70,9 @@ func check(td spiffeid.TrustDomain, c *bundle.Content) error {
 		}
 	}
 	for id, key := range c.Keys {
+		if len(id) > maxKeyID {
+			return fmt.Errorf("a key with an ID of %d bytes, more than %d", len(id), maxKeyID)
+		}
 		if err := checkKey(key); err != nil {
 			return fmt.Errorf("key %q: %w", id, err)
 		}

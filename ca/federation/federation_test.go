@@ -2,6 +2,7 @@ package federation
 
 import (
 	"context"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -335,6 +336,27 @@ func TestOpenRefuses(t *testing.T) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
 	}
+}
+
+// All bundles go to each workload in one message: a peer does not make it as long as it
+// likes by the IDs of its keys.
+func TestLongKeyIDsAreRefused(t *testing.T) {
+	a := authority(t, other)
+	c := a.Bundle()
+	for _, key := range c.Keys {
+		for n, fails := range map[int]bool{maxKeyID: false, maxKeyID + 1: true} {
+			c := bundle.Content{Roots: c.Roots, Keys: map[string]crypto.PublicKey{strings.Repeat("k", n): key}}
+			document, err := bundle.New(other, c).Document(time.Minute)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := decode(other, document); (err != nil) != fails {
+				t.Errorf("an ID of %d bytes: %v", n, err)
+			}
+		}
+		return
+	}
+	t.Fatal("the authority has no key of tokens")
 }
 
 func TestParsePeer(t *testing.T) {
