@@ -30,7 +30,11 @@ func (a *alarm) sound(s *Source) {
 	}
 	a.said = at
 	if at == len(stages) {
-		s.cfg.Log.Error("the identity has expired: no handshake succeeds and the proxy is not ready until it is renewed", "identity", id)
+		text := "the identity has expired: no handshake succeeds and the proxy is not ready until it is renewed"
+		if s.cfg.TokenFile != "" {
+			text += "; a join token joins once: without a new one in its file there is no way back"
+		}
+		s.cfg.Log.Error(text, "identity", id, "tokenFile", s.cfg.TokenFile)
 		return
 	}
 	s.cfg.Log.Error("the identity is not renewed and nears its end: is the authority there, and does it know this workload?",

@@ -35,6 +35,7 @@ type lab struct {
 	calls, failed atomic.Int64           // handshakes
 	asked, reset  atomic.Int64           // requests on live connections
 	first         atomic.Pointer[string] // what failed first
+	warned        firstWarnings          // of the workloads and the authority
 	leaves        sync.Map               // serial numbers that callers saw
 	began         time.Time              // when they began to call
 	least         atomic.Int64           // shortest part of a life that was left, in thousandths
@@ -45,14 +46,14 @@ func newLab(t *testing.T, n int, ttl time.Duration) *lab {
 	t.Helper()
 	l := &lab{t: t, ttl: ttl}
 	l.least.Store(1000)
-	l.srv = catest.Run(t, ca.Config{Dir: filepath.Join(inMemory(t), "ca"), TTL: ttl, Rate: ca.Rate{PerSecond: 1e6, Burst: 1e6}, Acknowledged: l.acknowledged})
+	l.srv = catest.Run(t, ca.Config{Dir: filepath.Join(inMemory(t), "ca"), TTL: ttl, Rate: ca.Rate{PerSecond: 1e6, Burst: 1e6}, Acknowledged: l.acknowledged, Log: slog.New(&l.warned)})
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(func() { cancel(); l.done.Wait() })
 	l.done.Go(func() { l.srv.Run(ctx) })
 	sources := make([]*Source, n)
 	for i := range n {
 		s, err := Open(Config{
-			CAAddress: l.srv.Addr, CARootFile: l.srv.RootFile, Dir: filepath.Join(inMemory(t), "id"), Log: slog.New(slog.DiscardHandler),
+			CAAddress: l.srv.Addr, CARootFile: l.srv.RootFile, Dir: filepath.Join(inMemory(t), "id"), Log: slog.New(&l.warned),
 			TokenFile: l.srv.TokenFile(t, fmt.Sprintf("spiffe://mesh.example/ns/lab/sa/w%d", i)),
 		})
 		if err != nil {
@@ -274,13 +275,24 @@ func (l *lab) wantNoFailure(what string) {
 		what, time.Since(l.began).Round(time.Second), l.calls.Load(), l.failed.Load(), float64(l.least.Load())/10,
 		l.asked.Load(), len(l.sources), float64(l.asked.Load())/time.Since(l.began).Seconds(), l.reset.Load())
 	if l.failed.Load()+l.reset.Load() != 0 {
-		l.t.Fatalf("%s: %d of %d handshakes failed, %d live connections were reset, first with %s", what, l.failed.Load(), l.calls.Load(), l.reset.Load(), *l.first.Load())
+		l.t.Fatalf("%s: %d of %d handshakes failed, %d live connections were reset, %s", what, l.failed.Load(), l.calls.Load(), l.reset.Load(), l.why())
 	}
 	if l.calls.Load() == 0 || l.asked.Load() == 0 {
 		l.t.Fatal("nobody called")
 	}
 }
 
+// why says what failed first, and what workloads and the authority said before that.
+func (l *lab) why() string {
+	text := "nothing failed"
+	if first := l.first.Load(); first != nil {
+		text = "first with: " + *first
+	}
+	return text + "\nwarnings:\n" + l.warned.String()
+}
+
+// until waits for a condition, and ends the test with the first failure of a caller:
+// none is allowed in any of the drills, and what comes after one explains nothing.
 func (l *lab) until(what string, holds func() bool) {
 	l.t.Helper()
 	patience := 4 * time.Minute
@@ -289,9 +301,12 @@ func (l *lab) until(what string, holds func() bool) {
 	}
 	deadline := time.Now().Add(patience)
 	for !holds() {
+		if l.failed.Load()+l.reset.Load() != 0 {
+			l.wantNoFailure("until " + what)
+		}
 		if time.Now().After(deadline) {
 			s, err := l.srv.Status()
-			l.t.Fatalf("%s: not within %s: %+v, %v; %d handshakes, %d failed, %d resets", what, patience, s, err, l.calls.Load(), l.failed.Load(), l.reset.Load())
+			l.t.Fatalf("%s: not within %s: %+v, %v; %d handshakes; %s", what, patience, s, err, l.calls.Load(), l.why())
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
