@@ -179,11 +179,11 @@ func (r *run) secure(ctx proto.Message) (out secured, err error) {
 	switch ctx := ctx.(type) {
 	case *tlsv3.DownstreamTlsContext:
 		if out.tls, err = transport.Server(ctx, r.secrets, clock); err == nil {
-			peers, err = transport.ServerPeers(ctx, r.secrets)
+			peers, err = transport.ServerPeers(ctx, judging{r.secrets})
 		}
 	case *tlsv3.UpstreamTlsContext:
 		if out.tls, err = transport.Client(ctx, r.secrets, clock); err == nil {
-			peers, err = transport.ClientPeers(ctx, r.secrets)
+			peers, err = transport.ClientPeers(ctx, judging{r.secrets})
 		}
 	default:
 		err = fmt.Errorf("%T is no TLS context", ctx)

@@ -27,7 +27,8 @@ type Secrets struct {
 	identity Identity // may be nil
 	files    *secretfile.Store
 	bundles  atomic.Pointer[map[string]*x509.CertPool]
-	changed  chan struct{} // gets a value when the bundles have
+	roots    atomic.Pointer[x509.CertPool] // of the identity, as the last who asked saw them
+	changed  chan struct{}                 // gets a value when the bundles have
 	now      func() time.Time
 }
 
@@ -105,6 +106,7 @@ func (s *Secrets) Bundle(name string) func() *x509.CertPool {
 	if name == resource.RootSecret {
 		return func() *x509.CertPool {
 			if current := s.current(); current != nil {
+				s.roots.Store(current.Bundle)
 				return current.Bundle
 			}
 			return nil
@@ -115,6 +117,25 @@ func (s *Secrets) Bundle(name string) func() *x509.CertPool {
 			return (*bundles)[name]
 		}
 		return nil
+	}
+}
+
+// judging gives bundles to those who judge connections that are there. That the identity
+// of this proxy has expired says nothing of its peers: they are held to the roots that
+// were known last, or one change of another bundle would end all connections of the mesh.
+type judging struct{ *Secrets }
+
+// Bundle implements transport.Secrets.
+func (j judging) Bundle(name string) func() *x509.CertPool {
+	now := j.Secrets.Bundle(name)
+	if name != resource.RootSecret {
+		return now
+	}
+	return func() *x509.CertPool {
+		if pool := now(); pool != nil {
+			return pool
+		}
+		return j.roots.Load()
 	}
 }
 
