@@ -31,6 +31,7 @@ func (s *session) plan(now time.Time) []*response {
 		return nil
 	}
 	s.reconsider(now)
+	s.calm = false // this is the plan
 	p := &planner{session: s, now: now, waits: map[waitKey]*Wait{}}
 	var out []*response
 	for t := SDS; t < typeCount; t++ {

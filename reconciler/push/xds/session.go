@@ -28,7 +28,7 @@ type session struct {
 	waits      map[waitKey]*Wait
 	programmed string // newest commit that was confirmed in full
 	done       bool   // nothing is left to send or to be confirmed
-	calm       bool   // nothing has happened since that was found
+	calm       bool   // nothing has happened since that was found: the next plan is empty
 }
 
 // typeState is what the client subscribes to and holds of one type.
@@ -96,7 +96,7 @@ func newSession(full bool, timeout time.Duration, m *memory) *session {
 // setDesired replaces the goal. In place of a commit that this node has refused
 // the last good set stays, with the newest endpoints, until it is tried again.
 func (s *session) setDesired(set *nodeSet) {
-	if s.renamed(set) {
+	if s.calm = s.renamed(set); s.calm {
 		return
 	}
 	s.desired = set
@@ -117,7 +117,7 @@ func (s *session) renamed(set *nodeSet) bool {
 			return false // it is asked for again
 		}
 	}
-	s.desired, s.target, s.calm = set, set, true
+	s.desired, s.target = set, set
 	s.confirmed()
 	return true
 }
