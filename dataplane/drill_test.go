@@ -478,6 +478,13 @@ func TestConnectionsOfADroppedRootEnd(t *testing.T) {
 		identities, tries = 200, 10_000
 	}
 	d := newDrill(t, identities)
+	t.Cleanup(func() {
+		if t.Failed() {
+			for _, m := range append(append([]*member{}, d.servers...), d.callers...) {
+				t.Logf("log of %s:\n%s", m.id, m.log.String())
+			}
+		}
+	})
 	d.occupy()
 	d.load()
 	s, err := d.srv.Status()
