@@ -82,7 +82,9 @@ func startChild(limits Limits) (*child, error) {
 		return nil, fmt.Errorf("find the executable for evaluation: %w", err)
 	}
 	c := &child{cmd: exec.Command(exe), limits: limits}
-	seconds := max(1, int((limits.CPU+time.Second-1)/time.Second))
+	// The kernel counts by ticks, and may be a second ahead of the clock that watch
+	// reads. It is for when this process gets no time to watch.
+	seconds := max(1, int((limits.CPU+time.Second-1)/time.Second)) + 2
 	// A child lives for one load: garbage is cheaper than collecting it, up to
 	// the soft limit of memory.
 	c.cmd.Env = []string{
