@@ -12,6 +12,7 @@ ENVOY_VERSION       := 1.40.0
 STATICCHECK_VERSION := v0.8.2
 CUE_VERSION         := v0.17.1
 H2SPEC_VERSION      := v2.2.1+incompatible
+BUF_VERSION         := v1.75.0
 # Packages below testdata are skipped by ./..., so they are named.
 PACKAGES := ./... ./testdata/genmesh/...
 
@@ -21,7 +22,7 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-15s %s\n", $$1, $$2}'
 
 tools: ## bring Envoy, cue, staticcheck and Kubernetes' API server into the tool cache
-	@tools/install.sh "$(MESHC_TOOLS)" "$(ENVOY_VERSION)" "$(STATICCHECK_VERSION)" "$(CUE_VERSION)" "$(H2SPEC_VERSION)"
+	@tools/install.sh "$(MESHC_TOOLS)" "$(ENVOY_VERSION)" "$(STATICCHECK_VERSION)" "$(CUE_VERSION)" "$(H2SPEC_VERSION)" "$(BUF_VERSION)"
 
 build: ## build the commands into bin/
 	go build -trimpath -o bin/ ./cmd/... ./examples/bookinfo/... ./tools/demo
