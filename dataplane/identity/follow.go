@@ -127,7 +127,7 @@ func (s *Source) adopt(reply *workload.X509BundlesResponse) error {
 		return err
 	}
 	if !next.underFirstRoot() {
-		soon := s.cfg.Now().Add(rand.N(min(spread, max(time.Millisecond, next.NotAfter().Sub(s.cfg.Now())/8))))
+		soon := next.soon(s.cfg.Now())
 		if soon.Before(next.renewAt) {
 			next.renewAt = soon
 			select {
@@ -142,6 +142,11 @@ func (s *Source) adopt(reply *workload.X509BundlesResponse) error {
 	s.current = next
 	s.tell()
 	return nil
+}
+
+// soon is when to renew after a change of roots, well before the identity ends.
+func (i *Identity) soon(now time.Time) time.Time {
+	return now.Add(rand.N(min(spread, max(time.Millisecond, i.NotAfter().Sub(now)/8))))
 }
 
 // withBundle gives the identity with the roots of its trust domain among bundles, nil

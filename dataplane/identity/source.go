@@ -248,7 +248,8 @@ func (s *Source) renew(ctx context.Context) error {
 	}
 	s.keeping.Lock()
 	defer s.keeping.Unlock()
-	if s.told != nil && !s.toldAt.Before(asked) { // the reply may be from before that
+	told := s.told != nil && !s.toldAt.Before(asked) // the reply may be from before that
+	if told {
 		newer, err := id.withBundle(s.told)
 		if err != nil {
 			return err
@@ -261,6 +262,9 @@ func (s *Source) renew(ctx context.Context) error {
 		return err
 	}
 	id.schedule(asked)
+	if told && !id.underFirstRoot() {
+		id.renewAt = id.soon(s.cfg.Now()) // what adopt planned was for the one before
+	}
 	s.mu.Lock()
 	s.current = id
 	s.tell()
