@@ -126,21 +126,23 @@ func (s *Source) adopt(reply *workload.X509BundlesResponse) error {
 	if err := keepBundle(&s.cfg, next.BundlePEM); err != nil {
 		return err
 	}
+	sooner := false
 	if !next.underFirstRoot() {
-		soon := next.soon(s.cfg.Now())
-		if soon.Before(next.renewAt) {
-			next.renewAt = soon
-			select {
-			case s.sooner <- struct{}{}:
-			default: // Run has not seen the last one yet
-			}
+		if soon := next.soon(s.cfg.Now()); soon.Before(next.renewAt) {
+			next.renewAt, sooner = soon, true
 		}
 	}
 	s.cfg.Log.Info("another trust bundle", "identity", next, "renewAt", next.renewAt)
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.current = next
 	s.tell()
+	s.mu.Unlock()
+	if sooner { // only now: Run looks at the current identity when it wakes
+		select {
+		case s.sooner <- struct{}{}:
+		default: // Run has not seen the last one yet
+		}
+	}
 	return nil
 }
 
