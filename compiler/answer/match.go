@@ -52,12 +52,12 @@ func Conditions(m *model.Match, r *Request) []Condition {
 	}
 	if len(m.Methods) > 0 {
 		out = append(out, Condition{
-			Text: "method " + strings.Join(m.Methods, "|"), Holds: slices.Contains(m.Methods, r.Method), Got: r.Method,
+			Text: "method " + strings.Join(m.Methods, " or "), Holds: slices.Contains(m.Methods, r.Method), Got: r.Method,
 		})
 	}
 	if len(m.NotMethods) > 0 {
 		out = append(out, Condition{
-			Text: "not method " + strings.Join(m.NotMethods, "|"), Holds: !slices.Contains(m.NotMethods, r.Method), Got: r.Method,
+			Text: "method is not " + strings.Join(m.NotMethods, " or "), Holds: !slices.Contains(m.NotMethods, r.Method), Got: r.Method,
 		})
 	}
 	for _, c := range m.Headers {

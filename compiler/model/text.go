@@ -41,10 +41,10 @@ func (m Match) String() string {
 		parts = append(parts, p.String())
 	}
 	if len(m.Methods) > 0 {
-		parts = append(parts, "method "+strings.Join(m.Methods, "|"))
+		parts = append(parts, "method "+strings.Join(m.Methods, " or "))
 	}
 	if len(m.NotMethods) > 0 {
-		parts = append(parts, "not method "+strings.Join(m.NotMethods, "|"))
+		parts = append(parts, "method is not "+strings.Join(m.NotMethods, " or "))
 	}
 	for _, group := range []struct {
 		kind string

@@ -235,7 +235,7 @@ func TestBookinfo(t *testing.T) {
 		}
 	}
 	gained := got[0].Access.Entries
-	if len(gained) != 1 || !gained[0].Gained() || !slices.Equal(gained[0].Who, []model.Ref{q.From}) || !slices.Equal(gained[0].Words, []string{`method exact "GET"`}) {
+	if len(gained) != 1 || !gained[0].Gained() || !slices.Equal(gained[0].Who, []model.Ref{q.From}) || !slices.Equal(gained[0].Words, []string{`method GET`}) {
 		t.Errorf("%+v", gained)
 	}
 }

@@ -50,20 +50,21 @@ func (d Dim) String() string {
 type kind struct {
 	optional bool // may be absent
 	repeated bool // may have several values, which are judged one by one
+	token    bool // its values are names that need no quotes
 	samples  []string
 	domain   func(name string) *automaton.DFA
 }
 
 var kinds = map[Kind]*kind{
-	Scheme:   {samples: []string{"http"}, domain: expression(`https?`)},
-	Port:     {samples: []string{"80", "443", "8080"}, domain: expression(portNumbers)},
+	Scheme:   {token: true, samples: []string{"http"}, domain: expression(`https?`)},
+	Port:     {token: true, samples: []string{"80", "443", "8080"}, domain: expression(portNumbers)},
 	Host:     {domain: expression(hosts)},
 	Identity: {optional: true, domain: expression(`spiffe://[a-z0-9._-]+(/[A-Za-z0-9._-]+)+`)},
 	Address:  {samples: sampleAddresses, domain: addresses},
 	Client:   {samples: sampleAddresses, domain: addresses},
 	Through:  {samples: sampleAddresses, domain: addresses},
 	Path:     {domain: constant(normalPaths)},
-	Method:   {samples: knownMethods, domain: constant(methods)},
+	Method:   {token: true, samples: knownMethods, domain: constant(methods)},
 	Header:   {optional: true, repeated: true, domain: constant(fieldValues)},
 	Query:    {optional: true, domain: queryValues},
 	Cookie:   {optional: true, domain: cookieValues},

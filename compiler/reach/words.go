@@ -10,7 +10,7 @@ import (
 )
 
 // String writes p in the words of the language: `(path prefix "/a" and not
-// header "x" exact "1")`.
+// header "x" exact "1" and method GET)`.
 func (p Pred) String() string {
 	var parts []string
 	c := p.what()
@@ -19,7 +19,10 @@ func (p Pred) String() string {
 	}
 	switch {
 	case c.op == isIn:
-		return c.dim.String() + " " + c.text.String()
+		return c.dim.String() + " " + said(c.dim.Kind, c.text)
+	case c.op == notOf && token(c.of[0]):
+		of := c.of[0].what()
+		return of.dim.String() + " is not " + of.text.value
 	case c.op == notOf:
 		return "not " + parts[0]
 	case c.op == allOf && len(parts) == 0:
@@ -30,6 +33,21 @@ func (p Pred) String() string {
 		return "(" + strings.Join(parts, " and ") + ")"
 	}
 	return "(" + strings.Join(parts, " or ") + ")"
+}
+
+// said is what a text says of a value. One method, port or scheme is called by
+// its name alone: `GET`, not `exact "GET"`.
+func said(k Kind, t Text) string {
+	if kinds[k].token && t.shape == exactShape {
+		return t.value
+	}
+	return t.String()
+}
+
+// token says that p asks for one method, port or scheme.
+func token(p Pred) bool {
+	c := p.what()
+	return c.op == isIn && kinds[c.dim.Kind].token && c.text.shape == exactShape
 }
 
 // Words describes a set in up to most phrases of which any holds, such as
@@ -131,7 +149,7 @@ func (a *axis) describe(classes []int) string {
 		}
 	}
 	if t, ok := a.whole(a.members(rest)); ok {
-		return "not " + t
+		return a.not("not ", t)
 	}
 	if t, ok := a.except(classes); ok {
 		return t
@@ -140,12 +158,20 @@ func (a *axis) describe(classes []int) string {
 		return t
 	}
 	if t, ok := a.cover(rest); ok {
-		return "none of " + t
+		return a.not("none of ", t)
 	}
 	liked := slices.MinFunc(classes, func(x, y int) int {
 		return cmp.Compare(slices.Index(a.liked, x), slices.Index(a.liked, y))
 	})
 	return "such as " + strconv.Quote(a.classes[liked].Least)
+}
+
+// not negates what was said: `is not GET or HEAD` of names, else word and texts.
+func (a *axis) not(word, said string) string {
+	if a.kind.token && !strings.Contains(said, `"`) {
+		return "is not " + said
+	}
+	return word + said
 }
 
 // members marks classes.
@@ -171,7 +197,7 @@ func (a *axis) whole(within []bool) (string, bool) {
 			same = same && a.holds(n, c) == within[c]
 		}
 		if same {
-			return t.String(), true
+			return said(a.dim.Kind, t), true
 		}
 	}
 	return "", false
@@ -205,7 +231,7 @@ func (a *axis) except(classes []int) (string, bool) {
 		}
 	}
 	exceptions, ok := a.cover(rest)
-	return a.texts[best].String() + " except " + exceptions, ok
+	return said(a.dim.Kind, a.texts[best]) + " except " + exceptions, ok
 }
 
 // cover finds few texts that together are exactly these classes.
@@ -232,7 +258,7 @@ func (a *axis) cover(classes []int) (string, bool) {
 		if best < 0 {
 			return "", false
 		}
-		words = append(words, a.texts[best].String())
+		words = append(words, said(a.dim.Kind, a.texts[best]))
 		left = slices.DeleteFunc(left, func(c int) bool { return a.holds(best, c) })
 	}
 	return strings.Join(words, " or "), len(left) == 0
