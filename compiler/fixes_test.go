@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/tools/txtar"
 
 	"github.com/meshc/meshc/compiler/diag"
 	"github.com/meshc/meshc/compiler/load"
@@ -87,28 +86,11 @@ func TestFixesTogetherReachAnEnd(t *testing.T) {
 	})
 }
 
+// eachFixture goes over the meshes that a compile judges alone.
 func eachFixture(t *testing.T, do func(*testing.T, map[string]string)) {
-	archives, err := filepath.Glob("testdata/codes/*.txtar")
-	if err != nil || len(archives) == 0 {
-		t.Fatal(err, archives)
-	}
-	for _, name := range archives {
-		a, err := txtar.ParseFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		meshes := map[string]map[string]string{}
-		for _, f := range a.Files {
-			dir, rest, _ := strings.Cut(f.Name, "/")
-			if meshes[dir] == nil {
-				meshes[dir] = map[string]string{}
-			}
-			if rest != "want" {
-				meshes[dir][rest], _ = marks(t, rest, string(f.Data))
-			}
-		}
-		for dir, files := range meshes {
-			t.Run(filepath.Base(name)+"/"+dir, func(t *testing.T) { do(t, files) })
+	for _, f := range fixtures(t) {
+		if f.plain() {
+			t.Run(string(f.code)+".txtar/"+f.dir, func(t *testing.T) { do(t, f.files) })
 		}
 	}
 }

@@ -30,9 +30,15 @@ func Mesh(in *intent.Mesh, m *model.Mesh, now time.Time) (diag.List, error) {
 			continue
 		}
 		out = append(out, p.violations(judge(&mesh{m, now}), now, nil)...)
-		out = append(out, p.unused(func(*exemption) bool { return true }, now)...)
+		out = append(out, p.unused(func(e *exemption) bool { return exists(m, e.of) }, now)...) // the compiler reports those of nothing
 	}
 	return out, nil
+}
+
+// exists says that a mesh has what an exemption is of.
+func exists(m *model.Mesh, of behave.Name) bool {
+	_, ok := placeIn(m, of, "")
+	return ok
 }
 
 // Tree is a mesh as of one side of a change.

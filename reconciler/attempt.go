@@ -275,10 +275,7 @@ const guardBlocked = "GuardBlocked"
 // refuses says what would be right by its letter and is hardly ever meant.
 func (r *Reconciler) refuses(a *attempt) failure {
 	res := a.result
-	if f := r.ofTrustDomain(res); f.err != nil {
-		return f
-	}
-	if f := r.ofAliases(res); f.err != nil {
+	if f := r.ofTrust(res); f.err != nil {
 		return f
 	}
 	m := res.Model

@@ -10,6 +10,16 @@ import (
 	"github.com/meshc/meshc/reconciler/status"
 )
 
+// ForeignTrust says what keeps a mesh from running in a controller of a trust domain
+// that has roots of the aliases vouched: that it is of another trust domain, or which of
+// its aliases proxies would be given no roots of.
+func ForeignTrust(res *compiler.Result, trustDomain string, vouched []string) diag.List {
+	if res.Model.TrustDomain != trustDomain {
+		return diag.List{OtherTrustDomain(res, trustDomain, "the controller with its certificate authority")}
+	}
+	return unvouched(res, vouched)
+}
+
 // OtherTrustDomain says, with the place where it is written, that a commit is of
 // another trust domain than what runs. Where says in words what runs.
 func OtherTrustDomain(res *compiler.Result, runs, where string) diag.Diagnostic {
@@ -25,22 +35,12 @@ func OtherTrustDomain(res *compiler.Result, runs, where string) diag.Diagnostic 
 	return d
 }
 
-// ofTrustDomain refuses a commit of another trust domain than the controller's.
-func (r *Reconciler) ofTrustDomain(res *compiler.Result) failure {
-	if res.Model.TrustDomain == r.opts.TrustDomain {
-		return failure{}
-	}
-	d := OtherTrustDomain(res, r.opts.TrustDomain, "the controller with its certificate authority")
-	found := status.Diagnostics(diag.List{d})
-	r.status.Attempted.Diagnostics = append(found, r.status.Attempted.Diagnostics...)
-	return failure{reason: "TrustDomainMismatch", err: errors.New(summary(found))}
-}
-
-// ofAliases refuses a commit with an alias of the trust domain whose roots proxies
-// are not given: it would do nothing.
-func (r *Reconciler) ofAliases(res *compiler.Result) failure {
+// unvouched are the aliases of the trust domain whose roots proxies are not given:
+// they would do nothing.
+func unvouched(res *compiler.Result, vouched []string) diag.List {
+	var out diag.List
 	for _, alias := range res.Model.Aliases {
-		if slices.Contains(r.opts.Vouched, alias) {
+		if slices.Contains(vouched, alias) {
 			continue
 		}
 		var at diag.Range
@@ -54,11 +54,25 @@ func (r *Reconciler) ofAliases(res *compiler.Result) failure {
 		}
 		d := diag.New(diag.AliasUnvouched, at, "%q is an alias of the trust domain, and the controller has no roots of it", alias)
 		d.Help = "start the controller (or `meshc up`) with --alias-roots FILE"
-		found := status.Diagnostics(diag.List{d})
-		r.status.Attempted.Diagnostics = append(found, r.status.Attempted.Diagnostics...)
-		return failure{reason: "AliasWithoutRoots", err: errors.New(summary(found))}
+		out.Add(d)
 	}
-	return failure{}
+	return out
+}
+
+// ofTrust refuses a commit that does not fit the trust domain of the controller, and
+// the roots that it has.
+func (r *Reconciler) ofTrust(res *compiler.Result) failure {
+	refused := ForeignTrust(res, r.opts.TrustDomain, r.opts.Vouched)
+	if len(refused) == 0 {
+		return failure{}
+	}
+	found := status.Diagnostics(refused)
+	r.status.Attempted.Diagnostics = append(found, r.status.Attempted.Diagnostics...)
+	reason := "AliasWithoutRoots"
+	if refused[0].Code == diag.TrustDomainChanged {
+		reason = "TrustDomainMismatch"
+	}
+	return failure{reason: reason, err: errors.New(summary(found))}
 }
 
 // WrongStateError says that what is kept is of another trust domain than the one
