@@ -13,6 +13,7 @@ import (
 // peers of its connections anew whenever a trust bundle changes, until ctx ends.
 func (p *proxy) followTrust(ctx context.Context) error {
 	var renewed <-chan struct{}
+	var named map[string]time.Time // certificates that the last look found
 	var roots *x509.CertPool
 	if p.source != nil {
 		renewed = p.source.Watch(ctx)
@@ -25,7 +26,9 @@ func (p *proxy) followTrust(ctx context.Context) error {
 	defer look.Stop()
 	for {
 		files := p.secrets.FilesChanged()
-		p.metrics.secretsEnd(p.secrets.Ends())
+		ends := p.secrets.Ends()
+		p.metrics.secretsEnd(named, ends)
+		named = ends
 		select {
 		case <-ctx.Done():
 			return nil
@@ -51,8 +54,14 @@ func (p *proxy) followTrust(ctx context.Context) error {
 // endsEvery is how often it is looked which certificates are in use.
 const endsEvery = 2 * time.Second
 
-// secretsEnd says when the certificates end that the mesh names.
-func (m *metrics) secretsEnd(ends map[string]time.Time) {
+// secretsEnd says when the certificates end that the mesh names, and no longer of those
+// that it does not name any more: nobody renews them, and an alert on them would stay.
+func (m *metrics) secretsEnd(before, ends map[string]time.Time) {
+	for name := range before {
+		if _, still := ends[name]; !still {
+			m.registry.Drop(telemetry.Label{Name: "secret", Value: name})
+		}
+	}
 	for name, at := range ends {
 		m.registry.Gauge("meshc_secret_not_after_timestamp_seconds", telemetry.Label{Name: "secret", Value: name}).Set(at.Unix())
 	}

@@ -6,7 +6,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
@@ -423,7 +422,7 @@ func writeFile(t *testing.T, path, text string) {
 }
 
 // The metrics that the alerts go by are there, that of a certificate which the mesh
-// names once somebody has asked for it.
+// names before anybody has asked for it.
 func TestMetricsOfTheAlerts(t *testing.T) {
 	t.Parallel()
 	srv := catest.Run(t, ca.Config{})
@@ -451,10 +450,6 @@ func TestMetricsOfTheAlerts(t *testing.T) {
 		Bootstrap: parse(t, "static_resources:\n  listeners:\n"+listener+"  clusters:\n"+clusterOf(t, "app", backend(t, "app"), "", "")), Secrets: dir,
 		Identity: &identity.Config{CAAddress: srv.Addr, CARootFile: srv.RootFile, Dir: filepath.Join(t.TempDir(), "id"), TokenFile: token, Log: slog.New(slog.DiscardHandler)},
 	})}
-	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
-	if status, _ := fetch(t, c, "https://"+m.at(t, "in")+"/x"); status != 200 {
-		t.Fatalf("status %d", status)
-	}
 	inTime(t, "the end of the certificate", func() bool {
 		return m.gauge(t, `meshc_secret_not_after_timestamp_seconds{secret="certificate|file|web.pem"}`) == end.Unix()
 	})

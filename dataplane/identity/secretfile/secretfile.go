@@ -63,7 +63,8 @@ type Store struct {
 
 	mu      sync.Mutex
 	known   map[string]*entry
-	changed chan struct{} // closed and replaced when a secret has changed
+	wanted  map[string]bool // what Keep was told last; nil: everything that is asked for
+	changed chan struct{}   // closed and replaced when a secret has changed
 }
 
 // entry is one secret that somebody has asked for.
@@ -114,8 +115,39 @@ func (s *Store) Get(name string) (*Secret, error) {
 	return nil, e.err
 }
 
-// Ends gives, for each certificate that somebody has asked for, when the first of its
-// chain ends.
+// Keep says which secrets are in use from now on: they are read before the first handshake
+// asks for them, and others are no longer looked at. A connection that is drained may ask
+// for one of those still; it is read anew, once. Without Keep all that were asked for are.
+func (s *Store) Keep(names map[string]bool) {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wanted = names
+	for name := range names {
+		if s.known[name] == nil && Known(name) {
+			e := &entry{}
+			s.known[name] = e
+			s.refresh(name, e)
+		}
+	}
+	s.forget()
+}
+
+// forget drops what is not in use; the lock is held.
+func (s *Store) forget() {
+	if s.wanted == nil {
+		return
+	}
+	for name := range s.known {
+		if !s.wanted[name] {
+			delete(s.known, name)
+		}
+	}
+}
+
+// Ends gives, for each certificate in use, when the first of its chain ends.
 func (s *Store) Ends() map[string]time.Time {
 	out := map[string]time.Time{}
 	if s == nil {
@@ -124,7 +156,7 @@ func (s *Store) Ends() map[string]time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for name, e := range s.known {
-		if e.secret == nil || e.secret.Certificate == nil {
+		if e.secret == nil || e.secret.Certificate == nil || s.wanted != nil && !s.wanted[name] {
 			continue
 		}
 		for _, der := range e.secret.Certificate.Certificate {
@@ -165,6 +197,7 @@ func (s *Store) Run(ctx context.Context) {
 func (s *Store) Reload() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.forget()
 	news := false
 	for name, e := range s.known {
 		news = s.refresh(name, e) || news

@@ -12,6 +12,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -109,6 +110,40 @@ func TestRotation(t *testing.T) {
 	}
 	if strings.Contains(log.String(), "PRIVATE") {
 		t.Error("a key is in the log")
+	}
+}
+
+// What is in use is read before anybody asks for it; what is not is told of no more, and
+// is read anew for a connection that still asks.
+func TestKeep(t *testing.T) {
+	dir := t.TempDir()
+	chain, key := pair(t, "a.example")
+	write(t, dir, map[string][]byte{"old.pem": append(bytes.Clone(chain), key...), "new.pem": append(bytes.Clone(chain), key...)})
+	s, _ := open(t, dir)
+	ends := func(want ...string) {
+		t.Helper()
+		var got []string
+		for name := range s.Ends() {
+			got = append(got, name)
+		}
+		slices.Sort(got)
+		if !slices.Equal(got, want) {
+			t.Fatalf("%q, want %q", got, want)
+		}
+	}
+	const before, after = "certificate|file|old.pem", "certificate|file|new.pem"
+	s.Keep(map[string]bool{before: true})
+	ends(before)
+	s.Keep(map[string]bool{after: true, "no secret": true})
+	ends(after)
+	if _, err := s.Get(before); err != nil {
+		t.Fatal(err)
+	}
+	ends(after)
+	s.Reload()
+	ends(after)
+	if n := len(s.known); n != 1 {
+		t.Fatalf("%d are looked at", n)
 	}
 }
 

@@ -62,7 +62,7 @@ func (s *Secrets) FilesChanged() <-chan struct{} {
 	return s.files.Changed()
 }
 
-// Ends gives when the certificates end that the mesh names.
+// Ends gives when the certificates end that the newest set names.
 func (s *Secrets) Ends() map[string]time.Time { return s.files.Ends() }
 
 // Certificate implements transport.Secrets.
@@ -146,8 +146,10 @@ func (s *Secrets) current() *identity.Identity {
 	return s.identity.Current()
 }
 
-// use makes the set's bundles the ones of the next handshake.
+// use makes the set's bundles the ones of the next handshake, and its files those that are
+// looked at.
 func (s *Secrets) use(set *Set) {
+	s.files.Keep(set.files())
 	bundles := make(map[string]*x509.CertPool, len(set.Secrets))
 	for name, secret := range set.Secrets {
 		bundles[name] = secret.Bundle

@@ -3,6 +3,7 @@
 package build
 
 import (
+	"github.com/meshc/meshc/dataplane/identity/secretfile"
 	"github.com/meshc/meshc/dataplane/resource"
 	"github.com/meshc/meshc/dataplane/route"
 )
@@ -74,4 +75,23 @@ func (s *Set) lacksSecret(refs []resource.SecretRef) string {
 		}
 	}
 	return ""
+}
+
+// files are the names of the secrets that are read from files.
+func (s *Set) files() map[string]bool {
+	out := map[string]bool{}
+	add := func(refs []resource.SecretRef) {
+		for _, ref := range refs {
+			if secretfile.Known(ref.Name) {
+				out[ref.Name] = true
+			}
+		}
+	}
+	for _, l := range s.Listeners {
+		add(l.Secrets())
+	}
+	for _, c := range s.Clusters {
+		add(c.Secrets())
+	}
+	return out
 }
