@@ -35,9 +35,10 @@ Where an authorizer is asked, what it says is not known here and is named as a
 condition. Faults and rate limits are no matter of who, and are left out.
 
 With --request it answers for one request of --from. If that does not get
-there, it looks for the smallest changes of the mesh's files that would let it
-in (a use, an entry of a rule, an exception of a deny rule), makes each of them in
-memory, asks again, and says all that the change would let in.
+there, it looks for changes of the mesh's files that would let it in (a use, a
+rule, an exception of a deny rule), makes each of them in memory, asks again, and
+says all that the change would let in. First comes the one that lets in least:
+this caller, method and path, where the rules can say so.
 
 With --base it says what changes about that from another tree, named as for
 meshc diff: a directory, git:REV or live.

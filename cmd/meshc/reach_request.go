@@ -124,19 +124,30 @@ func printOne(w io.Writer, got *answer.Answer, there bool, changes []permit.Chan
 		b.WriteString("\nNo small change of uses or rules lets it in.\n")
 	}
 	for i, c := range changes {
-		fmt.Fprintf(&b, "\n%s:\n", map[bool]string{true: "the smallest change that lets it in", false: "or"}[i == 0])
+		fmt.Fprintf(&b, "\n%s:\n", changeTitle(i, &c))
 		for _, s := range c.Steps {
 			fmt.Fprintf(&b, "  %s\n", s)
 		}
 		b.WriteString("\n" + unified(c.Files) + "\n")
-		if c.Access != nil {
-			if err := show.AccessDiff(&b, c.Access, ""); err != nil {
+		for _, a := range c.Access {
+			if err := show.AccessDiff(&b, a, ""); err != nil {
 				return err
 			}
 		}
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// changeTitle says of one of several changes how it stands to the first.
+func changeTitle(i int, c *permit.Change) string {
+	switch {
+	case i == 0:
+		return "the smallest change that lets it in"
+	case c.Wider:
+		return "or, which lets in all of that and more"
+	}
+	return "or"
 }
 
 // unified is the difference of files as patch(1) reads it.
@@ -158,15 +169,22 @@ type requestAnswer struct {
 type permittingEdit struct {
 	Steps   []string             `json:"steps"`
 	Diff    string               `json:"diff"`
-	Changes *show.AccessDocument `json:"reachChanges,omitempty"`
+	Wider   bool                 `json:"wider,omitempty"`        // it lets in all that the first does, and more
+	Changes *show.AccessDocument `json:"reachChanges,omitempty"` // of the service that was asked for
+	// Elsewhere is what changes about other services.
+	Elsewhere []*show.AccessDocument `json:"reachElsewhere,omitempty"`
 }
 
 func requestDocument(got *answer.Answer, there bool, changes []permit.Change) *requestAnswer {
 	out := &requestAnswer{Reached: there, Answer: got}
 	for _, c := range changes {
-		edit := permittingEdit{Steps: c.Steps, Diff: unified(c.Files)}
-		if c.Access != nil {
-			edit.Changes = show.AccessJSON(c.Access, true)
+		edit := permittingEdit{Steps: c.Steps, Diff: unified(c.Files), Wider: c.Wider}
+		for i, a := range c.Access {
+			if doc := show.AccessJSON(a, true); i == 0 {
+				edit.Changes = doc
+			} else {
+				edit.Elsewhere = append(edit.Elsewhere, doc)
+			}
 		}
 		out.Changes = append(out.Changes, edit)
 	}

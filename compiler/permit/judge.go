@@ -19,6 +19,7 @@ import (
 // judge is the service or gateway that refuses, and the request as it gets it.
 type judge struct {
 	*search
+	model    *model.Mesh
 	ref      model.Ref
 	gateway  bool
 	label    intent.Value[string] // of the service or gateway, with its place
@@ -34,8 +35,8 @@ type judge struct {
 
 // judge finds who refuses: the gateway before a route is chosen, else the
 // service.
-func (s *search) judge(got *answer.Answer) *judge {
-	j := &judge{search: s, host: got.Request.Host, method: got.Request.Method, path: got.Request.Path(), l7: true}
+func (s *search) judge(m *model.Mesh, got *answer.Answer) *judge {
+	j := &judge{search: s, model: m, host: got.Request.Host, method: got.Request.Method, path: got.Request.Path(), l7: true}
 	if got.Service == nil {
 		j.gateway, j.ref = true, got.Caller.Ref
 		for _, g := range s.mesh.Gateways {
@@ -102,24 +103,21 @@ func (j *judge) kind() string {
 }
 
 // declare adds a use to the caller.
-func (s *search) declare(got *answer.Answer) []step {
+func (s *search) declare(m *model.Mesh, got *answer.Answer) []step {
 	to := *got.Service
 	apply := func(m *model.Mesh) *model.Mesh {
-		out := *m
-		out.Services = slices.Clone(m.Services)
+		out := uses(m, got.Caller.Ref, to)
 		for i, svc := range out.Services {
-			switch own := *svc; {
-			case svc.Ref == got.Caller.Ref:
-				own.Uses = append(slices.Clip(svc.Uses), to)
-				out.Services[i] = &own
-			case svc.Ref == to && s.derived(to):
+			if svc.Ref == to && s.derived(to) {
+				own := *svc
 				own.Allow = append(slices.Clip(svc.Allow), model.Rule{Principals: []string{got.Caller.SPIFFEID}})
 				out.Services[i] = &own
 			}
 		}
-		return &out
+		return out
 	}
 	title := fmt.Sprintf("declare that %s uses %s", got.Caller.Ref, to)
+	wide := s.derived(to) // whoever declares to use it is let in, with every request
 	var out []step
 	for _, svc := range s.mesh.Services {
 		if scope.ServiceRef(svc) != got.Caller.Ref {
@@ -128,12 +126,16 @@ func (s *search) declare(got *answer.Answer) []step {
 		name := label(written(to, got.Caller.Namespace))
 		if len(svc.Uses) > 0 {
 			first := svc.Uses[0].Ref.At
-			out = append(out, step{title, first, []diag.Edit{before(first, name+": {}, ")}, apply})
+			out = append(out, step{title, first, []diag.Edit{before(first, name+": {}, ")}, apply, wide})
 		}
 		line := fmt.Sprintf("service: %s: uses: %s: {}", label(svc.Name.V), name)
 		if e, ok := s.append(svc.At.File, line); ok {
-			out = append(out, step{title, e.Range, []diag.Edit{e}, apply})
+			out = append(out, step{title, e.Range, []diag.Edit{e}, apply, wide})
 		}
+	}
+	declared := uses(m, got.Caller.Ref, to)
+	if then, ok := ask(declared, s.q); ok && wide && then.Outcome == answer.Denied {
+		out = append(out, s.spelled(out, s.judge(declared, then))...)
 	}
 	return out
 }
@@ -159,14 +161,14 @@ func (j *judge) publish() []step {
 	title := fmt.Sprintf("let %s take %s %s without a token", j.ref, j.method, j.path)
 	if j.security != nil && len(j.security.Public) > 0 {
 		first := j.security.Public[0].At
-		return []step{{title, first, []diag.Edit{before(first, one+", ")}, apply}}
+		return []step{{title, first, []diag.Edit{before(first, one+", ")}, apply, false}}
 	}
 	line := fmt.Sprintf("%s: %s: security: public: [%s]", j.kind(), label(j.label.V), one)
 	e, ok := j.append(j.label.At.File, line)
 	if !ok {
 		return nil
 	}
-	return []step{{title, e.Range, []diag.Edit{e}, apply}}
+	return []step{{title, e.Range, []diag.Edit{e}, apply, false}}
 }
 
 // append is an edit that adds a line to a file of CUE.

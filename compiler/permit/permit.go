@@ -26,7 +26,8 @@ import (
 const (
 	maxSteps    = 3   // of one change
 	maxPlans    = 200 // that are looked at on the model
-	maxCompiles = 8   // of plans, the smallest first
+	maxCompared = 6   // of plans, the narrowest first, whose sets of requests are compared
+	maxCompiles = 8   // of plans
 	maxChanges  = 3   // that are given
 )
 
@@ -39,17 +40,23 @@ type Question struct {
 
 // Change of files after which the request is let in.
 type Change struct {
-	Steps  []string       // what it does, each with its place
-	Files  []fix.Change   // sorted by file
-	Access *behave.Access // all that it changes about who reaches the service; nil for none
+	Steps  []string         // what it does, each with its place
+	Files  []fix.Change     // sorted by file
+	Access []*behave.Access // all that it changes about who reaches what: the one that was asked for first
+	Wider  bool             // it lets in all that the first change does, and more
+
+	mesh *model.Mesh
+	size int // of the text that is written or taken away
 }
 
 // ErrNoMesh says that the mesh has errors, so that there is nothing to change.
 var ErrNoMesh = errors.New("the mesh does not compile")
 
-// Find gives such changes, the smallest first: with the fewest steps, then with
-// the least text. It gives none for a request that is let in already, and for
-// one that no such change lets in. An error is for what kept it from looking.
+// Find gives such changes. The first lets in least: no other that was found lets in
+// only a part of what it does, as the engine of predicates has it. Behind it are those
+// with less text, which may let in more. It gives none for a request that is let in
+// already, and for one that no such change lets in. An error is for what kept it from
+// looking.
 func Find(ctx context.Context, fsys fs.FS, opts compiler.Options, q Question) ([]Change, error) {
 	res, err := compiler.Compile(ctx, fsys, opts)
 	switch {
@@ -59,27 +66,50 @@ func Find(ctx context.Context, fsys fs.FS, opts compiler.Options, q Question) ([
 		return nil, ErrNoMesh
 	}
 	s := &search{fsys: fsys, mesh: res.Intent, q: q}
+	plans := s.plans(res.Model)
+	narrow := narrowest(plans)
 	var out []Change
-	found := map[string]bool{} // what plans do, however they are written
+	done := map[string]bool{} // what plans do, however they are written
 	tries := 0
-	for _, p := range s.plans(res.Model) {
-		if tries == maxCompiles || len(out) == maxChanges {
-			break
+	look := func(plans []plan, most int) error {
+		for _, p := range plans {
+			if tries == maxCompiles || len(out) == most {
+				return nil
+			}
+			if done[p.text()] {
+				continue
+			}
+			tries++
+			c, err := try(ctx, fsys, opts, q, res.Model, p)
+			if err != nil {
+				return err
+			}
+			if c != nil {
+				out = append(out, *c)
+				done[p.text()] = true
+			}
 		}
-		if found[p.text()] {
-			continue
-		}
-		tries++
-		c, err := try(ctx, fsys, opts, q, res.Model, p)
-		if err != nil {
-			return nil, err
-		}
-		if c != nil {
-			out = append(out, *c)
-			found[p.text()] = true
+		return nil
+	}
+	if err := look(narrow, 1); err != nil {
+		return nil, err
+	}
+	if err := look(plans, maxChanges); err != nil {
+		return nil, err
+	}
+	out = leastFirst(out, func(c *Change) (*model.Mesh, int) { return c.mesh, c.size })
+	for i := 1; i < len(out); i++ {
+		if out[i].Wider = lets(out[0].mesh, out[i].mesh) == more; sameAsOne(out[:i], &out[i]) {
+			out = slices.Delete(out, i, i+1)
+			i--
 		}
 	}
 	return out, nil
+}
+
+// sameAsOne says that a change lets in what one of others does.
+func sameAsOne(others []Change, c *Change) bool {
+	return slices.ContainsFunc(others, func(o Change) bool { return lets(o.mesh, c.mesh) == same })
 }
 
 // try makes a plan in the text; nil where that does not do it.
@@ -95,12 +125,19 @@ func try(ctx context.Context, fsys fs.FS, opts compiler.Options, q Question, bef
 	if !ok || !got.Outcome.Good() {
 		return nil, nil
 	}
-	out := &Change{Files: files}
+	out := &Change{Files: files, mesh: res.Model, size: p.size()}
 	for _, s := range p.steps {
 		out.Steps = append(out.Steps, s.does+" at "+s.place.String())
 	}
+	refs := concerned(before, res.Model)
 	if got.Service != nil {
-		out.Access = behave.CompareAccess(before, res.Model, *got.Service)
+		refs = slices.DeleteFunc(refs, func(r model.Ref) bool { return r == *got.Service })
+		refs = slices.Insert(refs, 0, *got.Service)
+	}
+	for i, ref := range refs {
+		if a := behave.CompareAccess(before, res.Model, ref); i == 0 || len(a.Entries)+len(a.Unknown) > 0 {
+			out.Access = append(out.Access, a)
+		}
 	}
 	return out, nil
 }
@@ -116,6 +153,7 @@ type step struct {
 	place diag.Range
 	edits []diag.Edit
 	apply func(*model.Mesh) *model.Mesh
+	wide  bool // it may let in more than requests of this caller, method and path
 }
 
 // plan is steps, and the model after them.
@@ -150,6 +188,17 @@ func (p plan) size() int {
 	return n
 }
 
+// wide counts the steps that may let in more than was asked for.
+func (p plan) wide() int {
+	n := 0
+	for _, s := range p.steps {
+		if s.wide {
+			n++
+		}
+	}
+	return n
+}
+
 // search for plans on the model.
 type search struct {
 	fsys fs.FS
@@ -157,7 +206,7 @@ type search struct {
 	q    Question
 }
 
-// plans that let the request in, the smallest first. A plan goes on as long as
+// plans that let the request in, those with the least text first. A plan goes on as long as
 // something else refuses the request than before.
 func (s *search) plans(m *model.Mesh) []plan {
 	var done []plan
@@ -187,7 +236,8 @@ func (s *search) plans(m *model.Mesh) []plan {
 	return leastOf(done)
 }
 
-// leastOf leaves plans out that do all that a smaller one does, and more.
+// leastOf leaves plans out that do all that a smaller one does, and more, and are made
+// for the request alone no more than that.
 func leastOf(sorted []plan) []plan {
 	var out []plan
 	for _, p := range sorted {
@@ -199,6 +249,9 @@ func leastOf(sorted []plan) []plan {
 }
 
 func (p plan) contains(o plan) bool {
+	if p.wide() < o.wide() {
+		return false
+	}
 	all := p.edits()
 	return !slices.ContainsFunc(o.edits(), func(e diag.Edit) bool { return !slices.Contains(all, e) })
 }
@@ -208,11 +261,11 @@ func (s *search) steps(m *model.Mesh, got *answer.Answer) []step {
 	var tried []step
 	switch got.Outcome {
 	case answer.NotDeclared:
-		tried = s.declare(got)
+		tried = s.declare(m, got)
 	case answer.Denied:
-		tried = s.judge(got).rules(got.Authorization.At)
+		tried = s.judge(m, got).rules(got.Authorization.At)
 	case answer.Unknown:
-		tried = s.judge(got).publish()
+		tried = s.judge(m, got).publish()
 	}
 	return slices.DeleteFunc(tried, func(one step) bool {
 		now, ok := ask(one.apply(m), s.q)

@@ -31,19 +31,20 @@ func (j *judge) rules(refusedAt string) []step {
 	}
 	var out []step
 	for _, r := range j.security.Allow {
-		out = append(out, j.widen(r)...)
+		out = append(append(out, j.like(r)...), j.widen(r)...)
 	}
 	return append(out, j.admit()...)
 }
 
-// narrow makes a deny rule leave the request out, in one way each.
+// narrow makes a deny rule leave the request out, in one way each: this caller,
+// method or path, or what has all of them.
 func (j *judge) narrow(r *intent.Rule) []step {
-	var out []step
+	out := j.split(r)
 	for _, k := range j.exceptions(r) {
 		apply := func(m *model.Mesh) *model.Mesh {
 			return j.change(m, func(l lists) { turn(*l.deny, r.At, []knob{k}) })
 		}
-		out = append(out, step{fmt.Sprintf("%s of the deny rule of %s", k.what, j.ref), r.At, []diag.Edit{k.edit}, apply})
+		out = append(out, step{fmt.Sprintf("%s of the deny rule of %s", k.what, j.ref), r.At, []diag.Edit{k.edit}, apply, true})
 	}
 	return out
 }
@@ -65,7 +66,7 @@ func (j *judge) widen(r *intent.Rule) []step {
 		apply := func(m *model.Mesh) *model.Mesh {
 			return j.change(m, func(l lists) { turn(*l.allow, r.At, some) })
 		}
-		out = append(out, step{fmt.Sprintf("%s of the allow rule of %s", strings.Join(what, " and "), j.ref), r.At, edits, apply})
+		out = append(out, step{fmt.Sprintf("%s of the allow rule of %s", strings.Join(what, " and "), j.ref), r.At, edits, apply, true})
 	}
 	return out
 }
@@ -91,6 +92,10 @@ func (j *judge) admit() []step {
 	if !j.gateway {
 		rule.Principals = []string{j.id}
 		conditions = append(conditions, fmt.Sprintf("from: [%s]", j.name()))
+	}
+	if j.gateway {
+		rule.Hosts = []model.NamedMatch{{Name: model.HostHeader, Kind: model.Exact, Value: j.host}}
+		conditions = append(conditions, fmt.Sprintf("hosts: [%s]", strconv.Quote(j.host)))
 	}
 	if j.l7 {
 		rule.Methods, rule.Paths = []string{j.method}, []model.PathMatch{{Kind: model.Exact, Value: j.path}}
