@@ -25,8 +25,6 @@ const (
 	maxRootBytes = 32 << 10
 	maxKeys      = 32
 	maxKeyID     = 256 // bytes
-	minRSABits   = 2048
-	maxRSABits   = 8192
 	maxPeers     = 64
 )
 
@@ -65,8 +63,8 @@ func check(td spiffeid.TrustDomain, c *bundle.Content) error {
 		if err := validate.Authority(root, td); err != nil {
 			return fmt.Errorf("root %q: %w", root.Subject, err)
 		}
-		if root.PublicKey == nil {
-			return fmt.Errorf("root %q: its key is of a kind that is not known, so it verifies nothing", root.Subject)
+		if err := checkRootKey(root.PublicKey); err != nil {
+			return fmt.Errorf("root %q: %w", root.Subject, err)
 		}
 	}
 	for id, key := range c.Keys {
@@ -80,16 +78,25 @@ func check(td spiffeid.TrustDomain, c *bundle.Content) error {
 	return nil
 }
 
+// checkRootKey refuses keys that verify nothing, or at a cost that another trust domain
+// could choose: every handshake with one of its workloads pays it.
+func checkRootKey(key crypto.PublicKey) error {
+	switch k := key.(type) {
+	case nil:
+		return errors.New("its key is of a kind that is not known, so it verifies nothing")
+	case *rsa.PublicKey:
+		return validate.PublicKey(k)
+	}
+	return nil
+}
+
 // checkKey takes public keys of the algorithms of JWT-SVIDs (section 2.1).
 func checkKey(key crypto.PublicKey) error {
 	switch k := key.(type) {
 	case *ecdsa.PublicKey:
 		return nil
 	case *rsa.PublicKey:
-		if n := k.N.BitLen(); n < minRSABits || n > maxRSABits {
-			return fmt.Errorf("RSA of %d bits, not %d to %d", n, minRSABits, maxRSABits)
-		}
-		return nil
+		return validate.PublicKey(k)
 	}
 	return fmt.Errorf("%T is not a public key that signs JWT-SVIDs", key)
 }

@@ -6,11 +6,13 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
 	"log/slog"
+	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -301,6 +303,62 @@ func TestAnotherFileIsBelieved(t *testing.T) {
 	}
 	if c := <-told; !c.Roots[0].Equal(anew.Bundle().Roots[0]) {
 		t.Error("the old bundle is believed")
+	}
+}
+
+// A kept bundle that is damaged takes nobody else away, and what was handed over before it
+// is not believed again by itself: its roots may have been let go of.
+func TestAKeptBundleThatIsDamaged(t *testing.T) {
+	b := authority(t, other)
+	p := Peer{TrustDomain: other, URL: endpoint(t, b, Handler(b.BundleDocument)), Bundle: handOver(t, b), Endpoint: validate.ControllerID(other)}
+	dir := filepath.Join(t.TempDir(), "f")
+	f, _, err := open(t, p, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.look(t.Context(), f.peers[0]); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(f.file(&p), []byte(`{"bundle": {"keys"`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	again, told, err := open(t, p, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := <-told; len(c.Roots) != 0 {
+		t.Errorf("it knows %+v", c)
+	}
+	if err := again.look(t.Context(), again.peers[0]); err == nil || !strings.Contains(err.Error(), "remove "+f.file(&p)) {
+		t.Error(err)
+	}
+	if s := again.Status()[0]; s.Error == "" || s.Roots != 0 {
+		t.Errorf("status %+v", s)
+	}
+	if err := os.Remove(f.file(&p)); err != nil {
+		t.Fatal(err)
+	}
+	if _, told, err = open(t, p, dir); err != nil {
+		t.Fatal(err)
+	}
+	if c := <-told; len(c.Roots) != 1 {
+		t.Errorf("it knows %+v", c)
+	}
+}
+
+// The size of another's root is what each handshake with its workloads costs here.
+func TestLargeKeysOfRootsAreRefused(t *testing.T) {
+	for bits, fails := range map[uint]bool{8191: false, 8192: true} {
+		n := new(big.Int).Lsh(big.NewInt(1), bits)
+		for n.SetBit(n, 0, 1); validate.PublicKey(&rsa.PublicKey{N: n, E: 65537}) != nil && !fails; n.Add(n, big.NewInt(2)) {
+			continue // to one without a small factor
+		}
+		if err := checkRootKey(&rsa.PublicKey{N: n, E: 65537}); (err != nil) != fails {
+			t.Errorf("%d bits: %v", bits+1, err)
+		}
+	}
+	if checkRootKey(nil) == nil {
+		t.Error("no key is taken")
 	}
 }
 

@@ -46,6 +46,7 @@ type following struct {
 	known   bundle.Content
 	hint    time.Duration
 	status  Status
+	broken  error // what was kept of it cannot be read; nil = it can
 }
 
 // Status of a peer, for people.
@@ -119,24 +120,39 @@ func (f *Follower) load(p Peer) (*following, error) {
 			return nil, fmt.Errorf("%s: %w", p.Bundle, err)
 		}
 	}
-	data, err := privatefile.Read(f.file(&p))
+	if err := f.recall(out); err != nil {
+		out.known, out.hint = bundle.Content{}, 0
+		out.broken = fmt.Errorf("what was kept of it is not believed, and nobody of it is let in: remove %s to begin with the bundle that was handed over: %w", f.file(&p), err)
+		out.status.Error = out.broken.Error()
+		f.o.Log.Error("the bundle of another trust domain", "trustDomain", p.TrustDomain.Name(), "error", out.broken)
+	}
+	return out, nil
+}
+
+// recall takes over what was fetched before, unless another bundle was handed over since.
+// A file that is damaged is an error: to begin anew by itself with what was handed over
+// would trust roots again that may have been let go of.
+func (f *Follower) recall(p *following) error {
+	data, err := privatefile.Read(f.file(&p.Peer))
 	if errors.Is(err, fs.ErrNotExist) {
-		return out, nil
+		return nil
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
 	var k kept
 	if err := json.Unmarshal(data, &k); err != nil {
-		return nil, fmt.Errorf("%s: %w", f.file(&p), err)
+		return err
 	}
-	if k.Initial != out.initial {
-		return out, nil
+	if k.Initial != p.initial {
+		return nil
 	}
-	if out.known, out.hint, err = decode(p.TrustDomain, k.Bundle); err != nil {
-		return nil, fmt.Errorf("%s: %w", f.file(&p), err)
+	known, hint, err := decode(p.TrustDomain, k.Bundle)
+	if err != nil {
+		return err
 	}
-	return out, nil
+	p.known, p.hint = known, hint
+	return nil
 }
 
 // bundles are those that are known; mu is held.
@@ -210,6 +226,9 @@ func (f *Follower) pause(p *following) time.Duration {
 }
 
 func (f *Follower) look(ctx context.Context, p *following) error {
+	if p.broken != nil {
+		return p.broken
+	}
 	f.mu.Lock()
 	known := p.known
 	f.mu.Unlock()

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -35,7 +36,7 @@ func ListenUnix(address string, mode os.FileMode) (net.Listener, error) {
 	if err := removeDead(address); err != nil {
 		return nil, err
 	}
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: address, Net: "unix"})
+	l, err := bind(address, mode)
 	if err != nil {
 		return nil, err
 	}
@@ -49,6 +50,21 @@ func ListenUnix(address string, mode os.FileMode) (net.Listener, error) {
 		return nil, errors.Join(err, out.release())
 	}
 	return out, nil
+}
+
+// bind listens on a socket that has no moment with a wider mode: Linux makes the file with
+// the mode of the socket before it was bound, less the umask (unix(7)).
+func bind(address string, mode os.FileMode) (*net.UnixListener, error) {
+	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+		var chmod error
+		err := c.Control(func(fd uintptr) { chmod = unix.Fchmod(int(fd), uint32(mode.Perm())) })
+		return errors.Join(err, chmod)
+	}}
+	l, err := config.Listen(context.Background(), "unix", address)
+	if err != nil {
+		return nil, err
+	}
+	return l.(*net.UnixListener), nil
 }
 
 // lock orders all who replace or remove the socket at path. Its file stays: whoever
