@@ -16,11 +16,12 @@ mkdir -p "$evidence"
 declare -A part
 part[lab]='go test -v -count=1 -timeout 55m ./test/e2e -run TestRoutingLab'
 part[kills]='go test -v -count=1 -timeout 55m ./test/e2e -run Controller|Proxy|Commits'
-part[e2e]='go test -v -count=1 -timeout 55m ./test/e2e -skip RoutingLab|Controller|Proxy|Commits'
+part[e2e]='go test -v -count=1 -timeout 55m ./test/e2e -skip RoutingLab|Controller|Proxy|Commits|Bombs'
 part[kube]='go test -v -count=1 -timeout 55m ./test/kube ./reconciler/store/cluster ./reconciler/discover/kube'
 part[envoy]='go test -v -count=1 -timeout 55m ./compiler/emit/xds -run TestEnvoyValidates'
 part[reach]='go test -v -count=1 -timeout 55m ./compiler/reach/...'
 part[overlap]='go test -v -count=1 -timeout 55m ./compiler/check -run TestOverlap|AgainstEveryRequest'
+part[bombs]='go test -v -count=1 -p 1 -timeout 55m ./compiler/load ./test/e2e -run TestBomb'
 part[hostile]='go test -v -count=1 -timeout 55m ./cmd/meshc -run TestHostileMeshesEnd'
 part[behave]='go test -v -count=1 -timeout 55m ./compiler/behave/... -skip TestMutations'
 for i in 1 2 3 4 5; do
@@ -68,7 +69,7 @@ order=(lab kills e2e kube envoy reach behave mutations-1 mutations-2 mutations-3
 sources=$(git ls-tree -r HEAD | grep -vP '\t(docs/|.*\.md$)' | sha256sum | cut -c1-16)
 [ -z "$(git status --porcelain --untracked-files=no -- . ':!docs' ':!*.md')" ] || sources=$sources-dirty
 
-order+=(overlap hostile csr identity vectors)
+order+=(overlap bombs hostile csr identity vectors)
 
 passed() { # FILE
 	[ -z "$force" ] && [ "${sources%-dirty}" = "$sources" ] &&
