@@ -19,6 +19,8 @@ func (c *overIntent) callers() {
 			if to := literal.Ref(u.Ref.V, from.Namespace); c.hasAllow(to) { // the others take whoever calls
 				declared[[2]model.Ref{from, to}] = true
 				c.refusedCaller(from, c.scope.ServiceID(s), to, u.Ref.At)
+			} else if c.scope.Service(to) == nil && c.scope.External(to) == nil {
+				declared[[2]model.Ref{from, c.misspelt(u.Ref.V, from)}] = true
 			}
 		}
 	}
@@ -39,6 +41,9 @@ func (c *overIntent) callers() {
 				c.refusedCaller(from, c.scope.GatewayID(g), to, r.To.At)
 			}
 			declared[[2]model.Ref{from, to}] = true
+			if c.scope.Service(to) == nil && c.scope.External(to) == nil {
+				declared[[2]model.Ref{from, c.misspelt(r.To.V, from)}] = true
+			}
 		}
 	}
 	c.limitCallers(declared)
@@ -66,6 +71,12 @@ func (c *overIntent) refusedCaller(from model.Ref, id string, to model.Ref, at d
 		d.WithChoice("add \""+written(from, to.Namespace)+"\" to `from`",
 			diag.Edit{Op: diag.Append, Range: names[len(names)-1].At, New: written(from, to.Namespace)})
 	}
+}
+
+// misspelt gives the service or external that a name of nothing is most like: an
+// allow list that has the caller is not told that it does not call.
+func (c *overIntent) misspelt(name string, from model.Ref) model.Ref {
+	return literal.Ref(nearest(name, c.usable(from)), from.Namespace)
 }
 
 // hasAllow says that a service lists whom it lets in.

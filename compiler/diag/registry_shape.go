@@ -3,7 +3,7 @@ package diag
 // shape is 1xxx: what a file says, before anything is looked up.
 var shape = []Entry{
 	{Syntax, Error, "a file does not parse",
-		"The file is not valid CUE, YAML or JSON at this place. Nothing of the mesh is judged further until it parses.",
+		"The file is not valid CUE, YAML or JSON at this place. The rest of it, and what depends on it, is judged when it parses.",
 		"service: reviews: {ports: http: {number: 9080}", "service: reviews: {ports: http: {number: 9080, protocol: \"http\"}}"},
 	{UnknownField, Error, "the language has no such field here",
 		"A field that nothing reads would be accepted and then ignored, so it is refused. Mostly it is a typing error.",

@@ -3,6 +3,7 @@ package fix
 import (
 	"context"
 	"io/fs"
+	"path"
 	"slices"
 
 	"github.com/meshc/meshc/compiler"
@@ -46,7 +47,7 @@ func Beyond(ctx context.Context, fsys fs.FS, opts compiler.Options, first *compi
 		if err != nil {
 			return nil, err
 		}
-		if broken(res.Diags, after.Diags) {
+		if len(b.gone) == 0 && broken(res.Diags, after.Diags) {
 			break // something refers to what was mended or cut
 		}
 		o, res = next, after
@@ -62,6 +63,7 @@ type beyond struct {
 	seen   map[place]bool
 	cut    map[string]bool    // entries out of which more than unknown fields was cut; "" stands for all
 	aside  map[string][]aside // unknown fields, by the entry out of which they were taken
+	gone   []gone
 	found  diag.List
 }
 
@@ -96,7 +98,7 @@ func (b *beyond) operate(o *overlay, l diag.List) (*overlay, error) {
 			}
 			these = []diag.Edit{e}
 		}
-		if clash(edits, these) {
+		if clash(edits, these) || !fits(sources, edits, these) {
 			continue // it has its turn in the next round
 		}
 		for _, e := range these {
@@ -120,8 +122,8 @@ func (b *beyond) cutOut(sources *load.Sources, d diag.Diagnostic) (diag.Edit, bo
 	}
 	if e, ok := sources.Cut(d.Range); ok {
 		entry := sources.Entry(d.Range)
-		if sources.Field(d.Range) == "namespace" {
-			entry = "" // it is part of the name by which others know the entry
+		if sources.Field(d.Range) == "namespace" || sources.Aliased(d.Range.File) {
+			entry = "" // it is part of the name by which others know the entry, or of several entries
 		}
 		if d.Code == diag.UnknownField && entry != "" {
 			b.aside[entry] = append(b.aside[entry], aside{sources.Field(d.Range), sources.Within(d.Range, conditions...)})
@@ -130,8 +132,28 @@ func (b *beyond) cutOut(sources *load.Sources, d diag.Diagnostic) (diag.Edit, bo
 		b.cut[entry] = true
 		return e, true
 	}
-	b.cut[""] = true // others may name what goes
-	return sources.CutEntry(d.Range)
+	if e, ok := sources.CutEntry(d.Range); ok {
+		b.cut[""] = true // others may name what goes
+		return e, true
+	}
+	e, ok := sources.CutFile(d.Range.File)
+	if ok {
+		b.gone = append(b.gone, gone{d.Range.File, sources.Text(d.Range.File)})
+	}
+	return e, ok
+}
+
+// fits says that a file of data, where edits side by side may leave what does
+// not parse, still does with these.
+func fits(sources *load.Sources, edits map[string][]diag.Edit, these []diag.Edit) bool {
+	return !slices.ContainsFunc(these, func(e diag.Edit) bool {
+		name := e.Range.File
+		if path.Ext(name) == ".cue" {
+			return false
+		}
+		after, err := diag.Apply(sources.Text(name), append(slices.Clone(edits[name]), e))
+		return err != nil || load.Parses(name, after) != nil
+	})
 }
 
 func clash(edits map[string][]diag.Edit, these []diag.Edit) bool {
@@ -164,7 +186,7 @@ func (b *beyond) apply(o *overlay, edits map[string][]diag.Edit) (*overlay, erro
 func (b *beyond) gather(o *overlay, l diag.List) {
 	sources := load.NewSources(o)
 	for _, d := range l {
-		if !b.certain(d, sources.Entry(d.Range)) {
+		if !b.certain(d, sources.Entry(d.Range)) || b.lacks(d, sources) {
 			continue
 		}
 		moved, ok := b.back(d)
@@ -179,7 +201,7 @@ func (b *beyond) gather(o *overlay, l diag.List) {
 // certain says that d does not come from a cut.
 func (b *beyond) certain(d diag.Diagnostic, entry string) bool {
 	switch {
-	case len(b.cut)+len(b.aside) == 0:
+	case len(b.cut)+len(b.aside)+len(b.gone) == 0:
 		return true
 	case slices.Contains(ofOneField, d.Code):
 		return true

@@ -13,17 +13,21 @@ import (
 var (
 	// ofOneField are judged by what one field says, and by the schema.
 	ofOneField = []diag.Code{
-		diag.UnknownField, diag.NotConcrete,
+		diag.UnknownField, diag.BadName, diag.WrongValue, diag.Conflict, diag.NotConcrete,
 		diag.ListedTwice, diag.BadRegex, diag.BadPath, diag.BadHeader, diag.BadMethod,
 		diag.BadDuration, diag.BadPercent, diag.BadTime, diag.UnknownRetryOn, diag.RetriesUnused, diag.BadHost,
 		diag.SelfUse, diag.FaultExpired,
 	}
+	// ofItself are those of them that nothing said elsewhere takes back.
+	ofItself = slices.DeleteFunc(slices.Clone(ofOneField), func(c diag.Code) bool {
+		return c == diag.NotConcrete || c == diag.RetriesUnused
+	})
 	// ofNames are judged by what one field says, and by the names of entries.
 	ofNames = []diag.Code{diag.UnknownUse, diag.UnknownCaller, diag.UnknownBackend}
 	// ofOneEntry are judged by one service, gateway or external, and by the names
 	// of the others.
 	ofOneEntry = []diag.Code{
-		diag.WrongValue, diag.NotExactlyOne, diag.Conflict, diag.MissingField, diag.DuplicatePort, diag.UnknownVersion, diag.WeightSum, diag.BadWeight, diag.ShadowedRoute,
+		diag.NotExactlyOne, diag.MissingField, diag.DuplicatePort, diag.UnknownVersion, diag.WeightSum, diag.BadWeight, diag.ShadowedRoute,
 		diag.UnknownFaultRoute, diag.RouteToNothing, diag.OrderCycle, diag.UnknownOrderRoute, diag.NotCovered, diag.UnknownListener,
 		diag.HostNotOnListener, diag.NeverMatches, diag.DuplicateCondition, diag.NoRoutes, diag.NoPorts,
 		diag.NobodyAllowed,

@@ -3,15 +3,19 @@ package load
 import (
 	"fmt"
 	"io/fs"
+	"iter"
+	"maps"
+	"path"
 	"slices"
 
-	"cuelang.org/go/cue/ast"
+	"cuelang.org/go/cue/parser"
 
 	"github.com/meshc/meshc/compiler/diag"
+	"github.com/meshc/meshc/schema"
 )
 
-// Sources knows what stands where in the files of CUE of one tree; each file is
-// read once, when it is asked for.
+// Sources knows what stands where in the files of one tree; each file is read
+// once, when it is asked for. Cuts of one Sources go together.
 type Sources struct {
 	fsys  fs.FS
 	known map[string]*source
@@ -20,36 +24,38 @@ type Sources struct {
 // NewSources looks at the files of fsys.
 func NewSources(fsys fs.FS) *Sources { return &Sources{fsys: fsys, known: map[string]*source{}} }
 
+func (s *Sources) innermost(at diag.Range) (*source, *member) {
+	src := sourceOf(s.fsys, s.known, at.File)
+	return src, src.innermost(at.Start)
+}
+
 // Cut gives the edit that takes the innermost field or element around a place
 // out of its file. It takes no whole entry, and nothing outside of entries.
 func (s *Sources) Cut(at diag.Range) (diag.Edit, bool) {
-	src := sourceOf(s.fsys, s.known, at.File)
-	m := src.innermost(at.Start)
-	if m == nil || m.depth == 0 && m.around == nil || m.field != nil && m.depth <= entryDepth {
+	src, m := s.innermost(at)
+	if m == nil || !m.isField() && m.around == nil || m.isField() && m.depth <= entryDepth {
 		return diag.Edit{}, false
 	}
-	e, err := src.freely().remove(m)
-	return e, err == nil
+	return src.without(m)
 }
 
 // CutEntry takes the whole entry around a place out of its file, or what stands
 // at the top level beside the entries.
 func (s *Sources) CutEntry(at diag.Range) (diag.Edit, bool) {
-	src := sourceOf(s.fsys, s.known, at.File)
-	m := src.innermost(at.Start)
-	for m != nil && (m.field == nil || m.depth > entryDepth) {
+	src, m := s.innermost(at)
+	for m != nil && (!m.isField() || m.depth > entryDepth) {
 		m = m.around
 	}
-	if m == nil {
+	switch {
+	case m == nil:
 		return diag.Edit{}, false
+	case m.depth == entryDepth || src.yaml != nil:
+		return src.without(m)
+	case src.isCUE():
+		return replace(src.placeOfBytes(src.name, m.start, m.end), ""), true
 	}
-	free := src.freely()
-	if m.depth == entryDepth {
-		e, err := free.remove(m)
-		return e, err == nil
-	}
-	start, end := free.bounds(m.node)
-	return replace(free.rangeOfBytes(m.node, start, end), ""), true
+	start, end := src.withOneComma(m.start, m.end)
+	return replace(src.placeOfBytes(src.name, start, end), ""), true
 }
 
 // CutText takes an attribute out.
@@ -62,56 +68,86 @@ func (s *Sources) CutText(at diag.Range) (diag.Edit, bool) {
 	return e, err == nil
 }
 
-// freely minds no comments: what is cut is never written.
-func (s *source) freely() *source {
+// CutFile leaves nothing of a file but that it is there. It takes files that do
+// not parse.
+func (s *Sources) CutFile(name string) (diag.Edit, bool) {
+	src := sourceOf(s.fsys, s.known, name)
+	if src.data == nil {
+		return diag.Edit{}, false
+	}
+	rest := ""
+	switch {
+	case isJSON(name):
+		rest = "null"
+	case path.Ext(name) == ".cue":
+		rest = "package " + packageOf(name, src.data) + "\n"
+	}
+	return replace(src.placeOfBytes(name, 0, len(src.data)), rest), true
+}
+
+// Aliased says that a part of a file may count in several places (YAML 1.2
+// section 7.1).
+func (s *Sources) Aliased(name string) bool {
+	src := sourceOf(s.fsys, s.known, name)
+	return src.yaml != nil && src.yaml.aliased
+}
+
+// Text gives the content of a file of the mesh; nil where it cannot be read.
+func (s *Sources) Text(name string) []byte { return sourceOf(s.fsys, s.known, name).data }
+
+// packageOf gives the package that a file of CUE is of, whatever follows.
+func packageOf(name string, data []byte) string {
+	f, err := parser.ParseFile(name, data, parser.PackageClauseOnly)
+	if err != nil || f.PackageName() == "" {
+		return schema.Package
+	}
+	return f.PackageName()
+}
+
+// without gives the edit that takes m out, minding no comments: what is cut is
+// never written.
+func (s *source) without(m *member) (diag.Edit, bool) {
+	if s.yaml != nil {
+		return s.yaml.without(m)
+	}
 	free := *s
 	free.comments = nil
-	return &free
+	e, err := free.remove(m)
+	return e, err == nil
 }
 
 // Field gives the name of the innermost field around a place; "" where there
 // is none, or a pattern.
 func (s *Sources) Field(at diag.Range) string {
-	m := sourceOf(s.fsys, s.known, at.File).innermost(at.Start)
-	for m != nil && m.field == nil {
+	_, m := s.innermost(at)
+	for m != nil && !m.isField() {
 		m = m.around
 	}
 	if m == nil {
 		return ""
 	}
-	name, _, err := ast.LabelName(m.field.Label)
-	if err != nil {
-		return ""
-	}
-	return name
+	return m.name
 }
 
 // Within says that a place lies in a field of one of these names.
 func (s *Sources) Within(at diag.Range, fields ...string) bool {
-	for m := sourceOf(s.fsys, s.known, at.File).innermost(at.Start); m != nil; m = m.around {
-		if m.field == nil {
-			continue
-		}
-		if name, _, err := ast.LabelName(m.field.Label); err == nil && slices.Contains(fields, name) {
+	for _, m := s.innermost(at); m != nil; m = m.around {
+		if m.isField() && m.name != "" && slices.Contains(fields, m.name) {
 			return true
 		}
 	}
 	return false
 }
 
-// Entry gives the entry around a place as "service reviews"; "" outside.
+// Entry gives the entry around a place as "service reviews"; "" outside, and
+// in a pattern, which is about every entry.
 func (s *Sources) Entry(at diag.Range) string {
-	m := sourceOf(s.fsys, s.known, at.File).innermost(at.Start)
+	_, m := s.innermost(at)
 	var names []string
 	for ; m != nil; m = m.around {
-		if m.field == nil {
-			continue
+		if m.isField() {
+			names = append(names, m.name)
 		}
-		name, _, err := ast.LabelName(m.field.Label)
-		if err != nil {
-			name = "" // a pattern, which is about every entry
-		}
-		names = append(names, name)
 	}
 	if len(names) < entryDepth || names[len(names)-entryDepth] == "" {
 		return ""
@@ -125,19 +161,22 @@ func (s *source) innermost(at diag.Pos) *member {
 	if s.err != nil || err != nil {
 		return nil
 	}
+	if s.yaml != nil {
+		return smallestAround(offset, slices.Values(s.yaml.members))
+	}
+	best := smallestAround(offset, maps.Values(s.fields))
+	if e := smallestAround(offset, maps.Values(s.elements)); best == nil || e != nil && e.end-e.start < best.end-best.start {
+		return e
+	}
+	return best
+}
+
+func smallestAround(offset int, members iter.Seq[*member]) *member {
 	var best *member
-	size := 0
-	consider := func(m *member) {
-		start, end := s.bounds(m.node)
-		if start <= offset && offset < end && (best == nil || end-start < size) {
-			best, size = m, end-start
+	for m := range members {
+		if m.start <= offset && offset < m.end && (best == nil || m.end-m.start < best.end-best.start) {
+			best = m
 		}
-	}
-	for _, m := range s.fields {
-		consider(m)
-	}
-	for _, m := range s.elements {
-		consider(m)
 	}
 	return best
 }

@@ -10,14 +10,16 @@ import (
 	"cuelang.org/go/cue/literal"
 	"cuelang.org/go/cue/parser"
 	"cuelang.org/go/cue/token"
+	"cuelang.org/go/encoding/json"
 
 	"github.com/meshc/meshc/compiler/diag"
 )
 
 // ResolveFixes turns the edits of l into replacements of text in the files of
 // fsys, which are read again. A fix that does not meet what it expects there is
-// taken off its diagnostic: the value comes from a reference, a definition or a
-// file of YAML, the new name is taken, a comment would be lost.
+// taken off its diagnostic: the value comes from a reference or a definition, the
+// new name is taken, a comment would be lost, or the file is of YAML and the fix
+// does more than write another name or value.
 func ResolveFixes(fsys fs.FS, l diag.List) {
 	sources := map[string]*source{}
 	for i := range l {
@@ -41,14 +43,24 @@ func ResolveFixes(fsys fs.FS, l diag.List) {
 	}
 }
 
-// Parses says whether data is CUE of sound syntax.
+// Parses says whether data is of sound syntax: CUE, YAML or JSON by its name.
 func Parses(name string, data []byte) error {
+	switch {
+	case isYAML(name):
+		_, err := yamlDocuments(data)
+		return err
+	case isJSON(name):
+		_, err := json.Extract(name, data)
+		return err
+	}
 	_, err := parser.ParseFile(name, data, parser.ParseComments)
 	return err
 }
 
-// source is one file of CUE, with what stands where.
+// source is one file of the mesh, with what stands where. JSON is read as the
+// CUE that it is.
 type source struct {
+	name     string
 	data     []byte
 	err      error // why nothing can be resolved in it
 	fields   map[diag.Pos]*member
@@ -57,16 +69,24 @@ type source struct {
 	literals map[diag.Pos]ast.Expr
 	comments []*ast.CommentGroup
 	idents   map[string]int // how often a name stands anywhere but as a label
+	yaml     *yamlOutline   // of a file of YAML, which has no nodes of CUE
 }
 
 // member is a field of a struct or an element of a list.
 type member struct {
-	node   ast.Node
-	field  *ast.Field // nil for an element
-	in     ast.Node   // *ast.File, *ast.StructLit or *ast.ListLit
+	node   ast.Node   // nil in YAML
+	field  *ast.Field // nil for an element, and in YAML
+	in     ast.Node   // *ast.File, *ast.StructLit or *ast.ListLit; nil in YAML
+	row    *yamlRow   // the mapping or sequence of YAML that it is a part of
 	around *member    // the field whose value holds it; nil at the top level
-	depth  int        // of fields: 1 at the top level
+	depth  int        // of fields: 1 at the top level; 0 for an element
+	name   string     // of a field; "" for an element, and for a pattern
+	start  int        // the byte at which it begins
+	end    int        // the byte behind it
 }
+
+// isField says that it is no element of a list.
+func (m *member) isField() bool { return m.depth > 0 }
 
 func sourceOf(fsys fs.FS, known map[string]*source, name string) *source {
 	s, ok := known[name]
@@ -79,14 +99,19 @@ func sourceOf(fsys fs.FS, known map[string]*source, name string) *source {
 
 func readSource(fsys fs.FS, name string) *source {
 	s := &source{
+		name:   name,
 		fields: map[diag.Pos]*member{}, values: map[diag.Pos]*member{}, elements: map[diag.Pos]*member{},
 		literals: map[diag.Pos]ast.Expr{}, idents: map[string]int{},
 	}
-	if path.Ext(name) != ".cue" {
-		s.err = fmt.Errorf("%s is not CUE", name)
+	if path.Ext(name) != ".cue" && !isYAML(name) && !isJSON(name) {
+		s.err = fmt.Errorf("%s is not a file of the mesh", name)
 		return s
 	}
 	if s.data, s.err = fs.ReadFile(fsys, name); s.err != nil {
+		return s
+	}
+	if isYAML(name) {
+		s.outlineYAML()
 		return s
 	}
 	file, err := parser.ParseFile(name, s.data, parser.ParseComments)
@@ -128,6 +153,10 @@ func (s *source) members(in ast.Node, decls []ast.Decl, around *member) {
 		switch d := d.(type) {
 		case *ast.Field:
 			m := &member{node: d, field: d, in: in, around: around, depth: 1}
+			m.start, m.end = s.bounds(d)
+			if name, _, err := ast.LabelName(d.Label); err == nil {
+				m.name = name
+			}
 			if around != nil {
 				m.depth = around.depth + 1
 			}
@@ -148,7 +177,9 @@ func (s *source) below(e ast.Expr, around *member) {
 		s.members(e, e.Elts, around)
 	case *ast.ListLit:
 		for _, x := range e.Elts {
-			s.elements[rangeOf(x).Start] = &member{node: x, in: e, around: around}
+			m := &member{node: x, in: e, around: around}
+			m.start, m.end = s.bounds(x)
+			s.elements[rangeOf(x).Start] = m
 			s.below(x, around)
 		}
 	case *ast.BinaryExpr:
@@ -163,7 +194,7 @@ var errNotThere = errors.New("the place does not hold what the fix expects")
 
 // resolveAll gives the edit as replacements of text.
 func (s *source) resolveAll(e diag.Edit) ([]diag.Edit, error) {
-	if e.Op == diag.MoveBefore && s.err == nil {
+	if e.Op == diag.MoveBefore && s.err == nil && s.isCUE() {
 		return s.move(e)
 	}
 	one, err := s.resolve(e)
@@ -172,8 +203,11 @@ func (s *source) resolveAll(e diag.Edit) ([]diag.Edit, error) {
 
 // resolve gives the edit as a replacement of text.
 func (s *source) resolve(e diag.Edit) (diag.Edit, error) {
-	if s.err != nil {
+	switch {
+	case s.err != nil:
 		return e, s.err
+	case s.yaml != nil:
+		return s.yaml.resolve(e)
 	}
 	at := e.Range.Start
 	switch e.Op {
@@ -253,6 +287,8 @@ func (s *source) rename(e diag.Edit) (diag.Edit, error) {
 	}
 	return replace(e.Range, e.New), nil
 }
+
+func (s *source) isCUE() bool { return path.Ext(s.name) == ".cue" }
 
 func declsOf(in ast.Node) []ast.Decl {
 	switch in := in.(type) {

@@ -98,10 +98,10 @@ func TestRemovalKeepsTheEntry(t *testing.T) {
 
 func TestFixesOfOtherFilesAreDropped(t *testing.T) {
 	l := diag.List{diag.New(diag.Syntax, diag.Range{}, "x"), diag.New(diag.Syntax, diag.Range{}, "y"), diag.New(diag.Syntax, diag.Range{}, "z")}
-	for i, name := range []string{"a.yaml", "gone.cue", "broken.cue"} {
+	for i, name := range []string{"a.txt", "gone.cue", "broken.cue"} {
 		l[i].WithFix("fix", diag.Edit{Range: diag.Range{File: name, Start: diag.Pos{Line: 1, Col: 1}, End: diag.Pos{Line: 1, Col: 1}}, New: "x"})
 	}
-	ResolveFixes(fstest.MapFS{"a.yaml": {Data: []byte("a: 1\n")}, "broken.cue": {Data: []byte("a: {\n")}}, l)
+	ResolveFixes(fstest.MapFS{"a.txt": {Data: []byte("a: 1\n")}, "broken.cue": {Data: []byte("a: {\n")}}, l)
 	for _, d := range l {
 		if d.Fix != nil {
 			t.Errorf("%s has a fix", d.Message)

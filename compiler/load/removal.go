@@ -29,7 +29,11 @@ func (s *source) remove(m *member) (diag.Edit, error) {
 	if s.holdsComment(start, end) {
 		return diag.Edit{}, errNotThere
 	}
-	start, end = s.withComma(start, end)
+	if s.isCUE() {
+		start, end = s.withComma(start, end)
+	} else {
+		start, end = s.withOneComma(start, end)
+	}
 	return replace(s.rangeOfBytes(m.node, start, end), ""), nil
 }
 
@@ -89,6 +93,19 @@ func (s *source) withComma(start, end int) (int, int) {
 		return start, behind
 	case before > 0 && s.data[before-1] == ',':
 		return before - 1, end
+	}
+	return start, end
+}
+
+// withOneComma widens a removal in JSON, whose last member has no comma: to the
+// comma behind, or to the comma before the last one.
+func (s *source) withOneComma(start, end int) (int, int) {
+	const space = " \t\r\n"
+	if rest := bytes.TrimLeft(s.data[end:], space); bytes.HasPrefix(rest, []byte(",")) {
+		return start, len(s.data) - len(rest) + 1
+	}
+	if head := bytes.TrimRight(s.data[:start], space); bytes.HasSuffix(head, []byte(",")) {
+		return len(head) - 1, end
 	}
 	return start, end
 }

@@ -39,12 +39,16 @@ type yamlReader struct {
 	open    map[*yaml.Node]bool // anchors being expanded
 }
 
+func newYAMLReader(d *dataFile) *yamlReader {
+	return &yamlReader{
+		data: d, lines: yamlLines(d.src), columns: map[int][]int{}, ends: map[*yaml.Node]int{}, open: map[*yaml.Node]bool{},
+	}
+}
+
 // readYAML reads every document of a file.
 func readYAML(f file) *dataFile {
 	d := newDataFile(f)
-	r := &yamlReader{
-		data: d, lines: yamlLines(f.Data), columns: map[int][]int{}, ends: map[*yaml.Node]int{}, open: map[*yaml.Node]bool{},
-	}
+	r := newYAMLReader(d)
 	dec := yaml.NewDecoder(bytes.NewReader(f.Data))
 	for {
 		var doc yaml.Node
@@ -431,3 +435,5 @@ func numberLit(text string) ast.Expr {
 
 // isYAML says that a file is read as YAML.
 func isYAML(name string) bool { return path.Ext(name) == ".yaml" || path.Ext(name) == ".yml" }
+
+func isJSON(name string) bool { return path.Ext(name) == ".json" }
