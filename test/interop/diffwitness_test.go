@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -18,21 +19,27 @@ import (
 
 // TestWitnessesOfDifferences changes a mesh again and again, at random. Of every
 // difference that is told, the witness is sent to the mesh before and after the
-// change: each time it must get what was said, and not the same.
+// change: each time it must get what was said, and not the same. All classes that one
+// request can show are among them. RESTART and NOOP are not: what is told there is that
+// pods are made anew, and that nothing changes. That a caller's connection is still
+// encrypted, and no longer has to be, is shown by whoever connects without.
 func TestWitnessesOfDifferences(t *testing.T) {
-	steps := 2
+	steps := 4
 	if os.Getenv("MESHC_SOAK") != "" {
 		steps = 120
 	}
-	const seed, tables = 3, 20
-	x := &differing{m: maker{rand.New(rand.NewPCG(seed, 5))}, bed: newBed(t, nil), classes: map[behave.Class]int{}, sent: map[kind]int{}, wrong: map[kind]int{}}
+	const seed, tables = 17, 20
+	x := &differing{m: maker{rand.New(rand.NewPCG(seed, 5))}, bed: newBed(t, nil), classes: map[behave.Class]int{}, unseen: map[behave.Class]int{}, sent: map[kind]int{}, wrong: map[kind]int{}}
+	x.until = time.Now().Add(24 * time.Hour)
 	x.mesh = x.first(tables)
 	x.start(tables)
 	for range steps {
 		x.step()
 	}
-	t.Logf("seed %d: witnesses %v, by class %v, mismatches %v; %d could not be sent", seed, x.sent, x.classes, x.wrong, x.unsent)
-	for _, c := range []behave.Class{behave.Blackhole, behave.Expose, behave.Narrow, behave.Reroute, behave.Shift} {
+	t.Logf("seed %d: witnesses %v, by class %v, mismatches %v; no request can show %v; %d could not be sent", seed, x.sent, x.classes, x.wrong, x.unseen, x.unsent)
+	for _, c := range []behave.Class{
+		behave.Blackhole, behave.Expose, behave.Weaken, behave.Fault, behave.Narrow, behave.Reroute, behave.Shift, behave.Harden, behave.Tune,
+	} {
 		if x.classes[c] == 0 {
 			t.Errorf("no witness of %s", c)
 		}
@@ -48,9 +55,11 @@ type differing struct {
 	m maker
 	*bed
 	mu          sync.Mutex
-	classes     map[behave.Class]int
+	classes     map[behave.Class]int // of differences that a client saw
+	unseen      map[behave.Class]int // of those of which the client of the witness sees nothing
 	sent, wrong map[kind]int
 	unsent      int
+	until       time.Time // when faults end: long after the test
 }
 
 // clients of the services, by name.
@@ -117,9 +126,11 @@ func (x *differing) guards(n int) []model.Rule {
 	var out []model.Rule
 	for range n {
 		r := model.Rule{}
-		switch x.m.IntN(3) {
+		switch x.m.IntN(4) {
 		case 0:
 			r.Authenticated = true
+		case 1:
+			r.Any = true
 		default:
 			r.Principals = []string{model.SPIFFEID(domain, "default", x.m.pick(clients...))}
 		}
@@ -137,8 +148,12 @@ func (x *differing) changed() *model.Mesh {
 	for i, s := range after.Services {
 		now := *s
 		switch {
-		case s.MTLS == model.MTLSStrict && s.Name[0] == 'g':
-			x.changeRules(&now)
+		case s.Name[0] == 'g':
+			if x.m.chance(40) {
+				now.MTLS = map[model.MTLSMode]model.MTLSMode{model.MTLSStrict: model.MTLSPermissive, model.MTLSPermissive: model.MTLSStrict}[s.MTLS]
+			} else {
+				x.changeRules(&now)
+			}
 		case len(s.Routes) > 0 && s.Name[0] == 't':
 			now.Routes = slices.Clone(s.Routes)
 			x.changeRoutes(&now)
@@ -165,9 +180,11 @@ func (x *differing) changeRules(s *model.Service) {
 func (x *differing) changeRoutes(s *model.Service) {
 	i := x.m.IntN(len(s.Routes))
 	r := *s.Routes[i]
-	switch x.m.IntN(6) {
+	switch x.m.IntN(8) {
 	case 0, 1:
 		r.Split = x.split()
+	case 6, 7:
+		r.Abort = x.abort(r.Abort)
 	case 2:
 		r.Match = slices.Clone(r.Match)
 		r.Match[x.m.IntN(len(r.Match))] = x.m.condition()
@@ -190,12 +207,37 @@ func (x *differing) changeRoutes(s *model.Service) {
 	s.Routes[i] = &r
 }
 
+// abort is another one than there is, for every request, or none.
+func (x *differing) abort(now *model.Abort) *model.Abort {
+	if now != nil && x.m.chance(50) {
+		return nil
+	}
+	out := &model.Abort{Name: "broken", Status: 500, BasisPoints: model.BasisPointsWhole, Until: x.until}
+	if now != nil && now.Status == out.Status {
+		out.Status = 418
+	}
+	return out
+}
+
 // witnessed is one difference, and to which proxies its witness is sent.
 type witnessed struct {
 	service model.Ref
 	client  string
 	kinds   []kind
+	plain   bool // it is sent to the server, and not encrypted
 	behave.Change
+}
+
+// visible says that a client can see the difference.
+func (w *witnessed) visible() bool { return saw(&w.Before) != saw(&w.After) }
+
+// unseeable says that nothing of a difference is to be seen by the client of the
+// witness: its connection is encrypted either way, or a fault answers either way.
+func (w *witnessed) unseeable() bool {
+	if w.Before.Abort != nil && w.After.Abort != nil {
+		return true
+	}
+	return !slices.ContainsFunc(w.Deltas, func(d behave.Delta) bool { return d.Name != "mtls" })
 }
 
 func (x *differing) step() {
@@ -223,13 +265,17 @@ func (x *differing) step() {
 		for _, k := range all[i].kinds {
 			x.sent[k]++
 		}
+		told := x.classes
+		if !all[i].visible() {
+			told = x.unseen
+		}
 		for _, class := range all[i].Classes {
-			x.classes[class]++
+			told[class]++
 		}
 		if all[i].Route == "" {
 			all[i].Route = "none"
 		}
-		if saw(&all[i].Before) == saw(&all[i].After) {
+		if !all[i].visible() && !all[i].unseeable() {
 			x.t.Errorf("%s, route %s: a client cannot see the difference between %s and %s", all[i].service, all[i].Route, all[i].Before.String(), all[i].After.String())
 		}
 	}
@@ -245,7 +291,8 @@ func (x *differing) sender(to model.Ref, c behave.Change) (witnessed, bool) {
 		}
 	}
 	if c.Witness.Identity == "" {
-		return out, len(out.kinds) > 1 // rules do not look at it
+		out.plain = len(out.kinds) == 1 // else rules do not look at it
+		return out, true
 	}
 	for _, client := range clients {
 		if c.Witness.Identity == model.SPIFFEID(domain, "default", client) {
@@ -263,6 +310,10 @@ type seen struct {
 	rule   string
 }
 
+// ended is in the place of a status: the server has taken the connection, and ended it
+// without an answer.
+const ended = -4
+
 // saw is what an outcome looks like from outside.
 func saw(o *behave.Outcome) seen {
 	switch o.Verdict {
@@ -270,6 +321,8 @@ func saw(o *behave.Outcome) seen {
 		return seen{status: 404}
 	case behave.Denied:
 		return seen{status: 403}
+	case behave.Refused:
+		return seen{status: ended}
 	case behave.Served:
 		out := seen{status: 200}
 		var served []string
@@ -282,6 +335,13 @@ func saw(o *behave.Outcome) seen {
 			if h.Name == ruleHeader {
 				out.rule = h.Value
 			}
+		}
+		if o.Abort != nil { // the fault answers, with the header of the route
+			status, err := strconv.Atoi(o.Abort.What)
+			if err != nil || o.Abort.BasisPoints != model.BasisPointsWhole {
+				return seen{status: -1}
+			}
+			out.status, out.served = status, ""
 		}
 		return out
 	}
@@ -323,11 +383,17 @@ const halves = 40
 // see sends a witness, several times where both versions are to answer.
 func (x *differing) see(k kind, c *witnessed, want seen) seen {
 	at := x.placed[c.client+"-"+string(k)].Outbound[model.OutboundKey(c.service, meshPort)]
+	if c.plain {
+		at = x.placed[c.service.Name+"-"+string(k)].Inbound[meshPort]
+	}
 	var out seen
 	var served []string
 	for i := range halves {
 		res := send(at, nil, asSent(c.Witness), "")
 		now := seen{cmp.Or(res.Status, -2), "", only(res.Header[ruleHeader])}
+		if res.Status == 0 && res.Err == "ended" {
+			now.status = ended
+		}
 		if i > 0 && (now.status != out.status || now.rule != out.rule) {
 			return seen{status: -3} // on the way from one mesh to the next
 		}
