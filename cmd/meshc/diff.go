@@ -38,6 +38,7 @@ type diffFlags struct {
 	cache            *cacheFlag
 	kept             *cache.Dir // nil for none
 	out              *outputFormat
+	also             *alsoFiles
 	session          compiler.Session // of both sides
 }
 
@@ -69,6 +70,7 @@ severity error is violated), 2 could not tell.`,
 		Example: `  meshc diff git:HEAD
   meshc diff git:main git:my-branch
   meshc diff -o markdown git:main
+  meshc diff -o github --also json=diff.json --also sarif=diff.sarif git:main
   meshc diff --fields live`,
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error { return runDiff(cmd, &f, args) },
@@ -81,6 +83,7 @@ severity error is violated), 2 could not tell.`,
 	cmd.Flags().IntVar(&f.maxBytes, "max-bytes", show.MarkdownBudget, "with -o markdown: write no more than this, at least 4000")
 	f.cache = addCacheFlag(cmd)
 	f.out = addOutputFlag(cmd, "markdown", "github", "sarif")
+	f.also = addAlsoFlag(cmd, f.out)
 	return cmd
 }
 
@@ -129,7 +132,11 @@ func runDiff(cmd *cobra.Command, f *diffFlags, args []string) error {
 		return fmt.Errorf("hold the change against the rules: %w", err)
 	}
 	violations = diag.Join(violations, found)
-	if err := f.print(cmd.OutOrStdout(), r, violations); err != nil {
+	print := func(w io.Writer, format string) error { return f.print(w, format, r, violations) }
+	if err := f.also.write(print); err != nil {
+		return err
+	}
+	if err := print(cmd.OutOrStdout(), f.out.value); err != nil {
 		return fmt.Errorf("print the difference: %w", err)
 	}
 	switch {
@@ -141,15 +148,15 @@ func runDiff(cmd *cobra.Command, f *diffFlags, args []string) error {
 	return nil
 }
 
-// print writes what requests meet in the format that was asked for. Places are
+// print writes what requests meet in a format. Places are
 // named as in the mesh directory, so that lines of HEAD can be found.
-func (f *diffFlags) print(w io.Writer, r *behave.Report, violations diag.List) error {
+func (f *diffFlags) print(w io.Writer, format string, r *behave.Report, violations diag.List) error {
 	p := diag.Printer{}
 	if root, _, err := findModule(f.dir); err == nil {
 		p = diagPrinter(root)
 	}
 	asIs := func(file string) string { return file }
-	switch f.out.value {
+	switch format {
 	case "json":
 		return writeJSON(w, "DiffResult", diffResult{show.JSON(r), violations.Reasoned()})
 	case "markdown":
@@ -181,14 +188,18 @@ type diffResult struct {
 // compareFields is the comparison of what is written, as resolved.
 func (f *diffFlags) compareFields(w io.Writer, before, after *model.Mesh) error {
 	d := fielddiff.Compute(before, after)
-	var err error
-	switch f.out.value {
-	case "json":
-		err = writeJSON(w, "FieldDiffResult", d)
-	case "text":
-		err = d.Text(w)
-	default:
-		return fmt.Errorf("--fields is for -o text and json, not %s", f.out.value)
+	print := func(w io.Writer, format string) error {
+		switch format {
+		case "json":
+			return writeJSON(w, "FieldDiffResult", d)
+		case "text":
+			return d.Text(w)
+		}
+		return fmt.Errorf("--fields is for -o text and json, not %s", format)
+	}
+	err := f.also.write(print)
+	if err == nil {
+		err = print(w, f.out.value)
 	}
 	if err == nil && !d.Same() && f.exitCode {
 		err = answerNo()

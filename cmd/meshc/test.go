@@ -25,6 +25,7 @@ type testFlags struct {
 	run  string
 	kept *cacheFlag
 	out  *outputFormat
+	also *alsoFiles
 }
 
 func newTestCmd() *cobra.Command {
@@ -51,6 +52,7 @@ tell, also when the mesh does not compile.`,
 	cmd.Flags().StringVar(&f.run, "run", "", "only expectations whose \"<kind> <namespace>/<owner>/<name>\" this expression matches a part of")
 	f.kept = addCacheFlag(cmd)
 	f.out = addOutputFlag(cmd, "github", "junit")
+	f.also = addAlsoFlag(cmd, f.out)
 	return cmd
 }
 
@@ -77,7 +79,11 @@ func runTest(cmd *cobra.Command, f *testFlags, dir string) error {
 	if opts.Only != nil && len(r.Results) == 0 {
 		return fmt.Errorf("--run %q: none of %s is called so", f.run, plural(r.Written, "expectation"))
 	}
-	if err := f.print(cmd.OutOrStdout(), r, root); err != nil {
+	print := func(w io.Writer, format string) error { return printTests(w, format, r, root) }
+	if err := f.also.write(print); err != nil {
+		return err
+	}
+	if err := print(cmd.OutOrStdout(), f.out.value); err != nil {
 		return fmt.Errorf("print expectations: %w", err)
 	}
 	switch {
@@ -139,13 +145,14 @@ func (f *testFlags) compile(ctx context.Context, errw io.Writer, root, sub, dir 
 	return res, nil
 }
 
-func (f *testFlags) print(w io.Writer, r *expect.Report, root string) error {
+// printTests writes what became of expectations in a format.
+func printTests(w io.Writer, format string, r *expect.Report, root string) error {
 	p := diagPrinter(root)
 	place := func(at diag.Range) string {
 		at.File = p.Path(at.File)
 		return at.String()
 	}
-	switch f.out.value {
+	switch format {
 	case "json":
 		return writeJSON(w, "TestResult", r)
 	case "github":

@@ -41,6 +41,7 @@ is something to fix.`,
 		Args: cobra.MaximumNArgs(1),
 	}
 	format := addOutputFlag(cmd, "github", "sarif", "markdown")
+	also := addAlsoFlag(cmd, format)
 	colour := addColourFlag(cmd)
 	fixes := cmd.Flags().String("fix", "", "make fixes: the certain ones, or those of the codes given")
 	cmd.Flags().Lookup("fix").NoOptDefVal = certainFixes
@@ -48,10 +49,12 @@ is something to fix.`,
 	dryRun := cmd.Flags().Bool("dry-run", false, "with --fix, print the changes and make none")
 	recorded := cmd.Flags().String("snapshot", "", "a recorded state of clusters (docs/snapshot.md) to hold the mesh against")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		v := vetting{snapshot: *recorded, dir: dirArgument(args), format: format.value, colour: colour.on(cmd.OutOrStdout()), fix: *fixes, dryRun: *dryRun, cache: kept}
+		v := vetting{snapshot: *recorded, dir: dirArgument(args), format: format.value, colour: colour.on(cmd.OutOrStdout()), fix: *fixes, dryRun: *dryRun, cache: kept, also: also}
 		switch {
 		case v.fix != "" && v.snapshot != "":
 			return errors.New("--snapshot is not for --fix: what a cluster has is not mended in the mesh")
+		case v.fix != "" && len(also.files) > 0:
+			return errors.New("--also is for what vet reports, not for --fix")
 		case v.fix != "":
 			return v.mend(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		case v.dryRun:
@@ -70,6 +73,7 @@ type vetting struct {
 	snapshot    string // a file, or ""
 	dryRun      bool
 	cache       *cacheFlag
+	also        *alsoFiles
 }
 
 // dirArgument gives the optional argument DIR.
@@ -130,6 +134,9 @@ func (v vetting) report(ctx context.Context, w io.Writer) error {
 		return err
 	}
 	p := diagPrinter(root)
+	if err := v.also.write(func(w io.Writer, format string) error { return printVet(w, res, p, format) }); err != nil {
+		return err
+	}
 	p.Colour = v.colour
 	if err := printVet(w, res, p, v.format); err != nil {
 		return fmt.Errorf("print diagnostics: %w", err)

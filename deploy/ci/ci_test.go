@@ -355,7 +355,8 @@ func TestJobBudget(t *testing.T) {
 		}
 	}
 	fake := t.TempDir()
-	script := "#!/bin/sh\ncase \"$*\" in *github*) ;; *) echo '{}' && exit 0 ;; esac\ncat <<'END'\n" + lines.String() + "END\n"
+	// Of `test` the annotations go to a file; the others print them, and diff needs its JSON.
+	script := "#!/bin/sh\nfor a; do case $a in github=*) exec >\"${a#github=}\" ;; json=*) echo '{}' >\"${a#json=}\" ;; esac; done\ncat <<'END'\n" + lines.String() + "END\n"
 	if err := os.WriteFile(filepath.Join(fake, "meshc"), []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -431,4 +432,54 @@ func TestLargeDifference(t *testing.T) {
 	if len(body) > 60_000 || len(body) < 20_000 || !strings.HasPrefix(body, "<!-- meshc:diff:mesh -->") || !strings.Contains(body, "Nothing else changes") {
 		t.Errorf("%d bytes: %.300s", len(body), body)
 	}
+}
+
+// TestOncePerStep: a step asks meshc once, for all of its formats, and the second run
+// finds all that the first one has made in the cache: no entry is new, and none is
+// written again.
+func TestOncePerStep(t *testing.T) {
+	p := newPull(t)
+	bin, err := meshc()
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrapper, calls, kept := t.TempDir(), filepath.Join(t.TempDir(), "calls"), t.TempDir()
+	script := fmt.Sprintf("#!/bin/sh\necho \"$1\" >>%q\nexec %q \"$@\"\n", calls, filepath.Join(bin, "meshc"))
+	if err := os.WriteFile(filepath.Join(wrapper, "meshc"), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	p.env = append(p.env, "PATH="+wrapper+":"+os.Getenv("PATH"), "MESHC_CACHE="+kept)
+	p.write("mesh/reviews.cue", strings.Replace(reviews, "all: to: v1: 100", "all: to: {v1: 90, v2: 10}", 1))
+	p.all()
+	asked, err := os.ReadFile(calls)
+	if err != nil || string(asked) != "vet\ntest\ndiff\n" {
+		t.Errorf("asked %q, %v", asked, err)
+	}
+	first := entries(t, kept)
+	if len(first) == 0 {
+		t.Fatal("nothing is kept")
+	}
+	p.all()
+	for name, now := range entries(t, kept) {
+		if was, ok := first[name]; !ok || !os.SameFile(was, now) {
+			t.Errorf("%s is made again", name)
+		}
+	}
+}
+
+// entries of a cache, each with what tells it from one that takes its place.
+func entries(t *testing.T, dir string) map[string]os.FileInfo {
+	t.Helper()
+	out := map[string]os.FileInfo{}
+	err := filepath.WalkDir(dir, func(name string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		out[name], err = d.Info()
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
 }

@@ -76,50 +76,39 @@ budget() {
 # The lines of annotations are for GitHub; elsewhere the text is.
 format() { if [ "$forge" = github ]; then printf github; else printf text; fi; }
 
-# also FILE COMMAND... writes another form of an answer whose status is kept.
-also() {
-	local file=$1
-	shift
-	"$@" >"$out/$file" || [ $? -le 2 ]
-}
-
 vet() {
-	keep vet meshc vet "${cache[@]}" -o "$(format)" "$dir" >"$out/vet.txt" 2>"$out/vet.err"
+	rm -f "$out"/vet.*
+	keep vet meshc vet "${cache[@]}" -o "$(format)" --also "json=$out/vet.json" --also "sarif=$out/vet.sarif" --also "markdown=$out/vet.md" \
+		"$dir" >"$out/vet.txt" 2>"$out/vet.err"
 	budget vet <"$out/vet.txt"
 	cat "$out/vet.err" >&2
-	also vet.json meshc vet "${cache[@]}" -o json "$dir"
-	also vet.sarif meshc vet "${cache[@]}" -o sarif "$dir"
-	also vet.md meshc vet "${cache[@]}" -o markdown "$dir"
 }
 
 run_tests() {
-	keep test meshc test -o text "$dir" >"$out/test.txt"
-	if [ "$forge" = github ]; then
-		also test.github meshc test -o github "$dir"
-		budget test <"$out/test.github"
-	fi
+	local also=()
+	rm -f "$out"/test.*
+	if [ "$forge" = github ]; then also=(--also "github=$out/test.github"); fi
+	keep test meshc test "${cache[@]}" -o text "${also[@]}" "$dir" >"$out/test.txt"
+	if [ -s "$out/test.github" ]; then budget test <"$out/test.github"; fi
 	cat "$out/test.txt"
 }
 
 compare() {
 	: "${MESHC_BASE:?say the revision to compare with}"
-	local args=(--dir "$dir" --exit-code=false "${cache[@]}")
 	rm -f "$out"/diff.*
 	if [[ $MESHC_BASE =~ ^0+$ ]]; then # what forges say of the first push of a branch
 		note "a new branch: there is nothing to compare with"
 		return
 	fi
-	keep diff meshc diff "${args[@]}" -o json "git:$MESHC_BASE" >"$out/diff.json"
+	# 1 says that a policy is violated, 2 that something is not known; what is known
+	# is shown all the same.
+	keep diff meshc diff --dir "$dir" --exit-code=false "${cache[@]}" -o "$(format)" --max-bytes "$comment_bytes" \
+		--also "json=$out/diff.json" --also "markdown=$out/diff.md" --also "sarif=$out/diff.sarif" "git:$MESHC_BASE" >"$out/diff.txt"
 	if [ ! -s "$out/diff.json" ]; then
 		note "no difference could be made"
 		return
 	fi
-	# 1 says that a policy is violated, 2 that something is not known; what is known
-	# is shown all the same.
-	also diff.txt meshc diff "${args[@]}" -o "$(format)" "git:$MESHC_BASE"
 	budget diff <"$out/diff.txt"
-	also diff.md meshc diff "${args[@]}" -o markdown --max-bytes "$comment_bytes" "git:$MESHC_BASE"
-	also diff.sarif meshc diff "${args[@]}" -o sarif "git:$MESHC_BASE"
 }
 
 # marker finds the comment of this mesh again.
