@@ -33,7 +33,7 @@ var considered = map[reflect.Type]string{
 	reflect.TypeFor[model.Respond]():          "Status Body ContentType Origin",
 	reflect.TypeFor[model.Rewrite]():          "Host Path Origin",
 	reflect.TypeFor[model.HashKey]():          "From Name Terminal Origin",
-	reflect.TypeFor[model.Rule]():             "Any Authenticated Aliases Principals NotPrincipals Namespaces IPs NotIPs ClientIPs NotClientIPs Ports Hosts Methods NotMethods Paths NotPaths Headers Claims Origin",
+	reflect.TypeFor[model.Rule]():             "Any Authenticated Aliases Principals NotPrincipals Namespaces NotNamespaces IPs NotIPs ClientIPs NotClientIPs Ports NotPorts Hosts NotHosts Methods NotMethods Paths NotPaths Headers Claims Origin",
 	reflect.TypeFor[model.Ref]():              "Namespace Name",
 	reflect.TypeFor[model.Keepalive]():        "Time Interval Probes Origin",
 	reflect.TypeFor[model.Connections]():      "Max MaxPending MaxRequests MaxRetries Clients RequestsPerConnection ConcurrentStreams Idle MaxAge Keepalive Pings Origin",

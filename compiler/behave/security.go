@@ -174,10 +174,12 @@ func (v view) clientWithin(networks []string) reach.Pred {
 func ruleText(r *model.Rule) string {
 	plain := *r
 	plain.Origin = model.Origin{}
-	plain.Paths, plain.NotPaths, plain.Headers = slices.Clone(r.Paths), slices.Clone(r.NotPaths), slices.Clone(r.Headers)
+	plain.Paths, plain.NotPaths = slices.Clone(r.Paths), slices.Clone(r.NotPaths)
+	plain.Headers, plain.NotHosts = slices.Clone(r.Headers), slices.Clone(r.NotHosts)
 	slices.SortFunc(plain.Paths, reach.ComparePaths)
 	slices.SortFunc(plain.NotPaths, reach.ComparePaths)
 	slices.SortFunc(plain.Headers, reach.CompareNamed)
+	slices.SortFunc(plain.NotHosts, reach.CompareNamed)
 	raw, err := json.Marshal(plain)
 	if err != nil {
 		panic("behave: a rule has no JSON: " + err.Error())

@@ -20,8 +20,7 @@ func (o *ruleOwner) clientTold(r *intent.Rule) {
 		field, other = "notClientIPs", "notIPs"
 	}
 	for _, l := range o.gateway.Listeners {
-		on := r.Ports == nil || slices.ContainsFunc(r.Ports, func(v intent.Value[string]) bool { return v.V == l.Name.V })
-		if on && tellsClient(o.gateway, l) {
+		if r.On(l.Name.V) && tellsClient(o.gateway, l) {
 			return
 		}
 	}

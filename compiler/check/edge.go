@@ -205,13 +205,12 @@ func (c *overIntent) unreadTokens(sec *intent.Security, owner string) {
 
 // aboutRequests says that a rule asks for what a connection does not have.
 func aboutRequests(r *intent.Rule) bool {
-	return len(r.Hosts)+len(r.Methods)+len(r.NotMethods)+len(r.Paths)+len(r.NotPaths)+len(r.Headers)+len(r.Claims) > 0
+	return len(r.Hosts)+len(r.NotHosts)+len(r.Methods)+len(r.NotMethods)+len(r.Paths)+len(r.NotPaths)+len(r.Headers)+len(r.Claims) > 0
 }
 
 // onBytes says that a rule of a gateway is for a listener that carries bytes.
 func onBytes(g *intent.Gateway, r *intent.Rule) bool {
 	return slices.ContainsFunc(g.Listeners, func(l *intent.GatewayListener) bool {
-		named := slices.ContainsFunc(r.Ports, func(p intent.Value[string]) bool { return p.V == l.Name.V })
-		return scope.CarriesBytes(l) && (len(r.Ports) == 0 || named)
+		return scope.CarriesBytes(l) && r.On(l.Name.V)
 	})
 }

@@ -48,7 +48,7 @@ func rulesOf(sec *intent.Security) []*intent.Rule {
 
 // unseen reports the hosts of a rule that are outside of all known ones.
 func (c *overIntent) unseen(r *intent.Rule, known []string, format string) {
-	for _, h := range r.Hosts {
+	for _, h := range slices.Concat(r.Hosts, r.NotHosts) {
 		host := strings.ToLower(h.V)
 		if slices.ContainsFunc(known, func(k string) bool { return model.HostCovers(k, host) || model.HostCovers(host, k) }) {
 			continue
@@ -62,10 +62,9 @@ func (c *overIntent) unseen(r *intent.Rule, known []string, format string) {
 func listened(g *intent.Gateway, r *intent.Rule) []string {
 	var out []string
 	for _, l := range g.Listeners {
-		if len(r.Ports) > 0 && !slices.ContainsFunc(r.Ports, func(p intent.Value[string]) bool { return p.V == l.Name.V }) {
-			continue
+		if r.On(l.Name.V) {
+			out = append(out, patternsOr(l.Hosts, anyHost)...)
 		}
-		out = append(out, patternsOr(l.Hosts, anyHost)...)
 	}
 	return out
 }

@@ -74,6 +74,9 @@ func (c *overIntent) path(p *intent.PathMatch) {
 		}
 		return
 	}
+	if p.Kind.V == intent.PathTemplate && !c.template(p) {
+		return
+	}
 	switch {
 	case !strings.HasPrefix(value, "/"):
 		d := c.report(diag.BadPath, at, "path %q does not begin with \"/\"", value)
@@ -96,6 +99,20 @@ func (c *overIntent) path(p *intent.PathMatch) {
 			writeText(d, p.Value, shorter)
 		}
 	}
+}
+
+// template says that a template of paths is one, which every proxy can read.
+func (c *overIntent) template(p *intent.PathMatch) bool {
+	expr, err := literal.Template(p.Value.V)
+	if err != nil {
+		c.report(diag.BadPath, p.Value.At, "%s", err).Help = "write \"{*}\" for a segment, and \"{**}\" at the end for any rest: \"/carts/{*}/items\"; a whole path is `exact`"
+		return false
+	}
+	if err := RE2(expr); err != nil {
+		c.report(diag.BadPath, p.Value.At, "path template %q, as an expression, %s", literal.Clip(p.Value.V), err)
+		return false
+	}
+	return true
 }
 
 // plainPath says that a path of this kind has nothing that path reports.

@@ -369,7 +369,7 @@ func tokenRules(n, from int, rng *rand.Rand) []model.Rule {
 	out := randomRules(n, from, rng)
 	for i := range out {
 		r := &out[i]
-		r.IPs, r.NotIPs, r.Ports = nil, nil, nil
+		r.IPs, r.NotIPs, r.Ports, r.NotPorts = nil, nil, nil, nil
 		if rng.IntN(3) == 0 {
 			r.Claims = []model.NamedMatch{{Name: model.ClaimName("p", "sub"), Kind: model.Exact, Value: []string{"x", "y"}[rng.IntN(2)], Not: rng.IntN(3) == 0}}
 		}

@@ -79,7 +79,7 @@ func (o *ruleOwner) rule(r *intent.Rule, verb string) bool {
 			o.knownCaller(r, verb, name)
 		}
 	}
-	for _, ns := range r.Namespaces {
+	for _, ns := range slices.Concat(r.Namespaces, r.NotNamespaces) {
 		o.knownNamespace(ns)
 	}
 	for _, n := range slices.Concat(r.IPs, r.NotIPs, r.ClientIPs, r.NotClientIPs) {
@@ -88,13 +88,8 @@ func (o *ruleOwner) rule(r *intent.Rule, verb string) bool {
 		}
 	}
 	o.clientTold(r)
-	o.hostPatterns(r.Hosts)
-	for _, p := range r.Ports {
-		if !slices.Contains(o.ports, p.V) {
-			d := o.report(diag.UnknownPort, p.At, "%s %q has no %s %q", o.kind, o.name, o.portKind, p.V)
-			meantText(d, p, o.ports, r.Ports)
-		}
-	}
+	o.hostPatterns(slices.Concat(r.Hosts, r.NotHosts))
+	o.portsOf(r)
 	o.methods(r.Methods)
 	o.methods(r.NotMethods)
 	for _, p := range slices.Concat(r.Paths, r.NotPaths) {
@@ -106,9 +101,28 @@ func (o *ruleOwner) rule(r *intent.Rule, verb string) bool {
 	return true
 }
 
+// portsOf finds ports that do not exist, and rules that are for none.
+func (o *ruleOwner) portsOf(r *intent.Rule) {
+	known := true
+	for _, p := range slices.Concat(r.Ports, r.NotPorts) {
+		if !slices.Contains(o.ports, p.V) {
+			d := o.report(diag.UnknownPort, p.At, "%s %q has no %s %q", o.kind, o.name, o.portKind, p.V)
+			meantText(d, p, o.ports, slices.Concat(r.Ports, r.NotPorts))
+			known = false
+		}
+	}
+	if known && len(r.NotPorts) > 0 && !slices.ContainsFunc(o.ports, r.On) {
+		d := o.report(diag.RuleNeverHolds, r.NotPorts[0].At, "%s %q: this rule is for no %s", o.kind, o.name, o.portKind)
+		d.Help = "leave a " + o.portKind + " to it"
+	}
+}
+
 // emptyList refuses a written list without elements: a list that a template
 // left empty must not come to mean everything.
 func (o *ruleOwner) emptyList(r *intent.Rule, verb, list string) {
+	if o.gateway != nil {
+		list = strings.NewReplacer("ports", "listeners", "Ports", "Listeners").Replace(list)
+	}
 	switch {
 	case verb == "allows" && list == "from":
 		o.report(diag.NobodyAllowed, r.At, "%s %q: this rule lets nobody in", o.kind, o.name).Help = "name callers in `from`"
@@ -127,7 +141,7 @@ func (o *ruleOwner) allowNamesSomebody(r *intent.Rule) {
 	if o.service == nil {
 		return
 	}
-	if r.From == nil && r.NotFrom == nil && r.Namespaces == nil && r.IPs == nil {
+	if r.From == nil && r.NotFrom == nil && r.Namespaces == nil && r.NotNamespaces == nil && r.IPs == nil {
 		d := o.report(diag.AllowsWhom, r.At, "service %q: this rule does not say who is allowed", o.name)
 		d.Help = "write `from`; from: [\"*\"] allows everybody"
 		return
@@ -168,10 +182,9 @@ func (o *ruleOwner) denyIdentities(r *intent.Rule, verb, done string) {
 func (o *ruleOwner) mode(r *intent.Rule) model.MTLSMode {
 	var mode model.MTLSMode
 	for _, p := range o.service.Ports {
-		on := len(r.Ports) == 0 || slices.ContainsFunc(r.Ports, func(v intent.Value[string]) bool { return v.V == p.Name.V })
 		m := o.scope.ModeOn(o.service, p.Name.V)
 		switch {
-		case !on || m == mode:
+		case !r.On(p.Name.V) || m == mode:
 		case mode == "":
 			mode = m
 		default:
@@ -201,7 +214,7 @@ func (o *ruleOwner) portModes() {
 
 // named are the names that a rule knows callers by.
 func named(r *intent.Rule) []intent.Value[string] {
-	return slices.Concat(withoutAny(r.From), r.NotFrom, r.Namespaces)
+	return slices.Concat(withoutAny(r.From), r.NotFrom, r.Namespaces, r.NotNamespaces)
 }
 
 func withoutAny(names []intent.Value[string]) []intent.Value[string] {

@@ -78,6 +78,7 @@ func randomRules(n, from int, rng *rand.Rand) []model.Rule {
 		}
 		some(4, func() { r.NotPrincipals = []string{"spiffe://td/ns/x/sa/" + pick("a", "b")} })
 		some(4, func() { r.Namespaces = []string{pick("x", "y")} })
+		some(8, func() { r.NotNamespaces = []string{pick("x", "y")} })
 		some(3, func() { r.Methods = []string{pick("GET", "POST")} })
 		some(6, func() { r.NotMethods = []string{pick("GET", "POST")} })
 		some(2, func() { r.Paths = []model.PathMatch{path(), path()} })
@@ -87,6 +88,7 @@ func randomRules(n, from int, rng *rand.Rand) []model.Rule {
 		some(8, func() { r.NotClientIPs = []string{"10.0.0.0/8"} })
 		some(8, func() { r.NotIPs = []string{pick("10.0.0.0/8", "10.1.0.0/16", "10.0.0.1/32")} })
 		some(6, func() { r.Ports = []uint16{80} })
+		some(8, func() { r.NotPorts = []uint16{80} })
 		out = append(out, r)
 	}
 	return out

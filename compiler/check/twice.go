@@ -101,13 +101,14 @@ func (c *overIntent) twiceInRules(sec *intent.Security) {
 			name    string
 			entries []intent.Value[string]
 		}{
-			{"from", r.From}, {"notFrom", r.NotFrom}, {"namespaces", r.Namespaces}, {"ips", r.IPs}, {"notIPs", r.NotIPs},
+			{"from", r.From}, {"notFrom", r.NotFrom}, {"namespaces", r.Namespaces}, {"notNamespaces", r.NotNamespaces}, {"ips", r.IPs}, {"notIPs", r.NotIPs},
 			{"clientIPs", r.ClientIPs}, {"notClientIPs", r.NotClientIPs},
-			{"ports", r.Ports}, {"methods", r.Methods}, {"notMethods", r.NotMethods},
+			{"ports", r.Ports}, {"notPorts", r.NotPorts}, {"methods", r.Methods}, {"notMethods", r.NotMethods},
 		} {
 			c.listedTwice("`"+l.name+"`", l.entries, same)
 		}
 		c.listedTwice("`hosts`", r.Hosts, strings.ToLower)
+		c.listedTwice("`notHosts`", r.NotHosts, strings.ToLower)
 		c.pathTwice("`paths`", r.Paths)
 		c.pathTwice("`notPaths`", r.NotPaths)
 	}

@@ -96,7 +96,7 @@ func (d *drawing) rule(from bool) string {
 		parts = append(parts, "from: "+d.one(`["web"]`, `["jobs"]`, `["web", "jobs", "edge"]`, `["*"]`, `["idle", "edge"]`))
 	}
 	if d.IntN(2) == 0 || !from {
-		parts = append(parts, d.one(`methods: ["GET"]`, `notMethods: ["DELETE"]`, `paths: [{prefix: "/a"}]`, `notPaths: [{exact: "/a"}, {segmentPrefix: "/b"}]`, `headers: x: exact: "1"`))
+		parts = append(parts, d.one(`methods: ["GET"]`, `notMethods: ["DELETE"]`, `paths: [{prefix: "/a"}]`, `notPaths: [{exact: "/a"}, {segmentPrefix: "/b"}]`, `paths: [{template: "/{*}/b"}]`, `headers: x: exact: "1"`))
 	}
 	return "{" + strings.Join(parts, ", ") + "}"
 }

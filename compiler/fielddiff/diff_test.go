@@ -19,8 +19,8 @@ func line(n int) diag.Range {
 // denyRule has every condition.
 func denyRule(m model.Match) model.Rule {
 	return model.Rule{
-		Principals: []string{"spiffe://td/b"}, NotPrincipals: []string{"spiffe://td/c"}, Namespaces: []string{"n"},
-		IPs: []string{"10.0.0.0/8"}, NotIPs: []string{"10.1.0.0/16"}, ClientIPs: []string{"10.0.0.0/8"}, NotClientIPs: []string{"10.1.0.0/16"}, Ports: []uint16{80}, Hosts: m.Headers,
+		Principals: []string{"spiffe://td/b"}, NotPrincipals: []string{"spiffe://td/c"}, Namespaces: []string{"n"}, NotNamespaces: []string{"o"},
+		IPs: []string{"10.0.0.0/8"}, NotIPs: []string{"10.1.0.0/16"}, ClientIPs: []string{"10.0.0.0/8"}, NotClientIPs: []string{"10.1.0.0/16"}, Ports: []uint16{80}, NotPorts: []uint16{81}, Hosts: m.Headers, NotHosts: m.Headers,
 		Methods: []string{"GET"}, NotMethods: []string{"PUT"}, Paths: m.Paths, NotPaths: m.Paths, Headers: m.Headers, Origin: line(14),
 	}
 }

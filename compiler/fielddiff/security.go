@@ -18,11 +18,11 @@ func (f *flat) rule(path string, r *model.Rule) {
 	if len(r.Ports) > 0 {
 		f.add(path+".ports", fmt.Sprint(r.Ports), r.Origin)
 	}
-	var hosts []string
-	for _, h := range r.Hosts {
-		hosts = append(hosts, h.String())
+	if len(r.NotPorts) > 0 {
+		f.add(path+".notPorts", fmt.Sprint(r.NotPorts), r.Origin)
 	}
-	f.add(path+".hosts", strings.Join(hosts, " or "), r.Origin)
+	f.add(path+".hosts", conditionsText(r.Hosts), r.Origin)
+	f.add(path+".notHosts", conditionsText(r.NotHosts), r.Origin)
 	f.add(path+".methods", strings.Join(r.Methods, ", "), r.Origin)
 	f.add(path+".notMethods", strings.Join(r.NotMethods, ", "), r.Origin)
 	f.add(path+".paths", pathsText(r.Paths), r.Origin)
@@ -33,6 +33,14 @@ func (f *flat) rule(path string, r *model.Rule) {
 	for _, c := range r.Claims {
 		f.add(at(path+".claims", c.Name), c.String(), r.Origin)
 	}
+}
+
+func conditionsText(list []model.NamedMatch) string {
+	var out []string
+	for _, c := range list {
+		out = append(out, c.String())
+	}
+	return strings.Join(out, " or ")
 }
 
 func pathsText(list []model.PathMatch) string {

@@ -17,9 +17,9 @@ type Match struct {
 	At         diag.Range
 }
 
-// PathMatch has one of kind "exact", "prefix", "segmentPrefix", "regex". It
-// matches the path without the query string. regex is RE2 and matches in full.
-// IgnoreCase and Not are for routes only.
+// PathMatch has one of kind "exact", "prefix", "segmentPrefix", "regex",
+// "template". It matches the path without the query string. regex is RE2 and
+// matches in full. IgnoreCase and Not are for routes only, template for rules.
 type PathMatch struct {
 	Kind       Value[string]
 	Value      Value[string]
@@ -27,6 +27,9 @@ type PathMatch struct {
 	Not        *Value[bool]
 	At         diag.Range
 }
+
+// PathTemplate is the kind of paths that literal.Template reads.
+const PathTemplate = "template"
 
 // GRPCMatch names a gRPC service, and perhaps a method of it.
 type GRPCMatch struct {

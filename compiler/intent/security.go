@@ -1,6 +1,10 @@
 package intent
 
-import "github.com/meshc/meshc/compiler/diag"
+import (
+	"slices"
+
+	"github.com/meshc/meshc/compiler/diag"
+)
 
 // Security says who may call, and how. A nil Allow that was not written is
 // derived from `uses`; at a gateway it is everybody. MTLS is for services only.
@@ -26,20 +30,23 @@ type PortSecurity struct {
 }
 
 // Rule holds conditions of which all must hold; a nil list was not written.
-// From, NotFrom and Namespaces are for services only. Ports are names of ports,
-// at a gateway of listeners.
+// From, NotFrom, Namespaces and NotNamespaces are for services only. Ports and
+// NotPorts are names of ports, at a gateway of listeners.
 type Rule struct {
-	From       []Value[string]
-	NotFrom    []Value[string]
-	Namespaces []Value[string]
-	IPs        []Value[string] // networks
-	NotIPs     []Value[string]
+	From          []Value[string]
+	NotFrom       []Value[string]
+	Namespaces    []Value[string]
+	NotNamespaces []Value[string]
+	IPs           []Value[string] // networks
+	NotIPs        []Value[string]
 	// ClientIPs and NotClientIPs are for gateways only: networks of clients, as
 	// proxies in front tell.
 	ClientIPs    []Value[string]
 	NotClientIPs []Value[string]
 	Hosts        []Value[string]
+	NotHosts     []Value[string]
 	Ports        []Value[string]
+	NotPorts     []Value[string]
 	Methods      []Value[string]
 	NotMethods   []Value[string]
 	Paths        []*PathMatch
@@ -57,8 +64,9 @@ func (r *Rule) EmptyList() string {
 		name  string
 		empty bool
 	}{
-		{"from", empty(r.From)}, {"notFrom", empty(r.NotFrom)}, {"namespaces", empty(r.Namespaces)},
-		{"ips", empty(r.IPs)}, {"notIPs", empty(r.NotIPs)}, {"clientIPs", empty(r.ClientIPs)}, {"notClientIPs", empty(r.NotClientIPs)}, {"hosts", empty(r.Hosts)}, {"ports", empty(r.Ports)},
+		{"from", empty(r.From)}, {"notFrom", empty(r.NotFrom)}, {"namespaces", empty(r.Namespaces)}, {"notNamespaces", empty(r.NotNamespaces)},
+		{"ips", empty(r.IPs)}, {"notIPs", empty(r.NotIPs)}, {"clientIPs", empty(r.ClientIPs)}, {"notClientIPs", empty(r.NotClientIPs)},
+		{"hosts", empty(r.Hosts)}, {"notHosts", empty(r.NotHosts)}, {"ports", empty(r.Ports)}, {"notPorts", empty(r.NotPorts)},
 		{"methods", empty(r.Methods)}, {"notMethods", empty(r.NotMethods)}, {"paths", empty(r.Paths)}, {"notPaths", empty(r.NotPaths)},
 	} {
 		if l.empty {
@@ -66,6 +74,12 @@ func (r *Rule) EmptyList() string {
 		}
 	}
 	return ""
+}
+
+// On says whether the rule is for the port, or listener, of that name.
+func (r *Rule) On(port string) bool {
+	is := func(v Value[string]) bool { return v.V == port }
+	return (len(r.Ports) == 0 || slices.ContainsFunc(r.Ports, is)) && !slices.ContainsFunc(r.NotPorts, is)
 }
 
 func empty[T any](list []T) bool { return list != nil && len(list) == 0 }

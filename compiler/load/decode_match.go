@@ -44,7 +44,7 @@ func (c cursor) methods(name string) []intent.Value[string] {
 
 // Conditions of which exactly one is written, in the order of the schema.
 var (
-	pathKinds  = []string{"exact", "prefix", "segmentPrefix", "regex"}
+	pathKinds  = []string{"exact", "prefix", "segmentPrefix", "regex", "template"}
 	namedKinds = []string{"exact", "prefix", "suffix", "contains", "regex", "range", "present"}
 )
 

@@ -26,25 +26,31 @@ func (c cursor) security() *intent.Security {
 
 func (c cursor) rule() *intent.Rule {
 	r := &intent.Rule{
-		From:         c.texts("from"),
-		NotFrom:      c.texts("notFrom"),
-		Namespaces:   c.texts("namespaces"),
-		IPs:          c.texts("ips"),
-		NotIPs:       c.texts("notIPs"),
-		ClientIPs:    c.texts("clientIPs"),
-		NotClientIPs: c.texts("notClientIPs"),
-		Hosts:        c.texts("hosts"),
-		Ports:        c.texts("ports"),
-		Methods:      c.texts("methods"),
-		NotMethods:   c.texts("notMethods"),
-		Paths:        each(c.elements("paths"), cursor.path),
-		NotPaths:     each(c.elements("notPaths"), cursor.path),
-		Headers:      each(c.entries("headers"), cursor.named),
-		Claims:       c.claims(),
-		At:           c.label(),
+		From:          c.texts("from"),
+		NotFrom:       c.texts("notFrom"),
+		Namespaces:    c.texts("namespaces"),
+		NotNamespaces: c.texts("notNamespaces"),
+		IPs:           c.texts("ips"),
+		NotIPs:        c.texts("notIPs"),
+		ClientIPs:     c.texts("clientIPs"),
+		NotClientIPs:  c.texts("notClientIPs"),
+		Hosts:         c.texts("hosts"),
+		NotHosts:      c.texts("notHosts"),
+		Ports:         c.texts("ports"),
+		NotPorts:      c.texts("notPorts"),
+		Methods:       c.texts("methods"),
+		NotMethods:    c.texts("notMethods"),
+		Paths:         each(c.elements("paths"), cursor.path),
+		NotPaths:      each(c.elements("notPaths"), cursor.path),
+		Headers:       each(c.entries("headers"), cursor.named),
+		Claims:        c.claims(),
+		At:            c.label(),
 	}
 	if r.Ports == nil {
 		r.Ports = c.texts("listeners")
+	}
+	if r.NotPorts == nil {
+		r.NotPorts = c.texts("notListeners")
 	}
 	return r
 }

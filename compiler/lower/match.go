@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/meshc/meshc/compiler/intent"
+	"github.com/meshc/meshc/compiler/literal"
 	"github.com/meshc/meshc/compiler/model"
 	"github.com/meshc/meshc/compiler/reach"
 	"github.com/meshc/meshc/compiler/scope"
@@ -42,6 +43,13 @@ func match(m *intent.Match) model.Match {
 }
 
 func path(p *intent.PathMatch) model.PathMatch {
+	if p.Kind.V == intent.PathTemplate {
+		expr, err := literal.Template(p.Value.V)
+		if err != nil {
+			panic("lower: intent was not checked: " + err.Error())
+		}
+		return model.PathMatch{Kind: model.Regex, Value: expr}
+	}
 	return model.PathMatch{
 		Kind: model.MatchKind(p.Kind.V), Value: p.Value.V, IgnoreCase: scope.Or(p.IgnoreCase, false), Not: scope.Or(p.Not, false),
 	}

@@ -33,20 +33,26 @@ func (l *rules) lower(in []*intent.Rule, deny bool) []model.Rule {
 		rule := model.Rule{
 			IPs: networks(r.IPs), NotIPs: networks(r.NotIPs),
 			ClientIPs: networks(r.ClientIPs), NotClientIPs: networks(r.NotClientIPs),
-			Hosts:   hostConditions(r.Hosts),
+			Hosts: hostConditions(r.Hosts), NotHosts: hostConditions(r.NotHosts),
+			Ports: l.portsOf(r.Ports), NotPorts: l.portsOf(r.NotPorts),
 			Methods: sortedTexts(r.Methods), NotMethods: sortedTexts(r.NotMethods),
 			Paths: pathList(r.Paths), NotPaths: pathList(r.NotPaths),
 			Headers: named(r.Headers, strings.ToLower),
 			Claims:  claims(r.Claims),
 			Origin:  r.At,
 		}
-		for _, p := range r.Ports {
-			rule.Ports = append(rule.Ports, l.ports[p.V])
-		}
-		slices.Sort(rule.Ports)
 		l.callersOf(&rule, r, deny)
 		out = append(out, rule)
 	}
+	return out
+}
+
+func (l *rules) portsOf(names []intent.Value[string]) []uint16 {
+	var out []uint16
+	for _, n := range names {
+		out = append(out, l.ports[n.V])
+	}
+	slices.Sort(out)
 	return out
 }
 
@@ -67,14 +73,14 @@ func yielding(list []model.JWT, a *model.Authorizer, rules ...[]model.Rule) {
 func (l *rules) callersOf(out *model.Rule, r *intent.Rule, deny bool) {
 	everybody := r.From == nil || slices.ContainsFunc(r.From, func(v intent.Value[string]) bool { return v.V == "*" })
 	if everybody {
-		out.Authenticated = l.authenticated && r.From != nil || len(r.Namespaces) > 0 || !deny && len(r.NotFrom) > 0
+		out.Authenticated = l.authenticated && r.From != nil || len(r.Namespaces) > 0 || !deny && len(r.NotFrom)+len(r.NotNamespaces) > 0
 		out.Any = !out.Authenticated
 	} else {
 		out.Principals = l.identities(r.From)
 	}
 	out.NotPrincipals = l.identities(r.NotFrom)
-	out.Namespaces = sortedTexts(r.Namespaces)
-	if !out.Any || len(out.NotPrincipals) > 0 {
+	out.Namespaces, out.NotNamespaces = sortedTexts(r.Namespaces), sortedTexts(r.NotNamespaces)
+	if !out.Any || len(out.NotPrincipals)+len(out.NotNamespaces) > 0 {
 		out.Aliases = l.scope.Aliases
 	}
 }

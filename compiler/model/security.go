@@ -20,12 +20,15 @@ type Rule struct {
 	Principals    []string     // SPIFFE IDs, sorted
 	NotPrincipals []string     // SPIFFE IDs, sorted
 	Namespaces    []string     // of the caller's SPIFFE ID, sorted
+	NotNamespaces []string     // sorted
 	IPs           []string     // networks, sorted
 	NotIPs        []string     // networks, sorted
 	ClientIPs     []string     // networks, sorted; of gateways only, as NotClientIPs
 	NotClientIPs  []string     // networks, sorted
 	Ports         []uint16     // of the service or gateway, sorted; empty = every port
+	NotPorts      []uint16     // sorted
 	Hosts         []NamedMatch // on HostHeader
+	NotHosts      []NamedMatch // on HostHeader
 	Methods       []string     // empty = every method
 	NotMethods    []string
 	Paths         []PathMatch // empty = every path
@@ -36,17 +39,19 @@ type Rule struct {
 }
 
 // On says whether the rule is for a port.
-func (r *Rule) On(port uint16) bool { return len(r.Ports) == 0 || slices.Contains(r.Ports, port) }
+func (r *Rule) On(port uint16) bool {
+	return (len(r.Ports) == 0 || slices.Contains(r.Ports, port)) && !slices.Contains(r.NotPorts, port)
+}
 
 // Everything says that the rule holds for every caller and request.
 func (r *Rule) Everything() bool {
-	return r.Any && len(r.NotPrincipals) == 0 && len(r.Namespaces) == 0 && !r.ByAddress() && !r.ByClient() &&
-		len(r.Ports) == 0 && !r.HTTP()
+	return r.Any && len(r.NotPrincipals)+len(r.Namespaces)+len(r.NotNamespaces) == 0 && !r.ByAddress() && !r.ByClient() &&
+		len(r.Ports)+len(r.NotPorts) == 0 && !r.HTTP()
 }
 
 // HTTP says that the rule looks at requests, and not only at who connects where.
 func (r *Rule) HTTP() bool {
-	return len(r.Hosts) > 0 || len(r.Methods) > 0 || len(r.NotMethods) > 0 || len(r.Paths) > 0 || len(r.NotPaths) > 0 || len(r.Headers) > 0 || len(r.Claims) > 0
+	return len(r.Hosts)+len(r.NotHosts)+len(r.Methods)+len(r.NotMethods)+len(r.Paths)+len(r.NotPaths)+len(r.Headers)+len(r.Claims) > 0
 }
 
 // TakesCaller says whether the rule is about a caller; id is "" for one without
@@ -61,7 +66,7 @@ func (r *Rule) TakesCaller(trustDomain, id string) bool {
 		return false
 	}
 	inNamespace := func(ns string) bool { return strings.HasPrefix(id, NamespaceID(trustDomain, ns)) }
-	return !slices.Contains(r.NotPrincipals, id) &&
+	return !slices.Contains(r.NotPrincipals, id) && !slices.ContainsFunc(r.NotNamespaces, inNamespace) &&
 		(len(r.Namespaces) == 0 || slices.ContainsFunc(r.Namespaces, inNamespace))
 }
 
@@ -97,6 +102,14 @@ func NamespaceID(trustDomain, namespace string) string {
 // hold.
 func (r *Rule) Matches() []Match {
 	base := Match{Headers: r.Headers, Claims: r.Claims, Origin: r.Origin}
+	if len(r.NotHosts) > 0 {
+		base.Headers = nil
+		for _, h := range r.NotHosts {
+			h.Not = true
+			base.Headers = append(base.Headers, h)
+		}
+		base.Headers = append(base.Headers, r.Headers...)
+	}
 	switch {
 	case len(r.Methods) > 0:
 		base.Methods = slices.DeleteFunc(slices.Clone(r.Methods), func(m string) bool { return slices.Contains(r.NotMethods, m) })
@@ -145,7 +158,7 @@ func (r *Rule) From() string {
 	for _, part := range []struct {
 		word string
 		list []string
-	}{{" except ", r.NotPrincipals}, {" of namespace ", r.Namespaces}, {" at ", r.IPs}, {" not at ", r.NotIPs}, {" for clients at ", r.ClientIPs}, {" for clients not at ", r.NotClientIPs}} {
+	}{{" except ", r.NotPrincipals}, {" of namespace ", r.Namespaces}, {" not of namespace ", r.NotNamespaces}, {" at ", r.IPs}, {" not at ", r.NotIPs}, {" for clients at ", r.ClientIPs}, {" for clients not at ", r.NotClientIPs}} {
 		if len(part.list) > 0 {
 			who += part.word + strings.Join(part.list, ", ")
 		}

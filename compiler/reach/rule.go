@@ -21,6 +21,9 @@ func OfRule(r *model.Rule, domain string) Pred {
 	if len(r.Ports) > 0 {
 		all = append(all, OfPorts(r.Ports))
 	}
+	if len(r.NotPorts) > 0 {
+		all = append(all, Not(OfPorts(r.NotPorts)))
+	}
 	return All(all...)
 }
 
@@ -38,7 +41,8 @@ func OfCaller(r *model.Rule, domain string) Pred {
 	below := func(prefix string) Pred {
 		return Any(each(model.Aliased(prefix, r.Aliases), func(one string) Pred { return Is(who, BeginsWith(one)) })...)
 	}
-	all := []Pred{Not(Any(each(r.NotPrincipals, is)...))}
+	within := func(ns string) Pred { return below(model.NamespaceID(domain, ns)) }
+	all := []Pred{Not(Any(each(r.NotPrincipals, is)...)), Not(Any(each(r.NotNamespaces, within)...))}
 	switch {
 	case r.Any:
 	case r.Authenticated:
@@ -47,7 +51,7 @@ func OfCaller(r *model.Rule, domain string) Pred {
 		all = append(all, Any(each(r.Principals, is)...))
 	}
 	if len(r.Namespaces) > 0 {
-		all = append(all, Any(each(r.Namespaces, func(ns string) Pred { return below(model.NamespaceID(domain, ns)) })...))
+		all = append(all, Any(each(r.Namespaces, within)...))
 	}
 	return All(all...)
 }

@@ -90,9 +90,10 @@ func token(j *model.JWT) Token { return Token{j.Name, j.Issuer, j.Required} }
 func rule(r *model.Rule) Access {
 	return Access{
 		Anybody: r.Any, Authenticated: r.Authenticated, Identities: r.Principals, NotIdentities: r.NotPrincipals,
-		Namespaces: r.Namespaces, IPs: r.IPs, NotIPs: r.NotIPs, ClientIPs: r.ClientIPs, NotClientIPs: r.NotClientIPs, Ports: r.Ports, Methods: r.Methods, NotMethods: r.NotMethods,
+		Namespaces: r.Namespaces, NotNamespaces: r.NotNamespaces, IPs: r.IPs, NotIPs: r.NotIPs, ClientIPs: r.ClientIPs, NotClientIPs: r.NotClientIPs,
+		Ports: r.Ports, NotPorts: r.NotPorts, Methods: r.Methods, NotMethods: r.NotMethods,
 		Paths: texts(r.Paths, model.PathMatch.String), NotPaths: texts(r.NotPaths, model.PathMatch.String),
-		Hosts: texts(r.Hosts, model.NamedMatch.String), Headers: texts(r.Headers, model.NamedMatch.String),
+		Hosts: texts(r.Hosts, model.NamedMatch.String), NotHosts: texts(r.NotHosts, model.NamedMatch.String), Headers: texts(r.Headers, model.NamedMatch.String),
 		Claims: texts(r.Claims, model.NamedMatch.String), Derived: r.Origin.IsZero(),
 	}
 }

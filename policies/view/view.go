@@ -129,16 +129,19 @@ type Access struct {
 	Identities    []string `json:"identities"`
 	NotIdentities []string `json:"notIdentities"`
 	Namespaces    []string `json:"namespaces"`
+	NotNamespaces []string `json:"notNamespaces"`
 	IPs           []string `json:"ips"`
 	NotIPs        []string `json:"notIPs"`
 	ClientIPs     []string `json:"clientIPs"`
 	NotClientIPs  []string `json:"notClientIPs"`
 	Ports         []uint16 `json:"ports"`
+	NotPorts      []uint16 `json:"notPorts"`
 	Methods       []string `json:"methods"`
 	NotMethods    []string `json:"notMethods"`
 	Paths         []string `json:"paths"`
 	NotPaths      []string `json:"notPaths"`
 	Hosts         []string `json:"hosts"`
+	NotHosts      []string `json:"notHosts"`
 	Headers       []string `json:"headers"`
 	Claims        []string `json:"claims"`
 	Derived       bool     `json:"derived"`

@@ -191,6 +191,7 @@ var textsOf = []struct {
 	{[]string{".ips.[]", ".notIPs.[]", ".clientIPs.[]", ".notClientIPs.[]"}, []string{"10.0.0.0/33", "somewhere", "10.0.0.256"}},
 	{[]string{".until"}, []string{"tomorrow", "2099-13-01T00:00:00Z", "2099-01-01"}},
 	{[]string{".method", ".notMethod", ".method.[]", ".notMethod.[]", ".methods.[]", ".notMethods.[]"}, []string{"GE T", ""}},
+	{[]string{".template"}, []string{"/a", "/{id}", "/{**}/a", "no-slash/{*}"}},
 	{[]string{".path.exact", ".path.prefix", ".path.segmentPrefix"}, []string{"no-slash"}},
 	{[]string{".remove.[]", ".hash.[].header", ".sticky.header", ".rateLimited.header"}, []string{"not a header"}},
 	{[]string{"gateway.*.listeners.*.hosts.[]"}, []string{"*.*", "a..b", "a b"}},
@@ -224,7 +225,7 @@ func wrongText(s *site, _ []*site) []*mutant {
 // references are fields that name something else, by the end of their names.
 var references = []string{
 	"service.*.routes.*.port", ".faults.*.on", ".before.[]", ".after.[]", "gateway.*.routes.*.listener", "gateway.*.routes.*.port", "gateway.*.routes.*.to",
-	".allow.[].from.[]", ".deny.[].from.[]", ".notFrom.[]", ".namespaces.[]", ".mirror.[].version", ".mirror.[].to", ".mirror.[].port", ".traffic.health.port", "external.*.tls.ports.[]", ".ports.[]",
+	".allow.[].from.[]", ".deny.[].from.[]", ".notFrom.[]", ".namespaces.[]", ".notNamespaces.[]", ".notPorts.[]", ".notListeners.[]", ".mirror.[].version", ".mirror.[].to", ".mirror.[].port", ".traffic.health.port", "external.*.tls.ports.[]", ".ports.[]",
 }
 
 // wrongReference gives names of nothing.
@@ -246,7 +247,7 @@ func wrongReference(s *site, _ []*site) []*mutant {
 
 // unions are fields of which a struct has one.
 var unions = [][]string{
-	{"exact", "prefix", "suffix", "contains", "regex", "present", "range", "segmentPrefix"},
+	{"exact", "prefix", "suffix", "contains", "regex", "present", "range", "segmentPrefix", "template"},
 	{"secret", "file"},
 	{"http", "tcp"},
 	{"header", "cookie", "query", "sourceIP"},
@@ -255,7 +256,7 @@ var unions = [][]string{
 
 // armOf is a value for one arm of a union.
 var armOf = map[string]string{
-	"exact": `"/x"`, "prefix": `"/x"`, "suffix": `"x"`, "contains": `"x"`, "regex": `"x"`, "present": "true", "range": "{from: 1, to: 2}", "segmentPrefix": `"/x"`,
+	"exact": `"/x"`, "prefix": `"/x"`, "suffix": `"x"`, "contains": `"x"`, "regex": `"x"`, "present": "true", "range": "{from: 1, to: 2}", "segmentPrefix": `"/x"`, "template": `"/{*}"`,
 	"secret": `"x"`, "file": `"x.pem"`, "http": `{path: "/"}`, "tcp": "{}", "header": `"x"`, "query": `"x"`, "sourceIP": "true",
 	"redirect": `{path: "/x"}`, "respond": "{status: 200}",
 }

@@ -26,11 +26,10 @@ func (e *emitter) principals(r *model.Rule) ([]*rbacv3.Principal, error) {
 		all = append(all, not(eitherOf(authenticatedAs(r.NotPrincipals, r.Aliases))))
 	}
 	if len(r.Namespaces) > 0 {
-		var in []*rbacv3.Principal
-		for _, ns := range r.Namespaces {
-			in = append(in, authenticatedBelow(model.NamespaceID(e.mesh.TrustDomain, ns), r.Aliases)...)
-		}
-		all = append(all, eitherOf(in))
+		all = append(all, e.ofNamespaces(r.Namespaces, r.Aliases))
+	}
+	if len(r.NotNamespaces) > 0 {
+		all = append(all, not(e.ofNamespaces(r.NotNamespaces, r.Aliases)))
 	}
 	addresses, err := addressPrincipals(r)
 	if err != nil {
@@ -54,6 +53,14 @@ func (e *emitter) identities(r *model.Rule) []*rbacv3.Principal {
 		return authenticatedBelow("spiffe://"+e.mesh.TrustDomain+"/", r.Aliases)
 	}
 	return authenticatedAs(r.Principals, r.Aliases)
+}
+
+func (e *emitter) ofNamespaces(namespaces, aliases []string) *rbacv3.Principal {
+	var in []*rbacv3.Principal
+	for _, ns := range namespaces {
+		in = append(in, authenticatedBelow(model.NamespaceID(e.mesh.TrustDomain, ns), aliases)...)
+	}
+	return eitherOf(in)
 }
 
 func authenticatedAs(ids, aliases []string) []*rbacv3.Principal {

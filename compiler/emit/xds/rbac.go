@@ -154,18 +154,34 @@ func allOf(list []*rbacv3.Permission) *rbacv3.Permission {
 }
 
 func hostPermissions(r *model.Rule) ([]*rbacv3.Permission, error) {
-	if len(r.Hosts) == 0 {
-		return nil, nil
+	var out []*rbacv3.Permission
+	if len(r.Hosts) > 0 {
+		p, err := hostPermission(r.Hosts)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, p)
 	}
+	if len(r.NotHosts) > 0 {
+		p, err := hostPermission(r.NotHosts)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, negated(p))
+	}
+	return out, nil
+}
+
+func hostPermission(list []model.NamedMatch) (*rbacv3.Permission, error) {
 	var hosts []*rbacv3.Permission
-	for _, h := range r.Hosts {
+	for _, h := range list {
 		ways, err := headerMatchers(h)
 		if err != nil {
 			return nil, err
 		}
 		hosts = append(hosts, headerPermission(ways))
 	}
-	return []*rbacv3.Permission{anyOf(hosts)}, nil
+	return anyOf(hosts), nil
 }
 
 func methodPermissions(r *model.Rule) ([]*rbacv3.Permission, error) {

@@ -34,6 +34,8 @@ var ruleMeanings = []struct {
 	{"two networks", model.Rule{Any: true, IPs: []string{"10.0.0.0/8", "127.0.0.1/32"}, NotIPs: []string{"10.0.0.0/8"}}, []request{{"/", "", true}}},
 	{"a host", model.Rule{Any: true, Hosts: onHost(model.Exact, "a.test")}, []request{{"/", "host: A.test:80", true}, {"/", "host: b.a.test", false}}},
 	{"hosts below", model.Rule{Any: true, Hosts: onHost(model.Suffix, ".a.test")}, []request{{"/", "host: b.A.test", true}, {"/", "host: a.test", false}}},
+	{"not a host", model.Rule{Any: true, NotHosts: append(onHost(model.Exact, "a.test"), onHost(model.Suffix, ".b.test")...)}, []request{{"/", "host: A.test:80", false}, {"/", "host: c.B.test", false}, {"/", "host: b.test", true}}},
+	{"not a namespace", model.Rule{Any: true, NotNamespaces: []string{"shop"}}, []request{{"/", "", true}}},
 	{"a method", model.Rule{Any: true, Methods: []string{"POST", "GET"}}, []request{{"/", "", true}}},
 	{"another method", model.Rule{Any: true, Methods: []string{"POST", "PUT"}}, []request{{"/", "", false}}},
 	{"not a method", model.Rule{Any: true, NotMethods: []string{"POST", "GET"}}, []request{{"/", "", false}}},

@@ -26,7 +26,7 @@ var all = []string{
 	"requestHeaders.add", "requestHeaders.remove", "requestHeaders.set",
 	"responseHeaders.add", "responseHeaders.remove", "responseHeaders.set",
 	"retries", "retries.methods", "retries.perTry", "retries.status", "route.from", "route.port", "routes.default", "scheme",
-	"rule.headers", "rule.hosts", "rule.ips", "rule.notIPs", "rule.notMethods", "rule.notPaths", "rule.ports",
+	"rule.headers", "rule.hosts", "rule.ips", "rule.notHosts", "rule.notIPs", "rule.notMethods", "rule.notPaths", "rule.ports", "rule.template",
 	"timeout", "timeout.none", "trustDomain", "uses", "uses.external",
 	"weights", "weights.basisPoint", "weights.decimal",
 }

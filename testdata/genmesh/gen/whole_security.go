@@ -56,11 +56,15 @@ func (m *mesh) rule(s *service, plain, allow bool) string {
 		parts = append(parts, `from: ["*"]`)
 	case !plain && len(s.callers) > 0:
 		parts = append(parts, m.pick(
-			`from: `+list(s.writtenCallers()[:1]), `from: ["*"], notFrom: `+list(s.writtenCallers()[:1]), `namespaces: [`+quote(s.namespace)+`]`))
+			`from: `+list(s.writtenCallers()[:1]), `from: ["*"], notFrom: `+list(s.writtenCallers()[:1]), `namespaces: [`+quote(s.namespace)+`]`, `from: ["*"], notNamespaces: [`+quote(s.namespace)+`]`))
 	case !plain:
 		parts = append(parts, `namespaces: [`+quote(s.namespace)+`]`)
 	}
-	add(`ports: ["http"]`)
+	if len(s.ports) > 1 {
+		add("%s", m.pick(`ports: ["http"]`, `notPorts: ["admin"]`))
+	} else {
+		add(`ports: ["http"]`)
+	}
 	return strings.Join(append(parts, m.requests()...), ", ")
 }
 
@@ -72,15 +76,15 @@ func (m *mesh) requests() []string {
 			parts = append(parts, what)
 		}
 	}
-	paths := `[{exact: "/health"}, {prefix: "/r"}, {segmentPrefix: "/api"}, {regex: "/v[0-9]+/.*"}]`
+	paths := `[{exact: "/health"}, {prefix: "/r"}, {segmentPrefix: "/api"}, {regex: "/v[0-9]+/.*"}, {template: "/t/{*}/x/{**}"}]`
 	add(`ips: ["10.0.0.0/8", "2001:db8::/32"]`)
 	if len(parts) > 0 {
 		add(`notIPs: ["10.1.0.0/16"]`)
 	}
-	add(`hosts: ["shop.example", "*.shop.example"]`)
+	add(m.pick(`hosts: ["shop.example", "*.shop.example"]`, `hosts: ["*.shop.example"], notHosts: ["www.shop.example"]`, `notHosts: ["old.example"]`))
 	add(m.pick(`methods: ["GET", "POST"]`, `notMethods: ["PUT", "DELETE"]`))
 	add("paths: " + paths)
-	add(`notPaths: [{exact: "/api/x"}, {prefix: "/rx"}, {segmentPrefix: "/api/y"}, {regex: "/v9.*"}]`)
+	add(`notPaths: [{exact: "/api/x"}, {prefix: "/rx"}, {segmentPrefix: "/api/y"}, {regex: "/v9.*"}, {template: "/t/9/{**}"}]`)
 	return parts
 }
 
@@ -105,6 +109,8 @@ func (m *mesh) edgeRule() string {
 	switch {
 	case m.told && m.chance(50): // at some listener of every such gateway
 		parts = append(parts, m.pick(`clientIPs: ["10.0.0.0/8", "2001:db8::/32"]`+m.maybe(`, notClientIPs: ["10.1.0.0/16"]`), `notClientIPs: ["192.0.2.0/24"]`))
+	case m.told && m.chance(40): // some other one is there
+		parts = append(parts, `notListeners: ["http"]`)
 	case m.chance(40):
 		parts = append(parts, `listeners: ["http"]`)
 	}

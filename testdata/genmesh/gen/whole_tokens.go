@@ -24,7 +24,7 @@ func (m *mesh) writeTokens() {
 	f.open("security")
 	m.provider(f, "inner", m.pick("true", "false"))
 	m.authorizer(f)
-	f.line("public: [{paths: [{exact: \"/health\"}]}%s]", m.maybe(`, {hosts: ["open.example"], methods: ["GET", "POST"], paths: [{prefix: "/o"}, {segmentPrefix: "/p"}, {regex: "/q[0-9]"}]}`))
+	f.line("public: [{paths: [{exact: \"/health\"}]}%s]", m.maybe(`, {hosts: ["open.example"], methods: ["GET", "POST"], paths: [{prefix: "/o"}, {segmentPrefix: "/p"}, {regex: "/q[0-9]"}, {template: "/t/{*}"}]}`))
 	f.line("allow: [{from: [\"*\"], paths: [{exact: \"/health\"}]}, {from: [\"*\"], claims: inner: %s}]", m.claims())
 	f.line("deny: [{paths: [{segmentPrefix: \"/admin\"}], claims: inner: %s}]", m.claims())
 	f.line("audit: [{claims: inner: %s}]", m.claims())
@@ -38,7 +38,7 @@ func (m *mesh) writeTokens() {
 	f.open("security")
 	m.provider(f, "outer", m.pick("true", "false"))
 	m.authorizer(f)
-	f.line("public: [{methods: [\"OPTIONS\"]}%s]", m.maybe(`, {hosts: ["open.example"], paths: [{exact: "/a"}, {prefix: "/o"}, {segmentPrefix: "/p"}, {regex: "/q[0-9]"}]}`))
+	f.line("public: [{methods: [\"OPTIONS\"]}%s]", m.maybe(`, {hosts: ["open.example"], paths: [{exact: "/a"}, {prefix: "/o"}, {segmentPrefix: "/p"}, {regex: "/q[0-9]"}, {template: "/t/{*}"}]}`))
 	f.line("allow: [{headers: \"x-open\": present: true}, {claims: outer: %s}]", m.claims())
 	f.line("deny: [{headers: \"x-shut\": present: true, claims: outer: %s}]", m.claims())
 	f.line("audit: [{claims: outer: %s}]", m.claims())
@@ -52,8 +52,8 @@ func (m *mesh) writeTokens() {
 // authorizer draws who is asked.
 func (m *mesh) authorizer(f *source) {
 	if m.chance(60) {
-		f.line("authorizer: {service: \"guard\"%s%s%s%s%s%s%s}", m.maybe(`, on: [{methods: ["GET", "PUT"]}, {hosts: ["*.shop.example"], paths: [{exact: "/a"}, {prefix: "/b"}, {segmentPrefix: "/c"}, {regex: "/d+"}]}]`),
-			m.maybe(`, except: [{hosts: ["open.example"], methods: ["GET"], paths: [{exact: "/health"}, {prefix: "/o"}, {segmentPrefix: "/static"}, {regex: "/q[0-9]"}]}]`), m.maybe(`, port: "rpc"`), m.maybe(`, timeout: "1s"`),
+		f.line("authorizer: {service: \"guard\"%s%s%s%s%s%s%s}", m.maybe(`, on: [{methods: ["GET", "PUT"]}, {hosts: ["*.shop.example"], paths: [{exact: "/a"}, {prefix: "/b"}, {segmentPrefix: "/c"}, {regex: "/d+"}, {template: "/t/{**}"}]}]`),
+			m.maybe(`, except: [{hosts: ["open.example"], methods: ["GET"], paths: [{exact: "/health"}, {prefix: "/o"}, {segmentPrefix: "/static"}, {regex: "/q[0-9]"}, {template: "/{*}/free"}]}]`), m.maybe(`, port: "rpc"`), m.maybe(`, timeout: "1s"`),
 			m.maybe(", failOpen: "+m.pick("true", "false")), m.maybe(`, headers: ["authorization", "x-user"]`), m.maybe(", maxBody: 4096"))
 	}
 }
