@@ -268,6 +268,9 @@ func (c *overModel) coveredOrigins(r *model.Route) error {
 	}
 	var kept reach.Set // of the entries behind that are not reported
 	for i := len(sets) - 1; i >= 0; i-- {
+		if slices.Contains(r.CORS.Origins[:i], r.CORS.Origins[i]) {
+			continue // MSH1044
+		}
 		others, err := space.Union(append(slices.Clone(sets[:i]), kept)...)
 		if err != nil {
 			return err

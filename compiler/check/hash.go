@@ -98,6 +98,7 @@ func (t *traffic) routeHashing(s *intent.Service, r *intent.Route, policies map[
 
 // hashKeys judges each key by itself.
 func (t *traffic) hashKeys(r *intent.Route) {
+	t.keyTwice(r.Hash)
 	for _, k := range r.Hash {
 		written := 0
 		for _, name := range []*intent.Value[string]{k.Header, k.Cookie, k.Query} {
@@ -123,6 +124,27 @@ func (t *traffic) hashKeys(r *intent.Route) {
 			t.header(k.Header, r)
 		}
 	}
+}
+
+// keyTwice compares what keys look at: one that comes again, terminal or not, tells
+// no requests apart that the first one does not.
+func (t *traffic) keyTwice(keys []*intent.HashKey) {
+	var entries []intent.Value[string]
+	for _, k := range keys {
+		said := ""
+		switch {
+		case k.Header != nil:
+			said = "header: " + strings.ToLower(k.Header.V)
+		case k.Cookie != nil:
+			said = "cookie: " + k.Cookie.V
+		case k.Query != nil:
+			said = "query: " + k.Query.V
+		case k.SourceIP != nil:
+			said = "sourceIP"
+		}
+		entries = append(entries, intent.Value[string]{V: said, At: k.At})
+	}
+	t.listedTwice("`hash`", entries, same)
 }
 
 func (t *traffic) header(name *intent.Value[string], r *intent.Route) {

@@ -24,6 +24,9 @@ func (t *traffic) health(h *intent.Health, owner string) {
 		t.report(diag.HealthTimes, h.Timeout.At, "%s: an answer may take %s, and the next question comes after %s", owner, timeout, interval).
 			Help = "lower `timeout` or raise `interval`"
 	}
+	if h.HTTP != nil {
+		t.listedTwice("`statuses`", numerals(h.HTTP.Statuses), same)
+	}
 	if h.HTTP != nil && !requestTarget(h.HTTP.Path.V) {
 		t.report(diag.BadPath, h.HTTP.Path.At, "%s: %q is not a path to ask for", owner, h.HTTP.Path.V).
 			Help = "a path begins with \"/\", and holds visible ASCII characters without a fragment"

@@ -65,6 +65,7 @@ func (o *ruleOwner) provider(t *intent.JWT) {
 	if t.From != nil && len(t.From) == 0 {
 		o.report(diag.BadTokenPlace, t.At, "provider %q: `from` is an empty list", t.Name.V).Help = "leave it out for the header authorization"
 	}
+	structTwice(o.overIntent, "`from`", t.From, func(p *intent.TokenPlace) diag.Range { return p.At })
 	for _, p := range t.From {
 		o.tokenPlace(t, p)
 	}

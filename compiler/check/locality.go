@@ -43,7 +43,11 @@ func (t *traffic) failoverOrders(l *intent.Locality, owner string) {
 		if from := model.PlaceOf(f.From.V); from != (model.Locality{}) { // of callers anywhere only their own zone comes first
 			before = append(before, from)
 		}
-		for _, to := range f.To {
+		t.listedTwice("`to`", f.To, same)
+		for i, to := range f.To {
+			if slices.ContainsFunc(f.To[:i], func(v intent.Value[string]) bool { return v.V == to.V }) {
+				continue
+			}
 			place := model.PlaceOf(to.V)
 			if i := slices.IndexFunc(before, func(b model.Locality) bool { return b.Holds(place) }); i >= 0 {
 				t.report(diag.PlaceUnused, to.At, "%s: all of %s comes before, as part of %s", owner, to.V, before[i]).

@@ -2,6 +2,7 @@ package check
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/meshc/meshc/compiler/diag"
@@ -21,6 +22,7 @@ func (c *overIntent) twice() {
 				c.twiceRemoved(d.RequestHeaders, d.ResponseHeaders)
 			}
 			if p := r.CORS; p != nil {
+				c.originTwice(p.Origins)
 				c.listedTwice("`methods`", p.Methods, same)
 				c.listedTwice("`headers`", p.Headers, strings.ToLower)
 				c.listedTwice("`exposeHeaders`", p.ExposeHeaders, strings.ToLower)
@@ -43,6 +45,13 @@ func (c *overIntent) twice() {
 			c.listedTwice("`sans`", e.TLS.SANs, strings.ToLower)
 		}
 	}
+	for _, p := range c.mesh.Config.Policies {
+		if p.Egress != nil {
+			c.listedTwice("`hosts`", p.Egress.Hosts, same)
+			c.listedTwice("`networks`", p.Egress.Networks, same)
+		}
+	}
+	c.twiceInExpectations()
 }
 
 func (c *overIntent) twiceInGateway(g *intent.Gateway) {
@@ -126,6 +135,27 @@ func (c *overIntent) pathTwice(list string, paths []*intent.PathMatch) {
 		entries = append(entries, intent.Value[string]{V: said, At: p.At})
 	}
 	c.listedTwice(list, entries, same)
+}
+
+func (c *overIntent) originTwice(origins []*intent.NamedMatch) {
+	var entries []intent.Value[string]
+	for _, o := range origins {
+		said := o.Kind.V + ": " + o.Value.V
+		if scope.Or(o.Not, false) {
+			said = "not " + said
+		}
+		entries = append(entries, intent.Value[string]{V: said, At: o.At})
+	}
+	c.listedTwice("`origins`", entries, same)
+}
+
+// numerals are numbers as texts.
+func numerals(numbers []intent.Value[int]) []intent.Value[string] {
+	var out []intent.Value[string]
+	for _, n := range numbers {
+		out = append(out, intent.Value[string]{V: strconv.Itoa(n.V), At: n.At})
+	}
+	return out
 }
 
 func same(s string) string { return s }
