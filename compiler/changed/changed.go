@@ -89,8 +89,10 @@ func outlined(r *model.Route) *model.Route {
 type Reads struct {
 	unit   int32
 	on     bool
-	asked  map[int32][]model.Ref
-	askers map[model.Ref][]int32
+	number map[model.Ref]int32 // of names
+	names  []model.Ref
+	asked  [][]int32 // numbers of names, by unit
+	askers [][]int32 // units, by the number of the name
 }
 
 // WholeMesh stands for what depends on the outlines of all: no thing is called
@@ -102,9 +104,6 @@ var WholeMesh model.Ref
 func (r *Reads) Begin(unit int) {
 	if r == nil {
 		return
-	}
-	if r.asked == nil {
-		r.asked, r.askers = map[int32][]model.Ref{}, map[model.Ref][]int32{}
 	}
 	r.unit, r.on = int32(unit), true
 }
@@ -119,15 +118,42 @@ func (r *Reads) End() {
 // Note remembers that the unit asked for what is called ref. A nil Reads
 // remembers nothing.
 func (r *Reads) Note(ref model.Ref) {
-	if r == nil || !r.on || slices.Contains(r.asked[r.unit], ref) {
+	if r == nil || !r.on {
 		return
 	}
-	r.asked[r.unit] = append(r.asked[r.unit], ref)
-	r.askers[ref] = append(r.askers[ref], r.unit)
+	n := r.numberOf(ref)
+	if more := int(r.unit) + 1 - len(r.asked); more > 0 {
+		r.asked = append(r.asked, make([][]int32, more)...)
+	}
+	if slices.Contains(r.asked[r.unit], n) {
+		return
+	}
+	r.asked[r.unit] = append(r.asked[r.unit], n)
+	r.askers[n] = append(r.askers[n], r.unit)
+}
+
+// numberOf gives the number of a name, a new one to a new name.
+func (r *Reads) numberOf(ref model.Ref) int32 {
+	n, known := r.number[ref]
+	if known {
+		return n
+	}
+	if r.number == nil {
+		r.number = map[model.Ref]int32{}
+	}
+	n = int32(len(r.names))
+	r.number[ref] = n
+	r.names, r.askers = append(r.names, ref), append(r.askers, nil)
+	return n
 }
 
 // Askers are the units that asked for ref.
-func (r *Reads) Askers(ref model.Ref) []int32 { return r.askers[ref] }
+func (r *Reads) Askers(ref model.Ref) []int32 {
+	if n, known := r.number[ref]; known {
+		return r.askers[n]
+	}
+	return nil
+}
 
 // Between lists where two lists differ. It is not ok when they do not hold
 // things of the same names in the same order.

@@ -27,11 +27,15 @@ func (c *overIntent) hostsSeen() {
 		}
 	}
 	for _, s := range c.mesh.Services {
-		if s.Security == nil || !c.strictEverywhere(s) {
+		if s.Security == nil {
+			continue
+		}
+		rules := rulesOf(s.Security)
+		if len(rules) == 0 || !c.strictEverywhere(s) {
 			continue // whoever calls without a proxy writes what it likes
 		}
 		known := append(ownHosts(s), led[scope.ServiceRef(s)]...)
-		for _, r := range rulesOf(s.Security) {
+		for _, r := range rules {
 			c.unseen(r, known, "nothing in the mesh sends service "+strconv.Quote(s.Name.V)+" requests for host %q")
 		}
 	}
@@ -39,11 +43,19 @@ func (c *overIntent) hostsSeen() {
 
 // rulesOf are the rules that look at hosts.
 func rulesOf(sec *intent.Security) []*intent.Rule {
-	all := slices.Concat(sec.Allow, sec.Deny, sec.Audit, sec.Public)
+	lists := [...][]*intent.Rule{sec.Allow, sec.Deny, sec.Audit, sec.Public, nil, nil}
 	if a := sec.Authorizer; a != nil {
-		all = slices.Concat(all, a.On, a.Except)
+		lists[4], lists[5] = a.On, a.Except
 	}
-	return all
+	var out []*intent.Rule
+	for _, list := range lists {
+		for _, r := range list {
+			if len(r.Hosts) > 0 {
+				out = append(out, r)
+			}
+		}
+	}
+	return out
 }
 
 // unseen reports the hosts of a rule that are outside of all known ones.

@@ -28,8 +28,8 @@ type collector struct {
 	// outputs are directories of `meshc compile`, each ending with a slash.
 	outputs []string
 
-	last, next states // of a Memo; next is nil without one
-	now        time.Time
+	known *states // of a Memo; nil without one
+	now   time.Time
 }
 
 // candidate is something that may be read, in the order in which it was met.
@@ -50,7 +50,9 @@ func collect(ctx context.Context, fsys fs.FS, limits Limits, known *Memo) ([]fil
 
 func (c *collector) collect(known *Memo) ([]file, diag.List, error) {
 	if known != nil {
-		c.last, c.next = known.states, newStates()
+		known.begin()
+		c.known = &known.states
+		c.met = make([]candidate, 0, len(c.known.files))
 	}
 	if err := c.walk("."); err != nil {
 		return nil, nil, fmt.Errorf("read the mesh: %w", err)
@@ -62,7 +64,7 @@ func (c *collector) collect(known *Memo) ([]file, diag.List, error) {
 		return nil, nil, fmt.Errorf("read the mesh: %w", err)
 	}
 	if known != nil {
-		known.states = c.next
+		known.end()
 	}
 	slices.SortFunc(c.files, func(a, b file) int { return strings.Compare(a.Path, b.Path) })
 	return c.files, c.diags, nil
@@ -83,14 +85,10 @@ func (c *collector) walk(dir string) error {
 	if err != nil {
 		return err
 	}
-	for _, d := range entries {
-		p := d.Name()
-		if dir != "." {
-			p = dir + "/" + p
-		}
-		if !d.IsDir() {
-			c.meet(p, d.Type())
-		} else if err := c.walk(p); err != nil {
+	for _, e := range entries {
+		if !e.kind.IsDir() {
+			c.meet(e.path, e.kind)
+		} else if err := c.walk(e.path); err != nil {
 			return err
 		}
 	}
@@ -115,6 +113,7 @@ func (c *collector) meet(p string, kind fs.FileMode) {
 // take takes in what was met, up to the first file over the number or the sum:
 // the rest would say the same.
 func (c *collector) take() error {
+	c.files = make([]file, 0, min(len(c.met), c.limits.Files))
 	for i := range c.met {
 		if i%readAhead == 0 {
 			c.ahead(c.met[i:min(i+readAhead, len(c.met))])
@@ -182,16 +181,34 @@ func (c *collector) readLimited(p string) ([]byte, error) {
 	}
 	defer f.Close()
 	s, ok := c.stampFor(f)
-	// Room for what the file says that it is, and a byte more to see its end.
-	var data bytes.Buffer
-	if info, err := f.Stat(); err == nil && info.Size() < c.limits.FileSize {
-		data.Grow(int(max(info.Size(), 0)) + bytes.MinRead)
-	}
-	_, err = data.ReadFrom(io.LimitReader(f, c.limits.FileSize+1))
+	data, err := readAtMost(f, c.limits.FileSize+1)
 	if ok && err == nil {
-		c.next.keep(p, seen{s, data.Bytes()})
+		c.known.keep(p, s, data)
 	}
-	return data.Bytes(), err
+	return data, err
+}
+
+// readAtMost reads a file up to a limit, into as much room as the file says that it
+// needs: all text of a mesh is in memory at once.
+func readAtMost(f fs.File, limit int64) ([]byte, error) {
+	var data []byte
+	if info, err := f.Stat(); err == nil {
+		data = make([]byte, 0, min(max(info.Size(), 0)+1, limit)) // one more sees the end
+	}
+	for int64(len(data)) < limit {
+		if len(data) == cap(data) {
+			data = slices.Grow(data, bytes.MinRead)
+		}
+		room := data[len(data):min(int64(cap(data)), limit)]
+		n, err := f.Read(room)
+		data = data[:len(data)+n]
+		if errors.Is(err, io.EOF) {
+			return data, nil
+		} else if err != nil {
+			return data, err
+		}
+	}
+	return data, nil
 }
 
 func (c *collector) refuse(p, format string, args ...any) {

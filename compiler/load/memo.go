@@ -125,7 +125,7 @@ func (a *answer) copied() *answer {
 	if a.Mesh != nil {
 		mesh := *a.Mesh
 		out.Mesh = &mesh
-		addEntries(clearEntries(&mesh), a.Mesh, everywhere)
+		addEntries(clearEntries(&mesh), a.Mesh, nil)
 		mesh.Suppressions = slices.Clone(mesh.Suppressions)
 	}
 	out.Diags = slices.Clone(a.Diags)

@@ -33,13 +33,7 @@ type plan struct {
 // again; nil knows nothing. Nor is what kept has, which another process may have made.
 func newPlan(files []file, sel string, known *Memo, kept *Parts) *plan {
 	p := &plan{above: map[string][]*plainFile{}, hard: map[string]bool{".": true}, mesh: &intent.Mesh{}}
-	byDir := map[string][]file{}
-	for _, f := range files {
-		if !inModuleDir(f.Path) {
-			d := folderOf(f.Path)
-			byDir[d] = append(byDir[d], f)
-		}
-	}
+	byDir := byFolder(files)
 	dirs := sortedKeys(byDir)
 	read := map[string]*reading{}
 	above := parents(dirs)
@@ -70,6 +64,26 @@ func newPlan(files []file, sel string, known *Memo, kept *Parts) *plan {
 	})
 	known.keep(dirs, parts, read)
 	return p.decided(dirs, parts, sel)
+}
+
+// byFolder gives the files of each directory, but for those of the module itself.
+func byFolder(files []file) map[string][]file {
+	size := map[string]int{}
+	for _, f := range files {
+		size[folderOf(f.Path)]++
+	}
+	out := make(map[string][]file, len(size))
+	for _, f := range files {
+		if inModuleDir(f.Path) {
+			continue
+		}
+		d := folderOf(f.Path)
+		if out[d] == nil {
+			out[d] = make([]file, 0, size[d]) // for itself: a Memo keeps some of them
+		}
+		out[d] = append(out[d], f)
+	}
+	return out
 }
 
 // parents gives the directories above others, and the root.
@@ -169,7 +183,7 @@ func (p *plan) decided(dirs []string, parts []*part, sel string) *plan {
 	}
 	for i, d := range dirs {
 		if !p.hard[d] && isWanted(d, sel) {
-			addEntries(p.mesh, parts[i].mesh, everywhere)
+			addEntries(p.mesh, parts[i].mesh, nil)
 		}
 	}
 	return p
@@ -394,7 +408,7 @@ func (p *plan) rest(files []file) []file {
 
 // join adds what was decoded here to what CUE found.
 func (p *plan) join(ans *answer) {
-	addEntries(ans.Mesh, p.mesh, everywhere)
+	addEntries(ans.Mesh, p.mesh, nil)
 	sortMesh(ans.Mesh)
 	ans.Diags = unique(append(ans.Diags, p.stray...))
 }

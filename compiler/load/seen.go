@@ -2,6 +2,7 @@ package load
 
 import (
 	"io/fs"
+	"maps"
 	"sync"
 	"syscall"
 	"time"
@@ -46,57 +47,90 @@ func stampOf(info fs.FileInfo, now time.Time) (s stamp, ok bool) {
 type seen struct {
 	stamp stamp
 	data  []byte
+	round int // the last load that met it
 }
 
 // listed is a directory as it was read.
 type listed struct {
 	stamp   stamp
-	entries []fs.DirEntry
+	entries []entry
+	round   int
 }
 
-// states are files and directories by path, as they were read.
+// entry is what a directory holds.
+type entry struct {
+	path string
+	kind fs.FileMode
+}
+
+// states are files and directories by path, as they were read. What a load meets
+// again stays where it is, so that ten thousand files that are as they were cost
+// no memory.
 type states struct {
-	mu    *sync.Mutex
-	files map[string]seen
-	dirs  map[string]listed
+	mu    sync.Mutex
+	round int // counts loads
+	files map[string]*seen
+	dirs  map[string]*listed
 }
 
-func newStates() states {
-	return states{new(sync.Mutex), map[string]seen{}, map[string]listed{}}
+// begin is for the next load.
+func (s *states) begin() {
+	if s.files == nil {
+		s.files, s.dirs = map[string]*seen{}, map[string]*listed{}
+	}
+	s.round++
 }
 
-func (s states) keep(p string, was seen) {
+// end forgets what the load did not meet.
+func (s *states) end() {
+	maps.DeleteFunc(s.files, func(_ string, was *seen) bool { return was.round != s.round })
+	maps.DeleteFunc(s.dirs, func(_ string, was *listed) bool { return was.round != s.round })
+}
+
+func (s *states) keep(p string, at stamp, data []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.files[p] = was
+	s.files[p] = &seen{at, data, s.round}
 }
 
 // unread gives the content of a file that is as it was when it was read last.
 func (c *collector) unread(p string) ([]byte, bool) {
-	was, known := c.last.files[p]
-	if !known || int64(len(was.data)) > c.limits.FileSize { // of which there may be more
+	was := c.known.files[p]
+	if was == nil || int64(len(was.data)) > c.limits.FileSize { // of which there may be more
 		return nil, false
 	}
 	if now, ok := c.stampAt(p); !ok || now != was.stamp {
 		return nil, false
 	}
-	c.next.keep(p, was)
+	was.round = c.known.round
 	return was.data, true
 }
 
 // list gives the entries of a directory, sorted by name.
-func (c *collector) list(dir string) ([]fs.DirEntry, error) {
-	if c.next.dirs == nil {
-		return fs.ReadDir(c.fsys, dir)
+func (c *collector) list(dir string) ([]entry, error) {
+	if c.known == nil {
+		return c.readList(dir)
 	}
 	now, ok := c.stampAt(dir)
-	if was, known := c.last.dirs[dir]; known && ok && was.stamp == now {
-		c.next.dirs[dir] = was
+	if was := c.known.dirs[dir]; was != nil && ok && was.stamp == now {
+		was.round = c.known.round
 		return was.entries, nil
 	}
-	entries, err := fs.ReadDir(c.fsys, dir)
+	entries, err := c.readList(dir)
 	if ok && err == nil {
-		c.next.dirs[dir] = listed{now, entries}
+		c.known.dirs[dir] = &listed{now, entries, c.known.round}
+	}
+	return entries, err
+}
+
+func (c *collector) readList(dir string) ([]entry, error) {
+	found, err := fs.ReadDir(c.fsys, dir)
+	entries := make([]entry, len(found))
+	for i, d := range found {
+		entries[i] = entry{d.Name(), d.Type()}
+		if dir != "." {
+			entries[i].path = dir + "/" + d.Name()
+		}
 	}
 	return entries, err
 }
@@ -112,7 +146,7 @@ func (c *collector) stampAt(p string) (stamp, bool) {
 
 // stampFor gives the stamp of a file that is about to be read, for the next load.
 func (c *collector) stampFor(f fs.File) (stamp, bool) {
-	if c.next.files == nil {
+	if c.known == nil {
 		return stamp{}, false
 	}
 	info, err := f.Stat()

@@ -224,12 +224,13 @@ func joinAnswers(all []*shard, answers []*answer) *answer {
 }
 
 // addEntries adds the entries of from whose home is wanted to every list of
-// such that a mesh has.
+// such that a mesh has; nil wants every home.
 func addEntries(to, from *intent.Mesh, wanted func(home string) bool) {
 	dst, src := reflect.ValueOf(to).Elem(), reflect.ValueOf(from).Elem()
-	for i := range src.NumField() {
+	for _, i := range entryLists() {
 		list := src.Field(i)
-		if !isEntries(list.Type()) {
+		if wanted == nil {
+			dst.Field(i).Set(reflect.AppendSlice(dst.Field(i), list))
 			continue
 		}
 		for k := range list.Len() {
@@ -240,6 +241,17 @@ func addEntries(to, from *intent.Mesh, wanted func(home string) bool) {
 	}
 }
 
+// entryLists are the fields of a mesh that list things that have a home.
+var entryLists = sync.OnceValue(func() []int {
+	var out []int
+	for i, t := 0, reflect.TypeFor[intent.Mesh](); i < t.NumField(); i++ {
+		if isEntries(t.Field(i).Type) {
+			out = append(out, i)
+		}
+	}
+	return out
+})
+
 // isEntries says that a field of a mesh lists things that have a home.
 func isEntries(t reflect.Type) bool {
 	if t.Kind() != reflect.Slice || t.Elem().Kind() != reflect.Pointer || t.Elem().Elem().Kind() != reflect.Struct {
@@ -248,6 +260,3 @@ func isEntries(t reflect.Type) bool {
 	_, ok := t.Elem().Elem().FieldByName("Home")
 	return ok
 }
-
-// everywhere wants every home.
-func everywhere(string) bool { return true }
