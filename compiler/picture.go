@@ -3,6 +3,7 @@ package compiler
 import (
 	"encoding/binary"
 	"errors"
+	"iter"
 	"slices"
 
 	"github.com/meshc/meshc/compiler/image"
@@ -35,43 +36,53 @@ func stretches(n int) [][2]int {
 	return out
 }
 
-// bytes writes a picture; was is the one before, of which pieces may be taken.
-func (p *picture) bytes(was *picture) []byte {
+// atOnce is how many pieces are made before they are written: not all of them are
+// in memory beside what they are made of.
+const atOnce = 64
+
+// parts writes a picture; was is the one before, of which pieces may be taken. Each
+// piece stands behind its length.
+func (p *picture) parts(was *picture) iter.Seq[[]byte] {
 	if was == nil {
 		was = &picture{}
 	}
-	list := stretches(len(p.intents))
-	pieces := make([][]byte, servicePieces+2*len(list))
-	all := []func(w *image.Writer){
-		framePiece:  func(w *image.Writer) { w.Add(&p.frame) },
-		intentPiece: func(w *image.Writer) { w.Add(&p.checks.Config); w.Add(&p.checks.Intent) },
-		modelPiece:  func(w *image.Writer) { w.Add(&p.checks.Model) },
-		lowerPiece:  func(w *image.Writer) { w.Add(&p.lowers) },
-	}
-	parallel.Each(len(pieces), func(i int) {
-		if i < servicePieces {
-			var w image.Writer
-			all[i](&w)
-			pieces[i] = w.Bytes()
+	return func(yield func([]byte) bool) {
+		number := func(n int) bool { return yield(binary.AppendUvarint(nil, uint64(n))) }
+		if !number(len(p.intents)) {
 			return
 		}
-		if at := list[(i-servicePieces)/2]; i%2 == 0 {
-			pieces[i] = pieceOf(p.intents, was.intents, at, was.piece(i))
-		} else {
-			pieces[i] = pieceOf(p.models, was.models, at, was.piece(i))
+		list := stretches(len(p.intents))
+		for from, count := 0, servicePieces+2*len(list); from < count; from += atOnce {
+			pieces := make([][]byte, min(atOnce, count-from))
+			parallel.Each(len(pieces), func(i int) { pieces[i] = p.written(from+i, list, was) })
+			for _, piece := range pieces {
+				if !number(len(piece)) || !yield(piece) {
+					return
+				}
+			}
 		}
-	})
-	out := binary.AppendUvarint(nil, uint64(len(p.intents)))
-	size := 0
-	for _, piece := range pieces {
-		out = binary.AppendUvarint(out, uint64(len(piece)))
-		size += len(piece)
 	}
-	out = slices.Grow(out, size)
-	for _, piece := range pieces {
-		out = append(out, piece...)
+}
+
+// written gives one piece.
+func (p *picture) written(i int, list [][2]int, was *picture) []byte {
+	var w image.Writer
+	switch {
+	case i == framePiece:
+		w.Add(&p.frame)
+	case i == intentPiece:
+		w.Add(&p.checks.Config)
+		w.Add(&p.checks.Intent)
+	case i == modelPiece:
+		w.Add(&p.checks.Model)
+	case i == lowerPiece:
+		w.Add(&p.lowers)
+	case i%2 == 0:
+		return pieceOf(p.intents, was.intents, list[(i-servicePieces)/2], was.piece(i))
+	default:
+		return pieceOf(p.models, was.models, list[(i-servicePieces)/2], was.piece(i))
 	}
-	return out
+	return w.Bytes()
 }
 
 // piece gives a piece of the image that p was read from; nil where there is none.
@@ -94,7 +105,7 @@ func pieceOf[T any](list, was []*T, at [2]int, piece []byte) []byte {
 	return w.Bytes()
 }
 
-// readPicture reads what bytes has written.
+// readPicture reads what parts has written, which must not be changed from then on.
 func readPicture(raw []byte) (*picture, error) {
 	pieces, services, err := cut(raw)
 	if err != nil {
@@ -150,18 +161,17 @@ func cut(raw []byte) (pieces [][]byte, services int, err error) {
 		return int(n)
 	}
 	services = number()
-	sizes := make([]int, servicePieces+2*len(stretches(services)))
-	total := 0
-	for i := range sizes {
-		sizes[i] = number()
-		total += sizes[i]
-	}
-	if err != nil || total != len(raw) {
-		return nil, 0, errPicture
-	}
-	for _, size := range sizes {
+	for count := servicePieces + 2*len(stretches(services)); len(pieces) < count && err == nil; {
+		size := number()
+		if size > len(raw) {
+			err = errPicture
+			break
+		}
 		pieces = append(pieces, raw[:size:size])
 		raw = raw[size:]
+	}
+	if err != nil || len(raw) > 0 {
+		return nil, 0, errPicture
 	}
 	return pieces, services, nil
 }

@@ -94,7 +94,7 @@ func (s *state) save(sorted *model.Mesh) (step *Step) {
 	}
 	next.frame.Intent.Services, next.frame.Model.Services = nil, nil
 	next.frame.Intent.Rules, next.frame.Intent.Suppressions = nil, nil // a load has its own
-	s.cache.Put(s.key, next.bytes(s.was))
+	s.cache.PutParts(s.key, next.parts(s.was))
 	return next.frame.step()
 }
 

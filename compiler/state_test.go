@@ -1,11 +1,14 @@
 package compiler
 
 import (
+	"bytes"
 	"context"
 	"io/fs"
+	"iter"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -47,6 +50,10 @@ func (c *counted) Put(key string, v []byte) {
 	c.held[key] = v
 	stage, _, _ := strings.Cut(key, " ")
 	c.puts[stage]++
+}
+
+func (c *counted) PutParts(key string, parts iter.Seq[[]byte]) {
+	c.Put(key, bytes.Join(slices.Collect(parts), nil))
 }
 
 // compiled compiles with a cache, and gives a name of all that came of it.
@@ -169,11 +176,11 @@ func TestThePastLeavesNothing(t *testing.T) {
 // unwritable is a cache that takes no state.
 type unwritable struct{ *counted }
 
-func (c unwritable) Put(key string, v []byte) {
+func (c unwritable) PutParts(key string, parts iter.Seq[[]byte]) {
 	if strings.HasPrefix(key, "state ") {
 		panic("no room")
 	}
-	c.counted.Put(key, v)
+	c.counted.PutParts(key, parts)
 }
 
 // A state that cannot be written costs the next process time, and no mesh.

@@ -4,12 +4,14 @@
 package cache
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -83,10 +85,11 @@ func (d *Dir) Get(key string) ([]byte, bool) {
 }
 
 // Put keeps a value. That it cannot be kept is no error of the compile.
-func (d *Dir) Put(key string, value []byte) {
-	name := d.file(key)
-	sum := sha256.Sum256(value)
-	if writeWhole(name, sum[:], value) != nil {
+func (d *Dir) Put(key string, value []byte) { d.PutParts(key, slices.Values([][]byte{value})) }
+
+// PutParts keeps a value that is made part by part, and never there as a whole.
+func (d *Dir) PutParts(key string, parts iter.Seq[[]byte]) {
+	if writeWhole(d.file(key), parts) != nil {
 		return
 	}
 	if d.written.Add(1)%maxUnused == 1 {
@@ -94,8 +97,9 @@ func (d *Dir) Put(key string, value []byte) {
 	}
 }
 
-// writeWhole replaces a file in one step, so that readers see all or nothing.
-func writeWhole(name string, parts ...[]byte) error {
+// writeWhole replaces a file in one step, so that readers see all or nothing: the
+// digest of a value, and the value.
+func writeWhole(name string, parts iter.Seq[[]byte]) (err error) {
 	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
 		return err
 	}
@@ -103,18 +107,43 @@ func writeWhole(name string, parts ...[]byte) error {
 	if err != nil {
 		return err
 	}
-	for _, part := range parts {
-		if _, err = f.Write(part); err != nil {
-			break
+	done := false
+	defer func() {
+		if !done { // or a part could not be made
+			err = errors.Join(err, f.Close(), os.Remove(f.Name()))
+		}
+	}()
+	if err := writeSummed(f, parts); err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), name); err != nil {
+		return err
+	}
+	done = true
+	return nil
+}
+
+// writeSummed leaves room for the digest, which is known in the end.
+func writeSummed(f *os.File, parts iter.Seq[[]byte]) error {
+	h := sha256.New()
+	buffered := bufio.NewWriterSize(f, 64<<10)
+	if _, err := buffered.Write(make([]byte, sha256.Size)); err != nil {
+		return err
+	}
+	for part := range parts {
+		h.Write(part)
+		if _, err := buffered.Write(part); err != nil {
+			return err
 		}
 	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), name)
+	if err := buffered.Flush(); err != nil {
+		return err
 	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
+	_, err := f.WriteAt(h.Sum(nil), 0)
+	return err
 }
 
 // ours says whether a file below the directory is an entry, or what a process

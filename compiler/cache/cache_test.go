@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -157,5 +158,29 @@ func TestOnlyEntriesAreThrownAway(t *testing.T) {
 	}
 	if _, err := os.Stat(left); err == nil {
 		t.Error("what a killed process left is still there")
+	}
+}
+
+func TestPartsAreOneValueOrNone(t *testing.T) {
+	d := open(t)
+	key := d.Key("s", []byte("x"))
+	d.PutParts(key, slices.Values([][]byte{[]byte("ab"), nil, []byte("c")}))
+	if v, ok := d.Get(key); !ok || string(v) != "abc" {
+		t.Errorf("%q, %v", v, ok)
+	}
+	func() {
+		defer func() { _ = recover() }()
+		d.PutParts(key, func(yield func([]byte) bool) {
+			yield([]byte("half"))
+			panic("cannot be made")
+		})
+		t.Error("the panic is lost")
+	}()
+	if v, ok := d.Get(key); !ok || string(v) != "abc" {
+		t.Errorf("after a panic: %q, %v", v, ok)
+	}
+	left, err := filepath.Glob(filepath.Join(filepath.Dir(d.file(key)), tempPrefix+"*"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("left %q, %v", left, err)
 	}
 }

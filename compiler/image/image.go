@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"unsafe"
 )
 
 // ErrDamaged says that bytes are no image of the value that is asked for.
@@ -98,7 +99,8 @@ type store struct {
 	next int
 }
 
-// NewReader reads an image. What is wrong with it is said by Get and End.
+// NewReader reads an image, which must not be changed from then on: the texts that
+// are read lie in it. What is wrong with it is said by Get and End.
 func NewReader(image []byte) *Reader {
 	r := &Reader{in: image, stores: map[reflect.Type]*store{}}
 	n := r.length()
@@ -108,7 +110,8 @@ func NewReader(image []byte) *Reader {
 		total += r.length()
 		ends = append(ends, total)
 	}
-	chars := string(r.take(total))
+	raw := r.take(total)
+	chars := unsafe.String(unsafe.SliceData(raw), len(raw))
 	if r.err != nil {
 		return r
 	}

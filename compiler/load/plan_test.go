@@ -1,7 +1,9 @@
 package load
 
 import (
+	"bytes"
 	"fmt"
+	"iter"
 	"maps"
 	"math/rand/v2"
 	"path"
@@ -153,6 +155,10 @@ func (m *memory) Put(key string, value []byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.data[key] = value
+}
+
+func (m *memory) PutParts(key string, parts iter.Seq[[]byte]) {
+	m.Put(key, bytes.Join(slices.Collect(parts), nil))
 }
 
 // A mesh that is edited again and again, files added, changed, moved and

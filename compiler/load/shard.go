@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"hash/fnv"
+	"iter"
 	"path"
 	"reflect"
 	"runtime"
@@ -21,6 +22,8 @@ type Cache interface {
 	Key(stage string, content ...[]byte) string
 	Get(key string) ([]byte, bool)
 	Put(key string, value []byte)
+	// PutParts keeps a value that is made part by part.
+	PutParts(key string, parts iter.Seq[[]byte])
 }
 
 // shard is a part of an evaluation: some directories, with all above them.
