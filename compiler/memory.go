@@ -11,8 +11,9 @@ import (
 // What a process that holds a mesh may take before it collects garbage, in bytes,
 // and how much garbage, in percent of what it holds, it may have beyond that.
 const (
-	freeMemory     = 230 << 20
-	garbagePercent = 25
+	freeMemory     = 205 << 20
+	garbagePercent = 20
+	roomPercent    = 97 // of a limit, of which the runtime leaves 3 for what it does not foresee
 	againPercent   = 90 // of the most that the heap has been, that it may be again: more would lie scattered between
 )
 
@@ -22,7 +23,10 @@ const (
 // be taken again, because to collect earlier would save nothing: the most that such
 // a process takes is what its runner has to have. GOGC and GOMEMLIMIT in the
 // environment win.
-func SaveMemory() { budget{freeMemory, -1, garbagePercent, againPercent}.keep() }
+func SaveMemory() {
+	forgetStart()
+	budget{freeMemory, -1, garbagePercent, againPercent}.keep()
+}
 
 // SaveMemoryOf is for processes that go on: garbage is collected as Go does by itself,
 // and earlier where that keeps the process below so many bytes. What is held counts
@@ -58,20 +62,30 @@ type collecting struct {
 func after(c *collecting) {
 	passed := new([64]byte)
 	runtime.AddCleanup(passed, func(c *collecting) {
-		held := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-		metrics.Read(held)
-		c.collected(held[0].Value.Uint64())
+		c.collected(heap())
 		if c.percent == 0 || c.again > 0 {
 			after(c)
 		}
 	}, c)
 }
 
+// heap gives the bytes that are held, and those beside: gaps between what is held,
+// and what the runtime needs itself.
+func heap() (held, beside uint64) {
+	found := []metrics.Sample{
+		{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/objects:bytes"},
+		{Name: "/memory/classes/heap/free:bytes"}, {Name: "/memory/classes/heap/released:bytes"},
+	}
+	metrics.Read(found)
+	of := func(i int) uint64 { return found[i].Value.Uint64() }
+	return of(0), of(1) - of(2) - of(3) - of(4)
+}
+
 // collected goes over from the limit to a share of what is held once the limit
 // leaves no room for that: a limit that is met would have garbage collected all
 // the time.
-func (c *collecting) collected(held uint64) {
-	percent := c.next(held)
+func (c *collecting) collected(held, beside uint64) {
+	percent := c.next(held, beside)
 	if percent == c.percent {
 		return
 	}
@@ -82,9 +96,9 @@ func (c *collecting) collected(held uint64) {
 
 // next is the share of garbage, in percent of what is held, that there may be
 // before the next collection; 0 as long as the limit decides.
-func (c *collecting) next(held uint64) int {
+func (c *collecting) next(held, beside uint64) int {
 	least := held / 100 * (100 + garbagePercent)
-	if c.percent == 0 && least < uint64(c.bytes)-20<<20 {
+	if room := uint64(c.bytes) / 100 * roomPercent; c.percent == 0 && least+beside < room {
 		return 0
 	}
 	c.most = max(c.most, least)

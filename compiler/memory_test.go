@@ -12,15 +12,15 @@ func TestGarbageThatMayBe(t *testing.T) {
 		want int
 	}{
 		{100 * mib, 0}, // the limit leaves room
-		{167 * mib, 0},
-		{400 * mib, 25},
-		{1000 * mib, 25},
-		{625 * mib, 80}, // up to nine tenths of 1250 MiB, which it was before
-		{500 * mib, 125},
-		{2000 * mib, 25},
-		{1000 * mib, 125},
+		{151 * mib, 0},
+		{400 * mib, 20},
+		{1000 * mib, 20},
+		{600 * mib, 80}, // up to nine tenths of 1200 MiB, which it was before
+		{480 * mib, 125},
+		{2000 * mib, 20},
+		{1000 * mib, 116},
 	} {
-		got := c.next(step.held)
+		got := c.next(step.held, 40*mib)
 		if diff := got - step.want; diff < -1 || diff > 1 {
 			t.Errorf("step %d, %d MiB held: %d percent, want %d", i, step.held/mib, got, step.want)
 		}
