@@ -69,7 +69,7 @@ func readLanguage() *shape {
 		}
 		top.add(f.name, shapeOf(def), false)
 	}
-	top.add("namespace", &shape{kind: cue.StringKind, doc: "The namespace of every entry in the directory, and below it, that has none of its own. Default: \"default\"."}, false)
+	top.add("namespace", &shape{kind: cue.StringKind, doc: "The namespace of every entry in the directory, and below it, that has none of its own. Default: \"default\". Envoy: what \"namespace\" of each entry becomes."}, false)
 	top.called("", (*shape).served)
 	return top
 }

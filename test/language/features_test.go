@@ -71,7 +71,7 @@ func featuresTables(t *testing.T, writers map[string][]string) string {
 	var out strings.Builder
 	kind, becomes := "", map[string]string{}
 	for _, f := range load.SchemaFields() {
-		if becomes[f.Field] = envoyField(f.Doc); becomes[f.Field] == "" {
+		if becomes[f.Field] = madeOf(f.Doc); becomes[f.Field] == "" {
 			becomes[f.Field] = above(becomes, f.Field)
 		}
 		if owner, _, below := strings.Cut(f.Field, ".expect."); below { // conditions there are those of routes, and become nothing
@@ -82,7 +82,7 @@ func featuresTables(t *testing.T, writers map[string][]string) string {
 		}
 		if k, _, _ := strings.Cut(f.Field, "."); k != kind {
 			kind = k
-			fmt.Fprintf(&out, "\n## `%s`\n\n| field | what it says | Envoy | acts | served by | archives |\n|---|---|---|---|---|---|\n", kind)
+			fmt.Fprintf(&out, "\n## `%s`\n\n| field | what it says | becomes, of Envoy | acts | served by | archives |\n|---|---|---|---|---|---|\n", kind)
 		}
 		if slices.ContainsFunc(notForExternals, func(p string) bool { return strings.HasPrefix(f.Field, p) }) {
 			continue
@@ -90,20 +90,28 @@ func featuresTables(t *testing.T, writers map[string][]string) string {
 		if len(writers[f.Field]) == 0 && f.Field != "namespace" { // which is of a directory, and not of the mesh
 			t.Errorf("no archive in testdata writes %s", f.Field)
 		}
+		if becomes[f.Field] == "" {
+			t.Errorf("the comment of %s in schema/ does not say what it becomes: end it with \"Envoy: <field>\", \"Kubernetes: <field>\", or \"Envoy: none; <why>\"", f.Field)
+		}
 		row := target.Find(f.Field)
 		fmt.Fprintf(&out, "| `%s` | %s | %s | %s | %s | %s |\n", f.Field, cell(meaning(f)), cell(becomes[f.Field]), row.Side, served(row), some(writers[f.Field]))
 	}
 	return out.String()
 }
 
-var envoyPart = regexp.MustCompile(`(?s)Envoy:\s*(.*?)\.?\s*$`)
+var madePart = regexp.MustCompile(`(?s)(Envoy|Kubernetes):\s*(.*?)\.?\s*$`)
 
-// envoyField is what the schema's comment says that a field becomes.
-func envoyField(doc string) string {
-	if m := envoyPart.FindStringSubmatch(doc); m != nil {
-		return m[1]
+// madeOf is what the schema's comment says that a field becomes, of Envoy where it
+// does not name Kubernetes.
+func madeOf(doc string) string {
+	switch m := madePart.FindStringSubmatch(doc); {
+	case m == nil:
+		return ""
+	case m[1] == "Kubernetes":
+		return "Kubernetes: " + m[2]
+	default:
+		return m[2]
 	}
-	return ""
 }
 
 // above is what the nearest field above becomes that says so.
@@ -114,12 +122,12 @@ func above(becomes map[string]string, field string) string {
 			return b
 		}
 	}
-	return "–"
+	return ""
 }
 
 // meaning is the schema's comment without that.
 func meaning(f load.SchemaField) string {
-	return strings.TrimSpace(envoyPart.ReplaceAllString(f.Doc, ""))
+	return strings.TrimSpace(madePart.ReplaceAllString(f.Doc, ""))
 }
 
 // cell makes text fit a cell of a table.
