@@ -147,11 +147,25 @@ func (a *axis) sizes() []int32 {
 // where is the set of requests with a value in text n.
 func (a *axis) where(store *diagram.Store, n int32) (Set, error) {
 	var in []int32
-	for i, c := range a.classes {
-		if _, found := slices.BinarySearch(c.In, n); found {
+	for i := range a.classes {
+		if a.holds(int(n), i) {
 			in = append(in, int32(i+a.absence()))
 		}
 	}
+	return a.among(store, in)
+}
+
+// present is the set of requests with a value.
+func (a *axis) present(store *diagram.Store) (Set, error) {
+	var in []int32
+	for i := range a.classes {
+		in = append(in, int32(i+a.absence()))
+	}
+	return a.among(store, in)
+}
+
+// among is the set of requests with a value of these numbers.
+func (a *axis) among(store *diagram.Store, in []int32) (Set, error) {
 	if !a.kind.repeated {
 		node, err := store.Among(a.first, in)
 		return Set{node}, err

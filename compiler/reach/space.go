@@ -98,6 +98,8 @@ func rank(d Dim) int {
 	return len(order)
 }
 
+var errNotInSpace = errors.New("it is asked about in a space that was made for other conditions")
+
 var errSameField = errors.New("a condition on a field beside conditions on what is read from it is not decided")
 
 // independent refuses coordinates that are two readings of one thing: cookies
@@ -114,7 +116,9 @@ func (s *Space) independent() error {
 }
 
 // Set gives the requests for which p holds. p looks at nothing that the
-// predicates given to New do not look at.
+// predicates given to New do not look at, but it may ask whether one of their
+// coordinates is there. Anything else is an error: classes that were not split
+// by a condition cannot say where it holds.
 func (s *Space) Set(p Pred) (Set, error) {
 	c := p.what()
 	if c.op == isIn {
@@ -154,7 +158,20 @@ func (s *Space) combined(c *condition) (Set, error) {
 
 func (s *Space) atom(d Dim, t Text) (Set, error) {
 	a := s.byDim[d]
-	n := a.number[t]
+	if a == nil {
+		return Set{}, unknown(d.String(), errNotInSpace)
+	}
+	n, split := a.number[t]
+	switch {
+	case !split && t == AnyValue():
+		set, err := a.present(s.store)
+		if err != nil {
+			return Set{}, unknown(d.String(), err)
+		}
+		return set, nil
+	case !split:
+		return Set{}, unknown(d.String(), errNotInSpace)
+	}
 	if set := a.sets[n]; set != nil {
 		return *set, nil
 	}
