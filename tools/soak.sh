@@ -20,7 +20,7 @@ part[e2e]='go test -v -count=1 -timeout 55m ./test/e2e -skip RoutingLab|Controll
 part[kube]='go test -v -count=1 -timeout 55m ./test/kube ./reconciler/store/cluster ./reconciler/discover/kube'
 part[envoy]='go test -v -count=1 -timeout 55m ./compiler/emit/xds -run TestEnvoyValidates'
 part[reach]='go test -v -count=1 -timeout 55m ./compiler/reach/...'
-part[overlap]='go test -v -count=1 -timeout 55m ./compiler/check -run TestOverlap|AgainstEveryRequest'
+part[overlap]='go test -v -count=1 -timeout 55m ./compiler/check -run TestOverlap|AgainstEveryRequest|TestDomainIs'
 part[bombs]='go test -v -count=1 -p 1 -timeout 55m ./compiler/load ./test/e2e -run TestBomb'
 part[hostile]='go test -v -count=1 -timeout 55m ./cmd/meshc -run TestHostileMeshesEnd'
 part[behave]='go test -v -count=1 -timeout 55m ./compiler/behave/... -skip TestMutations'

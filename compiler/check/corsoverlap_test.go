@@ -5,93 +5,62 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
-	"github.com/meshc/meshc/compiler/answer"
 	"github.com/meshc/meshc/compiler/diag"
 	"github.com/meshc/meshc/compiler/model"
 	"github.com/meshc/meshc/compiler/reach"
 )
 
-// origins of pages, the last of which no policy names.
-var origins = []string{"https://a", "https://b", "https://c"}
+// originPool are the conditions on the origins of pages: those of policies, of
+// which the last one is in none.
+var originPool = []model.NamedMatch{
+	{Kind: model.Exact, Value: "https://a"}, {Kind: model.Exact, Value: "https://b.a"}, {Kind: model.Prefix, Value: "https://b"},
+	{Kind: model.Suffix, Value: ".a"}, {Kind: model.Regex, Value: "https?://[ab]"}, {Kind: model.Exact, Value: "https://c"},
+}
 
-// everyCORS is all that the conditions of randomCORS can tell apart.
-var everyCORS = func() []*answer.Request {
-	var out []*answer.Request
-	subsets := func(name string, values ...string) [][]model.Header {
-		var sets [][]model.Header
-		for subset := range 1 << len(values) {
-			var set []model.Header
-			for i, v := range values {
-				if subset>>i&1 == 1 {
-					set = append(set, model.Header{Name: name, Value: v})
-				}
-			}
-			sets = append(sets, set)
-		}
-		return sets
-	}
-	var fields [][]model.Header
-	for _, own := range [][]model.Header{nil, {{Name: "x", Value: "1"}}} {
-		for _, cookie := range [][]model.Header{nil, {{Name: "cookie", Value: "c=1"}}} {
-			for _, origin := range subsets("origin", origins...) {
-				for _, accept := range subsets("accept", "u", "v") {
-					fields = append(fields, slices.Concat(own, cookie, origin, accept, []model.Header{{Name: "access-control-request-method", Value: "GET"}}))
-				}
-			}
-		}
-	}
-	for _, target := range []string{"/", "/a", "/b", "/ab", "/c"} {
-		for _, method := range []string{"GET", "POST", "OPTIONS"} {
-			for _, f := range fields {
-				for _, port := range []uint16{80, 81} {
-					out = append(out, &answer.Request{Method: method, Target: target, Headers: f, Port: port, Host: "a"})
-				}
-			}
-		}
-	}
-	return out
-}()
+// oneLine is a header that has one value, whatever lines it stands on
+// (reach.Joined), or none.
+func oneLine(name string, pool []model.NamedMatch) func() *axis {
+	return sync.OnceValue(func() *axis {
+		lists := append([][]string{nil}, single(words(letters+"htps", "[^ ]*", patternsOf(pool)))...)
+		return named(name, headerList, pool, lists, addHeaders(name))
+	})
+}
 
-func randomCORS(n int, rng *rand.Rand) []*model.Route {
-	pick := func(list ...string) string { return list[rng.IntN(len(list))] }
-	some := func(of int) bool { return rng.IntN(of) == 0 }
-	var out []*model.Route
-	for i := range n {
-		r := &model.Route{Name: fmt.Sprint(i), Ports: []uint16{80, 81}, Origin: at(i + 1)}
-		if some(4) {
-			r.Ports = []uint16{80}
+var (
+	originAxis = oneLine("origin", originPool)
+	acceptAxis = oneLine("accept", []model.NamedMatch{{Kind: model.Exact, Value: "a"}, {Kind: model.Contains, Value: "b"}, {Kind: model.Regex, Value: "[ac]+"}})
+
+	ownAxis = sync.OnceValue(func() *axis { // may stand there several times
+		pool := []model.NamedMatch{{Kind: model.Present}, {Kind: model.Exact, Value: "a"}, {Kind: model.Regex, Value: "a?b"}}
+		return named("x", headerList, pool, several(pool, words(letters, "[^ ]*", patternsOf(pool))), addHeaders("x"))
+	})
+
+	// pageAxes are what routes look at beside paths, ports, methods and origins.
+	pageAxes = []func() *axis{acceptAxis, ownAxis, cookieAxis, queryAxis, hostAxis}
+)
+
+// drawPages is drawDomain of requests from pages.
+func drawPages(rng *rand.Rand) *domain {
+	d := drawDomain(rng, pageAxes)
+	d.axes = append(d.axes, methodAxis(), originAxis())
+	for d.size() > 100_000 {
+		d.axes = slices.Delete(d.axes, 2, 3)
+	}
+	return d
+}
+
+func drawCORS(d *domain, n int, rng *rand.Rand) []*model.Route {
+	out := drawRoutes(d, n, rng)
+	for i, r := range out {
+		if rng.IntN(2) == 0 {
+			continue
 		}
-		for range 1 + rng.IntN(2) {
-			var m model.Match
-			if !some(4) {
-				m.Paths = []model.PathMatch{{Kind: []model.MatchKind{model.Exact, model.Prefix}[rng.IntN(2)], Value: pick("/", "/a", "/b", "/ab")}}
-			}
-			if some(3) {
-				m.Methods = []string{pick("GET", "POST", "OPTIONS")}
-			}
-			if some(4) {
-				m.Headers = append(m.Headers, model.NamedMatch{Name: "x", Kind: model.Present, Not: some(2)})
-			}
-			if some(4) {
-				m.Headers = append(m.Headers, model.NamedMatch{Name: "origin", Kind: model.Exact, Value: pick(origins...), Not: some(2)})
-			}
-			if some(5) {
-				m.Headers = append(m.Headers, model.NamedMatch{Name: "accept", Kind: model.Exact, Value: "u", Not: some(2)})
-			}
-			if some(5) {
-				m.Cookies = []model.NamedMatch{{Name: "c", Kind: model.Exact, Value: "1", Not: some(2)}}
-			}
-			r.Match = append(r.Match, m)
-		}
-		if some(2) {
-			r.CORS = &model.CORS{Methods: []string{pick("PUT", "DELETE")}, Origin: at(1000 + i)}
-			for _, o := range origins[:1+rng.IntN(2)] {
-				r.CORS.Origins = append(r.CORS.Origins, model.NamedMatch{Kind: model.Exact, Value: o})
-			}
-		}
-		out = append(out, r)
+		first := rng.IntN(len(originPool) - 1)
+		r.CORS = &model.CORS{Methods: []string{[]string{"PUT", "DELETE"}[rng.IntN(2)]}, Origin: at(1000 + i)}
+		r.CORS.Origins = slices.Clone(originPool[first:min(first+1+rng.IntN(2), len(originPool)-1)])
 	}
 	return out
 }
@@ -100,56 +69,79 @@ func randomCORS(n int, rng *rand.Rand) []*model.Route {
 // route's requests has a preflight that no route with that policy takes, however
 // the browser asks.
 func TestOverlapOfPreflights(t *testing.T) {
-	rng := rand.New(rand.NewPCG(21, 96))
+	kinds := newDrawn()
 	y := newTally(t)
-	sizes(func(size int) {
-		s := &model.Service{Ref: model.Ref{Name: "a"}, Host: "a", Ports: []model.Port{{Number: 80}, {Number: 81}}, Routes: randomCORS(size, rng)}
+	sizes(t, 96, func(size int, rng *rand.Rand) {
+		d := drawPages(rng)
+		s := &model.Service{Ref: model.Ref{Name: "a"}, Host: "a", Ports: []model.Port{{Number: 80}, {Number: 81}}, Routes: drawCORS(d, size, rng)}
+		kinds.routes(s.Routes)
+		kinds.end(d.size())
 		y.look(&model.Mesh{Services: []*model.Service{s}}, diag.PreflightElsewhere)
-		y.is(diag.PreflightElsewhere, brutePreflights(s), s.Routes)
+		y.is(diag.PreflightElsewhere, brutePreflights(d, s), s.Routes)
 	})
 	y.end(diag.PreflightElsewhere)
+	kinds.enough(t, pathKinds+valueKinds+"method header query cookie host port")
 }
 
-// url is what a preflight has in common with its request.
-func url(q *answer.Request) string { return fmt.Sprint(q.Target, " ", q.Port) }
-
-// preflight says that q is one, and gives the page's origin.
-func preflight(q *answer.Request) (origin string, ok bool) {
-	from := q.Header("origin")
-	_, cookie := q.Cookie("c")
-	if q.Method != "OPTIONS" || len(from) != 1 || cookie || len(q.Header("x")) > 0 {
-		return "", false
+func brutePreflights(d *domain, s *model.Service) []int32 {
+	takes := make([][]bool, len(s.Routes))
+	for i, r := range s.Routes {
+		takes[i] = d.takes(r)
 	}
-	return from[0], true
-}
-
-func brutePreflights(s *model.Service) []int32 {
-	urls := make([]map[string]bool, len(s.Routes))
-	answered := map[string]map[string]bool{} // by policy: URLs and origins
-	policy := func(c *model.CORS) string { return fmt.Sprint(c.Methods, len(c.Origins)) }
-	for _, q := range everyCORS {
-		i := slices.IndexFunc(s.Routes, func(r *model.Route) bool { return answer.Takes(r, q.Port, q) })
-		if i < 0 {
+	taken := first(takes, d.size())
+	type asked struct{ url, origin int }
+	url := func(i int) int { // what a preflight has in common with its request
+		n := 0
+		for _, a := range d.axes {
+			if slices.Contains([]string{"path", "port", "q", model.HostHeader}, a.name) {
+				n = n*len(a.values) + d.digit(i, a.name)
+			}
+		}
+		return n
+	}
+	policy := func(c *model.CORS) string { return fmt.Sprint(c.Methods, c.Origins) }
+	sent := d.where(func(a *axis, q asking) bool {
+		switch a.name {
+		case "method":
+			return q.req.Method == "OPTIONS"
+		case "origin":
+			return len(q.req.Header("origin")) == 1
+		}
+		_, cookie := q.req.Cookie("c")
+		return !cookie && len(q.req.Header("x")) == 0
+	})
+	urls := make([]map[int]bool, len(s.Routes))
+	answered := map[string]map[asked]bool{}
+	for k, i := range taken {
+		if i == len(s.Routes) || s.Routes[i].CORS == nil {
 			continue
 		}
 		if urls[i] == nil {
-			urls[i] = map[string]bool{}
+			urls[i] = map[int]bool{}
 		}
-		urls[i][url(q)] = true
-		if from, ok := preflight(q); ok && s.Routes[i].CORS != nil {
+		u := url(k)
+		urls[i][u] = true
+		if sent[k] {
 			p := policy(s.Routes[i].CORS)
 			if answered[p] == nil {
-				answered[p] = map[string]bool{}
+				answered[p] = map[asked]bool{}
 			}
-			answered[p][url(q)+from] = true
+			answered[p][asked{u, d.digit(k, "origin")}] = true
 		}
 	}
 	var out []int32
 	for i, r := range s.Routes {
+		if r.CORS == nil {
+			continue
+		}
 		lost := false
-		for u := range urls[i] {
-			for k := 0; r.CORS != nil && k < len(r.CORS.Origins); k++ {
-				lost = lost || !answered[policy(r.CORS)][u+origins[k]]
+		for from, q := range originAxis().reps {
+			values := q.req.Header("origin")
+			if len(values) == 0 || !slices.ContainsFunc(r.CORS.Origins, func(o model.NamedMatch) bool { return reach.AcceptsValue(o, values[0], true) }) {
+				continue
+			}
+			for u := range urls[i] {
+				lost = lost || !answered[policy(r.CORS)][asked{u, from}]
 			}
 		}
 		if lost {
@@ -159,29 +151,13 @@ func brutePreflights(s *model.Service) []int32 {
 	return out
 }
 
-// everyOrigin is all that the entries of randomOrigins can tell apart.
-var everyOrigin = func() []string {
-	out := []string{"*", "null"}
-	for last, n := []string{""}, 0; n < 5; n++ {
-		var next []string
-		for _, v := range last {
-			next = append(next, v+"a", v+"b", v+"c", v+".")
-		}
-		for _, v := range next {
-			out = append(out, "h://"+v, v)
-		}
-		last = next
-	}
-	return out
-}()
-
 // TestOverlapOfOrigins: what is reported changes nothing when it is taken away,
 // and nothing else is like that.
 func TestOverlapOfOrigins(t *testing.T) {
-	rng := rand.New(rand.NewPCG(21, 97))
+	kinds := newDrawn()
 	y := newTally(t)
-	pick := func(list ...string) string { return list[rng.IntN(len(list))] }
-	sizes(func(size int) {
+	sizes(t, 97, func(size int, rng *rand.Rand) {
+		pick := func(list ...string) string { return list[rng.IntN(len(list))] }
 		p := &model.CORS{Origin: at(7)}
 		for range size {
 			word := pick("", "a", "b", "c") + pick("", "a", "b", ".")
@@ -198,24 +174,51 @@ func TestOverlapOfOrigins(t *testing.T) {
 		}
 		s := &model.Service{Ref: model.Ref{Name: "a"}, Host: "a", Ports: []model.Port{{Number: 80}}, Routes: []*model.Route{{Name: "all", Ports: []uint16{80}, CORS: p, Origin: at(1)}}}
 		y.look(&model.Mesh{Services: []*model.Service{s}}, diag.OriginCovered)
-		y.is(diag.OriginCovered, slices.Repeat([]int32{7}, bruteOrigins(p)), p.Origins)
+		origins := words("abcxhttp/.:-", "[^ ]+", patternsOf(p.Origins))
+		kinds.named("origin", p.Origins)
+		kinds.end(len(origins))
+		y.is(diag.OriginCovered, slices.Repeat([]int32{7}, bruteOrigins(p, origins)), p.Origins)
 	})
 	y.end(diag.OriginCovered)
+	t.Logf("%d lists of origins, judged on %d origins, over %v", kinds.sets, kinds.points, kinds.conditions)
 }
 
 // bruteOrigins counts the entries that, from the last one on, others contain.
-func bruteOrigins(p *model.CORS) int {
+func bruteOrigins(p *model.CORS, origins []string) int {
 	takes := func(o model.NamedMatch, v string) bool { return reach.AcceptsValue(o, v, true) }
-	kept := slices.Clone(p.Origins)
-	for i, o := range slices.Backward(p.Origins) {
-		needed := slices.ContainsFunc(everyOrigin, func(v string) bool {
-			return takes(o, v) && !slices.ContainsFunc(slices.Delete(slices.Clone(kept), i, i+1), func(other model.NamedMatch) bool { return takes(other, v) })
-		})
-		if !needed {
-			kept = slices.Delete(kept, i, i+1)
+	var list []model.NamedMatch
+	for _, o := range p.Origins {
+		if !slices.Contains(list, o) { // what is there twice is said elsewhere
+			list = append(list, o)
 		}
 	}
-	return len(p.Origins) - len(kept)
+	taken := make([][]bool, len(list))
+	times := make([]int, len(origins)) // by how many of those that are kept
+	for i, o := range list {
+		taken[i] = make([]bool, len(origins))
+		for k, v := range origins {
+			if taken[i][k] = takes(o, v); taken[i][k] {
+				times[k]++
+			}
+		}
+	}
+	covered := 0
+	for i := range slices.Backward(list) {
+		needed := false
+		for k, t := range taken[i] {
+			needed = needed || t && times[k] == 1
+		}
+		if needed {
+			continue
+		}
+		covered++
+		for k, t := range taken[i] {
+			if t {
+				times[k]--
+			}
+		}
+	}
+	return covered
 }
 
 // TestPreflightSaysWhatTakesIt: the witness is a preflight.

@@ -4,27 +4,25 @@ import (
 	"fmt"
 	"math/big"
 	"math/rand/v2"
-	"net/netip"
-	"os"
 	"slices"
 	"testing"
 	"time"
 
-	"github.com/meshc/meshc/compiler/answer"
 	"github.com/meshc/meshc/compiler/check"
 	"github.com/meshc/meshc/compiler/diag"
 	"github.com/meshc/meshc/compiler/model"
+	"github.com/meshc/meshc/test/soak"
 )
 
-// sizes of lists, with a number of lists of each, which MESHC_SOAK multiplies.
-func sizes(visit func(size int)) {
-	times := 1
-	if os.Getenv("MESHC_SOAK") != "" {
-		times = 40
-	}
+// sizes of lists, with a number of lists of each, of which a soak has more, and
+// where draws come from.
+func sizes(t *testing.T, seed uint64, visit func(size int, rng *rand.Rand)) {
+	t.Helper()
+	from, to := soak.Seeds(t, 2, 100)
+	rng := rand.New(rand.NewPCG(seed, from))
 	for _, size := range []int{1, 2, 3, 5, 8, 13, 20, 40, 80, 200} {
-		for range times * max(1, 20/size) {
-			visit(size)
+		for range int(to-from) * max(1, 20/size) {
+			visit(size, rng)
 		}
 	}
 }
@@ -77,34 +75,24 @@ func (y *tally) end(codes ...diag.Code) {
 
 func at(line int) diag.Range { return diag.Range{File: "a", Start: diag.NewPos(line, 1)} }
 
-// some says that a request of the domain is marked.
-func some(marks []bool) bool { return slices.Contains(marks, true) }
-
-// both marks what both mark.
-func both(a, b []bool) []bool {
-	out := make([]bool, len(a))
-	for i := range a {
-		out[i] = a[i] && b[i]
-	}
-	return out
-}
-
 // TestOverlapOfLimits: limits are reported when they count none of the requests
 // that are let in, when a smaller one before them counts all that they count, and
 // when they count a request where another one does.
 func TestOverlapOfLimits(t *testing.T) {
-	rng := rand.New(rand.NewPCG(4, 180))
+	kinds := newDrawn()
 	y := newTally(t)
 	server := &model.RateLimitService{}
-	sizes(func(size int) {
+	sizes(t, 180, func(size int, rng *rand.Rand) {
+		d := drawCallers(rng)
 		s := &model.Service{
 			Ref: model.Ref{Name: "a"}, Host: "a", MTLS: model.MTLSPermissive, Ports: []model.Port{{Number: 80}, {Number: 81}},
-			Allow: randomRules(1+rng.IntN(3), 1000, rng), Deny: randomRules(rng.IntN(3), 2000, rng),
+			Allow: drawRules(d, 1+rng.IntN(3), 1000, rng), Deny: drawRules(d, rng.IntN(3), 2000, rng),
 		}
 		for i := range size {
 			l := model.RateLimit{Name: fmt.Sprint(i), Enforced: []uint32{0, 5000, 10000, 10000}[rng.IntN(4)], Origin: at(i + 1)}
-			for _, r := range randomRules(rng.IntN(3), 0, rng) {
-				m := model.Match{Methods: r.Methods, Paths: r.Paths[:min(len(r.Paths), 1+rng.IntN(2))]}
+			for range rng.IntN(3) {
+				m := drawMatch(d, rng)
+				kinds.match(m)
 				l.Match = append(l.Match, m)
 			}
 			if rng.IntN(4) == 0 {
@@ -117,21 +105,21 @@ func TestOverlapOfLimits(t *testing.T) {
 			}
 			s.RateLimits = append(s.RateLimits, l)
 		}
+		kinds.rules(s.Allow, s.Deny)
+		kinds.end(d.size())
 		// Which requests meet a match that is none cannot be shown.
 		y.look(&model.Mesh{TrustDomain: "td", Services: []*model.Service{s}}, diag.LimitPreceded, diag.CountedTwice)
-		none, preceded, twice := bruteLimits(s)
+		none, preceded, twice := bruteLimits(d, s)
 		y.is(diag.LimitNotMet, none, s.RateLimits)
 		y.is(diag.LimitPreceded, preceded, s.RateLimits)
 		y.is(diag.CountedTwice, twice, s.RateLimits)
 	})
 	y.end(diag.LimitNotMet, diag.LimitPreceded, diag.CountedTwice)
+	kinds.enough(t, ofRules)
 }
 
-func bruteLimits(s *model.Service) (none, preceded, twice []int32) {
-	in := make([]bool, len(everyAsking))
-	for i, q := range everyAsking {
-		in[i] = answer.Authorize("td", s, q.caller, q.req, q.req.Port).Allowed
-	}
+func bruteLimits(d *domain, s *model.Service) (none, preceded, twice []int32) {
+	in := letIn(d, s)
 	if !some(in) {
 		return nil, nil, nil
 	}
@@ -139,10 +127,7 @@ func bruteLimits(s *model.Service) (none, preceded, twice []int32) {
 	counts := make([][]bool, len(s.RateLimits))
 	for i := range s.RateLimits {
 		l := &s.RateLimits[i]
-		counts[i] = make([]bool, len(in))
-		for k, q := range everyAsking {
-			counts[i][k] = in[k] && answer.Counts(l, q.req)
-		}
+		counts[i] = both(in, d.any(l.Match))
 		place := l.Origin.Start.Line
 		if !some(counts[i]) {
 			none = append(none, place)
@@ -164,21 +149,43 @@ func bruteLimits(s *model.Service) (none, preceded, twice []int32) {
 	return none, preceded, twice
 }
 
+// letIn marks what the rules of a service let in.
+func letIn(d *domain, s *model.Service) []bool {
+	in := make([]bool, d.size())
+	for i := range s.Allow {
+		join(in, d.holds(&s.Allow[i]))
+	}
+	for i := range s.Deny {
+		for k, denied := range d.holds(&s.Deny[i]) {
+			in[k] = in[k] && !denied
+		}
+	}
+	return in
+}
+
 // TestOverlapOfFaults: faults are reported when no request meets them, when one
 // answers all that another one would slow down or that a route would copy, and
 // when they meet the same requests; matches of them, when they add nothing.
 func TestOverlapOfFaults(t *testing.T) {
-	rng := rand.New(rand.NewPCG(4, 181))
+	kinds := newDrawn()
 	y := newTally(t)
-	sizes(func(size int) {
-		s := &model.Service{Ref: model.Ref{Name: "a"}, Host: "a", Ports: []model.Port{{Number: 80}, {Number: 81}}, Routes: randomRoutes(size, rng)}
+	sizes(t, 181, func(size int, rng *rand.Rand) {
+		d := drawDomain(rng, routeAxes)
+		s := &model.Service{Ref: model.Ref{Name: "a"}, Host: "a", Ports: []model.Port{{Number: 80}, {Number: 81}}, Routes: drawRoutes(d, size, rng)}
 		line := 1000
 		for _, r := range s.Routes {
 			line += 100
-			addFaults(r, line, rng)
+			addFaults(d, r, line, rng)
+			for _, f := range r.Faults() {
+				for _, m := range f.Match {
+					kinds.match(m)
+				}
+			}
 		}
+		kinds.routes(s.Routes)
+		kinds.end(d.size() * len(callersOfFaults))
 		y.look(&model.Mesh{Services: []*model.Service{s}}, diag.UnderAbort, diag.FaultsMeet)
-		want := bruteFaults(s)
+		want := bruteFaults(d, s)
 		for _, code := range []diag.Code{diag.FaultNotMet, diag.UnderAbort, diag.FaultsMeet} {
 			y.is(code, want[code], s.Routes)
 		}
@@ -187,6 +194,7 @@ func TestOverlapOfFaults(t *testing.T) {
 		y.is(diag.HiddenMatch, want[diag.HiddenMatch], s.Routes)
 	})
 	y.end(diag.FaultNotMet, diag.UnderAbort, diag.FaultsMeet, diag.HiddenMatch)
+	kinds.enough(t, ofRoutes)
 }
 
 // callersOfFaults are who calls, one of them by no fault's name.
@@ -194,13 +202,13 @@ var callersOfFaults = []model.Caller{
 	{Ref: model.Ref{Name: "x"}, SPIFFEID: "spiffe://td/ns/d/sa/x"}, {Ref: model.Ref{Name: "y"}, SPIFFEID: "spiffe://td/ns/d/sa/y"}, {Ref: model.Ref{Name: "z"}, SPIFFEID: "spiffe://td/ns/d/sa/z"},
 }
 
-func addFaults(r *model.Route, line int, rng *rand.Rand) {
+func addFaults(d *domain, r *model.Route, line int, rng *rand.Rand) {
 	bound := uint32(max(0, rng.IntN(4)-2))
 	until := func() time.Time { return time.Date(2999, 1, 1+rng.IntN(2), 0, 0, 0, 0, time.UTC) }
 	scope := func(line int) model.FaultScope {
 		out := model.FaultScope{MaxActive: bound}
 		if rng.IntN(2) == 0 {
-			for i, m := range randomRoutes(1, rng)[0].Match {
+			for i, m := range drawRoutes(d, 1, rng)[0].Match {
 				m.Origin = at(line + 10 + i)
 				out.Match = append(out.Match, m)
 			}
@@ -233,32 +241,34 @@ func addFaults(r *model.Route, line int, rng *rand.Rand) {
 }
 
 // bruteFaults finds by trial what check finds by proof.
-func bruteFaults(s *model.Service) map[diag.Code][]int32 {
+func bruteFaults(d *domain, s *model.Service) map[diag.Code][]int32 {
 	out := map[diag.Code][]int32{}
-	first := firstTaken(s)
-	n := len(everyRequest)
+	takes := make([][]bool, len(s.Routes))
+	for i, r := range s.Routes {
+		takes[i] = d.takes(r)
+	}
+	taken, n := first(takes, d.size()), d.size()
 	for i, r := range s.Routes {
 		gets := make([]bool, n*len(callersOfFaults))
 		for c := range callersOfFaults {
-			for k := range everyRequest {
-				gets[c*n+k] = first[k] == i
+			for k := range n {
+				gets[c*n+k] = taken[k] == i
 			}
 		}
 		if some(gets) {
-			bruteFaultsOf(r, gets, out)
+			bruteFaultsOf(d, r, gets, out)
 		}
 	}
 	return out
 }
 
-func bruteFaultsOf(r *model.Route, gets []bool, out map[diag.Code][]int32) {
-	n := len(everyRequest)
+func bruteFaultsOf(d *domain, r *model.Route, gets []bool, out map[diag.Code][]int32) {
+	n := d.size()
 	meets := func(f *model.FaultScope, matches []model.Match) []bool {
-		marks := make([]bool, len(gets))
-		for k, q := range everyRequest {
-			takes := len(matches) == 0 || slices.ContainsFunc(matches, func(m model.Match) bool { return answer.Accepts(&m, q) })
-			for c, caller := range callersOfFaults {
-				marks[c*n+k] = gets[c*n+k] && takes && f.Concerns(caller.Ref)
+		marks, takes := make([]bool, len(gets)), d.any(matches)
+		for c, caller := range callersOfFaults {
+			for k := 0; k < n && f.Concerns(caller.Ref); k++ {
+				marks[c*n+k] = gets[c*n+k] && takes[k]
 			}
 		}
 		return marks
@@ -311,116 +321,77 @@ func bruteFaultsOf(r *model.Route, gets []bool, out map[diag.Code][]int32) {
 	}
 }
 
-// firstTaken is, for every request, the index of the route that takes it.
-func firstTaken(s *model.Service) []int {
-	first := make([]int, len(everyRequest))
-	for k, r := range everyRequest {
-		first[k] = slices.IndexFunc(s.Routes, func(rule *model.Route) bool { return answer.Takes(rule, r.Port, r) })
-	}
-	return first
-}
-
 // TestOverlapOfRefusals: what is public, or asked about, is reported when no rule
 // lets any of it in; a deny rule or an exception, when it takes nothing away.
 func TestOverlapOfRefusals(t *testing.T) {
-	rng := rand.New(rand.NewPCG(4, 182))
+	kinds := newDrawn()
 	y := newTally(t)
-	domain := everyToken()
-	sizes(func(size int) {
-		few := func(from int) []model.Rule { return tokenRules(rng.IntN(size+1), from, rng) }
+	sizes(t, 182, func(size int, rng *rand.Rand) {
+		d := drawCallers(rng)
+		d.axes = slices.DeleteFunc(d.axes, func(a *axis) bool { return a.name == claimAxis().name })
+		d.axes = append(d.axes, claimAxis())
+		for d.size() > 200_000 {
+			d.axes = slices.Delete(d.axes, 1, 2)
+		}
+		few := func(from int) []model.Rule { return drawRules(d, rng.IntN(size+1), from, rng) }
 		s := &model.Service{
-			Ref: model.Ref{Name: "a"}, Host: "a", MTLS: model.MTLSPermissive, Ports: []model.Port{{Number: 80}},
-			JWT: []model.JWT{{Name: "p", Required: true}}, Allow: tokenRules(1+rng.IntN(size), 1000, rng), Deny: few(2000), Public: requestsOnly(few(3000)),
+			Ref: model.Ref{Name: "a"}, Host: "a", MTLS: model.MTLSPermissive, Ports: []model.Port{{Number: 80}, {Number: 81}},
+			JWT: []model.JWT{{Name: "p", Required: true}}, Allow: drawRules(d, 1+rng.IntN(size), 1000, rng), Deny: few(2000), Public: requestsOnly(few(3000)),
 			Authorizer: &model.Authorizer{On: requestsOnly(few(4000)), Except: requestsOnly(few(5000))},
 		}
+		kinds.rules(s.Allow, s.Deny, s.Public, s.Authorizer.On, s.Authorizer.Except)
+		kinds.end(d.size())
 		y.look(&model.Mesh{TrustDomain: "td", Services: []*model.Service{s}}, diag.RefusedAnyway, diag.RefusesNothing)
-		anyway, nothing := bruteRefusals(s, domain)
+		anyway, nothing := bruteRefusals(d, s)
 		y.is(diag.RefusedAnyway, anyway, s)
 		y.is(diag.RefusesNothing, nothing, s)
 	})
 	y.end(diag.RefusedAnyway, diag.RefusesNothing)
-}
-
-// everyToken is all that the conditions of tokenRules can tell apart.
-func everyToken() []asking {
-	var out []asking
-	for _, q := range everyAsking {
-		if q.req.Port != 80 || q.req.Source != netip.MustParseAddr("10.0.0.1") {
-			continue
-		}
-		sub := func(values ...string) []model.Header {
-			out := []model.Header{{Name: "p"}}
-			for _, v := range values {
-				out = append(out, model.Header{Name: model.ClaimName("p", "sub"), Value: v})
-			}
-			return out
-		}
-		for _, claims := range [][]model.Header{nil, sub(), sub("x"), sub("y"), sub("x", "y")} {
-			with := *q.req
-			with.Claims = claims
-			out = append(out, asking{q.caller, &with})
-		}
-	}
-	return out
-}
-
-// tokenRules are randomRules that look at tokens in place of addresses and ports.
-func tokenRules(n, from int, rng *rand.Rand) []model.Rule {
-	out := randomRules(n, from, rng)
-	for i := range out {
-		r := &out[i]
-		r.IPs, r.NotIPs, r.Ports, r.NotPorts = nil, nil, nil, nil
-		if rng.IntN(3) == 0 {
-			r.Claims = []model.NamedMatch{{Name: model.ClaimName("p", "sub"), Kind: model.Exact, Value: []string{"x", "y"}[rng.IntN(2)], Not: rng.IntN(3) == 0}}
-		}
-	}
-	return out
+	kinds.enough(t, ofRules)
 }
 
 // requestsOnly are rules that look at requests alone.
 func requestsOnly(rules []model.Rule) []model.Rule {
 	for i := range rules {
 		r := rules[i]
-		rules[i] = model.Rule{Any: true, Methods: r.Methods, Paths: r.Paths, Origin: r.Origin}
+		rules[i] = model.Rule{Any: true, Methods: r.Methods, NotMethods: r.NotMethods, Paths: r.Paths, NotPaths: r.NotPaths, Headers: r.Headers, Hosts: r.Hosts, Origin: r.Origin}
 	}
 	return rules
 }
 
-func bruteRefusals(s *model.Service, domain []asking) (anyway, nothing []int32) {
+func bruteRefusals(d *domain, s *model.Service) (anyway, nothing []int32) {
 	marks := func(list []model.Rule) [][]bool {
 		out := make([][]bool, len(list))
 		for i := range list {
-			alone := &model.Service{Allow: list[i : i+1]}
-			out[i] = make([]bool, len(domain))
-			for k, q := range domain {
-				out[i][k] = answer.Authorize("td", alone, q.caller, q.req, 80).Allowed
-			}
+			out[i] = d.holds(&list[i])
 		}
 		return out
 	}
 	any := func(lists [][]bool) []bool {
-		out := make([]bool, len(domain))
+		out := make([]bool, d.size())
 		for _, l := range lists {
-			for k := range out {
-				out[k] = out[k] || l[k]
-			}
+			join(out, l)
 		}
 		return out
 	}
 	allow, deny := marks(s.Allow), marks(s.Deny)
 	allowed, denied := any(allow), any(deny)
-	in, bare := make([]bool, len(domain)), make([]bool, len(domain))
-	for k, q := range domain {
+	in := make([]bool, d.size())
+	for k := range in {
 		in[k] = allowed[k] && !denied[k]
-		bare[k] = !q.req.HasToken("p")
 	}
+	bare := d.where(func(_ *axis, q asking) bool { return !q.req.HasToken("p") })
 	public, on, except := marks(s.Public), marks(s.Authorizer.On), marks(s.Authorizer.Except)
 	for i := range public {
 		if m := both(public[i], bare); some(in) && some(m) && !some(both(m, in)) {
 			anyway = append(anyway, s.Public[i].Origin.Start.Line)
 		}
 	}
+	byHeaders := func(r model.Rule) bool { return len(r.Headers) > 0 } // which an authorizer may set
 	for i := range on {
+		if slices.ContainsFunc(s.Allow, byHeaders) || slices.ContainsFunc(s.Deny, byHeaders) {
+			break
+		}
 		if some(in) && some(on[i]) && !some(both(on[i], in)) {
 			anyway = append(anyway, s.Authorizer.On[i].Origin.Start.Line)
 		}

@@ -15,81 +15,18 @@ import (
 	"github.com/meshc/meshc/test/soak"
 )
 
-// everyRequest is all that the conditions of randomRoutes can tell apart.
-var everyRequest = func() []*answer.Request {
-	var targets []string
-	for last, n := []string{"/"}, 0; n < 4; n++ {
-		var next []string
-		for _, p := range last {
-			next = append(next, p+"a", p+"b", p+"c", p+"/")
-		}
-		targets = append(targets, last...)
-		last = next
-	}
-	var fields [][]model.Header
-	for subset := range 8 { // of the values that can be told apart
-		var f []model.Header
-		for i, v := range []string{"a", "b", "c"} {
-			if subset>>i&1 == 1 {
-				f = append(f, model.Header{Name: "x", Value: v})
-			}
-		}
-		fields = append(fields, f)
-	}
-	var out []*answer.Request
-	for _, method := range []string{"GET", "POST", "PUT"} {
-		for _, target := range targets {
-			for _, f := range fields {
-				for _, port := range []uint16{80, 81} {
-					out = append(out, &answer.Request{Method: method, Target: target, Headers: f, Port: port, Host: "a"})
-				}
-			}
-		}
-	}
-	return out
-}()
-
-func randomRoutes(n int, rng *rand.Rand) []*model.Route {
-	pick := func(list ...string) string { return list[rng.IntN(len(list))] }
-	var out []*model.Route
-	for i := range n {
-		r := &model.Route{Name: fmt.Sprint(i), Ports: []uint16{80, 81}, Origin: diag.Range{File: "a", Start: diag.NewPos(i+1, 1)}}
-		if rng.IntN(4) == 0 {
-			r.Ports = []uint16{80}
-		}
-		for range 1 + rng.IntN(3) {
-			var m model.Match
-			switch rng.IntN(4) {
-			case 0:
-				m.Paths = []model.PathMatch{{Kind: model.Regex, Value: pick("/[ab]", "/a.*", "/(a|b)b?", "/[ab]+/?", "/b?")}}
-			case 1:
-				m.Paths = []model.PathMatch{{Kind: model.SegmentPrefix, Value: pick("/a", "/b", "/a/b")}}
-			default:
-				m.Paths = []model.PathMatch{{Kind: []model.MatchKind{model.Exact, model.Prefix}[rng.IntN(2)], Value: "/" + pick("", "a", "b", "a/", "/")}}
-			}
-			if rng.IntN(3) == 0 {
-				m.Methods = []string{pick("GET", "POST")}
-			}
-			if rng.IntN(3) == 0 {
-				kind := []model.MatchKind{model.Exact, model.Present, model.Absent}[rng.IntN(3)]
-				m.Headers = []model.NamedMatch{{Name: "x", Kind: kind, Value: pick("a", "b"), Not: kind == model.Exact && rng.IntN(2) == 0}}
-			}
-			r.Match = append(r.Match, m)
-		}
-		out = append(out, r)
-	}
-	return out
-}
-
 // TestReachabilityAgainstEveryRequest: exactly the rules that no request
 // reaches are reported, and exactly those that cross an earlier one.
 func TestReachabilityAgainstEveryRequest(t *testing.T) {
-	from, to := soak.Seeds(t, 1, 60)
-	rng := rand.New(rand.NewPCG(4, 2))
+	from, to := soak.Seeds(t, 2, 100)
+	rng, kinds := rand.New(rand.NewPCG(402, from)), newDrawn()
 	unreachable, crossing := 0, 0
 	for _, size := range []int{2, 3, 5, 8, 13, 20, 40, 80, 200} {
 		for range max(1, 20/size) * int(to-from) {
-			s := &model.Service{Host: "a", Ports: []model.Port{{Number: 80}, {Number: 81}}, Routes: randomRoutes(size, rng)}
+			d := drawDomain(rng, routeAxes)
+			s := &model.Service{Host: "a", Ports: []model.Port{{Number: 80}, {Number: 81}}, Routes: drawRoutes(d, size, rng)}
+			kinds.routes(s.Routes)
+			kinds.end(d.size())
 			got := map[diag.Code][]string{}
 			for _, d := range check.Model(&model.Mesh{Services: []*model.Service{s}}, time.Now()) {
 				got[d.Code] = append(got[d.Code], fmt.Sprint(d.Range.Start.Line-1))
@@ -97,7 +34,7 @@ func TestReachabilityAgainstEveryRequest(t *testing.T) {
 					t.Errorf("%s without a witness", d.Code)
 				}
 			}
-			hidden, crossed, gap := brute(s)
+			hidden, crossed, gap := brute(d, s)
 			compare(t, s, "unreachable", append(got[diag.ShadowedRoute], got[diag.NeverMatches]...), hidden)
 			compare(t, s, "crossing", got[diag.CrossingRoutes], crossed)
 			if gap != (len(got[diag.NotCovered]) == 1) || len(got[diag.ReachUnknown]) > 0 {
@@ -107,6 +44,7 @@ func TestReachabilityAgainstEveryRequest(t *testing.T) {
 		}
 	}
 	t.Logf("%d unreachable and %d crossing rules, none missed, none in error", unreachable, crossing)
+	kinds.enough(t, ofRoutes)
 }
 
 func compare(t *testing.T, s *model.Service, what string, got, want []string) {
@@ -123,37 +61,64 @@ func compare(t *testing.T, s *model.Service, what string, got, want []string) {
 }
 
 // brute finds by trial what check finds by proof.
-func brute(s *model.Service) (hidden, crossed []string, gap bool) {
+func brute(d *domain, s *model.Service) (hidden, crossed []string, gap bool) {
 	n := len(s.Routes)
 	accepts := make([][]bool, n)
-	first := make([]int, len(everyRequest))
-	for k, r := range everyRequest {
-		first[k] = n
-		for i, rule := range s.Routes {
-			takes := answer.Takes(rule, r.Port, r)
-			accepts[i] = append(accepts[i], takes)
-			if takes && first[k] == n {
-				first[k] = i
-			}
-		}
-		gap = gap || first[k] == n
+	for i, r := range s.Routes {
+		accepts[i] = d.takes(r)
 	}
+	taken := first(accepts, d.size())
 	for i, rule := range s.Routes {
-		if !slices.Contains(first, i) {
+		if !slices.Contains(taken, i) {
 			hidden = append(hidden, rule.Name)
 			continue
 		}
 		for j := range i {
-			both, only := false, false
-			for k := range everyRequest {
-				both = both || accepts[i][k] && first[k] == j
-				only = only || accepts[j][k] && !accepts[i][k]
-			}
-			if both && only {
+			if competes(taken, j, accepts[j], accepts[i]) {
 				crossed = append(crossed, rule.Name)
 				break
 			}
 		}
 	}
-	return hidden, crossed, gap
+	return hidden, crossed, slices.Contains(taken, n)
+}
+
+// competes says that rule j, which comes first, takes requests of the other, and
+// accepts some that the other does not.
+func competes(taken []int, j int, earlier, other []bool) bool {
+	shared, only := false, false
+	for k := range earlier {
+		shared = shared || other[k] && taken[k] == j
+		only = only || earlier[k] && !other[k]
+	}
+	return shared && only
+}
+
+// TestDomainIsWhatRequestsSay: the marks of a domain, which are put together from
+// single coordinates, are what package answer says of whole requests.
+func TestDomainIsWhatRequestsSay(t *testing.T) {
+	rng := rand.New(rand.NewPCG(4, 3))
+	for range 200 {
+		d := drawDomain(rng, append(slices.Clone(routeAxes), claimAxis))
+		for _, r := range drawRoutes(d, 3, rng) {
+			marks := d.takes(r)
+			for range 20 {
+				i := rng.IntN(d.size())
+				if q := d.at(i); answer.Takes(r, q.req.Port, q.req) != marks[i] {
+					t.Fatalf("%+v of %+v: marked %v", q.req, r.Match, marks[i])
+				}
+			}
+		}
+		d = drawCallers(rng)
+		for _, r := range drawRules(d, 3, 0, rng) {
+			marks := d.holds(&r)
+			for range 20 {
+				i := rng.IntN(d.size())
+				q := d.at(i)
+				if answer.Authorize("td", &model.Service{Allow: []model.Rule{r}}, q.caller, q.req, q.req.Port).Allowed != marks[i] {
+					t.Fatalf("%+v of %+v: marked %v", q.req, r, marks[i])
+				}
+			}
+		}
+	}
 }
