@@ -78,8 +78,8 @@ func (s *state) restore(p *picture) error {
 func (s *state) save(sorted *model.Mesh) (step *Step) {
 	defer func() { _ = recover() }()
 	in, m, parts := s.known.intent, s.known.lowers.Model(), s.parts.Save()
-	if in == nil || m == nil || parts == nil {
-		return nil
+	if in == nil || m == nil || parts == nil || !s.known.lowers.Of(in) {
+		return nil // an error of load leaves stages with what they knew before, which is of another intent
 	}
 	if s.was.shows(in, m, parts) {
 		return s.was.frame.step()

@@ -128,6 +128,22 @@ func TestTheNextProcessKnows(t *testing.T) {
 	}
 }
 
+// What an error of load keeps stages from judging is in no state, not even beside
+// what they knew before: a default that stood in an unsound mesh is gone with it.
+func TestAnErrorLeavesTheStateOfTheLastSoundMesh(t *testing.T) {
+	first, c := largeMesh(t, 40), newCounted()
+	compiled(t, first, c)
+	unsound := replaced(t, first, `timeout: "5s"`, `timeout: 5`)
+	unsound["extra.cue"] = &fstest.MapFile{Data: []byte("package mesh\nmesh: mtls: \"permissive\"\n"), Mode: 0o644}
+	if compiled(t, unsound, c) != compiled(t, unsound, newCounted()) || c.puts["state"] != 1 {
+		t.Errorf("after an error: %v", c.puts)
+	}
+	second := replaced(t, first, `timeout: "5s"`, `timeout: "6s"`)
+	if compiled(t, second, c) != compiled(t, second, newCounted()) {
+		t.Error("the mesh after an error is another one than from nothing")
+	}
+}
+
 // The state of a mesh has nothing of what every load reads anew.
 func TestStateIsWithoutRules(t *testing.T) {
 	mesh, c := largeMesh(t, 40), newCounted()

@@ -34,6 +34,9 @@ func (k *Kept) Model() *model.Mesh {
 	return k.last.mesh
 }
 
+// Of says that the last model is that of an intent.
+func (k *Kept) Of(in *intent.Mesh) bool { return k.last != nil && k.last.intent == in }
+
 // Save gives what k knows; there is a Model.
 func (k *Kept) Save() *Saved {
 	l := k.last
