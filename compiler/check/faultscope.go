@@ -42,7 +42,7 @@ func (c *overIntent) faultScope(s *intent.Service, f *intent.Fault) {
 	for _, from := range f.From {
 		c.faultCaller(s, f, from)
 	}
-	c.listedTwice("`from`", f.From, same)
+	c.listedTwice("`from`", f.From, referring(scope.ServiceRef(s).Namespace))
 	if f.MaxActive != nil && f.Delay == nil && f.Bandwidth == nil {
 		c.report(diag.FaultWithoutEffect, f.MaxActive.At, "fault %q: an abort holds no request, so `maxActive` bounds nothing", f.Name.V).Help = "leave it out"
 	}

@@ -50,7 +50,7 @@ func rulesOf(sec *intent.Security) []*intent.Rule {
 	var out []*intent.Rule
 	for _, list := range lists {
 		for _, r := range list {
-			if len(r.Hosts) > 0 {
+			if len(r.Hosts)+len(r.NotHosts) > 0 {
 				out = append(out, r)
 			}
 		}

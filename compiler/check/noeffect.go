@@ -95,18 +95,45 @@ func (c *overModel) versions() {
 	for _, s := range c.in.services {
 		for i, v := range s.Versions {
 			for _, o := range s.Versions[:i] {
-				if maps.Equal(v.Labels, o.Labels) {
-					first, second := o, v
-					if second.Origin.Compare(first.Origin) < 0 {
-						first, second = second, first
-					}
-					d := c.report(diag.VersionsShareLabels, second.Origin, "versions %q and %q of service %q have the same labels, so they select the same workloads", first.Name, second.Name, s.Name)
-					d.Related = []diag.Related{{Range: first.Origin, Message: "the other one"}}
+				if c.sharedLabels(s, o, v) {
 					break
 				}
 			}
 		}
 	}
+}
+
+// sharedLabels reports two versions of which one's labels are all among the other's:
+// each workload of that one is of both, and is taken for neither.
+func (c *overModel) sharedLabels(s *model.Service, one, other model.Version) bool {
+	if maps.Equal(one.Labels, other.Labels) {
+		if other.Origin.Compare(one.Origin) < 0 {
+			one, other = other, one
+		}
+		d := c.report(diag.VersionsShareLabels, other.Origin, "versions %q and %q of service %q have the same labels, so they select the same workloads", one.Name, other.Name, s.Name)
+		d.Related = []diag.Related{{Range: one.Origin, Message: "the other one"}}
+		return true
+	}
+	wide, narrow := one, other
+	if !among(wide.Labels, narrow.Labels) {
+		wide, narrow = narrow, wide
+	}
+	if !among(wide.Labels, narrow.Labels) {
+		return false
+	}
+	d := c.report(diag.VersionsShareLabels, narrow.Origin, "version %q of service %q has all labels of version %q, so each of its workloads is of both, and is taken for neither", narrow.Name, s.Name, wide.Name)
+	d.Related = []diag.Related{{Range: wide.Origin, Message: "the other one"}}
+	d.Help = "give each version a label that tells it from the others"
+	return true
+}
+
+func among(some, others map[string]string) bool {
+	for name, v := range some {
+		if got, found := others[name]; !found || got != v {
+			return false
+		}
+	}
+	return true
 }
 
 // ignored finds what is written where nothing comes by.

@@ -15,7 +15,7 @@ import (
 // the resources are made.
 func (c *overIntent) raws() {
 	for _, r := range c.mesh.Config.Raw {
-		c.listedTwice("`proxies`", r.Proxies, func(s string) string { return literal.Ref(s, scope.DefaultNamespace).String() })
+		c.listedTwice("`proxies`", r.Proxies, referring(scope.DefaultNamespace))
 		if r.Proxies != nil && len(r.Proxies) == 0 {
 			c.report(diag.RawNowhere, r.At, "raw %q is for no proxies", r.Name.V).Help = "name some, or leave `proxies` out for all"
 		}

@@ -22,7 +22,7 @@ func (c *overIntent) routeFrom() {
 			for _, from := range r.From {
 				c.routeCaller(s, r, from)
 			}
-			c.listedTwice("`from`", r.From, same)
+			c.listedTwice("`from`", r.From, referring(scope.ServiceRef(s).Namespace))
 		}
 	}
 }

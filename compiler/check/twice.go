@@ -7,6 +7,7 @@ import (
 
 	"github.com/meshc/meshc/compiler/diag"
 	"github.com/meshc/meshc/compiler/intent"
+	"github.com/meshc/meshc/compiler/literal"
 	"github.com/meshc/meshc/compiler/scope"
 )
 
@@ -33,7 +34,8 @@ func (c *overIntent) twice() {
 			}
 		}
 		c.twiceInLimits(s.RateLimits)
-		c.twiceInRules(s.Security)
+		c.twiceInRules(s.Security, scope.ServiceRef(s).Namespace)
+		c.twiceUsed(s)
 	}
 	for _, g := range c.in.gateways {
 		c.twiceInGateway(g)
@@ -55,7 +57,7 @@ func (c *overIntent) twice() {
 }
 
 func (c *overIntent) twiceInGateway(g *intent.Gateway) {
-	c.twiceInRules(g.Security)
+	c.twiceInRules(g.Security, scope.GatewayRef(g).Namespace)
 	c.twiceInLimits(g.RateLimits)
 	for _, l := range g.Listeners {
 		c.listedTwice("`hosts`", l.Hosts, strings.ToLower)
@@ -97,7 +99,7 @@ func (c *overIntent) twiceInMatches(lists ...[]*intent.Match) {
 	}
 }
 
-func (c *overIntent) twiceInRules(sec *intent.Security) {
+func (c *overIntent) twiceInRules(sec *intent.Security, namespace string) {
 	if sec == nil {
 		return
 	}
@@ -110,16 +112,35 @@ func (c *overIntent) twiceInRules(sec *intent.Security) {
 			name    string
 			entries []intent.Value[string]
 		}{
-			{"from", r.From}, {"notFrom", r.NotFrom}, {"namespaces", r.Namespaces}, {"notNamespaces", r.NotNamespaces}, {"ips", r.IPs}, {"notIPs", r.NotIPs},
+			{"namespaces", r.Namespaces}, {"notNamespaces", r.NotNamespaces}, {"ips", r.IPs}, {"notIPs", r.NotIPs},
 			{"clientIPs", r.ClientIPs}, {"notClientIPs", r.NotClientIPs},
 			{"ports", r.Ports}, {"notPorts", r.NotPorts}, {"methods", r.Methods}, {"notMethods", r.NotMethods},
 		} {
 			c.listedTwice("`"+l.name+"`", l.entries, same)
 		}
+		c.listedTwice("`from`", r.From, referring(namespace))
+		c.listedTwice("`notFrom`", r.NotFrom, referring(namespace))
 		c.listedTwice("`hosts`", r.Hosts, strings.ToLower)
 		c.listedTwice("`notHosts`", r.NotHosts, strings.ToLower)
 		c.pathTwice("`paths`", r.Paths)
 		c.pathTwice("`notPaths`", r.NotPaths)
+	}
+}
+
+// twiceUsed finds a service or external that is used by two names.
+func (c *overIntent) twiceUsed(s *intent.Service) {
+	ref := referring(scope.ServiceRef(s).Namespace)
+	first := map[string]diag.Range{}
+	for _, u := range s.Uses {
+		name := ref(u.Ref.V)
+		at, again := first[name]
+		if !again {
+			first[name] = u.Ref.At
+			continue
+		}
+		d := c.report(diag.ListedTwice, u.Ref.At, "%q is %s, which `uses` has already", u.Ref.V, name)
+		d.Related = []diag.Related{{Range: at, Message: "listed first here"}}
+		d.WithFix("take the second one away", diag.Edit{Op: diag.RemoveField, Range: u.Ref.At})
 	}
 }
 
@@ -159,6 +180,11 @@ func numerals(numbers []intent.Value[int]) []intent.Value[string] {
 }
 
 func same(s string) string { return s }
+
+// referring is what a reference that is written in a namespace means.
+func referring(namespace string) func(string) string {
+	return func(s string) string { return literal.Ref(s, namespace).String() }
+}
 
 // listedTwice compares entries by what key makes of them.
 func (c *overIntent) listedTwice(list string, entries []intent.Value[string], key func(string) string) {

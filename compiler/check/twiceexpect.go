@@ -1,13 +1,9 @@
 package check
 
 import (
-	"fmt"
-	"reflect"
-	"strings"
-
 	"github.com/meshc/meshc/compiler/diag"
+	"github.com/meshc/meshc/compiler/digest"
 	"github.com/meshc/meshc/compiler/intent"
-	"github.com/meshc/meshc/compiler/literal"
 	"github.com/meshc/meshc/compiler/scope"
 )
 
@@ -44,16 +40,14 @@ func (c *overIntent) twiceExpected(all []*intent.Expect, namespace string) {
 	}
 }
 
-// referring is what a reference that is written in a namespace means.
-func referring(namespace string) func(string) string {
-	return func(s string) string { return literal.Ref(s, namespace).String() }
-}
+// placeless names what is written, wherever it stands.
+var placeless = digest.Without[diag.Range]()
 
 // structTwice compares entries that are structs by all that is written in them.
 func structTwice[T any](c *overIntent, list string, entries []*T, at func(*T) diag.Range) {
-	first := map[string]diag.Range{}
+	first := map[digest.Sum]diag.Range{}
 	for _, e := range entries {
-		key := spelled(reflect.ValueOf(e))
+		key := placeless.Of(e)
 		before, again := first[key]
 		if !again {
 			first[key] = at(e)
@@ -63,32 +57,4 @@ func structTwice[T any](c *overIntent, list string, entries []*T, at func(*T) di
 		d.Related = []diag.Related{{Range: before, Message: "listed first here"}}
 		d.WithFix("take the second one away", diag.Edit{Op: diag.RemoveElement, Range: at(e)})
 	}
-}
-
-var placeType = reflect.TypeFor[diag.Range]()
-
-// spelled writes all values of a struct of intent, and not where they stand.
-func spelled(v reflect.Value) string {
-	switch v.Kind() {
-	case reflect.Pointer:
-		if v.IsNil() {
-			return "-"
-		}
-		return spelled(v.Elem())
-	case reflect.Slice:
-		var parts []string
-		for i := range v.Len() {
-			parts = append(parts, spelled(v.Index(i)))
-		}
-		return "[" + strings.Join(parts, " ") + "]"
-	case reflect.Struct:
-		var parts []string
-		for i := range v.NumField() {
-			if v.Field(i).Type() != placeType {
-				parts = append(parts, spelled(v.Field(i)))
-			}
-		}
-		return "{" + strings.Join(parts, " ") + "}"
-	}
-	return fmt.Sprintf("%#v", v)
 }

@@ -73,6 +73,6 @@ var callGraph = []Entry{
 		"No route sends to this version, or only with weight 0, so no caller acts on its `traffic`; and where one route does not, nothing happens to the headers of its `destinations`.",
 		"versions: {v1: {}, v2: traffic: connectTimeout: \"1s\"}\nroutes: all: to: v1: 100", "versions: {v1: {}, v2: traffic: connectTimeout: \"1s\"}\nroutes: all: to: {v1: 99, v2: 1}"},
 	{VersionsShareLabels, Warning, "versions that select the same workloads",
-		"A version is the workloads that have its labels. Two versions with the same labels get each other's requests, whatever the weights say.",
+		"A version is the workloads that have its labels. Where one version's labels are all among another's, workloads are of both: which of the two they serve cannot be told, and discovery takes them for neither.",
 		"versions: {v1: labels: app: \"cart\", v2: labels: app: \"cart\"}", "versions: {v1: {}, v2: {}}"},
 }

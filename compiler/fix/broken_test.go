@@ -4,9 +4,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/meshc/meshc/compiler"
 	"github.com/meshc/meshc/compiler/diag"
-	"github.com/meshc/meshc/compiler/fix"
 )
 
 // What a file that cannot be read, or a value that cannot be taken, says of
@@ -30,16 +28,8 @@ func TestAFileThatCannotBeReadHidesNoOthers(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			fsys := mesh("a.cue", mistaken, c.file, c.text)
-			res, err := compiler.Compile(t.Context(), fsys, opts)
-			if err != nil {
-				t.Fatal(err)
-			}
-			more, err := fix.Beyond(t.Context(), fsys, opts, res)
-			if err != nil {
-				t.Fatal(err)
-			}
 			var got []string
-			for _, d := range slices.Concat(res.Diags, more) {
+			for _, d := range vetted(t, fsys) {
 				if d.Severity == diag.Error {
 					got = append(got, string(d.Code)+" "+d.Range.String())
 				}

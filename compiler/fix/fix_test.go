@@ -1,12 +1,16 @@
 package fix_test
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
+	"slices"
 	"testing"
 	"testing/fstest"
 	"time"
+
+	"pgregory.net/rapid"
 
 	"github.com/meshc/meshc/compiler"
 	"github.com/meshc/meshc/compiler/diag"
@@ -30,6 +34,23 @@ func mesh(files ...string) fstest.MapFS {
 		fsys[files[i]] = &fstest.MapFile{Data: []byte(files[i+1])}
 	}
 	return fsys
+}
+
+// vetted is all that `meshc vet` says: what a compile finds, and what is behind.
+func vetted(t interface {
+	rapid.TB
+	Context() context.Context
+}, fsys fs.FS) diag.List {
+	t.Helper()
+	res, err := compiler.Compile(t.Context(), fsys, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	more, err := fix.Beyond(t.Context(), fsys, opts, res)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.Concat(res.Diags, more)
 }
 
 // TestMistakesBehindMistakes needs a round for the shape and one for what the

@@ -9,9 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/meshc/meshc/compiler"
 	"github.com/meshc/meshc/compiler/diag"
-	"github.com/meshc/meshc/compiler/fix"
 )
 
 // part is a field, or with no key an element; its value is a scalar of CUE,
@@ -172,16 +170,8 @@ func TestEveryPlantedMistakeIsReportedOnce(t *testing.T) {
 				want[fmt.Sprintf("%s:%d", file, line)] = m.code
 			}
 		}
-		res, err := compiler.Compile(t.Context(), fsys, opts)
-		if err != nil {
-			t.Fatal(err)
-		}
-		more, err := fix.Beyond(t.Context(), fsys, opts, res)
-		if err != nil {
-			t.Fatal(err)
-		}
 		got := map[string]diag.Code{}
-		for _, d := range slices.Concat(res.Diags, more) {
+		for _, d := range vetted(t, fsys) {
 			if d.Severity != diag.Error {
 				continue
 			}

@@ -56,7 +56,8 @@ func (j *judge) split(r *intent.Rule) []step {
 // like writes an allow rule for this caller, method and path, with what else a rule
 // that is there asks for: networks, hosts, ports, headers and claims.
 func (j *judge) like(r *intent.Rule) []step {
-	if len(r.IPs)+len(r.NotIPs)+len(r.ClientIPs)+len(r.NotClientIPs)+len(r.Ports)+len(r.Headers)+len(r.Claims) == 0 && (j.gateway || len(r.Hosts) == 0) {
+	if len(r.IPs)+len(r.NotIPs)+len(r.ClientIPs)+len(r.NotClientIPs)+len(r.Ports)+len(r.NotPorts)+len(r.Headers)+len(r.Claims) == 0 &&
+		(j.gateway || len(r.Hosts)+len(r.NotHosts) == 0) {
 		return nil // `admit` asks for as much
 	}
 	rule, ok := j.lowered(r)
