@@ -3,6 +3,7 @@ package xds_test
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"testing"
 
 	"github.com/meshc/meshc/compiler/emit/xds"
@@ -83,6 +84,31 @@ func TestRenderedIsEmitted(t *testing.T) {
 			all = append(all, &second)
 		}
 		checkRendered(t, m, all)
+	}
+}
+
+// Copies go to clusters that no unit has: a proxy adds them beside.
+func TestRenderedIsEmittedWithCopies(t *testing.T) {
+	copied := 0
+	for seed := range uint64(120) {
+		m := newDice(seed, false).mesh()
+		for i, s := range m.Services {
+			to := m.Services[(i+1+int(seed)%len(m.Services))%len(m.Services)]
+			port := slices.IndexFunc(to.Ports, func(p model.Port) bool { return p.Protocol == model.HTTP })
+			if port < 0 || to == s || len(to.Versions) == 0 {
+				continue
+			}
+			for _, r := range s.Routes {
+				if len(r.Split) > 0 {
+					r.Mirror = append(r.Mirror, model.Mirror{Service: to.Ref, Host: to.Host, Port: to.Ports[port].Number, Version: to.Versions[0].Name, BasisPoints: 100})
+					copied++
+				}
+			}
+		}
+		checkRendered(t, m, xds.DefaultWorkloads(m))
+	}
+	if copied == 0 {
+		t.Error("nothing is copied")
 	}
 }
 

@@ -114,6 +114,7 @@ func (e *emitter) validate() error {
 		Routes:    append(e.inline, e.out.Routes...),
 		Clusters:  e.out.Clusters,
 		Endpoints: e.out.Endpoints,
+		Beside:    e.beside(),
 	})
 }
 

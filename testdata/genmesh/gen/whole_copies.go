@@ -20,7 +20,7 @@ func (m *mesh) writeCopies() {
 	f.line("routes: all: {to: v1: 100, mirror: [{to: \"default/trial\", port: %s, version: %s, percent: %s}%s]}",
 		quote(m.pick("http", "more")), quote(m.pick("v1", "v2")), m.pick("100", "33.33"), m.maybe(`, {version: "v2", percent: 1}`))
 	f.close()
-	f.line("service: copier: {namespace: \"shop\", proxy: \"envoy\", uses: copied: {}}")
+	f.line("service: copier: {namespace: \"shop\", proxy: \"envoy\", versions: v1: {}, uses: copied: {}}")
 	f.line("gateway: copies: {namespace: \"shop\", proxy: \"envoy\", listeners: http: {port: 8089, protocol: \"http\"}, routes: all: to: \"copied\"}")
 	m.files["shop/copies.cue"] = f.String()
 }

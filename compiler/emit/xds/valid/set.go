@@ -18,6 +18,8 @@ type Resources struct {
 	Routes    []*routev3.RouteConfiguration
 	Clusters  []*clusterv3.Cluster
 	Endpoints []*endpointv3.ClusterLoadAssignment
+	// Beside are clusters that the proxy has from elsewhere.
+	Beside []string
 }
 
 // Set says why a proxy would refuse what it gets, or answer 503 for want of
@@ -32,7 +34,7 @@ func Set(r *Resources) error {
 	out = each(out, "endpoints", r.Endpoints, map[string]bool{})
 	for _, rc := range r.Routes {
 		for _, name := range Destinations(rc) {
-			if !known[name] {
+			if !known[name] && !slices.Contains(r.Beside, name) {
 				out = append(out, fmt.Errorf("routes %q: there is no cluster %q", rc.GetName(), name))
 			}
 		}
